@@ -1,0 +1,159 @@
+# Millrace. GNU make; no configure step.
+#   make            the command, the libraries, the XDP program
+#   make demo       the main job on a veth pair it makes itself
+#   make test       everything that proves it; one closing line
+# Variables: CC, SAN=1 (ASan+UBSan), DEBUG=1 (-O1 -g3), V=1 (show commands), PREFIX, DESTDIR
+
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+CC       ?= gcc
+ifeq ($(origin CC),default)
+CC       := gcc
+endif
+CLANG    ?= clang
+BPFTOOL  ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/local/sbin/bpftool /sbin/bpftool) bpftool)
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+VERSION  := $(shell sed -n 's/^\#define MR_VERSION "\(.*\)"/\1/p' include/millrace.h)
+SOVERSION := 0
+
+ifdef SAN
+BUILD    ?= build/san
+SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+OPT      := -O1 -g
+else
+BUILD    ?= build
+OPT      := -O2 -g
+endif
+ifdef DEBUG
+OPT      := -O1 -g3
+endif
+Q := $(if $(V),,@)
+
+WARN     := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla
+LIBS     := -lbpf -lelf -lz -lmnl -lcap
+CPPFLAGS += -D_GNU_SOURCE -Iinclude -Iuser -I$(BUILD)/gen
+CFLAGS   += -std=gnu11 $(OPT) $(WARN) $(SANFLAGS) -fPIC -fvisibility=hidden -fno-strict-aliasing
+LDFLAGS  += $(SANFLAGS)
+
+LIB_SRC  := $(sort $(wildcard user/base/*.c user/frame/*.c user/dev/*.c user/link/*.c user/ip/*.c \
+            user/tcp/*.c user/socket/*.c user/engine/*.c user/kernel/*.c))
+CLI_SRC  := $(sort $(wildcard user/cli/*.c))
+LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
+CLI_OBJ  := $(CLI_SRC:%.c=$(BUILD)/%.o)
+SKEL     := $(BUILD)/gen/millrace.skel.h
+
+UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
+SIM_SRC  := $(sort $(wildcard tests/sim/*.c))
+XDP_SRC  := $(sort $(wildcard tests/xdp/test_*.c))
+TOOL_SRC := $(sort $(wildcard tests/tools/*.c))
+UNIT_BIN := $(UNIT_SRC:%.c=$(BUILD)/%)
+XDP_BIN  := $(XDP_SRC:%.c=$(BUILD)/%)
+TOOL_BIN := $(TOOL_SRC:%.c=$(BUILD)/%)
+SIM_BIN  := $(if $(SIM_SRC),$(BUILD)/tests/sim/sim)
+TEST_LIB := $(sort $(wildcard tests/lib/*.c))
+TEST_LIB_OBJ := $(TEST_LIB:%.c=$(BUILD)/%.o)
+TEST_BPF := $(patsubst %.bpf.c,$(BUILD)/%.bpf.o,$(sort $(wildcard tests/e2e/*.bpf.c)))
+
+.PHONY: all lib cli tests demo test check-style format vmlinux install clean deps
+all: $(BUILD)/millrace $(BUILD)/libmillrace.a $(BUILD)/libmillrace.so.$(VERSION)
+
+# ---- XDP program and its skeleton (embedded: the command needs no .o file beside it) --------------
+BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -Wall -Wextra -Werror -Iinclude -Ivmlinux -Ibpf
+
+$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) include/millrace/xdp_abi.h vmlinux/vmlinux.h
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  BPF   $<")
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+$(BUILD)/gen/%.skel.h: $(BUILD)/bpf/%.bpf.o
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  SKEL  $@")
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
+
+$(BUILD)/tests/%.bpf.o: tests/%.bpf.c vmlinux/vmlinux.h
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  BPF   $<")
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+vmlinux:
+	scripts/vmlinux > vmlinux/vmlinux.h.new && mv vmlinux/vmlinux.h.new vmlinux/vmlinux.h
+
+# ---- User space ----------------------------------------------------------------------------------
+$(BUILD)/user/kernel/%.o: $(SKEL)
+$(BUILD)/tests/xdp/%: $(SKEL)
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  CC    $<")
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/libmillrace.a: $(LIB_OBJ)
+	$(if $(V),,@echo "  AR    $@")
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/libmillrace.so.$(VERSION): $(LIB_OBJ)
+	$(if $(V),,@echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libmillrace.so.$(SOVERSION) $(if $(SAN),,-Wl,-z,defs) -o $@ $^ $(LIBS)
+
+$(BUILD)/millrace: $(CLI_OBJ) $(BUILD)/libmillrace.a
+	$(if $(V),,@echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+# ---- Tests ---------------------------------------------------------------------------------------
+tests: all $(UNIT_BIN) $(SIM_BIN) $(XDP_BIN) $(TOOL_BIN) $(TEST_BPF)
+
+$(UNIT_BIN) $(XDP_BIN): $(BUILD)/%: $(BUILD)/%.o $(TEST_LIB_OBJ) $(BUILD)/libmillrace.a
+	$(if $(V),,@echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+
+$(SIM_BIN): $(SIM_SRC:%.c=$(BUILD)/%.o) $(BUILD)/libmillrace.a
+	$(if $(V),,@echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(TOOL_BIN): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libmillrace.a
+	$(if $(V),,@echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+deps:
+	@scripts/deps
+
+# The dependencies come first; then a make of its own, so that freshly installed tools are found.
+test: deps
+	@$(MAKE) --no-print-directory -j$$(nproc) tests
+	@tests/run
+
+demo: deps
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@scripts/demo
+
+# ---- Habits --------------------------------------------------------------------------------------
+STYLE_SRC := $(sort $(wildcard user/*/*.[ch] include/*.h include/millrace/*.h bpf/*.[ch] tests/*/*.[ch]))
+check-style: compile_commands.json
+	scripts/check-style $(STYLE_SRC)
+
+format:
+	clang-format -i $(STYLE_SRC)
+
+compile_commands.json: $(SKEL)
+	scripts/compile-commands "$(CC) $(CPPFLAGS) $(CFLAGS)" $(LIB_SRC) $(CLI_SRC) $(UNIT_SRC) $(SIM_SRC) \
+		$(XDP_SRC) $(TOOL_SRC) $(TEST_LIB) > $@
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
+	install -m 755 $(BUILD)/millrace $(DESTDIR)$(PREFIX)/bin/millrace
+	install -m 644 include/millrace.h $(DESTDIR)$(PREFIX)/include/millrace.h
+	install -m 644 $(BUILD)/libmillrace.a $(DESTDIR)$(PREFIX)/lib/libmillrace.a
+	install -m 755 $(BUILD)/libmillrace.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libmillrace.so.$(VERSION)
+	ln -sf libmillrace.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libmillrace.so.$(SOVERSION)
+	ln -sf libmillrace.so.$(SOVERSION) $(DESTDIR)$(PREFIX)/lib/libmillrace.so
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS@|$(LIBS)|' \
+		scripts/millrace.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/millrace.pc
+
+clean:
+	rm -rf build compile_commands.json
+
+-include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TEST_LIB_OBJ:.o=.d) $(TOOL_BIN:=.d) \
+	$(UNIT_BIN:=.d) $(SIM_SRC:%.c=$(BUILD)/%.d) $(XDP_BIN:=.d)

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * millrace.h - the public API of libmillrace, a TCP/IP stack in user space over AF_XDP.
+ *
+ * An engine is one thread's worth of stack on one network interface. Open it, make sockets on it, and
+ * call mr_wait() in a loop: that call is where packets are received, timers run, and what the
+ * application queued is sent.
+ *
+ *	struct mr_config cfg;
+ *	struct mr_error err;
+ *	struct mr_engine *engine;
+ *
+ *	mr_config_init(&cfg);
+ *	cfg.ifname = "eth0";
+ *	mr_config_add_address(&cfg, "10.0.0.5/24");
+ *	if (mr_engine_open(&engine, &cfg, &err) < 0)
+ *		errx(1, "%s", err.text);
+ *
+ * Results   0 or a count where the call worked, a negative errno where it did not. errno is not set.
+ * Threads   An engine and all of its sockets belong to one thread at a time. Two engines are
+ *	     independent of each other. Nothing here is safe in a signal handler but mr_wakeup().
+ * Blocking  Only mr_wait() ever blocks.
+ * Sending   What mr_send() and its kin queue goes out in the next mr_wait() (or mr_flush()), so that
+ *	     everything of one round shares segments and one doorbell.
+ * Memory    All of an engine's memory is sized at mr_engine_open(); after that a call that finds none
+ *	     left answers -ENOBUFS or -ENOMEM and changes nothing.
+ */
+#ifndef MILLRACE_H
+#define MILLRACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MR_VERSION "0.1.0"
+
+#pragma GCC visibility push(default)
+
+struct mr_engine;
+struct mr_socket;
+
+/* ---- Addresses ---------------------------------------------------------------------------------- */
+
+/* An IPv4 or IPv6 address in wire order. IPv4 is held as IPv4-mapped IPv6 (::ffff:a.b.c.d, RFC 4291
+ * section 2.5.5.2). All zeros is "any". */
+struct mr_addr {
+	union {
+		uint8_t b[16];
+		uint32_t w[4]; /* wire order */
+	};
+};
+
+struct mr_endpoint {
+	struct mr_addr addr;
+	uint16_t port; /* host byte order */
+};
+
+#define MR_ADDR_STRLEN	   46 /* longest text of an address, with its NUL */
+#define MR_ENDPOINT_STRLEN 56 /* "[v6]:port" or "v4:port", with its NUL */
+
+/* Parse "10.0.0.1" or "fe80::1". 0, or -EINVAL with *addr untouched. */
+int mr_addr_parse(const char *text, struct mr_addr *addr);
+/* Parse "10.0.0.1:80" or "[fe80::1]:80". 0, or -EINVAL with *ep untouched. */
+int mr_endpoint_parse(const char *text, struct mr_endpoint *ep);
+/* Write the text into buf (truncated to size, always NUL-terminated); returns buf. */
+char *mr_addr_format(const struct mr_addr *addr, char *buf, size_t size);
+char *mr_endpoint_format(const struct mr_endpoint *ep, char *buf, size_t size);
+
+/* ---- Configuration ------------------------------------------------------------------------------ */
+
+enum mr_xdp_mode {
+	MR_XDP_AUTO,	/* native where the driver has zero copy, else generic (the case of veth) */
+	MR_XDP_NATIVE,	/* driver mode or an error */
+	MR_XDP_GENERIC, /* skb mode or an error */
+};
+
+enum mr_rx_csum {
+	MR_RX_CSUM_AUTO,    /* PARTIAL on veth, VERIFY elsewhere */
+	MR_RX_CSUM_VERIFY,  /* every checksum is verified by the XDP program */
+	MR_RX_CSUM_PARTIAL, /* the same, but one that a local sender left unfinished is accepted */
+	MR_RX_CSUM_OFF,	    /* the XDP program leaves it to the engine */
+};
+
+#define MR_CONFIG_ADDRS_MAX  8
+#define MR_CONFIG_ROUTES_MAX 32
+
+struct mr_prefix {
+	struct mr_addr addr;
+	uint8_t len; /* bits of the address family: 0..32 for IPv4, 0..128 for IPv6 */
+};
+
+struct mr_config_route {
+	struct mr_prefix dst;
+	struct mr_addr gateway; /* all zeros: on-link */
+};
+
+/* Fill with mr_config_init(), then change what you want. Strings are only read by mr_engine_open(). */
+struct mr_config {
+	const char *ifname; /* the interface to attach to; required */
+
+	struct mr_prefix addrs[MR_CONFIG_ADDRS_MAX]; /* the engine's own addresses; at least one */
+	unsigned naddrs;
+	struct mr_config_route routes[MR_CONFIG_ROUTES_MAX]; /* beyond the on-link ones of addrs */
+	unsigned nroutes;
+
+	enum mr_xdp_mode xdp_mode;
+	enum mr_rx_csum rx_csum;
+	uint32_t rx_ring, tx_ring; /* descriptors per queue; powers of two, 64..32768 */
+	uint32_t umem_frames;	   /* chunks for all queues together; 0: chosen from the ring sizes */
+	uint32_t chunk_size;	   /* bytes: 2048 or 4096; 0: chosen from the MTU and the attach mode */
+
+	uint32_t max_sockets;	  /* listeners and connections */
+	uint32_t sndbuf, rcvbuf;  /* default per socket, bytes of payload */
+	uint32_t spin_us;	  /* mr_wait() polls this long before it sleeps; 0: sleeps at once */
+	uint64_t rate_bps;	  /* token bucket on transmit, bits per second; 0: unlimited */
+	const char *pcap_path;	  /* write every packet of both directions there (pcapng); NULL: off */
+	uint32_t pcap_snaplen;	  /* bytes kept of each packet; 0: all */
+	uint64_t seed;		  /* of all randomness; 0: taken from getrandom() */
+
+	/* Called with one line (no newline) for what an operator should know, e.g. "link down".
+	 * level is a syslog(3) one: LOG_ERR .. LOG_DEBUG. NULL: silent. Must not call the engine. */
+	void (*log)(void *user, int level, const char *line);
+	void *log_user;
+};
+
+void mr_config_init(struct mr_config *cfg);
+/* Add "10.0.0.5/24". 0, -EINVAL (not an address with prefix length) or -ENOSPC. */
+int mr_config_add_address(struct mr_config *cfg, const char *text);
+/* Add "0.0.0.0/0 via 10.0.0.1" or "10.9.0.0/16" (on-link). 0, -EINVAL or -ENOSPC. */
+int mr_config_add_route(struct mr_config *cfg, const char *text);
+
+/* ---- Engine ------------------------------------------------------------------------------------- */
+
+/* What went wrong and what to do about it, as one sentence without a newline. */
+struct mr_error {
+	int code; /* negative errno, the same that the call returned */
+	char text[384];
+};
+
+/* Attach to cfg->ifname. On success *out is the caller's until mr_engine_close(). On failure *out is
+ * NULL, nothing stays attached, and *err (may be NULL) explains. */
+int mr_engine_open(struct mr_engine **out, const struct mr_config *cfg, struct mr_error *err);
+
+/* Detach and free everything, sockets included. Connections still open are reset (RST is sent).
+ * To end them in order, close them and call mr_wait() until mr_engine_connections() is 0. */
+void mr_engine_close(struct mr_engine *engine);
+
+/* Connections that are not closed yet, TIME-WAIT not counted. */
+unsigned mr_engine_connections(const struct mr_engine *engine);
+
+#define MR_IN	 0x1u  /* data, end of stream, or a connection to accept */
+#define MR_OUT	 0x2u  /* room in the send buffer, or the connect has succeeded */
+#define MR_RDHUP 0x4u  /* the peer has sent FIN */
+#define MR_ERR	 0x8u  /* the connection failed: mr_sock_error() says why; always reported */
+#define MR_HUP	 0x10u /* both directions are over; always reported */
+
+struct mr_event {
+	struct mr_socket *sock;
+	uint64_t user;	/* as given to mr_set_interest() */
+	uint32_t ready; /* MR_* bits that hold now */
+};
+
+/* Run the engine: send what is owed, receive, run timers; then tell which sockets are ready.
+ * Level-triggered: a socket is reported again as long as it stays ready. timeout_us < 0: for ever;
+ * 0: one round without sleeping. Returns the number of events (0 at timeout or after mr_wakeup()), or
+ * -ENETDOWN when the interface is gone for good (deleted or moved away): only mr_engine_close() is
+ * left then. A link that is merely down is no error, it is waited for. -EINTR is never returned:
+ * after a signal handler ran, the call returns 0. */
+int mr_wait(struct mr_engine *engine, struct mr_event *events, unsigned max, int64_t timeout_us);
+
+/* Send what is queued now, without receiving. 0 or -ENETDOWN as above. */
+int mr_flush(struct mr_engine *engine);
+
+/* Make a present or the next mr_wait() return. From any thread and from signal handlers. */
+void mr_wakeup(struct mr_engine *engine);
+
+/* ---- Sockets ------------------------------------------------------------------------------------ */
+
+/* A new TCP socket, owned by the caller until mr_close() or mr_abort().
+ * 0, -ENOBUFS at cfg.max_sockets. */
+int mr_socket(struct mr_engine *engine, struct mr_socket **out);
+
+/* Choose the local address (any: all zeros) and port (0: chosen at connect or listen).
+ * 0, -EADDRINUSE, -EADDRNOTAVAIL (not an address of the engine), -EINVAL (already bound). */
+int mr_bind(struct mr_socket *sock, const struct mr_endpoint *local);
+
+/* Become a listener. backlog bounds both the SYN queue and the accept queue (at least 1, at most
+ * 65535). 0, -EINVAL (connected), -EADDRINUSE, -ENOBUFS. */
+int mr_listen(struct mr_socket *sock, int backlog);
+
+/* Take the oldest completed connection; it is the caller's to close. peer may be NULL.
+ * 0, -EAGAIN, -EINVAL (not a listener), -ENOBUFS. */
+int mr_accept(struct mr_socket *listener, struct mr_socket **out, struct mr_endpoint *peer);
+
+/* Begin to connect. -EINPROGRESS is success: MR_OUT or MR_ERR follows. -EISCONN, -EALREADY,
+ * -EADDRNOTAVAIL (no free local port), -EADDRINUSE (that 4-tuple exists), -ENETUNREACH, -EINVAL. */
+int mr_connect(struct mr_socket *sock, const struct mr_endpoint *peer);
+
+/* Copy up to len bytes to the end of the send buffer. Returns how many were taken: fewer than len when
+ * the buffer (or the engine's frames) ran out, then -EAGAIN until MR_OUT.
+ * -ENOTCONN, -EPIPE (after shutdown or close by reset), or the connection's error once
+ * (-ECONNRESET, -ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH). */
+ssize_t mr_send(struct mr_socket *sock, const void *buf, size_t len, unsigned flags);
+ssize_t mr_sendv(struct mr_socket *sock, const struct iovec *iov, int iovcnt, unsigned flags);
+#define MR_SEND_MORE 0x1u /* more follows: do not send a partial segment yet */
+#define MR_SEND_OOB  0x2u /* the last byte is urgent (RFC 6093: do not use in new programs) */
+
+/* Copy up to len bytes out of the receive buffer and free them there. 0 is the end of the stream.
+ * -EAGAIN when nothing is there, -ENOTCONN, or the connection's error once. */
+ssize_t mr_recv(struct mr_socket *sock, void *buf, size_t len, unsigned flags);
+ssize_t mr_recvv(struct mr_socket *sock, const struct iovec *iov, int iovcnt, unsigned flags);
+#define MR_RECV_PEEK 0x1u /* leave it in the buffer */
+#define MR_RECV_OOB  0x2u /* the urgent byte; -EINVAL when there is none or it was read */
+
+/* Zero-copy receive: lend what is next in the receive buffer without copying. Fills up to max slices,
+ * returns how many (0: end of stream, else errors as mr_recv()). The bytes leave the receive buffer's
+ * stream at once, but its space is freed, and the peer's window opens, only when the slices are given
+ * back; until then they may be read, not written. Give them back in any order, also after the socket
+ * was closed, but before mr_engine_close(). */
+struct mr_slice {
+	const void *data;
+	uint32_t len;
+	uint32_t reserved;
+	void *frame; /* the engine's; do not touch */
+};
+int mr_recv_borrow(struct mr_socket *sock, struct mr_slice *slices, unsigned max);
+void mr_recv_return(struct mr_engine *engine, struct mr_slice *slices, unsigned n);
+
+/* Zero-copy send: take an empty frame with room for up to one segment, write into it, hand it over.
+ * Between the two calls nothing else may be sent on the socket.
+ * mr_send_reserve: 0 and *buf is the caller's until commit or cancel; -EAGAIN (send buffer full or no
+ * frame; MR_OUT follows) or errors as mr_send().
+ * mr_send_commit: queues the first len (1..buf->room) bytes; buf is gone. 0, or errors as mr_send()
+ * (buf is gone then, too). */
+struct mr_sendbuf {
+	void *data;
+	uint32_t room;
+	uint32_t reserved;
+	void *frame; /* the engine's; do not touch */
+};
+int mr_send_reserve(struct mr_socket *sock, struct mr_sendbuf *buf);
+int mr_send_commit(struct mr_socket *sock, struct mr_sendbuf *buf, uint32_t len, unsigned flags);
+void mr_send_cancel(struct mr_socket *sock, struct mr_sendbuf *buf);
+
+enum mr_how { MR_SHUT_RD, MR_SHUT_WR, MR_SHUT_RDWR };
+/* MR_SHUT_WR: FIN after what is queued. MR_SHUT_RD: what arrives from now on is acknowledged and
+ * thrown away, as Linux does. 0, -ENOTCONN. */
+int mr_shutdown(struct mr_socket *sock, enum mr_how how);
+
+/* Give the socket back. Queued data is still sent, then FIN; with unread received data, or with
+ * MR_OPT_LINGER 0, RST instead (RFC 2525 section 2.17). sock is invalid afterwards, always. */
+void mr_close(struct mr_socket *sock);
+/* RST at once and give the socket back. sock is invalid afterwards. */
+void mr_abort(struct mr_socket *sock);
+
+/* Which readiness mr_wait() reports for this socket (MR_IN | MR_OUT | MR_RDHUP; MR_ERR and MR_HUP
+ * always are), and the number it is reported with. A new socket has MR_IN and 0. */
+void mr_set_interest(struct mr_socket *sock, uint32_t mask, uint64_t user);
+
+/* The readiness that holds now, interest or not. */
+uint32_t mr_ready(const struct mr_socket *sock);
+
+/* The pending error as negative errno, which is thereby cleared; 0 when there is none. */
+int mr_sock_error(struct mr_socket *sock);
+
+/* Local and remote end. 0; -ENOTCONN for the peer of an unconnected socket. */
+int mr_local(const struct mr_socket *sock, struct mr_endpoint *ep);
+int mr_peer(const struct mr_socket *sock, struct mr_endpoint *ep);
+
+enum mr_opt {
+	MR_OPT_NODELAY,	   /* 0/1: no Nagle (RFC 896). Default 0 */
+	MR_OPT_CORK,	   /* 0/1: only full segments until cleared, or 200 ms */
+	MR_OPT_QUICKACK,   /* 0/1: no delayed ACK for now */
+	MR_OPT_LINGER,	   /* -1: off; 0: close() resets; other values are not offered */
+	MR_OPT_SNDBUF,	   /* bytes, 2048..16 MiB */
+	MR_OPT_RCVBUF,	   /* bytes, 2048..16 MiB; before connect/listen it also chooses the window scale */
+	MR_OPT_MAXSEG,	   /* bytes, 88..32767 (as Linux): upper bound of the MSS, before connect/listen */
+	MR_OPT_KEEPALIVE,  /* 0/1 (RFC 1122 4.2.3.6). Default 0 */
+	MR_OPT_KEEPIDLE,   /* seconds, 1..32767. Default 7200 */
+	MR_OPT_KEEPINTVL,  /* seconds, 1..32767. Default 75 */
+	MR_OPT_KEEPCNT,	   /* 1..127. Default 9 */
+	MR_OPT_USER_TIMEOUT, /* ms of unacknowledged data until -ETIMEDOUT; 0: RFC 1122's R2 */
+	MR_OPT_OOBINLINE,  /* 0/1: urgent data stays in the stream. Default 0 */
+	MR_OPT_CONGESTION, /* index as of mr_congestion_index() */
+	MR_OPT_TOS,	   /* 0..255: IPv4 TOS / IPv6 traffic class */
+	MR_OPT_TTL,	   /* 1..255: IPv4 TTL / IPv6 hop limit. Default 64 */
+	MR_OPT_INQ,	   /* read only: bytes in the receive buffer */
+	MR_OPT_OUTQ,	   /* read only: bytes not acknowledged or not sent */
+};
+/* 0, -EINVAL (value out of range, or too late), -ENOPROTOOPT (unknown, or read only). */
+int mr_set_option(struct mr_socket *sock, enum mr_opt opt, int64_t value);
+int mr_get_option(const struct mr_socket *sock, enum mr_opt opt, int64_t *value);
+
+/* Congestion control by name ("newreno"): its index, or -ENOENT. The reverse: NULL past the last. */
+int mr_congestion_index(const char *name);
+const char *mr_congestion_name(int index);
+
+/* ---- Sight -------------------------------------------------------------------------------------- */
+
+enum mr_tcp_state {
+	MR_TCP_CLOSED,
+	MR_TCP_LISTEN,
+	MR_TCP_SYN_SENT,
+	MR_TCP_SYN_RECEIVED,
+	MR_TCP_ESTABLISHED,
+	MR_TCP_FIN_WAIT1,
+	MR_TCP_FIN_WAIT2,
+	MR_TCP_CLOSE_WAIT,
+	MR_TCP_CLOSING,
+	MR_TCP_LAST_ACK,
+	MR_TCP_TIME_WAIT,
+};
+const char *mr_tcp_state_name(enum mr_tcp_state state);
+
+struct mr_sock_info {
+	enum mr_tcp_state state;
+	struct mr_endpoint local, peer;
+	uint32_t srtt_us, rttvar_us, rto_us; /* srtt_us 0: no sample yet */
+	uint32_t snd_mss, rcv_mss;
+	uint32_t cwnd, ssthresh, snd_wnd, rcv_wnd; /* bytes */
+	uint32_t unacked, unsent, rcv_queued;	   /* bytes */
+	uint64_t bytes_acked, bytes_received;
+	uint64_t segs_out, segs_in, retrans;
+	const char *congestion;
+};
+int mr_sock_info(const struct mr_socket *sock, struct mr_sock_info *info);
+
+/* Counters of every layer, in a fixed order, by name ("tcp.retrans_segs", "drop.tcp_bad_csum",
+ * "xdp.redirect_tcp", "dev.rx_fill_ring_empty", ...). Returns how many there are in all; fills the
+ * first max. Names are static. Reads the XDP program's and the device's counters by system call. */
+struct mr_counter {
+	const char *name;
+	const char *text; /* one line of explanation */
+	uint64_t value;
+};
+unsigned mr_counters(struct mr_engine *engine, struct mr_counter *out, unsigned max);
+
+#pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * xdp_abi.h - everything that the XDP program (bpf/) and user space (user/) both know.
+ * Included by BPF code after vmlinux.h, by user space after <linux/types.h>: only __u8 .. __u64 and
+ * __be16/__be32 are used here. A change here is a change of both sides: they are built together.
+ */
+#ifndef MILLRACE_XDP_ABI_H
+#define MILLRACE_XDP_ABI_H
+
+#ifndef __VMLINUX_H__
+#include <linux/types.h>
+#endif
+
+/*
+ * Why a packet was dropped. One list for the whole stack: the XDP program uses the first part (up to
+ * MR_DROP_XDP_LAST), the engine all of it. X(NAME, "text a user can read").
+ * A new reason of the XDP program goes at the end of the first part.
+ */
+#define MR_DROP_LIST_XDP(X)                                                                        \
+	X(NONE, "not dropped")                                                                     \
+	X(ETH_TRUNCATED, "Ethernet or VLAN header cut short")                                      \
+	X(ARP_BAD, "malformed ARP packet")                                                         \
+	X(IP_TRUNCATED, "packet shorter than its IP header says")                                  \
+	X(IP_BAD_VERSION, "IP version field does not match the Ethernet type")                     \
+	X(IP_BAD_HDRLEN, "IP header length below 20 bytes or beyond the packet")                   \
+	X(IP_BAD_LEN, "IP total length below its header length")                                   \
+	X(IP_BAD_CSUM, "IPv4 header checksum wrong")                                               \
+	X(IP_MARTIAN_SRC, "source address that no host may send from (RFC 1122 3.2.1.3)")          \
+	X(IP_EXTHDR, "IPv6 extension headers malformed or too many")                               \
+	X(TCP_TRUNCATED, "TCP header cut short")                                                   \
+	X(TCP_BAD_HDRLEN, "TCP data offset below 5 words or beyond the packet")                    \
+	X(TCP_BAD_FLAGS, "TCP flag combination that no sender makes (SYN+FIN, none, ...)")         \
+	X(TCP_LAND, "source equals destination (land attack)")                                     \
+	X(TCP_PORT_ZERO, "TCP port 0")                                                             \
+	X(TCP_BAD_CSUM, "TCP checksum wrong")                                                      \
+	X(ICMP_TRUNCATED, "ICMP message cut short")                                                \
+	X(ICMP_BAD_CSUM, "ICMP checksum wrong")                                                    \
+	X(XDP_META, "no room for the receive metadata (bpf_xdp_adjust_meta failed)")               \
+	X(XDP_NO_XSK, "no AF_XDP socket on the packet's receive queue")
+
+#define MR_DROP_LIST_USER(X)                                                                       \
+	X(RX_META, "receive metadata missing or stale and the packet could not be parsed")         \
+	X(ETH_NOT_OURS, "Ethernet destination is another host")                                    \
+	X(ETH_TYPE, "Ethernet type not handled")                                                   \
+	X(ARP_NOT_OURS, "ARP for another host")                                                    \
+	X(ARP_CONFLICT, "another host claims our address")                                         \
+	X(NEIGH_QUEUE_FULL, "too many packets wait for an unresolved neighbour")                   \
+	X(NEIGH_FAILED, "neighbour did not answer ARP")                                            \
+	X(NEIGH_TABLE_FULL, "neighbour cache full")                                                \
+	X(IP_NOT_OURS, "IP destination is not an address of this engine")                          \
+	X(IP_FRAGMENT, "IP fragment (reassembly is not offered yet)")                              \
+	X(IP_NO_ROUTE, "no route to the destination")                                              \
+	X(IP_TOO_BIG, "packet larger than the route's MTU and DF set")                             \
+	X(IP_PROTO, "IP protocol not handled (answered with protocol unreachable)")                \
+	X(UDP_NO_PORT, "UDP is not handled (answered with port unreachable)")                      \
+	X(ICMP_TYPE, "ICMP type not handled")                                                      \
+	X(ICMP_NO_FLOW, "ICMP error quotes no connection of ours or a sequence not in flight")     \
+	X(ICMP_RATE, "answer withheld by the ICMP rate limit")                                     \
+	X(NO_FRAME, "no free frame (UMEM exhausted)")                                              \
+	X(NO_MEMORY, "arena exhausted")                                                            \
+	X(TX_QUEUE_FULL, "transmit queue full")                                                    \
+	X(TX_DEVICE, "device refused the packet (link or peer down, too long)")                    \
+	X(TX_INVALID, "kernel found the transmit descriptor invalid")                              \
+	X(TCP_NO_SOCKET, "no connection and no listener (answered with RST)")                      \
+	X(TCP_OPTIONS, "TCP options malformed")                                                    \
+	X(TCP_PAWS, "timestamp older than the connection's (PAWS, RFC 7323 5.3)")                  \
+	X(TCP_SEQ, "sequence number outside the window")                                           \
+	X(TCP_ACK_INVALID, "acknowledgment of something never sent")                               \
+	X(TCP_ACK_OLD, "acknowledgment too old (RFC 5961 5.2)")                                    \
+	X(TCP_NO_ACK, "segment without ACK in a state that needs it")                              \
+	X(TCP_RST_INVALID, "RST not at RCV.NXT (challenged, RFC 5961 3.2)")                        \
+	X(TCP_SYN_CHALLENGE, "SYN in a synchronized state (challenged, RFC 5961 4.2)")             \
+	X(TCP_SYN_BACKLOG, "SYN queue full")                                                       \
+	X(TCP_ACCEPT_BACKLOG, "accept queue full")                                                 \
+	X(TCP_DUPLICATE, "nothing new in the segment")                                             \
+	X(TCP_OOO_FULL, "reassembly queue full")                                                   \
+	X(TCP_RCVBUF_FULL, "data beyond the receive buffer")                                       \
+	X(TCP_CLOSED, "data after the application closed (answered with RST)")                     \
+	X(TCP_TIMEWAIT, "segment for a connection in TIME-WAIT")
+
+enum mr_drop {
+#define X(name, text) MR_DROP_##name,
+	MR_DROP_LIST_XDP(X) MR_DROP_XDP_LAST,
+	MR_DROP_USER_FIRST = MR_DROP_XDP_LAST - 1, /* so that the numbering goes on without a gap */
+	MR_DROP_LIST_USER(X)
+#undef X
+		MR_DROP_MAX
+};
+
+/* What the XDP program did with a packet. X(NAME, "text"). DROP's causes are counted by mr_drop. */
+#define MR_XDP_VERDICT_LIST(X)                                                                     \
+	X(PASS_NOT_IP, "passed to the kernel: neither IP nor ARP")                                 \
+	X(PASS_NOT_OURS, "passed to the kernel: not our address or port")                          \
+	X(PASS_FRAGMENT, "passed to the kernel: IP fragment of an address not wholly ours")        \
+	X(PASS_MULTICAST, "passed to the kernel: broadcast or multicast")                          \
+	X(REDIRECT_TCP, "redirected to the engine: TCP")                                           \
+	X(REDIRECT_ARP, "redirected to the engine: ARP")                                           \
+	X(REDIRECT_ICMP, "redirected to the engine: ICMP or ICMPv6")                               \
+	X(REDIRECT_OTHER, "redirected to the engine: other protocol to an own address")            \
+	X(DROP, "dropped, see the drop reasons")                                                   \
+	X(CSUM_GOOD, "of the redirected: checksum verified")                                       \
+	X(CSUM_PARTIAL, "of the redirected: checksum left partial by a local sender, accepted")    \
+	X(CSUM_UNVERIFIED, "of the redirected: checksum left to the engine")                       \
+	X(ARP_NOTED, "gratuitous ARP of a neighbour, noted and passed to the kernel")
+
+enum mr_xdp_verdict {
+#define X(name, text) MR_XDP_##name,
+	MR_XDP_VERDICT_LIST(X)
+#undef X
+		MR_XDP_VERDICT_MAX
+};
+
+/* Per-CPU counters: the value of the one entry of the map mr_stats. */
+struct mr_xdp_stats {
+	__u64 verdict[MR_XDP_VERDICT_MAX];
+	__u64 drop[MR_DROP_XDP_LAST];
+};
+
+/* Checksum policy, load-time data (kernel-facts: a local veth sender leaves TCP checksums partial). */
+enum mr_csum_policy {
+	MR_CSUM_VERIFY,		/* verify; a partial checksum is a wrong one */
+	MR_CSUM_VERIFY_PARTIAL, /* verify; a field that holds just the pseudo-header sum is accepted */
+	MR_CSUM_OFF,		/* the engine verifies in user space */
+};
+
+/* Verdict on the L4 checksum that travels in mr_rx_meta. */
+enum mr_csum_verdict {
+	MR_CSUM_UNVERIFIED,
+	MR_CSUM_GOOD,
+	MR_CSUM_PARTIAL,
+};
+
+/* mr_rx_meta.flags */
+#define MR_META_VLAN	 (1u << 0) /* at least one VLAN tag stood before the L3 header */
+#define MR_META_FRAGMENT (1u << 1) /* IP fragment: l4_off is meaningless */
+#define MR_META_TCP	 (1u << 2) /* TCP, every header check passed, l4_off and pay_off are valid */
+
+#define MR_RX_META_MAGIC 0x4d524d54u /* "MRMT" */
+
+/*
+ * Written by the XDP program just in front of the packet (bpf_xdp_adjust_meta). The bytes there are
+ * stale where the program did not write them, so user space believes them only when magic and cookie
+ * match. Offsets count from the first byte of the Ethernet header. Host byte order.
+ */
+struct mr_rx_meta {
+	__u32 magic;   /* MR_RX_META_MAGIC */
+	__u32 cookie;  /* mr_xdp_cfg.cookie, random for each load */
+	__u32 hash;    /* mr_flow_hash() of the packet's flow, 0 unless MR_META_TCP */
+	__u16 l3_off;  /* IPv4/IPv6/ARP header */
+	__u16 l4_off;  /* TCP/ICMP/... header */
+	__u16 pay_off; /* first byte behind the TCP header, options included */
+	__u16 pay_len; /* TCP payload bytes; link-layer padding does not count */
+	__be16 eth_proto; /* of the L3 header, wire order (ETH_P_IP, ETH_P_IPV6, ETH_P_ARP) */
+	__u8 l4_proto;	  /* IPPROTO_*, 0 for ARP */
+	__u8 csum;	  /* enum mr_csum_verdict */
+	__u16 flags;	  /* MR_META_* */
+	__u16 rx_queue;
+};
+_Static_assert(sizeof(struct mr_rx_meta) == 28, "adjust_meta wants a multiple of 4, at most 216");
+
+/* Load-time data (const volatile in .rodata). */
+struct mr_xdp_cfg {
+	__u64 hash_key[2];  /* key of mr_flow_hash() */
+	__u32 cookie;	    /* see mr_rx_meta */
+	__u32 csum_policy;  /* enum mr_csum_policy */
+};
+
+/* Map mr_addrs, hash: the local addresses that are (partly) ours. IPv4 as ::ffff:a.b.c.d. */
+struct mr_addr_key {
+	__be32 addr[4];
+};
+_Static_assert(sizeof(struct mr_addr_key) == 16, "no hidden padding in a map key");
+
+#define MR_ADDR_OWN    (1u << 0) /* the kernel does not know it: ARP, ICMP, every port are ours */
+#define MR_ADDR_SHARED (1u << 1) /* the kernel's: only the ports in mr_ports are ours */
+
+/* Map mr_ports, hash: (local address or all zeros for any, port) -> __u32 flags, 0 for now. */
+struct mr_port_key {
+	__be32 addr[4];
+	__be16 port; /* wire order */
+	__u16 zero;
+};
+_Static_assert(sizeof(struct mr_port_key) == 20, "no hidden padding in a map key");
+
+/* Record of the ring buffer mr_notes: what an engine may want to know of packets that were passed. */
+struct mr_note_arp {
+	__u8 sha[6];
+	__u16 zero;
+	__be32 spa;
+};
+
+/*
+ * The flow hash: SipHash-1-3 over (remote address, local address, remote port, local port), keyed so
+ * that a remote cannot aim at one bucket. Both sides must agree, hence it is here. Addresses are four
+ * words as on the wire (IPv4 mapped). Never 0, so that 0 can say "no hash".
+ */
+#define MR_ROTL64(x, b) (((x) << (b)) | ((x) >> (64 - (b))))
+#define MR_SIPROUND(v0, v1, v2, v3)                                                                \
+	do {                                                                                       \
+		(v0) += (v1);                                                                      \
+		(v1) = MR_ROTL64(v1, 13);                                                          \
+		(v1) ^= (v0);                                                                      \
+		(v0) = MR_ROTL64(v0, 32);                                                          \
+		(v2) += (v3);                                                                      \
+		(v3) = MR_ROTL64(v3, 16);                                                          \
+		(v3) ^= (v2);                                                                      \
+		(v0) += (v3);                                                                      \
+		(v3) = MR_ROTL64(v3, 21);                                                          \
+		(v3) ^= (v0);                                                                      \
+		(v2) += (v1);                                                                      \
+		(v1) = MR_ROTL64(v1, 17);                                                          \
+		(v1) ^= (v2);                                                                      \
+		(v2) = MR_ROTL64(v2, 32);                                                          \
+	} while (0)
+
+static inline __attribute__((always_inline)) __u32
+mr_flow_hash(const __u64 key[2], const __be32 remote[4], const __be32 local[4], __be16 rport,
+	     __be16 lport)
+{
+	__u64 v0 = key[0] ^ 0x736f6d6570736575ull, v1 = key[1] ^ 0x646f72616e646f6dull;
+	__u64 v2 = key[0] ^ 0x6c7967656e657261ull, v3 = key[1] ^ 0x7465646279746573ull;
+	const __u64 words[6] = {
+		(__u64)remote[0] << 32 | remote[1], (__u64)remote[2] << 32 | remote[3],
+		(__u64)local[0] << 32 | local[1],   (__u64)local[2] << 32 | local[3],
+		(__u64)rport << 16 | lport,	    (__u64)36 << 56,
+	};
+	__u64 h;
+
+#pragma unroll
+	for (int i = 0; i < 6; i++) {
+		v3 ^= words[i];
+		MR_SIPROUND(v0, v1, v2, v3);
+		v0 ^= words[i];
+	}
+	v2 ^= 0xff;
+	MR_SIPROUND(v0, v1, v2, v3);
+	MR_SIPROUND(v0, v1, v2, v3);
+	MR_SIPROUND(v0, v1, v2, v3);
+	h = v0 ^ v1 ^ v2 ^ v3;
+	h ^= h >> 32;
+	return (__u32)h ? (__u32)h : 1;
+}
+
+#endif

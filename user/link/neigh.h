@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * neigh.h - the neighbour cache: IP address -> MAC address, with the states of RFC 4861 section 7.3.2
+ * (used for ARP too, as RFC 1122 section 2.3.2 allows and Linux does), and a bounded queue of packets
+ * that wait for an answer.
+ *
+ *	INCOMPLETE  asked, no answer yet: packets wait; 3 requests 1 s apart, then FAILED
+ *	REACHABLE   confirmed less than 30 s (randomised 0.5 .. 1.5) ago
+ *	STALE       confirmed longer ago: still used; the first use starts DELAY
+ *	DELAY       used while stale: TCP gets 5 s to confirm (mr_neigh_confirm), then PROBE
+ *	PROBE       unicast requests, 3 of them 1 s apart, then FAILED
+ *	FAILED      packets are refused (-EHOSTUNREACH) for 3 s, then the next one asks anew
+ */
+#ifndef MR_LINK_NEIGH_H
+#define MR_LINK_NEIGH_H
+
+#include "base/list.h"
+#include "base/pool.h"
+#include "base/rng.h"
+#include "base/timer.h"
+#include "frame/frame.h"
+
+enum mr_neigh_state {
+	MR_NEIGH_INCOMPLETE,
+	MR_NEIGH_REACHABLE,
+	MR_NEIGH_STALE,
+	MR_NEIGH_DELAY,
+	MR_NEIGH_PROBE,
+	MR_NEIGH_FAILED,
+};
+
+#define MR_NEIGH_QUEUE_MAX    64u /* packets that wait, per neighbour; the oldest is dropped for a new one */
+#define MR_NEIGH_MAX	      4096u
+#define MR_NEIGH_REACHABLE_NS (30 * MR_NS_PER_S)
+#define MR_NEIGH_DELAY_NS     (5 * MR_NS_PER_S)
+#define MR_NEIGH_RETRANS_NS   (1 * MR_NS_PER_S)
+#define MR_NEIGH_PROBES	      3u
+#define MR_NEIGH_FAILED_NS    (3 * MR_NS_PER_S)
+
+struct mr_neigh {
+	struct mr_list hash_node, lru_node;
+	struct mr_addr addr;
+	uint8_t mac[6];
+	uint8_t state; /* enum mr_neigh_state */
+	uint8_t probes;
+	uint32_t refs; /* holders of the pointer (cached routes); eviction spares refs > 0 */
+	struct mr_timer timer;
+	struct mr_frame_queue waiting; /* IP packets without Ethernet header */
+	uint64_t confirmed_at;
+};
+
+#endif
