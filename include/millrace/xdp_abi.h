@@ -12,74 +12,87 @@
 #endif
 
 /*
- * Why a packet was dropped. One list for the whole stack: the XDP program uses the first part (up to
- * MR_DROP_XDP_LAST), the engine all of it. X(NAME, "text a user can read").
- * A new reason of the XDP program goes at the end of the first part.
+ * Why a packet was dropped. One list for the whole stack: the XDP program uses the first part (up
+ * to MR_DROP_XDP_LAST), the engine all of it. X(NAME, "public.name", "text a user can read"). A new
+ * reason of the XDP program goes at the end of the first part.
  */
 #define MR_DROP_LIST_XDP(X)                                                                        \
-	X(NONE, "not dropped")                                                                     \
-	X(ETH_TRUNCATED, "Ethernet or VLAN header cut short")                                      \
-	X(ARP_BAD, "malformed ARP packet")                                                         \
-	X(IP_TRUNCATED, "packet shorter than its IP header says")                                  \
-	X(IP_BAD_VERSION, "IP version field does not match the Ethernet type")                     \
-	X(IP_BAD_HDRLEN, "IP header length below 20 bytes or beyond the packet")                   \
-	X(IP_BAD_LEN, "IP total length below its header length")                                   \
-	X(IP_BAD_CSUM, "IPv4 header checksum wrong")                                               \
-	X(IP_MARTIAN_SRC, "source address that no host may send from (RFC 1122 3.2.1.3)")          \
-	X(IP_EXTHDR, "IPv6 extension headers malformed or too many")                               \
-	X(TCP_TRUNCATED, "TCP header cut short")                                                   \
-	X(TCP_BAD_HDRLEN, "TCP data offset below 5 words or beyond the packet")                    \
-	X(TCP_BAD_FLAGS, "TCP flag combination that no sender makes (SYN+FIN, none, ...)")         \
-	X(TCP_LAND, "source equals destination (land attack)")                                     \
-	X(TCP_PORT_ZERO, "TCP port 0")                                                             \
-	X(TCP_BAD_CSUM, "TCP checksum wrong")                                                      \
-	X(ICMP_TRUNCATED, "ICMP message cut short")                                                \
-	X(ICMP_BAD_CSUM, "ICMP checksum wrong")                                                    \
-	X(XDP_META, "no room for the receive metadata (bpf_xdp_adjust_meta failed)")               \
-	X(XDP_NO_XSK, "no AF_XDP socket on the packet's receive queue")
+	X(NONE, "drop.none", "not dropped")                                                        \
+	X(ETH_TRUNCATED, "drop.eth_truncated", "Ethernet or VLAN header cut short")                \
+	X(ARP_BAD, "drop.arp_bad", "malformed ARP packet")                                         \
+	X(IP_TRUNCATED, "drop.ip_truncated", "packet shorter than its IP header says")             \
+	X(IP_BAD_VERSION, "drop.ip_bad_version",                                                   \
+	  "IP version field does not match the Ethernet type")                                     \
+	X(IP_BAD_HDRLEN, "drop.ip_bad_hdrlen",                                                     \
+	  "IP header length below 20 bytes or beyond the packet")                                  \
+	X(IP_BAD_LEN, "drop.ip_bad_len", "IP total length below its header length")                \
+	X(IP_BAD_CSUM, "drop.ip_bad_csum", "IPv4 header checksum wrong")                           \
+	X(IP_MARTIAN_SRC, "drop.ip_martian_src",                                                   \
+	  "source address that no host may send from (RFC 1122 3.2.1.3)")                          \
+	X(IP_EXTHDR, "drop.ip_exthdr", "IPv6 extension headers malformed or too many")             \
+	X(TCP_TRUNCATED, "drop.tcp_truncated", "TCP header cut short")                             \
+	X(TCP_BAD_HDRLEN, "drop.tcp_bad_hdrlen",                                                   \
+	  "TCP data offset below 5 words or beyond the packet")                                    \
+	X(TCP_BAD_FLAGS, "drop.tcp_bad_flags",                                                     \
+	  "TCP flag combination that no sender makes (SYN+FIN, none, ...)")                        \
+	X(TCP_LAND, "drop.tcp_land", "source equals destination (land attack)")                    \
+	X(TCP_PORT_ZERO, "drop.tcp_port_zero", "TCP port 0")                                       \
+	X(TCP_BAD_CSUM, "drop.tcp_bad_csum", "TCP checksum wrong")                                 \
+	X(ICMP_TRUNCATED, "drop.icmp_truncated", "ICMP message cut short")                         \
+	X(ICMP_BAD_CSUM, "drop.icmp_bad_csum", "ICMP checksum wrong")                              \
+	X(XDP_META, "drop.xdp_meta",                                                               \
+	  "no room for the receive metadata (bpf_xdp_adjust_meta failed)")                         \
+	X(XDP_NO_XSK, "drop.xdp_no_xsk", "no AF_XDP socket on the packet's receive queue")
 
 #define MR_DROP_LIST_USER(X)                                                                       \
-	X(RX_META, "receive metadata missing or stale and the packet could not be parsed")         \
-	X(ETH_NOT_OURS, "Ethernet destination is another host")                                    \
-	X(ETH_TYPE, "Ethernet type not handled")                                                   \
-	X(ARP_NOT_OURS, "ARP for another host")                                                    \
-	X(ARP_CONFLICT, "another host claims our address")                                         \
-	X(NEIGH_QUEUE_FULL, "too many packets wait for an unresolved neighbour")                   \
-	X(NEIGH_FAILED, "neighbour did not answer ARP")                                            \
-	X(NEIGH_TABLE_FULL, "neighbour cache full")                                                \
-	X(IP_NOT_OURS, "IP destination is not an address of this engine")                          \
-	X(IP_FRAGMENT, "IP fragment (reassembly is not offered yet)")                              \
-	X(IP_NO_ROUTE, "no route to the destination")                                              \
-	X(IP_TOO_BIG, "packet larger than the route's MTU and DF set")                             \
-	X(IP_PROTO, "IP protocol not handled (answered with protocol unreachable)")                \
-	X(UDP_NO_PORT, "UDP is not handled (answered with port unreachable)")                      \
-	X(ICMP_TYPE, "ICMP type not handled")                                                      \
-	X(ICMP_NO_FLOW, "ICMP error quotes no connection of ours or a sequence not in flight")     \
-	X(ICMP_RATE, "answer withheld by the ICMP rate limit")                                     \
-	X(NO_FRAME, "no free frame (UMEM exhausted)")                                              \
-	X(NO_MEMORY, "arena exhausted")                                                            \
-	X(TX_QUEUE_FULL, "transmit queue full")                                                    \
-	X(TX_DEVICE, "device refused the packet (link or peer down, too long)")                    \
-	X(TX_INVALID, "kernel found the transmit descriptor invalid")                              \
-	X(TCP_NO_SOCKET, "no connection and no listener (answered with RST)")                      \
-	X(TCP_OPTIONS, "TCP options malformed")                                                    \
-	X(TCP_PAWS, "timestamp older than the connection's (PAWS, RFC 7323 5.3)")                  \
-	X(TCP_SEQ, "sequence number outside the window")                                           \
-	X(TCP_ACK_INVALID, "acknowledgment of something never sent")                               \
-	X(TCP_ACK_OLD, "acknowledgment too old (RFC 5961 5.2)")                                    \
-	X(TCP_NO_ACK, "segment without ACK in a state that needs it")                              \
-	X(TCP_RST_INVALID, "RST not at RCV.NXT (challenged, RFC 5961 3.2)")                        \
-	X(TCP_SYN_CHALLENGE, "SYN in a synchronized state (challenged, RFC 5961 4.2)")             \
-	X(TCP_SYN_BACKLOG, "SYN queue full")                                                       \
-	X(TCP_ACCEPT_BACKLOG, "accept queue full")                                                 \
-	X(TCP_DUPLICATE, "nothing new in the segment")                                             \
-	X(TCP_OOO_FULL, "reassembly queue full")                                                   \
-	X(TCP_RCVBUF_FULL, "data beyond the receive buffer")                                       \
-	X(TCP_CLOSED, "data after the application closed (answered with RST)")                     \
-	X(TCP_TIMEWAIT, "segment for a connection in TIME-WAIT")
+	X(RX_META, "drop.rx_meta",                                                                 \
+	  "receive metadata missing or stale and the packet could not be parsed")                  \
+	X(ETH_NOT_OURS, "drop.eth_not_ours", "Ethernet destination is another host")               \
+	X(ETH_TYPE, "drop.eth_type", "Ethernet type not handled")                                  \
+	X(ARP_NOT_OURS, "drop.arp_not_ours", "ARP for another host")                               \
+	X(ARP_CONFLICT, "drop.arp_conflict", "another host claims our address")                    \
+	X(NEIGH_QUEUE_FULL, "drop.neigh_queue_full",                                               \
+	  "too many packets wait for an unresolved neighbour")                                     \
+	X(NEIGH_FAILED, "drop.neigh_failed", "neighbour did not answer ARP")                       \
+	X(NEIGH_TABLE_FULL, "drop.neigh_table_full", "neighbour cache full")                       \
+	X(IP_NOT_OURS, "drop.ip_not_ours", "IP destination is not an address of this engine")      \
+	X(IP_FRAGMENT, "drop.ip_fragment", "IP fragment (reassembly is not offered yet)")          \
+	X(IP_NO_ROUTE, "drop.ip_no_route", "no route to the destination")                          \
+	X(IP_TOO_BIG, "drop.ip_too_big", "packet larger than the route's MTU and DF set")          \
+	X(IP_PROTO, "drop.ip_proto",                                                               \
+	  "IP protocol not handled (answered with protocol unreachable)")                          \
+	X(UDP_NO_PORT, "drop.udp_no_port", "UDP is not handled (answered with port unreachable)")  \
+	X(ICMP_TYPE, "drop.icmp_type", "ICMP type not handled")                                    \
+	X(ICMP_NO_FLOW, "drop.icmp_no_flow",                                                       \
+	  "ICMP error quotes no connection of ours or a sequence not in flight")                   \
+	X(ICMP_RATE, "drop.icmp_rate", "answer withheld by the ICMP rate limit")                   \
+	X(NO_FRAME, "drop.no_frame", "no free frame (UMEM exhausted)")                             \
+	X(NO_MEMORY, "drop.no_memory", "arena exhausted")                                          \
+	X(TX_QUEUE_FULL, "drop.tx_queue_full", "transmit queue full")                              \
+	X(TX_DEVICE, "drop.tx_device", "device refused the packet (link or peer down, too long)")  \
+	X(TX_INVALID, "drop.tx_invalid", "kernel found the transmit descriptor invalid")           \
+	X(TCP_NO_SOCKET, "drop.tcp_no_socket",                                                     \
+	  "no connection and no listener (answered with RST)")                                     \
+	X(TCP_OPTIONS, "drop.tcp_options", "TCP options malformed")                                \
+	X(TCP_PAWS, "drop.tcp_paws", "timestamp older than the connection's (PAWS, RFC 7323 5.3)") \
+	X(TCP_SEQ, "drop.tcp_seq", "sequence number outside the window")                           \
+	X(TCP_ACK_INVALID, "drop.tcp_ack_invalid", "acknowledgment of something never sent")       \
+	X(TCP_ACK_OLD, "drop.tcp_ack_old", "acknowledgment too old (RFC 5961 5.2)")                \
+	X(TCP_NO_ACK, "drop.tcp_no_ack", "segment without ACK in a state that needs it")           \
+	X(TCP_RST_INVALID, "drop.tcp_rst_invalid",                                                 \
+	  "RST not at RCV.NXT (challenged, RFC 5961 3.2)")                                         \
+	X(TCP_SYN_CHALLENGE, "drop.tcp_syn_challenge",                                             \
+	  "SYN in a synchronized state (challenged, RFC 5961 4.2)")                                \
+	X(TCP_SYN_BACKLOG, "drop.tcp_syn_backlog", "SYN queue full")                               \
+	X(TCP_ACCEPT_BACKLOG, "drop.tcp_accept_backlog", "accept queue full")                      \
+	X(TCP_DUPLICATE, "drop.tcp_duplicate", "nothing new in the segment")                       \
+	X(TCP_OOO_FULL, "drop.tcp_ooo_full", "reassembly queue full")                              \
+	X(TCP_RCVBUF_FULL, "drop.tcp_rcvbuf_full", "data beyond the receive buffer")               \
+	X(TCP_CLOSED, "drop.tcp_closed", "data after the application closed (answered with RST)")  \
+	X(TCP_TIMEWAIT, "drop.tcp_timewait", "segment for a connection in TIME-WAIT")
 
 enum mr_drop {
-#define X(name, text) MR_DROP_##name,
+#define X(id, name, text) MR_DROP_##id,
 	MR_DROP_LIST_XDP(X) MR_DROP_XDP_LAST,
 	MR_DROP_USER_FIRST = MR_DROP_XDP_LAST - 1, /* so that the numbering goes on without a gap */
 	MR_DROP_LIST_USER(X)
@@ -87,24 +100,30 @@ enum mr_drop {
 		MR_DROP_MAX
 };
 
-/* What the XDP program did with a packet. X(NAME, "text"). DROP's causes are counted by mr_drop. */
+/* What the XDP program did with a packet. X(NAME, "public.name", "text"). DROP's causes are counted
+ * by mr_drop. */
 #define MR_XDP_VERDICT_LIST(X)                                                                     \
-	X(PASS_NOT_IP, "passed to the kernel: neither IP nor ARP")                                 \
-	X(PASS_NOT_OURS, "passed to the kernel: not our address or port")                          \
-	X(PASS_FRAGMENT, "passed to the kernel: IP fragment of an address not wholly ours")        \
-	X(PASS_MULTICAST, "passed to the kernel: broadcast or multicast")                          \
-	X(REDIRECT_TCP, "redirected to the engine: TCP")                                           \
-	X(REDIRECT_ARP, "redirected to the engine: ARP")                                           \
-	X(REDIRECT_ICMP, "redirected to the engine: ICMP or ICMPv6")                               \
-	X(REDIRECT_OTHER, "redirected to the engine: other protocol to an own address")            \
-	X(DROP, "dropped, see the drop reasons")                                                   \
-	X(CSUM_GOOD, "of the redirected: checksum verified")                                       \
-	X(CSUM_PARTIAL, "of the redirected: checksum left partial by a local sender, accepted")    \
-	X(CSUM_UNVERIFIED, "of the redirected: checksum left to the engine")                       \
-	X(ARP_NOTED, "gratuitous ARP of a neighbour, noted and passed to the kernel")
+	X(PASS_NOT_IP, "xdp.pass_not_ip", "passed to the kernel: neither IP nor ARP")              \
+	X(PASS_NOT_OURS, "xdp.pass_not_ours", "passed to the kernel: not our address or port")     \
+	X(PASS_FRAGMENT, "xdp.pass_fragment",                                                      \
+	  "passed to the kernel: IP fragment of an address not wholly ours")                       \
+	X(PASS_MULTICAST, "xdp.pass_multicast", "passed to the kernel: broadcast or multicast")    \
+	X(REDIRECT_TCP, "xdp.redirect_tcp", "redirected to the engine: TCP")                       \
+	X(REDIRECT_ARP, "xdp.redirect_arp", "redirected to the engine: ARP")                       \
+	X(REDIRECT_ICMP, "xdp.redirect_icmp", "redirected to the engine: ICMP or ICMPv6")          \
+	X(REDIRECT_OTHER, "xdp.redirect_other",                                                    \
+	  "redirected to the engine: other protocol to an own address")                            \
+	X(DROP, "xdp.drop", "dropped, see the drop reasons")                                       \
+	X(CSUM_GOOD, "xdp.csum_good", "of the redirected: checksum verified")                      \
+	X(CSUM_PARTIAL, "xdp.csum_partial",                                                        \
+	  "of the redirected: checksum left partial by a local sender, accepted")                  \
+	X(CSUM_UNVERIFIED, "xdp.csum_unverified",                                                  \
+	  "of the redirected: checksum left to the engine")                                        \
+	X(ARP_NOTED, "xdp.arp_noted",                                                              \
+	  "gratuitous ARP of a neighbour, noted and passed to the kernel")
 
 enum mr_xdp_verdict {
-#define X(name, text) MR_XDP_##name,
+#define X(id, name, text) MR_XDP_##id,
 	MR_XDP_VERDICT_LIST(X)
 #undef X
 		MR_XDP_VERDICT_MAX
@@ -116,10 +135,10 @@ struct mr_xdp_stats {
 	__u64 drop[MR_DROP_XDP_LAST];
 };
 
-/* Checksum policy, load-time data (kernel-facts: a local veth sender leaves TCP checksums partial). */
+/* Checksum policy, load-time data (a local veth sender leaves TCP checksums partial). */
 enum mr_csum_policy {
 	MR_CSUM_VERIFY,		/* verify; a partial checksum is a wrong one */
-	MR_CSUM_VERIFY_PARTIAL, /* verify; a field that holds just the pseudo-header sum is accepted */
+	MR_CSUM_VERIFY_PARTIAL, /* verify; accept a field that holds just the pseudo-header sum */
 	MR_CSUM_OFF,		/* the engine verifies in user space */
 };
 
@@ -139,17 +158,17 @@ enum mr_csum_verdict {
 
 /*
  * Written by the XDP program just in front of the packet (bpf_xdp_adjust_meta). The bytes there are
- * stale where the program did not write them, so user space believes them only when magic and cookie
- * match. Offsets count from the first byte of the Ethernet header. Host byte order.
+ * stale where the program did not write them, so user space believes them only when magic and
+ * cookie match. Offsets count from the first byte of the Ethernet header. Host byte order.
  */
 struct mr_rx_meta {
-	__u32 magic;   /* MR_RX_META_MAGIC */
-	__u32 cookie;  /* mr_xdp_cfg.cookie, random for each load */
-	__u32 hash;    /* mr_flow_hash() of the packet's flow, 0 unless MR_META_TCP */
-	__u16 l3_off;  /* IPv4/IPv6/ARP header */
-	__u16 l4_off;  /* TCP/ICMP/... header */
-	__u16 pay_off; /* first byte behind the TCP header, options included */
-	__u16 pay_len; /* TCP payload bytes; link-layer padding does not count */
+	__u32 magic;	  /* MR_RX_META_MAGIC */
+	__u32 cookie;	  /* mr_xdp_cfg.cookie, random for each load */
+	__u32 hash;	  /* mr_flow_hash() of the packet's flow, 0 unless MR_META_TCP */
+	__u16 l3_off;	  /* IPv4/IPv6/ARP header */
+	__u16 l4_off;	  /* TCP/ICMP/... header */
+	__u16 pay_off;	  /* first byte behind the TCP header, options included */
+	__u16 pay_len;	  /* TCP payload bytes; link-layer padding does not count */
 	__be16 eth_proto; /* of the L3 header, wire order (ETH_P_IP, ETH_P_IPV6, ETH_P_ARP) */
 	__u8 l4_proto;	  /* IPPROTO_*, 0 for ARP */
 	__u8 csum;	  /* enum mr_csum_verdict */
@@ -160,9 +179,9 @@ _Static_assert(sizeof(struct mr_rx_meta) == 28, "adjust_meta wants a multiple of
 
 /* Load-time data (const volatile in .rodata). */
 struct mr_xdp_cfg {
-	__u64 hash_key[2];  /* key of mr_flow_hash() */
-	__u32 cookie;	    /* see mr_rx_meta */
-	__u32 csum_policy;  /* enum mr_csum_policy */
+	__u64 hash_key[2]; /* key of mr_flow_hash() */
+	__u32 cookie;	   /* see mr_rx_meta */
+	__u32 csum_policy; /* enum mr_csum_policy */
 };
 
 /* Map mr_addrs, hash: the local addresses that are (partly) ours. IPv4 as ::ffff:a.b.c.d. */
@@ -182,7 +201,8 @@ struct mr_port_key {
 };
 _Static_assert(sizeof(struct mr_port_key) == 20, "no hidden padding in a map key");
 
-/* Record of the ring buffer mr_notes: what an engine may want to know of packets that were passed. */
+/* Record of the ring buffer mr_notes: what an engine may want to know of packets that were passed.
+ */
 struct mr_note_arp {
 	__u8 sha[6];
 	__u16 zero;
@@ -190,9 +210,9 @@ struct mr_note_arp {
 };
 
 /*
- * The flow hash: SipHash-1-3 over (remote address, local address, remote port, local port), keyed so
- * that a remote cannot aim at one bucket. Both sides must agree, hence it is here. Addresses are four
- * words as on the wire (IPv4 mapped). Never 0, so that 0 can say "no hash".
+ * The flow hash: SipHash-1-3 over (remote address, local address, remote port, local port), keyed
+ * so that a remote cannot aim at one bucket. Both sides must agree, hence it is here. Addresses are
+ * four words as on the wire (IPv4 mapped). Never 0, so that 0 can say "no hash".
  */
 #define MR_ROTL64(x, b) (((x) << (b)) | ((x) >> (64 - (b))))
 #define MR_SIPROUND(v0, v1, v2, v3)                                                                \
@@ -213,9 +233,10 @@ struct mr_note_arp {
 		(v2) = MR_ROTL64(v2, 32);                                                          \
 	} while (0)
 
-static inline __attribute__((always_inline)) __u32
-mr_flow_hash(const __u64 key[2], const __be32 remote[4], const __be32 local[4], __be16 rport,
-	     __be16 lport)
+static inline __attribute__((always_inline)) __u32 mr_flow_hash(const __u64 key[2],
+								const __be32 remote[4],
+								const __be32 local[4], __be16 rport,
+								__be16 lport)
 {
 	__u64 v0 = key[0] ^ 0x736f6d6570736575ull, v1 = key[1] ^ 0x646f72616e646f6dull;
 	__u64 v2 = key[0] ^ 0x6c7967656e657261ull, v3 = key[1] ^ 0x7465646279746573ull;
