@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * engine.h - one engine: a stack (arena), a port to a device, and the rhythm that drives both.
+ * The public calls of millrace.h stand on this; so does the simulator, which brings its own device and
+ * its own clock.
+ */
+#ifndef MR_ENGINE_ENGINE_H
+#define MR_ENGINE_ENGINE_H
+
+#include "base/arena.h"
+#include "dev/port.h"
+#include "dev/umem.h"
+#include "ip/ip.h"
+#include "link/link.h"
+#include "millrace.h"
+#include "socket/socket.h"
+#include "tcp/tcp.h"
+
+/* The root of an engine's arena. */
+struct mr_stack {
+	struct mr_counters ctr;
+	struct mr_rng rng;
+	struct mr_wheel wheel;
+	struct mr_frame_pool frames;
+	struct mr_netif nif;
+	struct mr_link link;
+	struct mr_ip ip;
+	struct mr_tcp tcp;
+	struct mr_socks socks;
+};
+
+/* Everything that must be known of the interface to make a stack for it. */
+struct mr_stack_cfg {
+	uint8_t mac[6];
+	uint32_t mtu;
+	uint32_t nframes, chunk_size;
+	uint16_t max_chunks; /* per transmitted packet */
+	uint32_t txq_limit;
+	uint64_t seed;	     /* everything random follows from it */
+	uint64_t flow_key[2]; /* filled in by mr_engine_create() from the seed */
+};
+
+/* Process-local. */
+struct mr_engine {
+	struct mr_arena arena;
+	struct mr_umem umem;
+	struct mr_stack *st;
+	struct mr_dev *dev; /* NULL until mr_engine_start() */
+	struct mr_port port;
+	struct mr_pcapng *cap;
+	void *xdp; /* struct mr_xdp, or NULL in the simulator */
+	uint64_t (*clock)(void *user); /* ns, monotonic */
+	void *clock_user;
+	uint64_t now; /* of the present round */
+	uint64_t spin_ns;
+	int wake_fd;  /* eventfd of mr_wakeup() */
+	int fatal;    /* 0, or -ENETDOWN: the interface is gone for good */
+	uint64_t service_at;
+	void (*log)(void *user, int level, const char *line);
+	void *log_user;
+};
+
+/* Arena, UMEM and stack, without a device. clock NULL: CLOCK_MONOTONIC. 0 or a negative errno with *out
+ * NULL; err (may be NULL) explains. */
+int mr_engine_create(struct mr_engine **out, const struct mr_config *cfg, struct mr_stack_cfg *scfg,
+		     uint64_t (*clock)(void *user), void *clock_user, struct mr_error *err);
+/* Give it its device, which it owns from now on, and open cfg->pcap_path if any. */
+int mr_engine_start(struct mr_engine *engine, const struct mr_config *cfg, struct mr_dev *dev,
+		    struct mr_error *err);
+
+/* One round: receive a batch, input for all of it, timers; output is mr_engine_output(). Returns packets
+ * received. */
+unsigned mr_engine_input(struct mr_engine *engine, uint64_t now);
+/* Output once per touched connection, one doorbell. 0 or -ENETDOWN. */
+int mr_engine_output(struct mr_engine *engine, uint64_t now);
+/* When a round is needed though nothing arrives; MR_TIME_NEVER: never. */
+uint64_t mr_engine_next(const struct mr_engine *engine, uint64_t now);
+/* Every invariant of every layer (tests). */
+void mr_engine_check(const struct mr_engine *engine);
+
+#endif

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tcp.h - TCP as the socket layer and the engine see it, and the objects of its connections.
+ *
+ * Downwards it calls ip_output; upwards it tells the socket layer through struct mr_tcp_upcalls. Input
+ * never sends: it records in the TCB what is owed (data, ACKs, a window update) and puts the TCB on the
+ * pending list; mr_tcp_flush() runs output once for each of them.
+ *
+ * Every function that takes `now` wants nanoseconds of the engine's clock, never going backwards.
+ */
+#ifndef MR_TCP_TCP_H
+#define MR_TCP_TCP_H
+
+#include "base/pool.h"
+#include "base/timer.h"
+#include "ip/ip.h"
+#include "tcp/tcp_seq.h"
+#include "tcp/tcp_wire.h"
+
+/* ---- Constants: RFC where it decides, else Linux's ---------------------------------------------- */
+
+#define MR_TCP_RTO_INIT_NS     (1 * MR_NS_PER_S)    /* RFC 6298 (2.1) */
+#define MR_TCP_RTO_MIN_NS      (200 * MR_NS_PER_MS) /* RFC 6298 (2.4) says 1 s; Linux 200 ms */
+#define MR_TCP_RTO_MAX_NS      (120 * MR_NS_PER_S)  /* RFC 6298 (2.5): at least 60 s; Linux 120 s */
+#define MR_TCP_DELACK_NS       (40 * MR_NS_PER_MS)  /* RFC 9293 3.8.6.3: below 500 ms; Linux 40 ms */
+#define MR_TCP_SYN_RETRIES     6u		    /* Linux tcp_syn_retries: 127 s */
+#define MR_TCP_SYNACK_RETRIES  5u		    /* Linux tcp_synack_retries: 63 s */
+#define MR_TCP_RETRIES2	       15u		    /* Linux tcp_retries2: about 924 s */
+#define MR_TCP_ORPHAN_RETRIES  8u		    /* Linux tcp_orphan_retries */
+#define MR_TCP_TIMEWAIT_NS     (60 * MR_NS_PER_S)   /* 2 MSL; Linux TCP_TIMEWAIT_LEN */
+#define MR_TCP_FIN_TIMEOUT_NS  (60 * MR_NS_PER_S)   /* FIN-WAIT-2 without an application */
+#define MR_TCP_CORK_NS	       (200 * MR_NS_PER_MS)
+#define MR_TCP_MSS_DEFAULT     536u /* RFC 9293 3.7.1, IPv4, when the peer sends no MSS option */
+#define MR_TCP_MSS_MIN	       88u  /* Linux TCP_MIN_SND_MSS 48 + options; a smaller offer counts as this */
+#define MR_TCP_DUPTHRESH       3u   /* RFC 5681 */
+#define MR_TCP_INIT_WND	       10u  /* segments (RFC 6928) */
+#define MR_TCP_QUICKACKS       16u  /* segments ACKed at once when a connection begins */
+#define MR_TCP_PORT_FIRST      32768u
+#define MR_TCP_PORT_LAST       60999u
+
+/* ---- Flows: whatever a 4-tuple leads to --------------------------------------------------------- */
+
+enum mr_flow_kind {
+	MR_FLOW_TCB = 1,
+	MR_FLOW_SYN,	  /* struct mr_tcp_synreq: SYN-RECEIVED of a listener */
+	MR_FLOW_TIMEWAIT, /* struct mr_tcp_tw */
+};
+
+struct mr_flow {
+	struct mr_flow *next; /* hash chain */
+	uint32_t hash;	      /* mr_flow_hash() */
+	uint16_t lport, rport; /* host order */
+	struct mr_addr laddr, raddr;
+	uint8_t kind; /* enum mr_flow_kind */
+};
+
+/* ---- The TCP control block ---------------------------------------------------------------------- */
+
+/* Options of a connection that are chosen before or during its life by the socket layer. */
+struct mr_tcp_opts {
+	uint32_t sndbuf, rcvbuf; /* bytes */
+	uint32_t user_timeout_ms;
+	uint16_t maxseg; /* 0: no bound */
+	uint16_t keepidle_s, keepintvl_s;
+	uint8_t keepcnt;
+	uint8_t tos, ttl;
+	uint8_t congestion; /* index into the table of tcp_cong.h */
+	bool nodelay, cork, keepalive;
+};
+
+/* What was written and not acknowledged yet. Each frame is one chunk with headroom; frames are linked
+ * by next; a segment always covers whole frames (tcp_sndq.c splits where it must). */
+struct mr_sndq {
+	struct mr_frame *head, *tail;
+	struct mr_frame *unsent; /* first one never sent; NULL: all were */
+	uint32_t bytes;		 /* payload in all frames */
+	uint32_t frames;
+};
+
+/* Out-of-order segments (packets, chains by frag), sorted by seq, not overlapping; linked by next. */
+struct mr_oooq {
+	struct mr_frame *head, *tail;
+	uint32_t bytes;
+	uint32_t frames; /* chunks */
+};
+
+/* tcb.loss */
+enum mr_loss_state {
+	MR_LOSS_OPEN,	  /* nothing is known to be lost */
+	MR_LOSS_RECOVERY, /* fast recovery (RFC 6582) until recover is acknowledged */
+	MR_LOSS_RTO,	  /* after a timeout, until recover is acknowledged */
+};
+
+/* tcb.timers: deadlines in ns, MR_TIME_NEVER when off. The wheel entry is armed for the least. */
+enum mr_tcb_timer {
+	MR_TT_RTX,    /* retransmission (RFC 6298), or zero-window probe when tcb.persist */
+	MR_TT_DELACK, /* delayed ACK */
+	MR_TT_KEEP,   /* keepalive; in FIN-WAIT-2 without owner: the end */
+	MR_TT_CORK,   /* a corked partial segment goes out */
+	MR_TT_MAX
+};
+
+struct mr_tcb {
+	struct mr_flow flow; /* first: a flow of kind MR_FLOW_TCB is a TCB */
+	uint8_t state;	     /* enum mr_tcp_state; only tcb_set_state() writes it */
+	uint8_t loss;	     /* enum mr_loss_state */
+	uint8_t snd_wscale, rcv_wscale;
+	bool ts_ok;	  /* both sides sent the timestamps option */
+	bool wscale_ok;	  /* both sides sent the window scale option */
+	bool passive;	  /* came from a listener: a failed handshake is nobody's error */
+	bool fin_queued;  /* the application has closed its direction: FIN follows the send queue */
+	bool fin_sent;	  /* snd_nxt counts the FIN */
+	bool fin_lost;	  /* FIN must be sent again */
+	bool fin_rcvd;	  /* rcv_nxt counts the peer's FIN */
+	bool persist;	  /* MR_TT_RTX is a zero-window probe */
+	bool probe_owed;  /* send a window probe with the next output */
+	bool keep_owed;	  /* send a keepalive probe */
+	bool ack_now;	  /* an ACK is owed with the next output */
+	bool cwnd_limited; /* the last output was held back by cwnd, not by the window or the application */
+	bool more;	  /* MR_SEND_MORE was given with the last write */
+	bool push_small;  /* the override: send a partial segment now (cork or SWS timeout) */
+	bool in_time_wait_pending; /* input moved it to TIME-WAIT; the TCB dies at the end of input */
+
+	/* Send side, RFC 9293 section 3.3.1. Windows in bytes, after scaling. */
+	uint32_t iss, snd_una, snd_nxt;
+	uint32_t snd_wnd, snd_wl1, snd_wl2, max_snd_wnd;
+	uint32_t snd_up; /* sequence number behind the urgent byte (Linux's reading), if urg_out */
+	bool urg_out;
+	uint16_t snd_mss; /* payload bytes of a full segment, options deducted */
+	uint32_t write_seq; /* behind the last byte in the send queue */
+	struct mr_sndq sndq;
+
+	/* Receive side. */
+	uint32_t irs, rcv_nxt;
+	uint32_t rcv_wnd;   /* what was advertised last, counted from rcv_nxt */
+	uint32_t rcv_space; /* free bytes of the receive buffer, kept by the socket layer */
+	uint32_t rcv_up;    /* sequence number of the urgent byte, if urg_in */
+	bool urg_in;
+	uint16_t rcv_mss;   /* largest segment seen, for delayed ACKs and window updates */
+	uint16_t adv_mss;   /* what we offered */
+	uint16_t quickacks; /* segments that are still ACKed at once */
+	uint16_t dupacks_owed; /* ACKs that must not be merged into one (RFC 5681 section 4.2) */
+	uint32_t unacked_bytes; /* received in order since the last ACK went out */
+	uint32_t last_ack_sent; /* rcv_nxt of the last segment sent (RFC 7323) */
+	uint32_t ts_recent;
+	uint64_t ts_recent_at; /* ns: PAWS forgets after 24 days */
+	uint32_t ts_offset;    /* added to the clock for TSval */
+	struct mr_oooq oooq;
+
+	/* Loss recovery and congestion control, bytes. */
+	uint32_t cwnd, ssthresh;
+	uint32_t recover;     /* RFC 6582 */
+	uint32_t dupacks;     /* in a row */
+	uint32_t dup_bytes;   /* left the network, judged by the duplicate ACKs */
+	uint32_t lost_bytes;  /* in the send queue, judged lost and not sent again since */
+	uint64_t cc_priv[8];  /* of the congestion control */
+	uint64_t last_sent_at; /* ns, of data */
+
+	/* RTT, RFC 6298. */
+	uint64_t srtt_ns, rttvar_ns, rto_ns; /* srtt_ns 0: no sample yet */
+	uint8_t backoff;       /* doublings of the RTO since the last progress */
+	uint8_t probes;	       /* window or keepalive probes without an answer */
+	uint64_t stalled_since; /* ns of the first timeout without progress; 0: none */
+	int soft_err;	       /* negative errno of an ICMP error, told when the connection gives up */
+	uint64_t last_rcv_at;  /* ns, of any segment: keepalive */
+	uint64_t challenge_at; /* ns: next challenge ACK not before */
+
+	uint64_t timers[MR_TT_MAX];
+	struct mr_timer timer;
+	struct mr_list pending_node;
+	struct mr_list all_node;
+
+	struct mr_tcp_opts opts;
+	struct mr_dst dst;
+	void *owner; /* the socket; NULL: the application is done with it */
+
+	/* For struct mr_sock_info. */
+	uint64_t bytes_acked, bytes_received, segs_in, segs_out, retrans;
+};
+
+/* SYN-RECEIVED of a listener: what must be known to answer and to make the TCB later. */
+struct mr_tcp_synreq {
+	struct mr_flow flow; /* first */
+	struct mr_tcp_listener *listener;
+	struct mr_list node; /* of the listener, oldest first */
+	struct mr_timer timer;
+	struct mr_dst dst;
+	uint32_t irs, iss;
+	uint32_t ts_recent, ts_offset;
+	uint32_t rcv_wnd;
+	uint64_t sent_at; /* first SYN-ACK, for the RTT; 0 once it was retransmitted (Karn) */
+	uint16_t peer_mss, adv_mss;
+	uint8_t snd_wscale, rcv_wscale;
+	bool ts_ok, wscale_ok;
+	uint8_t retries;
+};
+
+struct mr_tcp_tw {
+	struct mr_flow flow; /* first */
+	struct mr_timer timer;
+	struct mr_dst dst;
+	uint32_t rcv_nxt, snd_nxt, rcv_wnd;
+	uint32_t ts_recent, ts_offset;
+	uint64_t challenge_at;
+	bool ts_ok;
+};
+
+struct mr_tcp_listener {
+	struct mr_list node;
+	struct mr_addr laddr; /* all zeros: any of ours */
+	uint16_t lport;
+	uint32_t backlog;
+	uint32_t nreqs;
+	struct mr_list reqs;
+	struct mr_tcp_opts opts;
+	void *owner;
+};
+
+/* ---- Upcalls ------------------------------------------------------------------------------------ */
+
+/* How TCP speaks to the socket layer. They may call back into TCP (write, close, abort) except where
+ * said otherwise. `owner` is the socket as given to connect, listen, or returned by accept. */
+struct mr_tcp_upcalls {
+	/* An active open is complete. */
+	void (*connected)(void *owner);
+	/* May this listener take one more? Asked before the TCB is made. */
+	bool (*accept_room)(void *listener_owner);
+	/* A passive open is complete. Returns the owner of the new connection, or NULL: it is reset. */
+	void *(*accept)(void *listener_owner, struct mr_tcb *tcb);
+	/* In-order payload, one chunk: [pay, pay + pay_len), first byte is sequence number seq. Takes over
+	 * the reference. TCP has made sure that it fits into rcv_space and has deducted it there. */
+	void (*data)(void *owner, struct mr_frame *chunk);
+	/* Acknowledged: the send queue has become shorter. */
+	void (*acked)(void *owner);
+	/* The peer's FIN is in order. */
+	void (*fin)(void *owner);
+	/* The urgent pointer has moved forward (tcb->rcv_up). */
+	void (*urgent)(void *owner);
+	/* The connection is over and the TCB is gone when this returns. err 0: orderly (TIME-WAIT or the
+	 * last ACK); else -ECONNRESET, -ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH. Must not use the TCB. */
+	void (*gone)(void *owner, int err);
+};
+
+/* ---- The layer ---------------------------------------------------------------------------------- */
+
+struct mr_tcp {
+	struct mr_ip *ip;
+	struct mr_frame_pool *frames;
+	struct mr_counters *ctr;
+	struct mr_wheel *wheel;
+	struct mr_rng *rng;
+	uint64_t flow_key[2];	/* of mr_flow_hash(), shared with the XDP program */
+	uint64_t secret[2];	/* ISNs, timestamp offsets, ports */
+	struct mr_pool tcbs, synreqs, tws, listeners;
+	struct mr_flow **buckets;
+	uint32_t nbuckets; /* power of two */
+	uint32_t port_counter;
+	struct mr_list listener_list;
+	struct mr_list pending; /* TCBs that owe output */
+	struct mr_list all;	/* every TCB */
+	struct mr_frame_queue replies; /* RST and ACK segments without a TCB: none are kept, see output */
+	uint32_t challenge_tokens;
+	uint64_t challenge_refill_at;
+	uint8_t upcalls; /* index into this process's table of upcalls */
+};
+
+struct mr_tcp_cfg {
+	uint32_t max_connections; /* TCBs; as many TIME-WAITs, a quarter SYN-RECEIVEDs */
+	uint32_t max_listeners;
+	uint64_t flow_key[2];
+};
+
+/* Upcall tables are code, so they are known by index and set once per process. 0..3. */
+void mr_tcp_upcalls_set(unsigned index, const struct mr_tcp_upcalls *upcalls);
+
+/* 0 or -ENOMEM. */
+int mr_tcp_init(struct mr_tcp *tcp, struct mr_arena *arena, struct mr_ip *ip, struct mr_wheel *wheel,
+		struct mr_rng *rng, struct mr_counters *ctr, unsigned upcalls, const struct mr_tcp_cfg *cfg);
+
+/* A segment whose TCP header f->data points to. MR_DROP_NONE: consumed. Else the caller still owns the
+ * frame, counts the reason and puts the chain (an answer may have been sent all the same). */
+enum mr_drop mr_tcp_input(struct mr_tcp *tcp, struct mr_frame *f, const struct mr_ip_rx *rx, uint64_t now);
+
+/* An ICMP error about a segment of ours (RFC 5927: believed only for a sequence number in flight). */
+enum mr_drop mr_tcp_icmp(struct mr_tcp *tcp, const struct mr_icmp_err *err, uint64_t now);
+
+/* MR_TIMER_TCB, _SYN or _TIMEWAIT expired. */
+void mr_tcp_timer(struct mr_tcp *tcp, struct mr_timer *t, uint64_t now);
+
+/* Run output for every TCB that owes some, as far as the transmit queue and frames reach. */
+void mr_tcp_flush(struct mr_tcp *tcp, uint64_t now);
+/* Is anything still owed (flush stopped for lack of room)? */
+static inline bool mr_tcp_owes(const struct mr_tcp *tcp)
+{
+	return !mr_list_empty(&tcp->pending);
+}
+
+/* ---- For the socket layer ----------------------------------------------------------------------- */
+
+void mr_tcp_opts_default(struct mr_tcp_opts *opts);
+
+/* 0, -EADDRINUSE, -ENOBUFS. */
+int mr_tcp_listen(struct mr_tcp *tcp, const struct mr_addr *laddr, uint16_t lport, uint32_t backlog,
+		  const struct mr_tcp_opts *opts, void *owner, struct mr_tcp_listener **out);
+/* Half-open connections of it are forgotten; completed ones are not the listener's any more. */
+void mr_tcp_unlisten(struct mr_tcp *tcp, struct mr_tcp_listener *l);
+
+/* Is a port (with this local address, all zeros for any) free to listen on or to bind to? */
+bool mr_tcp_port_free(const struct mr_tcp *tcp, const struct mr_addr *laddr, uint16_t lport);
+/* A free port for listening, or 0. */
+uint16_t mr_tcp_port_pick(struct mr_tcp *tcp, const struct mr_addr *laddr);
+
+/* Begin an active open. laddr all zeros: chosen by route; lport 0: chosen by RFC 6056 algorithm 3.
+ * 0 (SYN is owed), -EADDRINUSE, -EADDRNOTAVAIL, -ENETUNREACH, -ENOBUFS. */
+int mr_tcp_connect(struct mr_tcp *tcp, const struct mr_endpoint *local, const struct mr_endpoint *peer,
+		   const struct mr_tcp_opts *opts, void *owner, uint64_t now, struct mr_tcb **out);
+
+/* Copy up to len bytes to the end of the send queue. Returns bytes taken: fewer when frames ran out.
+ * The caller bounds len by the send buffer. flags: MR_SEND_MORE, MR_SEND_OOB. */
+uint32_t mr_tcp_write(struct mr_tcp *tcp, struct mr_tcb *tcb, const void *buf, uint32_t len, unsigned flags);
+/* An empty frame for the application to fill: pay points to room of *room bytes. NULL: no frame. */
+struct mr_frame *mr_tcp_frame_get(struct mr_tcp *tcp, const struct mr_tcb *tcb, uint32_t *room);
+/* Append such a frame with pay_len set; takes over the reference; sums the payload. */
+void mr_tcp_frame_queue(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, unsigned flags);
+
+/* The application took bytes out (or the buffer's size changed): free is the new free space. Owes a
+ * window update when the window has become worth it (RFC 9293 section 3.8.6.2.2). */
+void mr_tcp_rcv_space(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t free);
+
+/* No more data from the application: FIN after the send queue (RFC 9293 section 3.10.4). */
+void mr_tcp_shutdown(struct mr_tcp *tcp, struct mr_tcb *tcb);
+/* The owner lets go: FIN after the send queue, and no more upcalls. The TCB lives until it is CLOSED. */
+void mr_tcp_close(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
+/* RST (where the state has a peer that knows of us), then the TCB is gone. No upcall. */
+void mr_tcp_abort(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
+
+/* Something an option changed may let output go on (nodelay, uncork, keepalive on). */
+void mr_tcp_opts_changed(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
+
+/* Frame-sized portions in which the send queue is filled best: payload bytes. */
+uint32_t mr_tcp_fill_size(const struct mr_tcp *tcp, const struct mr_tcb *tcb);
+
+/* Owe an ACK at once (MR_OPT_QUICKACK). */
+void mr_tcp_quickack(struct mr_tcp *tcp, struct mr_tcb *tcb);
+
+/* The invariants of a TCB, stated as assertions; tests call it after every step. */
+void mr_tcb_check(const struct mr_tcp *tcp, const struct mr_tcb *tcb);
+/* The same for every TCB, the flow table, and the counts. */
+void mr_tcp_check(const struct mr_tcp *tcp);
+
+#endif

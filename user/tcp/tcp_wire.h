@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* tcp_wire.h - TCP segments as bytes and as struct mr_seg. Pure: knows no connection. */
+#ifndef MR_TCP_TCP_WIRE_H
+#define MR_TCP_TCP_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "millrace/xdp_abi.h"
+
+#define MR_TCP_FIN 0x01u
+#define MR_TCP_SYN 0x02u
+#define MR_TCP_RST 0x04u
+#define MR_TCP_PSH 0x08u
+#define MR_TCP_ACK 0x10u
+#define MR_TCP_URG 0x20u
+#define MR_TCP_ECE 0x40u
+#define MR_TCP_CWR 0x80u
+
+#define MR_TCP_HLEN	20u
+#define MR_TCP_HLEN_MAX 60u
+/* A timestamps option with its padding, as every segment of a connection that uses it carries. */
+#define MR_TCP_TS_LEN 12u
+
+/* mr_seg.opts: which options are there */
+#define MR_TCPOPT_MSS	 (1u << 0)
+#define MR_TCPOPT_WSCALE (1u << 1)
+#define MR_TCPOPT_TS	 (1u << 2)
+
+/* Window scale, RFC 7323 section 2.3: larger shifts count as this one. */
+#define MR_TCP_MAX_WSCALE 14u
+
+/* One segment, host byte order. */
+struct mr_seg {
+	uint16_t sport, dport;
+	uint32_t seq, ack;
+	uint32_t len;  /* payload bytes */
+	uint16_t wnd;  /* as in the header, not scaled */
+	uint16_t up;   /* urgent pointer, with MR_TCP_URG */
+	uint8_t flags; /* MR_TCP_* */
+	uint8_t hlen;  /* header with options, bytes */
+	uint8_t opts;  /* MR_TCPOPT_* */
+	uint8_t wscale;
+	uint16_t mss;
+	uint32_t tsval, tsecr;
+};
+
+/* Sequence space that the segment takes: payload, SYN and FIN. */
+static inline uint32_t mr_seg_span(const struct mr_seg *seg)
+{
+	return seg->len + !!(seg->flags & MR_TCP_SYN) + !!(seg->flags & MR_TCP_FIN);
+}
+
+/* Read a header (options included) from the first avail bytes of a segment of l4_len bytes.
+ * MR_DROP_NONE, or why it is no TCP segment (MR_DROP_TCP_TRUNCATED, _BAD_HDRLEN, _BAD_FLAGS,
+ * _PORT_ZERO, _OPTIONS). Unknown options are skipped (RFC 9293 section 3.1). */
+enum mr_drop mr_tcp_parse(const uint8_t *hdr, uint32_t avail, uint32_t l4_len, struct mr_seg *seg);
+
+/* Bytes that mr_tcp_write_header() will write for seg->opts: 20..60, a multiple of 4. */
+uint32_t mr_tcp_header_len(const struct mr_seg *seg);
+
+/* Write the header with checksum field 0. Returns the bytes written. */
+uint32_t mr_tcp_write_header(uint8_t *hdr, const struct mr_seg *seg);
+
+/* Store the checksum: complement of the fold of `sum`, which covers pseudo-header, this header with a
+ * zero checksum field, and payload. */
+void mr_tcp_write_csum(uint8_t *hdr, uint32_t sum);
+
+#endif
