@@ -201,8 +201,7 @@ struct mr_port_key {
 };
 _Static_assert(sizeof(struct mr_port_key) == 20, "no hidden padding in a map key");
 
-/* Record of the ring buffer mr_notes: what an engine may want to know of packets that were passed.
- */
+/* Record of the ring buffer mr_notes: what an engine may want to know of passed packets. */
 struct mr_note_arp {
 	__u8 sha[6];
 	__u16 zero;
@@ -247,7 +246,9 @@ static inline __attribute__((always_inline)) __u32 mr_flow_hash(const __u64 key[
 	};
 	__u64 h;
 
+#ifdef __clang__
 #pragma unroll
+#endif
 	for (int i = 0; i < 6; i++) {
 		v3 ^= words[i];
 		MR_SIPROUND(v0, v1, v2, v3);
