@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * addr.c - addresses as text, prefixes, and which address may be a peer.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/addr.h"
+
+/* Decimal digits and nothing else, at most max. 0 or -EINVAL. */
+static int parse_number(const char *text, unsigned max, unsigned *out)
+{
+	unsigned n = 0;
+
+	if (!*text)
+		return -EINVAL;
+	for (; *text; text++) {
+		if (*text < '0' || *text > '9')
+			return -EINVAL;
+		n = n * 10 + (unsigned)(*text - '0');
+		if (n > max)
+			return -EINVAL;
+	}
+	*out = n;
+	return 0;
+}
+
+int mr_addr_parse(const char *text, struct mr_addr *addr)
+{
+	struct in6_addr v6;
+	struct in_addr v4;
+
+	if (inet_pton(AF_INET, text, &v4) == 1)
+		*addr = mr_addr_v4(v4.s_addr);
+	else if (inet_pton(AF_INET6, text, &v6) == 1)
+		memcpy(addr->b, &v6, sizeof(addr->b));
+	else
+		return -EINVAL;
+	return 0;
+}
+
+int mr_endpoint_parse(const char *text, struct mr_endpoint *ep)
+{
+	const char *colon = strrchr(text, ':');
+	bool bracket = text[0] == '[';
+	char host[MR_ADDR_STRLEN];
+	struct mr_addr addr;
+	unsigned port;
+	size_t len;
+
+	if (!colon || parse_number(colon + 1, UINT16_MAX, &port) < 0)
+		return -EINVAL;
+	len = (size_t)(colon - text);
+	if (bracket) {
+		if (len < 2 || text[len - 1] != ']')
+			return -EINVAL;
+		text++;
+		len -= 2;
+	}
+	if (len >= sizeof(host))
+		return -EINVAL;
+	memcpy(host, text, len);
+	host[len] = '\0';
+	if (mr_addr_parse(host, &addr) < 0)
+		return -EINVAL;
+	/* Without brackets an IPv6 address and its port cannot be told apart. */
+	if (bracket != !!strchr(host, ':'))
+		return -EINVAL;
+	*ep = (struct mr_endpoint){.addr = addr, .port = (uint16_t)port};
+	return 0;
+}
+
+char *mr_addr_format(const struct mr_addr *addr, char *buf, size_t size)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	if (mr_addr_is_v4(addr))
+		inet_ntop(AF_INET, &addr->w[3], text, sizeof(text));
+	else
+		inet_ntop(AF_INET6, addr->b, text, sizeof(text));
+	snprintf(buf, size, "%s", text);
+	return buf;
+}
+
+char *mr_endpoint_format(const struct mr_endpoint *ep, char *buf, size_t size)
+{
+	char host[MR_ADDR_STRLEN];
+
+	mr_addr_format(&ep->addr, host, sizeof(host));
+	snprintf(buf, size, mr_addr_is_v4(&ep->addr) ? "%s:%u" : "[%s]:%u", host, ep->port);
+	return buf;
+}
+
+int mr_prefix_parse(const char *text, struct mr_prefix *prefix)
+{
+	const char *slash = strchr(text, '/');
+	char host[MR_ADDR_STRLEN];
+	struct mr_addr addr;
+	unsigned len;
+
+	if (!slash || (size_t)(slash - text) >= sizeof(host))
+		return -EINVAL;
+	memcpy(host, text, (size_t)(slash - text));
+	host[slash - text] = '\0';
+	if (mr_addr_parse(host, &addr) < 0 ||
+	    parse_number(slash + 1, mr_addr_is_v4(&addr) ? 32 : 128, &len) < 0)
+		return -EINVAL;
+	*prefix = (struct mr_prefix){.addr = addr, .len = (uint8_t)len};
+	return 0;
+}
+
+bool mr_addr_in_prefix(const struct mr_addr *a, const struct mr_prefix *prefix)
+{
+	bool v4 = mr_addr_is_v4(&prefix->addr);
+	unsigned bits = prefix->len + (v4 ? 96u : 0u);
+	unsigned whole = bits / 8, rest = bits % 8;
+
+	/* ::/0 holds all of IPv6, not the mapped form in which IPv4 is kept here. */
+	if (mr_addr_is_v4(a) != v4)
+		return false;
+	return !memcmp(a->b, prefix->addr.b, whole) &&
+	       (!rest || (a->b[whole] ^ prefix->addr.b[whole]) >> (8 - rest) == 0);
+}
+
+bool mr_addr_is_unicast(const struct mr_addr *a)
+{
+	static const uint8_t loopback6[16] = {[15] = 1};
+
+	if (mr_addr_is_any(a))
+		return false;
+	if (mr_addr_is_v4(a)) {
+		uint8_t net = a->b[12];
+
+		/* 0/8 "this network", 127/8, 224/4; 240/4 is reserved but for the limited
+		 * broadcast, and as a host address Linux takes it. */
+		return net != 0 && net != 127 && (net & 0xf0) != 0xe0 && a->w[3] != 0xffffffffu;
+	}
+	return a->b[0] != 0xff && memcmp(a->b, loopback6, sizeof(loopback6)) != 0;
+}
