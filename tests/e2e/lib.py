@@ -1,0 +1,654 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""
+lib.py - what the end-to-end tests stand on: namespaces and veth pairs, the millrace command, captures
+at the peer, a bad wire, and the loop that runs cases and prints TAP.
+
+Everything that is made here is a context manager and is taken away again, also after an exception, a
+timeout or SIGTERM. After a SIGKILL, children die with this process and the next run removes the
+namespaces. Every wait has a limit. Python 3.9 and its standard library are enough.
+
+The ground of a test is a Pair: two namespaces and a veth pair between them.
+
+    engine side, v0                                peer side, v1
+    10.77.0.2  the engine's, unknown to the kernel  10.77.0.1  the kernel's
+    10.77.0.3  the kernel's own
+"""
+import contextlib
+import ctypes
+import fcntl
+import glob
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+ENGINE = "10.77.0.2"
+PEER = "10.77.0.1"
+NEIGHBOUR = "10.77.0.3"  # the kernel's own address on the engine's interface
+PREFIX = 24
+PORT = 8080
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
+MILLRACE = os.environ.get("MILLRACE", os.path.join(BUILD, "millrace"))
+
+MIB = 1 << 20
+TRANSIENT = (ConnectionError, TimeoutError, OSError)
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_CLONE_NEWNET = 0x40000000
+_PR_SET_PDEATHSIG = 1
+
+
+class Failure(Exception):
+    """What was claimed does not hold."""
+
+
+class Skip(Exception):
+    """The machine lacks what the case needs."""
+
+
+class OutOfTime(BaseException):
+    """The case's time is over; a BaseException so that no loop that retries swallows it."""
+
+
+def check(condition, message, *args):
+    if not condition:
+        raise Failure(message % args if args else message)
+
+
+def equal(what, got, wanted):
+    check(got == wanted, "%s is %r and should be %r", what, got, wanted)
+
+
+def need(*commands):
+    """Skip the case unless these programs are installed."""
+    for command in commands:
+        if not shutil.which(command):
+            raise Skip("%s is not installed" % command)
+
+
+def wait_for(what, condition, timeout=5.0, interval=0.02):
+    """Return condition()'s first true value, or fail after timeout seconds."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        check(time.monotonic() < deadline, "not within %g s: %s", timeout, what)
+        time.sleep(interval)
+
+
+# ---- Commands and processes ---------------------------------------------------------------------
+
+
+def _die_with_parent():
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def run(*argv, ns=None, timeout=10, ok=True, stdin=None, cwd=None):
+    """Run a command to its end. Unless ok is False, a status other than 0 is a failure."""
+    argv = ns.argv(argv) if ns else list(argv)
+    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=timeout,
+                          cwd=cwd, preexec_fn=_die_with_parent, errors="replace")
+    if ok and done.returncode:
+        raise Failure("%s: status %d: %s" % (" ".join(argv), done.returncode,
+                                             done.stderr.strip() or done.stdout.strip()))
+    return done
+
+
+class Process:
+    """A command in the background. Its output goes to files: nobody has to drain a pipe."""
+
+    def __init__(self, argv, ns=None, stdin=subprocess.DEVNULL, stdout=None, name=None):
+        self.argv = ns.argv(argv) if ns else list(argv)
+        self.name = name or os.path.basename(argv[0])
+        self._stdin = stdin
+        self._stdout = stdout
+        self.proc = None
+
+    def __enter__(self):
+        self._dir = tempfile.mkdtemp(prefix="millrace-e2e-")
+        self._out = os.path.join(self._dir, "stdout")
+        self._err = os.path.join(self._dir, "stderr")
+        try:
+            with open(self._out, "wb") as out, open(self._err, "wb") as err:
+                self.proc = subprocess.Popen(self.argv, stdin=self._stdin,
+                                             stdout=self._stdout or out, stderr=err,
+                                             preexec_fn=_die_with_parent)
+            self.started()
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+        return self
+
+    def started(self):
+        """For subclasses: wait until it is of use."""
+
+    def __exit__(self, kind, _value, _trace):
+        if self.proc and self.proc.poll() is None:
+            self.proc.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.proc.wait(3)
+            if self.proc.poll() is None:
+                self.proc.kill()
+                self.proc.wait(5)
+        if kind and self.proc and not issubclass(kind, Skip):
+            note("%s ended with %s; its last words:" % (self.name, self.proc.returncode))
+            for line in self.stderr().splitlines()[-60:]:
+                note("  " + line)
+        shutil.rmtree(self._dir, ignore_errors=True)
+
+    @property
+    def pid(self):
+        return self.proc.pid
+
+    def stdout(self):
+        with open(self._out, "rb") as f:
+            return f.read()
+
+    def stderr(self):
+        with open(self._err, "rb") as f:
+            return f.read().decode(errors="replace")
+
+    def alive(self):
+        return self.proc.poll() is None
+
+    def wait(self, timeout=10):
+        """The exit status; fails when the process does not end by itself."""
+        try:
+            return self.proc.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise Failure("%s did not end within %g s" % (self.name, timeout)) from None
+
+    def stop(self, timeout=5):
+        """SIGTERM; the exit status."""
+        if self.alive():
+            self.proc.terminate()
+        return self.wait(timeout)
+
+    def kill(self):
+        self.proc.kill()
+        self.proc.wait(5)
+
+    def cpu_seconds(self):
+        """CPU time used so far by all its threads, from the scheduler's own clock."""
+        total = 0
+        for path in glob.glob("/proc/%d/task/*/schedstat" % self.pid):
+            with open(path) as f:
+                total += int(f.read().split()[0])
+        return total / 1e9
+
+
+# ---- Namespaces and veth pairs ------------------------------------------------------------------
+
+
+class Namespace:
+    def __init__(self, name):
+        self.name = name
+
+    def argv(self, argv):
+        return ["ip", "netns", "exec", self.name] + [str(a) for a in argv]
+
+    @contextlib.contextmanager
+    def entered(self):
+        """Sockets that this thread makes inside belong to the namespace, also afterwards."""
+        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        there = os.open("/run/netns/" + self.name, os.O_RDONLY)
+        try:
+            _setns(there)
+            try:
+                yield
+            finally:
+                _setns(home)
+        finally:
+            os.close(there)
+            os.close(home)
+
+    def socket(self, *args):
+        with self.entered():
+            return socket.socket(*args)
+
+    def connect(self, address, timeout=10):
+        sock = self.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            sock.settimeout(timeout)
+            sock.connect(address)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    def listen(self, address, backlog=1024, timeout=10):
+        sock = self.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(address)
+            sock.listen(backlog)
+            sock.settimeout(timeout)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+
+def _setns(fd):
+    if _libc.setns(fd, _CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+def _sweep():
+    """Remove the namespaces that killed runs have left."""
+    for path in glob.glob("/run/netns/mr-e2e-*"):
+        pid = re.fullmatch(r"mr-e2e-(\d+)-.*", os.path.basename(path))
+        if pid and not os.path.exists("/proc/" + pid[1]):
+            run("ip", "netns", "del", os.path.basename(path), ok=False)
+
+
+class Pair:
+    """Two namespaces with a veth pair between them; see the picture at the top of the file."""
+
+    made = 0
+
+    def __init__(self, mtu=1500, queues=1, peer_tx_csum=True, peer_tso=True):
+        Pair.made += 1
+        self.engine = Namespace("mr-e2e-%d-%de" % (os.getpid(), Pair.made))
+        self.peer = Namespace("mr-e2e-%d-%dp" % (os.getpid(), Pair.made))
+        self.mtu = mtu
+        self.queues = queues
+        self._tx_csum = peer_tx_csum
+        self._tso = peer_tso
+
+    def __enter__(self):
+        try:
+            self._make()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def _make(self):
+        for ns in (self.engine, self.peer):
+            run("ip", "netns", "add", ns.name)
+            run("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1",
+                "net.ipv6.conf.default.disable_ipv6=1", ns=ns)
+            run("ip", "link", "set", "lo", "up", ns=ns)
+        queues = ["numrxqueues", str(self.queues), "numtxqueues", str(self.queues)]
+        run("ip", "link", "add", "v0", "netns", self.engine.name, "mtu", str(self.mtu), *queues,
+            "type", "veth",
+            "peer", "name", "v1", "netns", self.peer.name, "mtu", str(self.mtu), *queues)
+        run("ip", "addr", "add", "%s/%d" % (NEIGHBOUR, PREFIX), "dev", "v0", ns=self.engine)
+        run("ip", "addr", "add", "%s/%d" % (PEER, PREFIX), "dev", "v1", ns=self.peer)
+        self.peer_offload(self._tx_csum, self._tso)
+        self.up()
+
+    def __exit__(self, *_exc):
+        for ns in (self.engine, self.peer):
+            if os.path.exists("/run/netns/" + ns.name):
+                run("ip", "netns", "del", ns.name, ok=False)
+
+    def peer_offload(self, tx_csum, tso):
+        """Checksum offload off takes segmentation offload with it."""
+        need("ethtool")
+        run("ethtool", "-K", "v1", "tx", "on" if tx_csum else "off", ns=self.peer, ok=False)
+        run("ethtool", "-K", "v1", "tso", "on" if tso else "off", "gso", "on" if tso else "off",
+            ns=self.peer, ok=False)
+
+    def set_mtu(self, mtu):
+        run("ip", "link", "set", "v0", "mtu", mtu, ns=self.engine)
+        run("ip", "link", "set", "v1", "mtu", mtu, ns=self.peer)
+        self.mtu = mtu
+
+    def up(self):
+        run("ip", "link", "set", "v0", "up", ns=self.engine)
+        run("ip", "link", "set", "v1", "up", ns=self.peer)
+
+    def down(self):
+        run("ip", "link", "set", "v0", "down", ns=self.engine)
+
+    def cut(self):
+        """Delete the pair, from the peer's side."""
+        run("ip", "link", "del", "v1", ns=self.peer)
+
+    def xdp(self):
+        """The interface's XDP attachment: "generic", "native" or None."""
+        link = json.loads(run("ip", "-j", "-d", "link", "show", "v0", ns=self.engine).stdout)[0]
+        mode = link.get("xdp", {}).get("mode", 0)
+        return {0: None, 1: "native", 2: "generic"}.get(mode, "mode %d" % mode)
+
+    def counter(self, ns, dev, name):
+        """An interface counter, e.g. ("v1", "rx_bytes")."""
+        path = "/sys/class/net/%s/statistics/%s" % (dev, name)
+        return int(run("cat", path, ns=ns).stdout)
+
+    def forget_neighbours(self):
+        run("ip", "neigh", "flush", "all", ns=self.peer)
+
+    def arp(self, target=ENGINE, timeout=1.0, broadcast=True, target_mac=None, sender="0.0.0.0"):
+        """Ask the wire who has an address. The MAC address of the answer, or None."""
+        with self.peer.entered():
+            sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806))
+        with sock:
+            sock.bind(("v1", 0x0806))
+            own = sock.getsockname()[4]
+            dst = b"\xff" * 6 if broadcast else target_mac
+            sock.send(dst + own + struct.pack("!HHHBBH", 0x0806, 1, 0x0800, 6, 4, 1) + own +
+                      socket.inet_aton(sender) + bytes(6) + socket.inet_aton(target))
+            deadline = time.monotonic() + timeout
+            while True:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return None
+                sock.settimeout(left)
+                try:
+                    frame = sock.recv(2048)
+                except TimeoutError:
+                    return None
+                if frame[20:22] == b"\0\2" and frame[28:32] == socket.inet_aton(target):
+                    return frame[22:28]
+
+
+class BadWire:
+    """lossy.bpf.c on both directions of the peer's interface: 2% lost, 1% twice."""
+
+    def __init__(self, pair):
+        self.pair = pair
+        self.object = os.path.join(BUILD, "tests/e2e/lossy.bpf.o")
+
+    def __enter__(self):
+        need("tc", "bpftool")
+        check(os.path.exists(self.object), "%s is not built: make tests", self.object)
+        run("tc", "qdisc", "add", "dev", "v1", "clsact", ns=self.pair.peer)
+        for way in ("ingress", "egress"):
+            run("tc", "filter", "add", "dev", "v1", way, "bpf", "direct-action", "object-file",
+                self.object, "section", "tc/" + way, ns=self.pair.peer)
+        return self
+
+    def __exit__(self, *_exc):
+        run("tc", "qdisc", "del", "dev", "v1", "clsact", ns=self.pair.peer, ok=False)
+
+    def counts(self, way):
+        """(seen, lost, duplicated) packets of one way."""
+        shown = run("tc", "filter", "show", "dev", "v1", way, ns=self.pair.peer).stdout
+        prog = re.search(r"\bid (\d+)", shown)[1]
+        maps = json.loads(run("bpftool", "-j", "prog", "show", "id", prog).stdout)["map_ids"]
+        dump = json.loads(run("bpftool", "-j", "map", "dump", "id", str(maps[0])).stdout)
+        return [sum(cpu["value"] for cpu in row["formatted"]["values"]) for row in dump]
+
+    def check_was_bad(self):
+        """A test of loss that lost nothing has tested nothing."""
+        for way in ("ingress", "egress"):
+            seen, lost, twice = self.counts(way)
+            check(lost > 0 and twice > 0, "the wire was too good: %s: %d seen, %d lost, %d twice",
+                  way, seen, lost, twice)
+
+
+class Capture(Process):
+    """tcpdump at the peer."""
+
+    def __init__(self, pair, *expression, snaplen=0):
+        need("tcpdump")
+        self.pair = pair
+        fd, self.path = tempfile.mkstemp(prefix="millrace-e2e-", suffix=".pcap")
+        os.close(fd)
+        super().__init__(["tcpdump", "-i", "v1", "-n", "-U", "-B", "65536", "-Z", "root", "-s",
+                          str(snaplen), "-w", self.path, *expression], ns=pair.peer)
+
+    def started(self):
+        wait_for("tcpdump listens", lambda: "listening on" in self.stderr() or not self.alive())
+        check(self.alive(), "tcpdump did not start: %s", self.stderr())
+
+    def __exit__(self, *exc):
+        super().__exit__(*exc)
+        os.unlink(self.path)
+
+    def finish(self):
+        """End the capture, and be sure that it is complete."""
+        time.sleep(0.2)  # tcpdump learns of its last packets by a block timeout
+        self.proc.send_signal(signal.SIGINT)
+        self.wait(20)
+        lost = re.search(r"(\d+) packets? dropped by kernel", self.stderr())
+        check(lost, "tcpdump said nothing of lost packets: %s", self.stderr())
+        equal("packets that tcpdump lost", int(lost[1]), 0)
+        return self.path
+
+
+# ---- The millrace command -----------------------------------------------------------------------
+
+
+def parse_counters(text):
+    """The last table of counters in text, as {"layer.name": value}. Zeros are not printed."""
+    counters, layer = {}, None
+    for line in text.splitlines():
+        heading = re.fullmatch(r"([a-z0-9_]+)", line)
+        row = re.match(r"  ([a-z0-9_.]+) +([\d,]+)  ", line)
+        if heading:
+            layer = heading[1]
+        elif row and layer:
+            counters[layer + "." + row[1]] = int(row[2].replace(",", ""))
+    return counters
+
+
+class Counters(dict):
+    def __missing__(self, _name):
+        return 0
+
+    def sum(self, prefix):
+        return sum(v for k, v in self.items() if k.startswith(prefix))
+
+
+class Millrace(Process):
+    """`millrace serve|nc|echo` on v0. With ready, __enter__ returns once the engine answers ARP."""
+
+    def __init__(self, pair, command, *args, options=(), address=ENGINE, ready=True, binary=None,
+                 stdin=subprocess.DEVNULL, stdout=None, wrap=()):
+        self.pair = pair
+        self.address = address
+        self._ready = ready
+        binary = binary or MILLRACE
+        check(os.path.exists(binary), "%s is not built: run make", binary)
+        super().__init__([*wrap, binary, command, "-i", "v0", "--address",
+                          "%s/%d" % (address, PREFIX), "--stats", *map(str, options),
+                          *map(str, args)],
+                         ns=pair.engine, stdin=stdin, stdout=stdout, name="millrace " + command)
+
+    def started(self):
+        if not self._ready:
+            return
+        deadline = time.monotonic() + 20
+        while not self.pair.arp(self.address, timeout=0.05):
+            check(self.alive(), "millrace ended at once, with status %s", self.proc.returncode)
+            check(time.monotonic() < deadline, "the engine does not answer ARP within 20 s")
+
+    def counters(self):
+        """The counters now. Waits until the table has been written to its end."""
+        start = len(self.stderr())
+        self.proc.send_signal(signal.SIGUSR1)
+        wait_for("counters after SIGUSR1", lambda: len(self.stderr()) > start)
+        size = -1
+        while size != len(self.stderr()):
+            size = len(self.stderr())
+            time.sleep(0.05)
+        return Counters(parse_counters(self.stderr()[start:]))
+
+    def finish(self, status=0):
+        """End it in order: exit status as expected, no sanitizer's report. The last counters."""
+        start = len(self.stderr())
+        equal("exit status of " + self.name, self.stop(10), status)
+        return self.last_counters(start)
+
+    def last_counters(self, start=0):
+        """The counters of a process that has ended."""
+        text = self.stderr()
+        for mark in ("AddressSanitizer", "LeakSanitizer", "runtime error"):
+            check(mark not in text, "sanitizer: %s", mark)
+        return Counters(parse_counters(text[start:]))
+
+
+def serve(pair, directory, *args, **kwargs):
+    return Millrace(pair, "serve", "--port", PORT, *args, directory, **kwargs)
+
+
+def echo(pair, *args, **kwargs):
+    return Millrace(pair, "echo", *args, PORT, **kwargs)
+
+
+def url(name="", address=ENGINE, port=PORT):
+    return "http://%s:%d/%s" % (address, port, name)
+
+
+# ---- Files and transfers ------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def scratch(need_bytes=0):
+    """A directory that is removed afterwards, in memory if there is room for need_bytes."""
+    base = None
+    with contextlib.suppress(OSError):
+        st = os.statvfs("/dev/shm")
+        if st.f_bavail * st.f_frsize > need_bytes + 64 * MIB and available_memory() > 2 * need_bytes:
+            base = "/dev/shm"
+    with tempfile.TemporaryDirectory(prefix="millrace-e2e-", dir=base) as path:
+        st = os.statvfs(path)
+        if st.f_bavail * st.f_frsize < need_bytes:
+            raise Skip("no %d MiB of room in %s" % (need_bytes // MIB, path))
+        yield path
+
+
+def available_memory():
+    with open("/proc/meminfo") as f:
+        return int(re.search(r"MemAvailable: +(\d+) kB", f.read())[1]) * 1024
+
+
+def make_file(path, size, seed=1):
+    """A file of size bytes in which every 8 bytes differ from all others. Returns its sha256."""
+    digest = hashlib.sha256()
+    rest = hashlib.shake_128(b"%d" % seed).digest(min(size, MIB))
+    word = int.from_bytes(rest[:8], "little")
+    block, n = rest, 0
+    with open(path, "wb") as f:
+        left = size
+        while left:
+            piece = block[:left]
+            f.write(piece)
+            digest.update(piece)
+            left -= len(piece)
+            n += 1
+            # The next MiB: the first one rotated by a number of bytes that does not repeat soon,
+            # and stamped with its own number, so that no two blocks can be taken for each other.
+            turn = (n * 7919 + word) % len(rest)
+            block = struct.pack("<Q", n) + rest[turn:] + rest[:turn]
+            block = block[:len(rest)]
+    return digest.hexdigest()
+
+
+def sha256_file(path, timeout=60):
+    return run("sha256sum", path, timeout=timeout).stdout.split()[0].lstrip("\\")
+
+
+def download(pair, name, timeout=30, address=ENGINE, port=PORT, extra=()):
+    """curl a file at the peer; the sha256 of what arrived."""
+    curl = Process(["curl", "--silent", "--show-error", "--fail", "--max-time", str(timeout), *extra,
+                    url(name, address, port)], ns=pair.peer, stdout=subprocess.PIPE)
+    with curl, Process(["sha256sum"], stdin=curl.proc.stdout) as digest:
+        curl.proc.stdout.close()
+        status = curl.wait(timeout + 5)
+        check(status == 0, "curl %s: status %d: %s", name, status, curl.stderr().strip())
+        digest.wait(20)
+        return digest.stdout().split()[0].decode()
+
+
+def upload(pair, path, name, timeout=30, extra=()):
+    """curl PUTs a file from the peer."""
+    done = run("curl", "--silent", "--show-error", "--fail", "--max-time", str(timeout), *extra,
+               "--upload-file", path, url(name), ns=pair.peer, timeout=timeout + 5, ok=False)
+    check(done.returncode == 0, "curl --upload-file %s: status %d: %s", name, done.returncode,
+          done.stderr.strip())
+
+
+def ping(pair, address=ENGINE, count=1, size=56, wait=1, ns=None, extra=()):
+    """How many of count echo requests were answered."""
+    need("ping")
+    done = run("ping", "-n", "-q", "-c", str(count), "-s", str(size), "-W", str(wait), "-i", "0.02",
+               *extra, address, ns=ns or pair.peer, timeout=count * 1.1 + wait + 5, ok=False)
+    got = re.search(r"(\d+) received", done.stdout)
+    return int(got[1]) if got else 0
+
+
+# ---- Cases --------------------------------------------------------------------------------------
+
+_cases = []
+
+
+def case(claim, timeout=60):
+    """Register a case. timeout (seconds) ends one that hangs."""
+
+    def register(function):
+        _cases.append((claim, timeout, function))
+        return function
+
+    return register
+
+
+def note(text):
+    for line in str(text).splitlines() or [""]:
+        print("# " + line, flush=True)
+
+
+def _on_alarm(_signo, _frame):
+    raise OutOfTime
+
+
+def _on_term(signo, _frame):
+    raise SystemExit(128 + signo)
+
+
+def _run_case(claim, timeout, function):
+    """One TAP line; whether it is no failure."""
+    started = time.monotonic()
+    try:
+        signal.setitimer(signal.ITIMER_REAL, timeout)
+        try:
+            function()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    except Skip as reason:
+        print("ok - %s # SKIP %s" % (claim, reason), flush=True)
+        return True
+    except Failure as failure:
+        note(failure)
+    except OutOfTime:
+        note("no end within %d s" % timeout)
+    except Exception:
+        note(traceback.format_exc())
+    else:
+        print("ok - %s" % claim, flush=True)
+        if os.environ.get("VERBOSE"):
+            note("%.1f s" % (time.monotonic() - started))
+        return True
+    print("not ok - %s" % claim, flush=True)
+    return False
+
+
+def main():
+    """Run the cases of this program, or those whose claim contains one of its arguments."""
+    if os.geteuid() != 0:
+        print("1..0 # SKIP namespaces, veth pairs and XDP need root")
+        sys.exit(77)
+    signal.signal(signal.SIGALRM, _on_alarm)
+    signal.signal(signal.SIGTERM, _on_term)
+    signal.signal(signal.SIGHUP, _on_term)
+    _sweep()
+    chosen = [c for c in _cases if len(sys.argv) < 2 or any(a in c[0] for a in sys.argv[1:])]
+    results = [_run_case(*c) for c in chosen]
+    sys.exit(0 if results and all(results) else 1)
