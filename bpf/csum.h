@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * csum.h - the Internet checksum (RFC 1071) of IPv4 headers, TCP, ICMP and ICMPv6, over every byte
+ * of a packet, also of a multi-buffer one.
+ *
+ * Sums are of 16-bit words in memory order, so no byte is ever swapped, in 64 bits, which cannot
+ * overflow with a packet's 16384 32-bit words. A packet that is right folds to 0xffff, the checksum
+ * field included.
+ *
+ * The linear part is summed in place, a block for each bounds check; the rest, which programs
+ * cannot address, is copied out in pieces and summed by bpf_csum_diff. Both are global functions:
+ * the verifier walks each loop once, and not once for each way to reach it.
+ */
+#ifndef MR_BPF_CSUM_H
+#define MR_BPF_CSUM_H
+
+#include "check.h"
+
+const volatile struct mr_xdp_cfg mr_cfg;
+
+#define CSUM_BLOCK	32
+#define CSUM_BLOCKS_MAX 128    /* 4096 bytes: more than a linear part holds on 4 KiB pages */
+#define CSUM_OFF_MAX	0x1fff /* mask: a linear part is shorter */
+#define CSUM_PIECE	512    /* what bpf_csum_diff takes at once before Linux 6.13 */
+#define CSUM_PIECES_MAX 128    /* 64 KiB: more than an IP packet holds */
+
+struct csum_scratch {
+	__u8 b[CSUM_PIECE +
+	       4]; /* 4: what a verifier takes a rounded-up remainder to reach at most */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct csum_scratch);
+} mr_scratch SEC(".maps");
+
+/* Keep the compiler from deriving x from what it knows, so that the verifier sees the bounds that
+ * are written here. */
+#define opaque(x) asm volatile("" : "+r"(x))
+
+static __always_inline __u32 csum_fold(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (__u32)((sum & 0xffff) + (sum >> 16));
+}
+
+/* Sum of len bytes from off on, copied out; folded, or -1 where the packet is shorter. */
+__noinline int sum_copied(struct xdp_md *ctx, __u32 off, __u32 len)
+{
+	__u32 key = 0, n = len % CSUM_PIECE;
+	struct csum_scratch *s = bpf_map_lookup_elem(&mr_scratch, &key);
+	__s64 sum = 0;
+
+	if (!s)
+		return -1;
+	if (n) {
+		/* The remainder first, made whole words by zeros in the last one. */
+		*(__be32 *)(s->b + (n & ~3u)) = 0;
+		if (bpf_xdp_load_bytes(ctx, off + len - n, s->b, n))
+			return -1;
+		sum = bpf_csum_diff(NULL, 0, (void *)s->b, (n + 3) & ~3u, 0);
+	}
+	for (__u32 i = 0; i < CSUM_PIECES_MAX; i++, off += CSUM_PIECE) {
+		if (i >= len / CSUM_PIECE)
+			break;
+		if (bpf_xdp_load_bytes(ctx, off, s->b, CSUM_PIECE))
+			return -1;
+		sum = bpf_csum_diff(NULL, 0, (void *)s->b, CSUM_PIECE, (__u32)sum);
+	}
+	return (int)csum_fold((__u32)sum);
+}
+
+/* Sum of len bytes from off on; folded, or -1 where the packet is shorter. */
+__noinline int sum_packet(struct xdp_md *ctx, __u32 off, __u32 len)
+{
+	void *pos = (void *)(long)ctx->data + (off & CSUM_OFF_MAX);
+	void *end = (void *)(long)ctx->data_end;
+	__u32 left = len;
+	__u64 sum = 0;
+	int rest;
+
+	for (int i = 0; i < CSUM_BLOCKS_MAX; i++, pos += CSUM_BLOCK, left -= CSUM_BLOCK) {
+		const __u32 *w = pos;
+
+		if (left < CSUM_BLOCK || pos + CSUM_BLOCK > end)
+			break;
+		sum += w[0];
+		sum += w[1];
+		sum += w[2];
+		sum += w[3];
+		sum += w[4];
+		sum += w[5];
+		sum += w[6];
+		sum += w[7];
+	}
+	/* Found anew, so that the verifier need not follow each way out of the loop by itself. */
+	opaque(left);
+	pos = (void *)(long)ctx->data + ((off + len - left) & CSUM_OFF_MAX);
+	for (int i = 0; i < CSUM_BLOCK / 4; i++, pos += 4, left -= 4) {
+		if (left < 4 || pos + 4 > end)
+			break;
+		sum += *(__u32 *)pos;
+	}
+	if (left >= 2 && pos + 2 <= end) {
+		sum += *(__u16 *)pos;
+		pos += 2;
+		left -= 2;
+	}
+	if (left == 1 && pos + 1 <= end) {
+		sum += bpf_htons(*(__u8 *)pos << 8);
+		left = 0;
+	}
+	if (!left)
+		return (int)csum_fold(sum);
+	rest = sum_copied(ctx, off + len - left, left);
+	return rest < 0 ? -1 : (int)csum_fold(sum + (__u32)rest);
+}
+
+/* RFC 9293 section 3.1 and RFC 8200 section 8.1: both sum the same words, since the prefix of a
+ * mapped address sums to 0xffff, which is 0 here. */
+static __always_inline __u64 sum_pseudo(const struct packet *p)
+{
+	__u64 sum = bpf_htonl(p->l4_proto);
+
+	sum += bpf_htonl(p->l4_len);
+#pragma unroll
+	for (int i = 0; i < 4; i++) {
+		sum += p->saddr[i];
+		sum += p->daddr[i];
+	}
+	return sum;
+}
+
+#define CSUM_VALID 0xffff
+
+static __always_inline int verify_ipv4(const struct packet *p)
+{
+	if (is_ipv4(p) && sum_packet(p->ctx, p->l3_off, p->l3_hlen) != CSUM_VALID)
+		return DROP(IP_BAD_CSUM);
+	return NEXT;
+}
+
+/*
+ * A sender on this host leaves TCP checksums partial: the field holds the sum of the pseudo-header
+ * and nothing else. No bit says so, the value must be looked at. That needs no payload, so it comes
+ * first. A packet of this kind that is nevertheless whole is accepted here as well, rightly.
+ */
+static __always_inline int verify_l4(struct packet *p)
+{
+	bool is_tcp = p->redirect == MR_XDP_REDIRECT_TCP;
+	__u64 pseudo = 0;
+	int sum;
+
+	if (mr_cfg.csum_policy == MR_CSUM_OFF || (!is_tcp && p->redirect != MR_XDP_REDIRECT_ICMP))
+		return NEXT;
+	if (is_tcp || p->l4_proto == NEXTHDR_ICMP)
+		pseudo = sum_pseudo(p);
+	if (is_tcp && mr_cfg.csum_policy == MR_CSUM_VERIFY_PARTIAL &&
+	    p->tcp_check == csum_fold(pseudo)) {
+		p->csum = MR_CSUM_PARTIAL;
+		return NEXT;
+	}
+	sum = sum_packet(p->ctx, p->l4_off, p->l4_len);
+	if (sum < 0 || csum_fold(pseudo + (__u32)sum) != CSUM_VALID)
+		return is_tcp ? DROP(TCP_BAD_CSUM) : DROP(ICMP_BAD_CSUM);
+	p->csum = MR_CSUM_GOOD;
+	return NEXT;
+}
+
+#endif

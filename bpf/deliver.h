@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * deliver.h - hand a packet to the engine: what was found goes in front of it (struct mr_rx_meta),
+ * the packet to the AF_XDP socket of its receive queue.
+ */
+#ifndef MR_BPF_DELIVER_H
+#define MR_BPF_DELIVER_H
+
+#include "csum.h"
+#include "stats.h"
+
+/* User space sets the size to the number of receive queues. */
+struct {
+	__uint(type, BPF_MAP_TYPE_XSKMAP);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, __u32);
+} mr_xsks SEC(".maps");
+
+/* The metadata area is empty when the program starts, so ours comes to stand right in front of the
+ * packet. Packet pointers are void afterwards. */
+static __always_inline int write_meta(struct packet *p)
+{
+	struct mr_rx_meta *meta;
+
+	if (bpf_xdp_adjust_meta(p->ctx, -(int)sizeof(*meta)))
+		return DROP(XDP_META);
+	meta = (void *)(long)p->ctx->data_meta;
+	if ((void *)(meta + 1) > (void *)(long)p->ctx->data)
+		return DROP(XDP_META);
+	*meta = (struct mr_rx_meta){
+		.magic = MR_RX_META_MAGIC,
+		.cookie = mr_cfg.cookie,
+		.l3_off = p->l3_off,
+		.l4_off = p->l4_off,
+		.pay_off = p->pay_off,
+		.pay_len = p->pay_len,
+		.eth_proto = p->eth_proto,
+		.l4_proto = p->l4_proto,
+		.csum = p->csum,
+		.flags = p->flags,
+		.rx_queue = p->ctx->rx_queue_index,
+	};
+	if (p->flags & MR_META_TCP)
+		meta->hash = mr_flow_hash((const __u64 *)mr_cfg.hash_key, p->saddr, p->daddr,
+					  p->sport, p->dport);
+	return NEXT;
+}
+
+static __always_inline int redirect(struct packet *p)
+{
+	if (bpf_redirect_map(&mr_xsks, p->ctx->rx_queue_index, XDP_DROP) != XDP_REDIRECT)
+		return DROP(XDP_NO_XSK);
+	count_csum(p);
+	return EXIT | p->redirect;
+}
+
+#endif
