@@ -37,7 +37,6 @@ static int fail(const struct nc *nc, int err)
 	return err;
 }
 
-/* Both threads touch what the engine must outlive. */
 static int start_pumps(struct nc *nc)
 {
 	int err = pump_start_reader(nc->in, nc->session->engine, STDIN_FILENO);
@@ -120,14 +119,16 @@ static int transfer(struct nc *nc)
 		}
 		if (nc->fin_sent && nc->fin_received && pump_done(nc->out))
 			return 0;
+		/* MR_ERR and MR_HUP are reported for ever: with nothing left to move until standard
+		 * output takes more, look again every 10 ms. */
+		if (mr_ready(nc->sock) & (MR_ERR | MR_HUP))
+			usleep(10000);
 		if (cli_session_stopping())
 			return -EINTR;
 		set_interest(nc);
 		err = cli_session_wait(nc->session, &event, 1, -1);
 		if (err < 0)
 			return err;
-		/* What arrived before a reset is still in order; the error itself is pull()'s to
-		 * find. */
 	}
 }
 
@@ -176,9 +177,9 @@ static int open_listen(struct nc *nc, const struct nc_args *args)
 	struct mr_event event;
 	int err;
 
-	if (cli_session_listen(nc->session, args->remote.port, 1, &listener) != CLI_OK)
+	if (cli_session_listen(nc->session, &args->remote, 1, &listener) != CLI_OK)
 		return -EADDRINUSE;
-	cli_announce(nc->session, "listening", args->remote.port);
+	cli_announce(nc->session, "listening", &args->remote);
 	do {
 		err = wait_ready(nc, &event);
 		if (!err)
@@ -206,6 +207,8 @@ static int run(struct nc *nc, const struct nc_args *args)
 		else
 			mr_close(nc->sock);
 	}
+	pump_stop(nc->in);
+	pump_stop(nc->out);
 	/* The last bytes and the FIN count as sent when they are acknowledged. */
 	if (!err)
 		err = cli_session_drain(nc->session, -1);
@@ -279,7 +282,8 @@ static const struct argp argp = {
 
 int cmd_nc(int argc, char **argv)
 {
-	static struct pump in, out; /* their threads may outlive this function */
+	static struct pump in = PUMP_INIT,
+			   out = PUMP_INIT; /* their threads may outlive this function */
 	struct cli_session session = {.name = argv[0]};
 	struct nc_args args = {.common = &session.args};
 	struct nc nc = {.session = &session, .in = &in, .out = &out};
