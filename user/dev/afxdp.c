@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * afxdp.c - open and close the AF_XDP device, and report on it.
+ * Owns        struct mr_afxdp and its sockets.
+ * Authority   Documentation/networking/af_xdp.rst, in particular XDP_SHARED_UMEM.
+ * Called by   the engine; traffic goes through the operations (dev.h).
+ * Not here    one socket (xsk.c), receiving (afxdp_rx.c), sending (afxdp_tx.c), link state
+ *	       (afxdp_link.c).
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "dev/afxdp_int.h"
+
+#define BUSY_TRIES  100 /* of 10 ms each */
+#define RING_MIN    64u
+#define RING_MAX    32768u
+#define HEADER_ROOM 256u /* XDP_PACKET_HEADROOM, lost at the front of every received chunk */
+#define L2_BYTES    22u	 /* Ethernet and two VLAN tags, beyond the MTU */
+#define MAX_QUEUES  1024u
+
+static void afxdp_reap(struct mr_dev *dev)
+{
+	struct mr_afxdp *d = to_afxdp(dev);
+
+	for (unsigned i = 0; i < d->ntx; i++)
+		mr_afxdp_complete(d, &d->q[i]);
+	mr_afxdp_refill(d);
+}
+
+/* Descriptors that wait for a doorbell do not count: with the link down they may wait for long. */
+static bool afxdp_rx_ready(const struct mr_dev *dev)
+{
+	const struct mr_afxdp *d = to_afxdp(dev);
+
+	for (unsigned i = 0; i < d->cfg.nqueues; i++)
+		if (mr_xsk_ring_has_entries(&d->q[i].xsk.ring[MR_XSK_RX]) ||
+		    (i < d->ntx && mr_xsk_ring_has_entries(&d->q[i].xsk.ring[MR_XSK_COMPLETION])))
+			return true;
+	return false;
+}
+
+/* The rings, then the netlink socket: a poll() on a ring is not woken when the interface dies. */
+static unsigned afxdp_fds(const struct mr_dev *dev, int *fds, unsigned max)
+{
+	const struct mr_afxdp *d = to_afxdp(dev);
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < d->cfg.nqueues && n < max; i++)
+		fds[n++] = d->q[i].xsk.fd;
+	if (n < max)
+		fds[n++] = mr_afxdp_link_fd(d);
+	return n;
+}
+
+/* Sums over the queues. A kernel before 5.9 fills only the first three fields. */
+static void read_statistics(struct mr_afxdp *d)
+{
+	struct xdp_statistics sum = {0}, one;
+	socklen_t len;
+
+	for (unsigned i = 0; i < d->cfg.nqueues; i++) {
+		memset(&one, 0, sizeof(one));
+		len = sizeof(one);
+		if (getsockopt(d->q[i].xsk.fd, SOL_XDP, XDP_STATISTICS, &one, &len))
+			return;
+		sum.rx_dropped += one.rx_dropped;
+		sum.rx_invalid_descs += one.rx_invalid_descs;
+		sum.tx_invalid_descs += one.tx_invalid_descs;
+		sum.rx_ring_full += one.rx_ring_full;
+		sum.rx_fill_ring_empty_descs += one.rx_fill_ring_empty_descs;
+		sum.tx_ring_empty_descs += one.tx_ring_empty_descs;
+	}
+	d->stats = sum;
+}
+
+static void afxdp_counters(struct mr_dev *dev,
+			   void (*each)(void *user, const char *name, const char *text,
+					uint64_t value),
+			   void *user)
+{
+	struct mr_afxdp *d = to_afxdp(dev);
+	const struct xdp_statistics *s = &d->stats;
+
+	read_statistics(d);
+	each(user, "dev.rx_dropped", "packets the kernel could not put into an RX ring",
+	     s->rx_dropped);
+	each(user, "dev.rx_ring_full", "of them: the RX ring was full", s->rx_ring_full);
+	each(user, "dev.rx_fill_ring_empty", "times the kernel found a FILL ring empty",
+	     s->rx_fill_ring_empty_descs);
+	each(user, "dev.rx_invalid_descs", "FILL entries the kernel found invalid",
+	     s->rx_invalid_descs);
+	each(user, "dev.tx_invalid_descs", "TX descriptors the kernel found invalid",
+	     s->tx_invalid_descs);
+	each(user, "dev.tx_ring_empty", "times the kernel found a TX ring empty",
+	     s->tx_ring_empty_descs);
+}
+
+/* With the sockets closed the kernel holds no chunk any more, whatever ring it was in. */
+static void reclaim_frames(struct mr_afxdp *d)
+{
+	struct mr_frame_pool *frames = d->dev.frames;
+
+	for (unsigned i = 0; i < d->cfg.nqueues; i++) {
+		if (d->q[i].part)
+			mr_frame_put_chain(frames, d->q[i].part);
+	}
+	for (uint32_t i = 0; i < frames->nframes; i++) {
+		struct mr_frame *f = &frames->frames[i];
+
+		if (!(f->flags & MR_FRAME_IN_DEV))
+			continue;
+		f->flags &= (uint8_t)~MR_FRAME_IN_DEV;
+		if (f->tx_refs)
+			mr_netif_tx_done(frames, f);
+		else
+			mr_frame_put(frames, f);
+	}
+}
+
+static void afxdp_close(struct mr_dev *dev)
+{
+	struct mr_afxdp *d = to_afxdp(dev);
+
+	for (unsigned i = 0; i < d->cfg.nqueues; i++)
+		mr_xsk_close(&d->q[i].xsk);
+	mr_afxdp_link_close(d);
+	reclaim_frames(d);
+	free(d);
+}
+
+static const struct mr_dev_ops AFXDP_OPS = {
+	.rx = mr_afxdp_rx,
+	.tx = mr_afxdp_tx,
+	.kick = mr_afxdp_kick,
+	.reap = afxdp_reap,
+	.rx_ready = afxdp_rx_ready,
+	.fds = afxdp_fds,
+	.service = mr_afxdp_service,
+	.counters = afxdp_counters,
+	.close = afxdp_close,
+};
+
+static bool ring_size_ok(uint32_t n)
+{
+	return n >= RING_MIN && n <= RING_MAX && !(n & (n - 1));
+}
+
+static int check_cfg(const struct mr_afxdp_cfg *cfg, struct mr_error *err)
+{
+	if (!cfg->nqueues || cfg->nqueues > MAX_QUEUES)
+		return mr_dev_fail(err, -EINVAL, "%s has %u receive queues: 1 to %u can be served",
+				   cfg->ifname, cfg->nqueues, MAX_QUEUES);
+	if (!ring_size_ok(cfg->rx_ring) || !ring_size_ok(cfg->tx_ring))
+		return mr_dev_fail(
+			err, -EINVAL,
+			"ring sizes must be powers of two from %u to %u, not %u (RX) and %u (TX)",
+			RING_MIN, RING_MAX, cfg->rx_ring, cfg->tx_ring);
+	return 0;
+}
+
+static int open_queues(struct mr_afxdp *d, const struct mr_umem *umem, struct mr_error *err)
+{
+	int patience = BUSY_TRIES;
+	struct mr_xsk_cfg xc = {
+		.ifname = d->ifname,
+		.ifindex = d->cfg.ifindex,
+		.size = {[MR_XSK_FILL] = d->cfg.rx_ring,
+			 [MR_XSK_COMPLETION] = d->cfg.tx_ring,
+			 [MR_XSK_RX] = d->cfg.rx_ring,
+			 [MR_XSK_TX] = d->cfg.tx_ring},
+		.zero_copy = d->cfg.zero_copy,
+		.umem = umem->base,
+		.umem_size = (size_t)d->dev.frames->nframes * d->dev.frames->chunk_size,
+		.chunk_size = d->dev.frames->chunk_size,
+		.shared_fd = -1,
+		.patience = &patience,
+	};
+
+	for (unsigned i = 0; i < d->cfg.nqueues; i++) {
+		struct mr_xsk *xsk = &d->q[i].xsk;
+		int ret;
+
+		xc.queue = i;
+		ret = mr_xsk_open(xsk, &xc, err);
+		if (ret)
+			return ret;
+		if (xsk->has_tx && d->ntx == i)
+			d->ntx = i + 1;
+		xc.shared_fd = d->q[0].xsk.fd;
+	}
+	d->multibuf = d->q[0].xsk.multibuf;
+	d->budget = d->q[0].xsk.budget;
+	return 0;
+}
+
+/* Without multi-buffer the kernel would drop what does not fit one chunk, and only count it. */
+static int check_mtu(const struct mr_afxdp *d, struct mr_error *err)
+{
+	uint32_t room = d->dev.frames->chunk_size - HEADER_ROOM - L2_BYTES;
+	struct ifreq ifr = {0};
+
+	if (d->multibuf)
+		return 0;
+	memcpy(ifr.ifr_name, d->ifname, sizeof(ifr.ifr_name));
+	if (ioctl(mr_afxdp_link_fd(d), SIOCGIFMTU, &ifr) < 0)
+		return mr_dev_fail(err, -errno, "cannot read the MTU of %s: %s", d->ifname,
+				   strerror(errno));
+	if ((uint32_t)ifr.ifr_mtu <= room)
+		return 0;
+	return mr_dev_fail(
+		err, -EMSGSIZE,
+		"the MTU of %s is %d, but chunks of %u bytes take %u and %s has no multi-buffer "
+		"AF_XDP (Linux 6.6): ip link set %s mtu %u",
+		d->ifname, ifr.ifr_mtu, d->dev.frames->chunk_size, room,
+		d->cfg.zero_copy ? "the driver" : "the kernel", d->ifname, room);
+}
+
+int mr_afxdp_open(struct mr_dev **out, const struct mr_afxdp_cfg *cfg, const struct mr_umem *umem,
+		  struct mr_frame_pool *frames, struct mr_counters *ctr, struct mr_error *err)
+{
+	struct mr_afxdp *d;
+	int ret;
+
+	*out = NULL;
+	assert(frames->umem == umem->base);
+	ret = check_cfg(cfg, err);
+	if (ret)
+		return ret;
+	d = calloc(1, sizeof(*d) + cfg->nqueues * sizeof(d->q[0]));
+	if (!d)
+		return mr_dev_fail(err, -ENOMEM, "out of memory");
+	d->dev.ops = &AFXDP_OPS;
+	d->dev.frames = frames;
+	d->dev.ctr = ctr;
+	d->cfg = *cfg;
+	d->huge = umem->huge;
+	snprintf(d->ifname, sizeof(d->ifname), "%s", cfg->ifname);
+	d->cfg.ifname = d->ifname;
+	for (unsigned i = 0; i < cfg->nqueues; i++)
+		d->q[i].xsk.fd = -1;
+
+	ret = mr_afxdp_link_open(d, err);
+	ret = ret ?: open_queues(d, umem, err);
+	ret = ret ?: check_mtu(d, err);
+	if (ret) {
+		afxdp_close(&d->dev);
+		return ret;
+	}
+	mr_afxdp_rx_init(d);
+	*out = &d->dev;
+	return 0;
+}
+
+int mr_afxdp_fd(const struct mr_dev *dev, unsigned queue)
+{
+	const struct mr_afxdp *d = to_afxdp(dev);
+
+	assert(queue < d->cfg.nqueues);
+	return d->q[queue].xsk.fd;
+}
+
+bool mr_afxdp_link_up(const struct mr_dev *dev)
+{
+	return to_afxdp(dev)->link_up;
+}
+
+uint16_t mr_afxdp_max_chunks(const struct mr_dev *dev)
+{
+	const struct mr_afxdp *d = to_afxdp(dev);
+
+	/* A zero-copy driver has a limit of its own that only netdev netlink tells: not asked. */
+	return d->multibuf && !d->cfg.zero_copy ? MR_FRAME_MAX_CHUNKS : 1;
+}
+
+char *mr_afxdp_describe(const struct mr_dev *dev, char *buf, size_t size)
+{
+	const struct mr_afxdp *d = to_afxdp(dev);
+
+	snprintf(buf, size,
+		 "%s: %s XDP, %s mode, %u receive and %u transmit queue%s, %s, %u chunks of %u "
+		 "bytes in "
+		 "%s pages, %s per doorbell",
+		 d->ifname, d->cfg.native ? "native" : "generic",
+		 d->cfg.zero_copy ? "zero-copy" : "copy", d->cfg.nqueues, d->ntx,
+		 d->ntx == 1 ? "" : "s",
+		 d->multibuf ? "multi-buffer" : "no multi-buffer (Linux 6.6)",
+		 d->dev.frames->nframes, d->dev.frames->chunk_size, d->huge ? "huge" : "normal",
+		 d->cfg.zero_copy || d->budget ? "a whole ring" : "32 packets");
+	return buf;
+}

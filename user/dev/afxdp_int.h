@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* afxdp_int.h - what the files of the AF_XDP device share. Not for others. */
+#ifndef MR_DEV_AFXDP_INT_H
+#define MR_DEV_AFXDP_INT_H
+
+#include <net/if.h>
+#include "base/compiler.h"
+#include "dev/afxdp.h"
+#include "dev/netif.h"
+#include "dev/xsk.h"
+
+struct mnl_socket;
+
+struct mr_afxdp_queue {
+	struct mr_xsk xsk;
+	struct mr_frame *part, *part_tail; /* packet whose last descriptor has not come yet */
+	uint32_t fill_out;		   /* chunks the kernel holds for receiving: FILL to RX */
+};
+
+/* Every chunk that the kernel holds has MR_FRAME_IN_DEV: with tx_refs those of the TX side, without
+ * those of FILL and RX. */
+struct mr_afxdp {
+	struct mr_dev dev;
+	struct mr_afxdp_cfg cfg;
+	char ifname[IF_NAMESIZE];
+	bool huge;	      /* of the UMEM, for the description */
+	bool gone;	      /* interface deleted or moved to another namespace: for good */
+	bool link_up;	      /* IFF_UP and carrier */
+	bool multibuf;	      /* XDP_USE_SG is in force */
+	bool budget;	      /* one doorbell sends a whole TX ring */
+	unsigned ntx;	      /* queues [0, ntx) transmit */
+	unsigned turn;	      /* which queue is served first; moves on, so that none starves */
+	uint32_t fill_target; /* chunks for receiving, per queue */
+	uint32_t fill_low;    /* of those, so many are taken even out of the reserve */
+	uint32_t fill_spare;  /* free frames that receiving leaves for transmit */
+	struct mnl_socket *nl;
+	struct xdp_statistics stats; /* of all queues, as last read */
+	struct mr_afxdp_queue q[];   /* [cfg.nqueues] */
+};
+
+static inline struct mr_afxdp *to_afxdp(const struct mr_dev *dev)
+{
+	return mr_container_of(dev, struct mr_afxdp, dev);
+}
+
+/* ---- afxdp_rx.c */
+void mr_afxdp_rx_init(struct mr_afxdp *d);
+unsigned mr_afxdp_rx(struct mr_dev *dev, struct mr_frame_queue *out, unsigned budget, uint64_t now);
+/* Give free frames to the FILL rings. */
+void mr_afxdp_refill(struct mr_afxdp *d);
+
+/* ---- afxdp_tx.c */
+int mr_afxdp_tx(struct mr_dev *dev, struct mr_frame *f, uint64_t now);
+int mr_afxdp_kick(struct mr_dev *dev);
+/* Release what a queue completed; returns how many chunks. */
+uint32_t mr_afxdp_complete(struct mr_afxdp *d, struct mr_afxdp_queue *q);
+
+/* ---- afxdp_link.c */
+int mr_afxdp_link_open(struct mr_afxdp *d, struct mr_error *err);
+void mr_afxdp_link_close(struct mr_afxdp *d);
+int mr_afxdp_link_fd(const struct mr_afxdp *d);
+int mr_afxdp_service(struct mr_dev *dev);
+
+#endif

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * afxdp_link.c - is the interface still there, and is its link up?
+ * Owns        the rtnetlink socket, d->link_up and d->gone (the doorbell sets gone too).
+ * Authority   rtnetlink(7). A poll() that sleeps on an AF_XDP socket is not woken by the death of
+ *the device, hence the netlink socket among the descriptors to poll. Called by   the engine,
+ *through service(), when that socket is readable or once a second.
+ */
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include "dev/afxdp_int.h"
+
+#define LINK_MESSAGES_MAX 64u	/* datagrams read in one call; the rest stays readable */
+#define LINK_BUFFER_BYTES 16384 /* one link with its attributes is some 2 KiB */
+
+static void link_flags(struct mr_afxdp *d, unsigned flags)
+{
+	d->link_up = (flags & IFF_UP) && (flags & IFF_RUNNING);
+}
+
+/* Ask instead of being told: at the start, and when messages were lost. The name may have changed.
+ */
+static int link_query(struct mr_afxdp *d)
+{
+	struct ifreq ifr = {.ifr_ifindex = d->cfg.ifindex};
+	int fd = mr_afxdp_link_fd(d);
+
+	if (ioctl(fd, SIOCGIFNAME, &ifr) < 0 || ioctl(fd, SIOCGIFFLAGS, &ifr) < 0)
+		return -errno;
+	link_flags(d, (unsigned short)ifr.ifr_flags);
+	return 0;
+}
+
+int mr_afxdp_link_fd(const struct mr_afxdp *d)
+{
+	return mnl_socket_get_fd(d->nl);
+}
+
+int mr_afxdp_link_open(struct mr_afxdp *d, struct mr_error *err)
+{
+	int ret;
+
+	d->nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (!d->nl || mnl_socket_bind(d->nl, RTMGRP_LINK, MNL_SOCKET_AUTOPID) < 0)
+		return mr_dev_fail(err, -errno, "cannot listen for link events: %s",
+				   strerror(errno));
+	ret = link_query(d); /* after the bind: no event between the two is lost */
+	if (ret == -ENODEV || ret == -ENXIO)
+		return mr_dev_fail(err, -ENODEV, "there is no interface %s (index %d)", d->ifname,
+				   d->cfg.ifindex);
+	if (ret)
+		return mr_dev_fail(err, ret, "cannot read the state of %s: %s", d->ifname,
+				   strerror(-ret));
+	return 0;
+}
+
+void mr_afxdp_link_close(struct mr_afxdp *d)
+{
+	if (d->nl)
+		mnl_socket_close(d->nl);
+	d->nl = NULL;
+}
+
+static int link_event(const struct nlmsghdr *nlh, void *data)
+{
+	struct mr_afxdp *d = data;
+	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
+
+	/* Bridges use the same messages for their ports: those are of family AF_BRIDGE. */
+	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*ifi) || ifi->ifi_family != AF_UNSPEC ||
+	    ifi->ifi_index != d->cfg.ifindex)
+		return MNL_CB_OK;
+	if (nlh->nlmsg_type == RTM_NEWLINK)
+		link_flags(d, ifi->ifi_flags);
+	else if (nlh->nlmsg_type == RTM_DELLINK) /* deleted, or moved to another namespace */
+		d->gone = true;
+	return MNL_CB_OK;
+}
+
+static void link_events(struct mr_afxdp *d)
+{
+	_Alignas(struct nlmsghdr) uint8_t buf[LINK_BUFFER_BYTES];
+
+	for (unsigned i = 0; i < LINK_MESSAGES_MAX; i++) {
+		ssize_t len = mnl_socket_recvfrom(d->nl, buf, sizeof(buf));
+
+		if (len < 0 && errno == EAGAIN)
+			return;
+		/* Lost (ENOBUFS) or cut short (ENOSPC): ask for the state as it is now. */
+		if (len < 0 || mnl_cb_run(buf, (size_t)len, 0, 0, link_event, d) < 0) {
+			if (link_query(d) == -ENODEV)
+				d->gone = true;
+		}
+	}
+}
+
+/* The kernel marks a socket when it takes its device away, by deletion or by a move. */
+static void check_sockets(struct mr_afxdp *d)
+{
+	for (unsigned i = 0; i < d->cfg.nqueues; i++) {
+		int error = 0;
+		socklen_t len = sizeof(error);
+
+		if (!getsockopt(d->q[i].xsk.fd, SOL_SOCKET, SO_ERROR, &error, &len) && error)
+			d->gone = true;
+	}
+}
+
+int mr_afxdp_service(struct mr_dev *dev)
+{
+	struct mr_afxdp *d = to_afxdp(dev);
+
+	link_events(d);
+	check_sockets(d);
+	if (d->gone) {
+		d->link_up = false;
+		return -ENETDOWN;
+	}
+	/* What was queued while the interface was down waits for a doorbell. What the doorbell says
+	 * otherwise is heard again by the next one. */
+	return mr_afxdp_kick(dev) == -ENETDOWN ? -ENETDOWN : 0;
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * afxdp_rx.c - receive: RX descriptors become frames in place, free frames go to the FILL rings.
+ * Owns        the consumer side of RX and the producer side of FILL; MR_FRAME_IN_DEV of frames
+ * there. Authority   Documentation/networking/af_xdp.rst, "Multi-Buffer Support" for XDP_PKT_CONTD.
+ * Called by   the engine's round, through dev.h.
+ * Not here    what a packet means: the metadata is only copied.
+ */
+#include <string.h>
+#include <sys/socket.h>
+#include "dev/afxdp_int.h"
+
+/* Enough for one 64 KiB packet in chunks of 2048 (kernel and headroom leave at least 1536 of each).
+ */
+#define FILL_LOW 64u
+
+/* Three quarters of the frames at the most lie ready for receiving, the same for each queue. The
+ * rest is for transmit: a burst that arrives must not take the frames that its answers need. */
+void mr_afxdp_rx_init(struct mr_afxdp *d)
+{
+	uint32_t nframes = d->dev.frames->nframes;
+
+	d->fill_spare = nframes / 4;
+	d->fill_target = mr_min(d->cfg.rx_ring, (nframes - d->fill_spare) / d->cfg.nqueues);
+	d->fill_low = mr_min(d->fill_target, FILL_LOW);
+	mr_afxdp_refill(d);
+}
+
+/* How many frames this queue may have now. The first fill_low come out of the reserve too: when
+ * senders hold every other frame, only an arriving ACK can free them. */
+static uint32_t fill_allowance(const struct mr_afxdp *d, const struct mr_afxdp_queue *q)
+{
+	uint32_t nfree = d->dev.frames->nfree;
+	uint32_t above = nfree > d->fill_spare ? nfree - d->fill_spare : 0;
+	uint32_t urgent = q->fill_out < d->fill_low ? d->fill_low - q->fill_out : 0;
+
+	return mr_max(above, mr_min(urgent, nfree));
+}
+
+static void fill_queue(struct mr_afxdp *d, struct mr_afxdp_queue *q)
+{
+	struct mr_frame_pool *frames = d->dev.frames;
+	struct mr_xsk_ring *ring = &q->xsk.ring[MR_XSK_FILL];
+	uint32_t want = d->fill_target - q->fill_out, n, idx;
+
+	want = mr_min(want, mr_xsk_ring_room(ring, want));
+	if (!want)
+		return;
+	n = mr_min(want, fill_allowance(d, q));
+	if (n < want)
+		MR_COUNT(d->dev.ctr, DEV_FILL_EMPTY);
+	if (!n || !mr_xsk_ring_reserve(ring, n, &idx))
+		return;
+	for (uint32_t i = 0; i < n; i++) {
+		struct mr_frame *f = mr_frame_get(frames);
+
+		f->flags |= MR_FRAME_IN_DEV;
+		*mr_xsk_ring_addr(ring, idx + i) = (uint64_t)(f->chunk - frames->umem);
+	}
+	mr_xsk_ring_submit(ring);
+	q->fill_out += n;
+	/* Only a zero-copy driver that found the ring empty ever asks for this. */
+	if (mr_xsk_ring_needs_wakeup(ring))
+		recvfrom(q->xsk.fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
+}
+
+void mr_afxdp_refill(struct mr_afxdp *d)
+{
+	if (d->gone)
+		return;
+	for (unsigned i = 0; i < d->cfg.nqueues; i++)
+		fill_queue(d, &d->q[(d->turn + i) % d->cfg.nqueues]);
+}
+
+/* The frame of a descriptor, now ours. NULL: not a chunk that was out for receiving. */
+static struct mr_frame *take_chunk(struct mr_afxdp *d, unsigned queue, const struct xdp_desc *desc)
+{
+	struct mr_frame_pool *frames = d->dev.frames;
+	struct mr_frame *f = mr_frame_at(frames, desc->addr);
+
+	if (mr_unlikely(!f || !(f->flags & MR_FRAME_IN_DEV) || f->tx_refs)) {
+		MR_COUNT(d->dev.ctr, DEV_COMPLETION_BAD);
+		return NULL;
+	}
+	f->flags = 0;
+	f->data = frames->umem + desc->addr;
+	f->len = desc->len;
+	f->queue = (uint16_t)queue;
+	return f;
+}
+
+/* The XDP program's findings stand right in front of the packet. */
+static void take_meta(const struct mr_afxdp *d, struct mr_frame *f)
+{
+	struct mr_rx_meta *in;
+
+	if (mr_frame_headroom(f) < sizeof(*in))
+		return;
+	in = (struct mr_rx_meta *)(void *)(f->data - sizeof(*in));
+	memcpy(&f->meta, in, sizeof(f->meta));
+	if (f->meta.magic != MR_RX_META_MAGIC || f->meta.cookie != d->cfg.cookie)
+		return;
+	f->flags |= MR_FRAME_META;
+	/* A later packet in this chunk that comes without metadata must not inherit this one's. */
+	memset(in, 0, sizeof(in->magic));
+}
+
+/* Append a chunk to the packet in the making, which may have begun in an earlier call. */
+static void gather(struct mr_afxdp *d, struct mr_afxdp_queue *q, struct mr_frame *f)
+{
+	if (!q->part) {
+		take_meta(d, f);
+		f->pkt_len = f->len;
+		f->nchunks = 1;
+		q->part = f;
+	} else {
+		assert(q->part->nchunks < UINT8_MAX); /* 64 KiB make 43 */
+		q->part_tail->frag = f;
+		q->part->pkt_len += f->len;
+		q->part->nchunks++;
+	}
+	q->part_tail = f;
+}
+
+static unsigned rx_queue(struct mr_afxdp *d, unsigned queue, struct mr_frame_queue *out,
+			 unsigned budget)
+{
+	struct mr_afxdp_queue *q = &d->q[queue];
+	struct mr_xsk_ring *ring = &q->xsk.ring[MR_XSK_RX];
+	struct mr_counters *ctr = d->dev.ctr;
+	uint32_t idx, n = mr_xsk_ring_peek(ring, ring->size, &idx), i;
+	unsigned packets = 0;
+
+	for (i = 0; i < n && packets < budget; i++) {
+		const struct xdp_desc *desc = mr_xsk_ring_desc(ring, idx + i);
+		struct mr_frame *f = take_chunk(d, queue, desc);
+
+		/* A chunk missing makes its packet too short; the checks above us will find that.
+		 */
+		if (mr_likely(f != NULL))
+			gather(d, q, f);
+		if ((desc->options & XDP_PKT_CONTD) || !q->part)
+			continue;
+		packets++;
+		MR_COUNT_N(ctr, DEV_RX_BYTES, q->part->pkt_len);
+		mr_frame_queue_push(out, q->part);
+		q->part = NULL;
+	}
+	if (!i)
+		return 0;
+	mr_xsk_ring_release(ring, i);
+	q->fill_out -= i;
+	MR_COUNT_N(ctr, DEV_RX_CHUNKS, i);
+	MR_COUNT_N(ctr, DEV_RX_PACKETS, packets);
+	return packets;
+}
+
+unsigned mr_afxdp_rx(struct mr_dev *dev, struct mr_frame_queue *out, unsigned budget, uint64_t now)
+{
+	struct mr_afxdp *d = to_afxdp(dev);
+	unsigned packets = 0;
+
+	(void)now;
+	for (unsigned i = 0; i < d->cfg.nqueues && packets < budget; i++)
+		packets += rx_queue(d, (d->turn + i) % d->cfg.nqueues, out, budget - packets);
+	d->turn = (d->turn + 1) % d->cfg.nqueues;
+	return packets;
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * afxdp_tx.c - transmit: frames become TX descriptors, the doorbell, completions release
+ *references. Owns        the producer side of TX and the consumer side of COMPLETION;
+ *MR_FRAME_IN_DEV of frames there. Authority   Documentation/networking/af_xdp.rst; __xsk_sendmsg()
+ *and __xsk_generic_xmit() in net/xdp/xsk.c for what each errno of the doorbell means. Called by the
+ *engine's round, through dev.h.
+ */
+#include <errno.h>
+#include <sys/socket.h>
+#include "dev/afxdp_int.h"
+
+/* Doorbells of one queue within one kick(), so that a device that drops frame by frame or frees
+ * slowly does not keep the engine; and how many of them in a row may be without visible progress.
+ */
+#define DOORBELLS_MAX  64u
+#define DOORBELLS_IDLE 2u
+
+/* The packet is not going out. */
+static int refuse(struct mr_afxdp *d, struct mr_frame *f, enum mr_drop reason, int err)
+{
+	struct mr_frame *frag;
+
+	d->dev.ctr->drop[reason]++;
+	for (; f; f = frag) {
+		frag = f->frag;
+		mr_netif_tx_done(d->dev.frames, f);
+	}
+	return err;
+}
+
+/* An invalid descriptor is worse than a lost packet: the kernel completes its bad address. */
+static bool chunk_ok(const struct mr_frame_pool *frames, const struct mr_frame *f)
+{
+	return f->len && f->data >= f->chunk && f->data + f->len <= f->chunk + frames->chunk_size;
+}
+
+int mr_afxdp_tx(struct mr_dev *dev, struct mr_frame *f, uint64_t now)
+{
+	struct mr_afxdp *d = to_afxdp(dev);
+	struct mr_afxdp_queue *q = &d->q[f->queue % d->ntx];
+	struct mr_xsk_ring *ring = &q->xsk.ring[MR_XSK_TX];
+	struct mr_frame *chunk;
+	uint32_t n = 0, idx;
+
+	(void)now;
+	if (mr_unlikely(d->gone))
+		return refuse(d, f, MR_DROP_TX_DEVICE, -ENETDOWN);
+	mr_frame_for_each_chunk (chunk, f) {
+		if (mr_unlikely(!chunk_ok(dev->frames, chunk)))
+			return refuse(d, f, MR_DROP_TX_INVALID, -EINVAL);
+		n++;
+	}
+	if (mr_unlikely(n > mr_afxdp_max_chunks(dev)))
+		return refuse(d, f, MR_DROP_TX_DEVICE, -EMSGSIZE);
+	if (!mr_xsk_ring_reserve(ring, n, &idx)) {
+		MR_COUNT(dev->ctr, DEV_TX_RING_FULL);
+		return -EAGAIN;
+	}
+	mr_frame_for_each_chunk (chunk, f) {
+		/* One that is still out must be sent as a copy (frame.h): its second completion
+		 * could not be told from a bad one. */
+		assert(chunk->tx_refs && !(chunk->flags & MR_FRAME_IN_DEV));
+		chunk->flags |= MR_FRAME_IN_DEV;
+		*mr_xsk_ring_desc(ring, idx++) = (struct xdp_desc){
+			.addr = mr_frame_umem_off(dev->frames, chunk),
+			.len = chunk->len,
+			.options = chunk->frag ? XDP_PKT_CONTD : 0,
+		};
+	}
+	mr_xsk_ring_submit(ring);
+	MR_COUNT(dev->ctr, DEV_TX_PACKETS);
+	MR_COUNT_N(dev->ctr, DEV_TX_BYTES, f->pkt_len);
+	return 0;
+}
+
+uint32_t mr_afxdp_complete(struct mr_afxdp *d, struct mr_afxdp_queue *q)
+{
+	struct mr_frame_pool *frames = d->dev.frames;
+	struct mr_xsk_ring *ring = &q->xsk.ring[MR_XSK_COMPLETION];
+	uint32_t idx, n = mr_xsk_ring_peek(ring, ring->size, &idx);
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct mr_frame *f = mr_frame_at(frames, *mr_xsk_ring_addr(ring, idx + i));
+
+		if (mr_unlikely(!f || !(f->flags & MR_FRAME_IN_DEV) || !f->tx_refs)) {
+			MR_COUNT(d->dev.ctr, DEV_COMPLETION_BAD);
+			continue;
+		}
+		f->flags &= (uint8_t)~MR_FRAME_IN_DEV;
+		mr_netif_tx_done(frames, f);
+	}
+	if (n)
+		mr_xsk_ring_release(ring, n);
+	return n;
+}
+
+/* One doorbell of one queue. 0: nothing more to do now; 1: ring again; negative: as kick(). */
+static int ring_doorbell(struct mr_afxdp *d, struct mr_afxdp_queue *q, unsigned *idle)
+{
+	const struct mr_xsk_ring *ring = &q->xsk.ring[MR_XSK_TX];
+	struct mr_counters *ctr = d->dev.ctr;
+	uint32_t untaken = mr_xsk_ring_untaken(ring);
+	bool progress;
+	int err;
+
+	MR_COUNT(ctr, DEV_TX_DOORBELLS);
+	err = sendto(q->xsk.fd, NULL, 0, MSG_DONTWAIT, NULL, 0) < 0 ? errno : 0;
+	switch (err) {
+	case 0:
+		return 0;
+	case EAGAIN: /* out of budget, COMPLETION ring full, or the device's own queue is full */
+		MR_COUNT(ctr, DEV_TX_AGAIN);
+		break;
+	case EBUSY: /* the device dropped the first packet, or (zero copy) is busy */
+		break;
+	case ENETDOWN: /* administratively down: nothing was taken; service() rings when it is up */
+		MR_COUNT(ctr, DEV_TX_DOWN);
+		return 0;
+	case ENOBUFS: /* no memory for an skb: a matter of time */
+	case ENOMEM:
+	case EINTR:
+		MR_COUNT(ctr, DEV_TX_NOBUFS);
+		return -EAGAIN;
+	default: /* ENXIO: unbound, the device is gone; EINVAL: the socket is of no use any more */
+		d->gone = true;
+		return -ENETDOWN;
+	}
+	/* A packet that was dropped is completed all the same; older kernels publish their ring
+	 * index late, so either sign will do. */
+	progress = mr_afxdp_complete(d, q) || mr_xsk_ring_untaken(ring) != untaken;
+	if (progress && err == EBUSY)
+		ctr->drop[MR_DROP_TX_DEVICE]++;
+	*idle = progress ? 0 : *idle + 1;
+	return *idle < DOORBELLS_IDLE ? 1 : -EAGAIN;
+}
+
+static int kick_queue(struct mr_afxdp *d, struct mr_afxdp_queue *q)
+{
+	const struct mr_xsk_ring *ring = &q->xsk.ring[MR_XSK_TX];
+	unsigned idle = 0;
+	int ret;
+
+	for (unsigned n = 0; n < DOORBELLS_MAX; n++) {
+		if (!mr_xsk_ring_untaken(ring) || !mr_xsk_ring_needs_wakeup(ring))
+			return 0;
+		ret = ring_doorbell(d, q, &idle);
+		if (ret <= 0)
+			return ret;
+	}
+	return -EAGAIN;
+}
+
+int mr_afxdp_kick(struct mr_dev *dev)
+{
+	struct mr_afxdp *d = to_afxdp(dev);
+	int ret = 0;
+
+	for (unsigned i = 0; i < d->ntx && !d->gone; i++) {
+		int one = kick_queue(d, &d->q[i]);
+
+		ret = one ? one : ret;
+	}
+	return d->gone ? -ENETDOWN : ret;
+}

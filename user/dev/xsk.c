@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * xsk.c - make, map and bind one AF_XDP socket.
+ * Owns        every set-up call on the socket, and what is said when one of them fails.
+ * Authority   Documentation/networking/af_xdp.rst; net/xdp/xsk.c (xsk_bind) for which error means
+ * what. Called by   afxdp.c, at open and close. Not here    the rings' arithmetic (xsk_ring.h), the
+ * traffic (afxdp_rx.c, afxdp_tx.c).
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+#include "dev/xsk.h"
+
+#define BUSY_RETRY_NS 10000000L
+
+int mr_dev_fail(struct mr_error *err, int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!err)
+		return code;
+	err->code = code;
+	va_start(ap, fmt);
+	vsnprintf(err->text, sizeof(err->text), fmt, ap);
+	va_end(ap);
+	return code;
+}
+
+static int xsk_socket(struct mr_xsk *xsk, const struct mr_xsk_cfg *cfg, struct mr_error *err)
+{
+	xsk->fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
+	if (xsk->fd >= 0)
+		return 0;
+	if (errno == EPERM)
+		return mr_dev_fail(
+			err, -EPERM,
+			"no permission to open an AF_XDP socket for %s: run as root or "
+			"give the program CAP_NET_RAW (beside CAP_NET_ADMIN and CAP_BPF)",
+			cfg->ifname);
+	if (errno == EAFNOSUPPORT)
+		return mr_dev_fail(
+			err, -EAFNOSUPPORT,
+			"this kernel has no AF_XDP sockets: it needs CONFIG_XDP_SOCKETS");
+	return mr_dev_fail(err, -errno, "cannot open an AF_XDP socket for %s: %s", cfg->ifname,
+			   strerror(errno));
+}
+
+/* The UMEM is locked memory. The limit may be raised up to the hard one without a privilege. */
+static void raise_memlock(size_t bytes)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &lim) < 0)
+		return;
+	if (lim.rlim_cur < bytes)
+		lim.rlim_cur = bytes < lim.rlim_max ? bytes : lim.rlim_max;
+	setrlimit(RLIMIT_MEMLOCK, &lim); /* no luck shows in the next try of XDP_UMEM_REG */
+}
+
+static int xsk_register_umem(struct mr_xsk *xsk, const struct mr_xsk_cfg *cfg, struct mr_error *err)
+{
+	struct xdp_umem_reg reg = {
+		.addr = (uintptr_t)cfg->umem,
+		.len = cfg->umem_size,
+		.chunk_size = cfg->chunk_size,
+	};
+	struct rlimit lim = {0};
+
+	if (!setsockopt(xsk->fd, SOL_XDP, XDP_UMEM_REG, &reg, sizeof(reg)))
+		return 0;
+	if (errno == ENOBUFS) {
+		raise_memlock(cfg->umem_size);
+		if (!setsockopt(xsk->fd, SOL_XDP, XDP_UMEM_REG, &reg, sizeof(reg)))
+			return 0;
+	}
+	if (errno == ENOBUFS) {
+		getrlimit(RLIMIT_MEMLOCK, &lim);
+		return mr_dev_fail(
+			err, -ENOBUFS,
+			"cannot lock the %zu KiB of packet memory (UMEM): RLIMIT_MEMLOCK is "
+			"%llu KiB; raise it (ulimit -l), give the program CAP_IPC_LOCK, or "
+			"configure fewer UMEM frames",
+			cfg->umem_size >> 10, (unsigned long long)lim.rlim_cur >> 10);
+	}
+	return mr_dev_fail(
+		err, -errno,
+		"the kernel refused the packet memory (UMEM) of %zu KiB in chunks of %u: %s",
+		cfg->umem_size >> 10, cfg->chunk_size, strerror(errno));
+}
+
+static const struct {
+	const char *name;
+	int option;
+	off_t pgoff;
+	size_t entry;
+} RINGS[MR_XSK_RINGS] = {
+	[MR_XSK_FILL] = {"FILL", XDP_UMEM_FILL_RING, XDP_UMEM_PGOFF_FILL_RING, sizeof(uint64_t)},
+	[MR_XSK_COMPLETION] = {"COMPLETION", XDP_UMEM_COMPLETION_RING,
+			       XDP_UMEM_PGOFF_COMPLETION_RING, sizeof(uint64_t)},
+	[MR_XSK_RX] = {"RX", XDP_RX_RING, XDP_PGOFF_RX_RING, sizeof(struct xdp_desc)},
+	[MR_XSK_TX] = {"TX", XDP_TX_RING, XDP_PGOFF_TX_RING, sizeof(struct xdp_desc)},
+};
+
+static int xsk_map_ring(struct mr_xsk *xsk, enum mr_xsk_ring_kind k,
+			const struct xdp_ring_offset *off, uint32_t size)
+{
+	struct mr_xsk_ring *r = &xsk->ring[k];
+	size_t len = off->desc + size * RINGS[k].entry;
+	uint8_t *base;
+
+	base = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, xsk->fd,
+		    RINGS[k].pgoff);
+	if (base == MAP_FAILED)
+		return -errno;
+	xsk->map[k].addr = base;
+	xsk->map[k].len = len;
+	*r = (struct mr_xsk_ring){
+		.producer = (uint32_t *)(void *)(base + off->producer),
+		.consumer = (uint32_t *)(void *)(base + off->consumer),
+		.flags = (uint32_t *)(void *)(base + off->flags),
+		.entries = base + off->desc,
+		.size = size,
+	};
+	return 0;
+}
+
+static int xsk_make_rings(struct mr_xsk *xsk, const struct mr_xsk_cfg *cfg, struct mr_error *err)
+{
+	struct xdp_mmap_offsets off;
+	const struct xdp_ring_offset *const offs[MR_XSK_RINGS] = {
+		[MR_XSK_FILL] = &off.fr,
+		[MR_XSK_COMPLETION] = &off.cr,
+		[MR_XSK_RX] = &off.rx,
+		[MR_XSK_TX] = &off.tx,
+	};
+	socklen_t optlen = sizeof(off);
+	int ret;
+
+	for (unsigned k = 0; k < MR_XSK_RINGS; k++) {
+		if (k == MR_XSK_TX && !xsk->has_tx)
+			continue;
+		if (setsockopt(xsk->fd, SOL_XDP, RINGS[k].option, &cfg->size[k],
+			       sizeof(cfg->size[k])))
+			return mr_dev_fail(
+				err, -errno, "cannot make the %s ring of %u entries for %s: %s",
+				RINGS[k].name, cfg->size[k], cfg->ifname, strerror(errno));
+	}
+	/* Kernels before 5.4 answer a shorter struct, without the flags. */
+	if (getsockopt(xsk->fd, SOL_XDP, XDP_MMAP_OFFSETS, &off, &optlen) || optlen != sizeof(off))
+		return mr_dev_fail(
+			err, -EOPNOTSUPP,
+			"this kernel's AF_XDP rings have an unknown layout: Linux 5.10 or later "
+			"is needed");
+	for (unsigned k = 0; k < MR_XSK_RINGS; k++) {
+		if (k == MR_XSK_TX && !xsk->has_tx)
+			continue;
+		ret = xsk_map_ring(xsk, k, offs[k], cfg->size[k]);
+		if (ret)
+			return mr_dev_fail(err, ret, "cannot map the %s ring for %s: %s",
+					   RINGS[k].name, cfg->ifname, strerror(-ret));
+	}
+	return 0;
+}
+
+/* A queue whose owner died, or closed without unmapping, stays busy until the kernel has cleaned
+ * up. */
+static int bind_patiently(int fd, const struct sockaddr_xdp *addr, int *patience)
+{
+	const struct timespec pause = {.tv_nsec = BUSY_RETRY_NS};
+
+	for (;;) {
+		if (!bind(fd, (const struct sockaddr *)addr, sizeof(*addr)))
+			return 0;
+		if (errno != EBUSY || *patience <= 0)
+			return -errno;
+		(*patience)--;
+		nanosleep(&pause, NULL);
+	}
+}
+
+static int bind_failed(const struct mr_xsk_cfg *cfg, int code, struct mr_error *err)
+{
+	switch (-code) {
+	case EBUSY:
+		return mr_dev_fail(
+			err, code,
+			"queue %u of %s is in use by another AF_XDP socket: stop the program "
+			"that has it, or choose another interface",
+			cfg->queue, cfg->ifname);
+	case EOPNOTSUPP:
+		if (!cfg->zero_copy)
+			break;
+		return mr_dev_fail(err, code,
+				   "the driver of %s has no zero copy for queue %u: use copy mode",
+				   cfg->ifname, cfg->queue);
+	case EINVAL:
+		return mr_dev_fail(
+			err, code,
+			"the kernel refused an AF_XDP socket on queue %u of %s: the queue does "
+			"not exist, or the MTU does not fit chunks of %u bytes",
+			cfg->queue, cfg->ifname, cfg->chunk_size);
+	case ENODEV:
+	case ENXIO:
+		return mr_dev_fail(err, code, "interface %s is gone", cfg->ifname);
+	case ENETDOWN:
+		return mr_dev_fail(err, code, "%s is down: ip link set %s up", cfg->ifname,
+				   cfg->ifname);
+	}
+	return mr_dev_fail(err, code, "cannot bind an AF_XDP socket to queue %u of %s: %s",
+			   cfg->queue, cfg->ifname, strerror(-code));
+}
+
+/* The first socket chooses the mode for all that share its UMEM; they must not name one. */
+static int xsk_bind(struct mr_xsk *xsk, const struct mr_xsk_cfg *cfg)
+{
+	struct sockaddr_xdp addr = {
+		.sxdp_family = AF_XDP,
+		.sxdp_ifindex = (uint32_t)cfg->ifindex,
+		.sxdp_queue_id = cfg->queue,
+	};
+	int ret;
+
+	if (cfg->shared_fd >= 0) {
+		addr.sxdp_flags = XDP_SHARED_UMEM;
+		addr.sxdp_shared_umem_fd = (uint32_t)cfg->shared_fd;
+		return bind_patiently(xsk->fd, &addr, cfg->patience);
+	}
+	addr.sxdp_flags = XDP_USE_NEED_WAKEUP | XDP_USE_SG;
+	addr.sxdp_flags |= cfg->zero_copy ? XDP_ZEROCOPY : XDP_COPY;
+	ret = bind_patiently(xsk->fd, &addr, cfg->patience);
+	if (!ret) {
+		xsk->multibuf = true;
+		return 0;
+	}
+	/* Before Linux 6.6 the flag is unknown (EINVAL); a zero-copy driver may not know it either
+	 * (EOPNOTSUPP). The caller sees multibuf false. */
+	if (ret != -EINVAL && !(ret == -EOPNOTSUPP && cfg->zero_copy))
+		return ret;
+	addr.sxdp_flags &= (uint16_t)~XDP_USE_SG;
+	return bind_patiently(xsk->fd, &addr, cfg->patience);
+}
+
+static int xsk_try(struct mr_xsk *xsk, const struct mr_xsk_cfg *cfg, bool with_tx,
+		   struct mr_error *err)
+{
+	int ret;
+
+	*xsk = (struct mr_xsk){.fd = -1, .has_tx = with_tx};
+	ret = xsk_socket(xsk, cfg, err);
+	if (!ret && cfg->shared_fd < 0)
+		ret = xsk_register_umem(xsk, cfg, err);
+	if (!ret)
+		ret = xsk_make_rings(xsk, cfg, err);
+	if (!ret) {
+		ret = xsk_bind(xsk, cfg);
+		if (ret)
+			bind_failed(cfg, ret, err);
+	}
+	if (ret)
+		mr_xsk_close(xsk);
+	return ret;
+}
+
+int mr_xsk_open(struct mr_xsk *xsk, const struct mr_xsk_cfg *cfg, struct mr_error *err)
+{
+	int ret = xsk_try(xsk, cfg, true, err);
+
+	/* An interface may have fewer transmit than receive queues: then this one only receives. */
+	if (ret == -EINVAL && cfg->shared_fd >= 0)
+		ret = xsk_try(xsk, cfg, false, err);
+	if (ret)
+		return ret;
+	if (xsk->has_tx && !cfg->zero_copy)
+		xsk->budget = !setsockopt(xsk->fd, SOL_XDP, XDP_MAX_TX_SKB_BUDGET,
+					  &cfg->size[MR_XSK_TX], sizeof(cfg->size[MR_XSK_TX]));
+	return 0;
+}
+
+void mr_xsk_close(struct mr_xsk *xsk)
+{
+	/* The mappings hold the file: with them the queue would stay bound for ever. */
+	for (unsigned k = 0; k < MR_XSK_RINGS; k++)
+		if (xsk->map[k].addr)
+			munmap(xsk->map[k].addr, xsk->map[k].len);
+	if (xsk->fd >= 0)
+		close(xsk->fd);
+	*xsk = (struct mr_xsk){.fd = -1};
+}
