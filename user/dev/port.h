@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * port.h - where the stack meets the device: transmit queue -> shaper -> capture tap -> device ring,
- * and device ring -> capture tap -> stack. Process-local, like the device.
+ * port.h - where the stack meets the device: transmit queue -> shaper -> capture tap -> device
+ * ring, and device ring -> capture tap -> stack. Process-local, like the device.
  */
 #ifndef MR_DEV_PORT_H
 #define MR_DEV_PORT_H
@@ -17,15 +17,19 @@ struct mr_port {
 	struct mr_shaper shaper;
 	struct mr_pcapng *cap; /* NULL: no capture */
 	uint64_t shaped_until; /* ns; 0: the shaper holds nothing back */
+	uint64_t retry_at;     /* ns; 0: the device is not busy */
+	uint64_t backoff_ns;   /* doubles from try to try, until the device moves on */
 	bool kick_pending;     /* doorbell said -EAGAIN: ring it again */
+	bool head_paid;	       /* the shaper has let the queue's first packet through */
+	bool head_waited;      /* it was counted as shaped */
 };
 
 /* Does not take over dev or cap: the caller closes them after the port is out of use. */
 void mr_port_init(struct mr_port *port, struct mr_dev *dev, struct mr_netif *nif, uint64_t rate_bps,
 		  struct mr_pcapng *cap, uint64_t now);
 
-/* Reap, then receive up to budget packets into q. Returns how many. The caller takes them one by one:
- * mr_port_rx_begin(), the stack's input, mr_port_rx_verdict(). */
+/* Reap, then receive up to budget packets into q. Returns how many. The caller takes them one by
+ * one: mr_port_rx_begin(), the stack's input, mr_port_rx_verdict(). */
 unsigned mr_port_rx(struct mr_port *port, struct mr_frame_queue *q, unsigned budget, uint64_t now);
 static inline void mr_port_rx_begin(struct mr_port *port, const struct mr_frame *f, uint64_t now)
 {
@@ -38,8 +42,8 @@ static inline void mr_port_rx_verdict(struct mr_port *port, enum mr_drop reason)
 		mr_pcapng_verdict(port->cap, reason);
 }
 
-/* Move what is queued to the device as far as shaper and ring allow, ring the doorbell once.
- * 0, or -ENETDOWN: the device is gone for good. */
+/* Move what is queued to the device as far as shaper and ring allow, ring the doorbell once (again
+ * only for what found the ring full before), reap. 0, or -ENETDOWN: the device is gone for good. */
 int mr_port_tx(struct mr_port *port, uint64_t now);
 
 /* When mr_port_tx() should be called again although nothing new was queued: shaper or a busy ring.

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * port.c - the way between the interface's transmit queue and the device.
+ * Owns        the order: a packet is shaped, captured, handed over, in this sequence and once each.
+ * Called by   the engine, twice a round.
+ */
+#include <errno.h>
+#include "base/compiler.h"
+#include "base/time.h"
+#include "dev/port.h"
+
+/* A busy device is tried again after this long, then twice that, and so on. The first is about what
+ * a ring of 64 packets takes on a 10 Gbit/s link, the last is nothing for an engine to be awake
+ * for. */
+#define BACKOFF_MIN_NS (50 * MR_NS_PER_US)
+#define BACKOFF_MAX_NS (10 * MR_NS_PER_MS)
+
+void mr_port_init(struct mr_port *port, struct mr_dev *dev, struct mr_netif *nif, uint64_t rate_bps,
+		  struct mr_pcapng *cap, uint64_t now)
+{
+	*port = (struct mr_port){.dev = dev, .nif = nif, .cap = cap};
+	mr_shaper_init(&port->shaper, rate_bps, 0, now);
+}
+
+unsigned mr_port_rx(struct mr_port *port, struct mr_frame_queue *q, unsigned budget, uint64_t now)
+{
+	port->dev->ops->reap(port->dev);
+	return port->dev->ops->rx(port->dev, q, budget, now);
+}
+
+/* May the queue's first packet go now? It pays only once, however often the ring turns it away. */
+static bool shaper_passes(struct mr_port *port, const struct mr_frame *f, uint64_t now)
+{
+	uint64_t at;
+
+	if (port->head_paid)
+		return true;
+	at = mr_shaper_take(&port->shaper, f->pkt_len, now);
+	port->shaped_until = at;
+	if (!at) {
+		port->head_paid = true;
+		return true;
+	}
+	if (!port->head_waited)
+		MR_COUNT(port->dev->ctr, DEV_SHAPED);
+	port->head_waited = true;
+	return false;
+}
+
+/* Hand the queue's first packet to the device. 0, or -EAGAIN: it stays where it is. */
+static int send_head(struct mr_port *port, struct mr_frame *f, uint64_t now)
+{
+	struct mr_frame_pool *frames = port->dev->frames;
+	int ret;
+
+	/* The device may be done with the bytes before it returns: they are copied before, and the
+	 * frame is held so that it can be taken off the queue after. */
+	if (port->cap)
+		mr_pcapng_packet(port->cap, f, MR_PCAPNG_OUT, now);
+	mr_frame_hold(f);
+	ret = port->dev->ops->tx(port->dev, f, now);
+	if (ret != -EAGAIN) {
+		mr_netif_txq_pop(port->nif);
+		port->head_paid = false;
+		port->head_waited = false;
+		if (port->cap)
+			mr_pcapng_verdict(port->cap, ret ? MR_DROP_TX_DEVICE : MR_DROP_NONE);
+	}
+	mr_frame_put(frames, f);
+	return ret == -EAGAIN ? ret : 0;
+}
+
+/* Queue to ring. Sets *moved when anything left the queue. -EAGAIN: the ring is full. */
+static int move_packets(struct mr_port *port, uint64_t now, bool *moved)
+{
+	struct mr_frame *f;
+
+	*moved = false;
+	while ((f = mr_netif_txq_peek(port->nif)) && shaper_passes(port, f, now)) {
+		int ret = send_head(port, f, now);
+
+		if (ret)
+			return ret;
+		*moved = true;
+	}
+	return 0;
+}
+
+static void back_off(struct mr_port *port, bool moved, uint64_t now)
+{
+	if (moved || !port->backoff_ns)
+		port->backoff_ns = BACKOFF_MIN_NS;
+	else if (now >= port->retry_at) /* an early call is no try that failed */
+		port->backoff_ns = mr_min(2 * port->backoff_ns, (uint64_t)BACKOFF_MAX_NS);
+	else
+		return;
+	port->retry_at = now + port->backoff_ns;
+}
+
+int mr_port_tx(struct mr_port *port, uint64_t now)
+{
+	const struct mr_dev_ops *ops = port->dev->ops;
+	bool moved = false, any = false;
+	unsigned stuck = 0; /* turns in which nothing moved */
+	int full, kicked = 0;
+
+	/* Again as long as the doorbell makes room in a full ring: each time the queue gets
+	 * shorter. */
+	do {
+		full = move_packets(port, now, &moved);
+		any |= moved;
+		if (moved || full || port->kick_pending) {
+			kicked = ops->kick(port->dev);
+			port->kick_pending = kicked == -EAGAIN;
+		}
+		/* Now, rather than at the next receive: what was freed this round goes to the FILL
+		 * rings before the application can take it for sending. */
+		ops->reap(port->dev);
+		stuck = moved ? 0 : stuck + 1;
+	} while (full && !kicked && stuck < 2);
+
+	if (kicked == -ENETDOWN)
+		return -ENETDOWN;
+	if (full || kicked) {
+		back_off(port, any, now);
+	} else {
+		port->retry_at = 0;
+		port->backoff_ns = 0;
+	}
+	return 0;
+}
+
+uint64_t mr_port_next(const struct mr_port *port, uint64_t now)
+{
+	uint64_t at = MR_TIME_NEVER;
+
+	if (port->shaped_until)
+		at = port->shaped_until;
+	if (port->retry_at)
+		at = mr_min(at, port->retry_at);
+	return at == MR_TIME_NEVER ? at : mr_max(at, now);
+}
