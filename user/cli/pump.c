@@ -89,6 +89,21 @@ int pump_error(struct pump *p)
 	return error;
 }
 
+static void wake_engine(struct pump *p)
+{
+	pthread_mutex_lock(&p->lock);
+	if (p->engine)
+		mr_wakeup(p->engine);
+	pthread_mutex_unlock(&p->lock);
+}
+
+void pump_stop(struct pump *p)
+{
+	pthread_mutex_lock(&p->lock);
+	p->engine = NULL;
+	pthread_mutex_unlock(&p->lock);
+}
+
 /* The thread's last act. */
 static void finish(struct pump *p, int error)
 {
@@ -96,7 +111,7 @@ static void finish(struct pump *p, int error)
 	p->eof = p->finished = true;
 	p->error = error;
 	pthread_mutex_unlock(&p->lock);
-	mr_wakeup(p->engine);
+	wake_engine(p);
 }
 
 static void *read_loop(void *arg)
@@ -122,7 +137,7 @@ static void *read_loop(void *arg)
 			return NULL;
 		}
 		pump_produce(p, (size_t)n);
-		mr_wakeup(p->engine);
+		wake_engine(p);
 	}
 }
 
@@ -153,7 +168,7 @@ static void *write_loop(void *arg)
 			return NULL;
 		}
 		pump_consume(p, (size_t)n);
-		mr_wakeup(p->engine);
+		wake_engine(p);
 	}
 }
 
@@ -164,8 +179,6 @@ static int start(struct pump *p, struct mr_engine *engine, int fd, void *(*loop)
 	pthread_t thread;
 	int err;
 
-	pthread_mutex_init(&p->lock, NULL);
-	pthread_cond_init(&p->changed, NULL);
 	p->engine = engine;
 	p->fd = fd;
 	sigfillset(&all);

@@ -17,7 +17,7 @@
 struct pump {
 	pthread_mutex_t lock; /* over all that follows, not over the bytes: each has one owner */
 	pthread_cond_t changed;
-	struct mr_engine *engine;
+	struct mr_engine *engine; /* NULL: stopped */
 	int fd;
 	size_t head, tail; /* bytes ever put in and taken out */
 	bool eof;	   /* nothing more is put in */
@@ -26,10 +26,18 @@ struct pump {
 	char buf[PUMP_BYTES];
 };
 
+#define PUMP_INIT                                                                                  \
+	{                                                                                          \
+		.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER             \
+	}
+
 /* Start copying from fd into the pump, or out of it to fd. 0 or a negative errno. The pump must
- * live as long as the process: its thread may be blocked in the kernel for ever. */
+ * live as long as the process, for its thread may be blocked in the kernel for ever. */
 int pump_start_reader(struct pump *p, struct mr_engine *engine, int fd);
 int pump_start_writer(struct pump *p, struct mr_engine *engine, int fd);
+
+/* The engine is not woken any more, and may be closed. Harmless on a pump that never started. */
+void pump_stop(struct pump *p);
 
 /* The engine's side of a reader: the bytes that are there, in one piece; consume some of them. */
 size_t pump_peek(struct pump *p, const char **data);
