@@ -24,9 +24,10 @@ struct mr_link {
 	struct mr_pool neighs;
 	struct mr_list *buckets; /* [nbuckets] */
 	uint32_t nbuckets;
-	struct mr_list lru; /* least recently used first */
+	struct mr_list lru; /* entries without holders, least recently used first */
 	struct mr_timer announce; /* gratuitous ARP: 2 announcements 2 s apart (RFC 5227 section 2.3) */
 	uint8_t announcements_left;
+	uint64_t defend_at; /* ns: an address conflict is answered again from then on */
 };
 
 /* 0 or -ENOMEM. Announcements start with the first timer. */
@@ -59,8 +60,9 @@ void mr_neigh_put(struct mr_link *link, struct mr_neigh *n);
 void mr_neigh_confirm(struct mr_link *link, struct mr_neigh *n, uint64_t now);
 
 /* Send an IP packet to a neighbour: puts the Ethernet header in front and queues it on the interface,
- * or lets it wait for ARP. Takes over one reference of every chunk, always. 0; -EHOSTUNREACH (the
- * neighbour is FAILED) or -ENOBUFS: dropped and counted. */
+ * or lets it wait for ARP. ethertype is in host order. Takes over one reference of every chunk, always,
+ * counted in tx_refs until it is sent. 0; -EHOSTUNREACH (the neighbour is FAILED) or -ENOBUFS: dropped
+ * and counted. */
 int mr_link_output(struct mr_link *link, struct mr_frame *f, struct mr_neigh *n, uint16_t ethertype,
 		   uint64_t now);
 

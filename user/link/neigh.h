@@ -17,6 +17,7 @@
 #include "base/list.h"
 #include "base/pool.h"
 #include "base/rng.h"
+#include "base/time.h"
 #include "base/timer.h"
 #include "frame/frame.h"
 
@@ -38,14 +39,18 @@ enum mr_neigh_state {
 #define MR_NEIGH_FAILED_NS    (3 * MR_NS_PER_S)
 
 struct mr_neigh {
-	struct mr_list hash_node, lru_node;
+	struct mr_list hash_node;
+	struct mr_list lru_node; /* on link.lru while refs is 0 */
 	struct mr_addr addr;
 	uint8_t mac[6];
 	uint8_t state; /* enum mr_neigh_state */
 	uint8_t probes;
 	uint32_t refs; /* holders of the pointer (cached routes); eviction spares refs > 0 */
 	struct mr_timer timer;
-	struct mr_frame_queue waiting; /* IP packets without Ethernet header */
+	/* IP packets without Ethernet header. Linked by txnext and counted in tx_refs, as in the
+	 * transmit queue: `next` is the send buffer's, and who waits to be sent must not be changed. */
+	struct mr_frame *waiting_head, *waiting_tail;
+	uint32_t waiting_count;
 	uint64_t confirmed_at;
 };
 

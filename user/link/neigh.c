@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * neigh.c - the neighbour cache: table, states, timers, and the packets that wait.
+ * Owns        every change of mr_neigh.state, and the waiting packets' references.
+ * Implements  RFC 4861 sections 7.3.2 and 7.3.3, appendix C, with ARP in the place of
+ * solicitations. Called by   ip (get, put, output), arp.c (update), the engine (timer), on the
+ * engine's thread only.
+ */
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <string.h>
+#include "base/addr.h"
+#include "base/compiler.h"
+#include "base/hash.h"
+#include "link/link_priv.h"
+
+#define BUCKETS 1024u /* a power of two */
+
+static struct mr_list *bucket_of(const struct mr_link *link, const struct mr_addr *addr)
+{
+	uint64_t h = mr_siphash(link->hash_key, addr->b, sizeof(addr->b));
+
+	return &link->buckets[h & (link->nbuckets - 1)];
+}
+
+int mr_neigh_init(struct mr_link *link, struct mr_arena *arena)
+{
+	mr_list_init(&link->lru);
+	link->nbuckets = BUCKETS;
+	link->buckets = mr_arena_alloc(arena, sizeof(*link->buckets) * BUCKETS, 64);
+	if (!link->buckets)
+		return -ENOMEM;
+	for (unsigned i = 0; i < BUCKETS; i++)
+		mr_list_init(&link->buckets[i]);
+	return mr_pool_init(&link->neighs, arena, sizeof(struct mr_neigh), MR_NEIGH_MAX);
+}
+
+/* ---- Packets that wait --------------------------------------------------------------------------
+ */
+
+static struct mr_frame *waiting_pop(struct mr_neigh *n)
+{
+	struct mr_frame *f = n->waiting_head, *pos;
+
+	if (!f)
+		return NULL;
+	n->waiting_head = f->txnext;
+	if (!n->waiting_head)
+		n->waiting_tail = NULL;
+	n->waiting_count--;
+	f->txnext = NULL;
+	mr_frame_for_each_chunk (pos, f)
+		pos->tx_refs--;
+	return f;
+}
+
+static void waiting_push(struct mr_link *link, struct mr_neigh *n, struct mr_frame *f)
+{
+	struct mr_frame *pos;
+
+	/* RFC 1122 section 2.3.2.2: keep the latest. */
+	if (n->waiting_count == MR_NEIGH_QUEUE_MAX) {
+		mr_frame_put_chain(link->frames, waiting_pop(n));
+		link->ctr->drop[MR_DROP_NEIGH_QUEUE_FULL]++;
+	}
+	assert(!f->tx_refs);
+	mr_frame_for_each_chunk (pos, f)
+		pos->tx_refs++;
+	f->txnext = NULL;
+	if (n->waiting_tail)
+		n->waiting_tail->txnext = f;
+	else
+		n->waiting_head = f;
+	n->waiting_tail = f;
+	n->waiting_count++;
+}
+
+static void waiting_drop(struct mr_link *link, struct mr_neigh *n, enum mr_drop reason)
+{
+	struct mr_frame *f;
+
+	while ((f = waiting_pop(n))) {
+		mr_frame_put_chain(link->frames, f);
+		link->ctr->drop[reason]++;
+	}
+}
+
+/* ---- States -------------------------------------------------------------------------------------
+ */
+
+static void arm(struct mr_link *link, struct mr_neigh *n, uint64_t expires)
+{
+	mr_timer_arm(link->wheel, &n->timer, expires);
+}
+
+/* RFC 4861 section 6.3.2: 0.5 to 1.5 times, so that hosts do not fall into step. */
+static uint64_t reachable_ns(struct mr_link *link)
+{
+	uint32_t ms = (uint32_t)(MR_NEIGH_REACHABLE_NS / MR_NS_PER_MS);
+
+	return (ms / 2 + mr_rng_below(link->rng, ms)) * MR_NS_PER_MS;
+}
+
+static void enter_reachable(struct mr_link *link, struct mr_neigh *n, uint64_t now)
+{
+	n->state = MR_NEIGH_REACHABLE;
+	n->confirmed_at = now;
+	arm(link, n, now + reachable_ns(link));
+}
+
+static void enter_stale(struct mr_link *link, struct mr_neigh *n)
+{
+	n->state = MR_NEIGH_STALE;
+	mr_timer_cancel(link->wheel, &n->timer);
+}
+
+static void enter_failed(struct mr_link *link, struct mr_neigh *n, uint64_t now)
+{
+	n->state = MR_NEIGH_FAILED;
+	MR_COUNT(link->ctr, NEIGH_FAILED);
+	waiting_drop(link, n, MR_DROP_NEIGH_FAILED);
+	arm(link, n, now + MR_NEIGH_FAILED_NS);
+}
+
+/* One request more, to everybody or (PROBE) to the station that it was last. */
+static void ask(struct mr_link *link, struct mr_neigh *n, uint64_t now)
+{
+	n->probes++;
+	mr_arp_request(link, &n->addr, n->state == MR_NEIGH_PROBE ? n->mac : NULL);
+	arm(link, n, now + MR_NEIGH_RETRANS_NS);
+}
+
+/* The first use of a stale entry: the upper layer has this long to confirm it. */
+static void enter_delay(struct mr_link *link, struct mr_neigh *n, uint64_t now)
+{
+	n->state = MR_NEIGH_DELAY;
+	arm(link, n, now + MR_NEIGH_DELAY_NS);
+}
+
+static void send_waiting(struct mr_link *link, struct mr_neigh *n, uint64_t now)
+{
+	uint16_t type = mr_addr_is_v4(&n->addr) ? ETH_P_IP : ETH_P_IPV6;
+	struct mr_frame *f;
+
+	if (n->waiting_head && n->state == MR_NEIGH_STALE)
+		enter_delay(link, n, now);
+	while ((f = waiting_pop(n)))
+		mr_eth_send(link, f, n->mac, type);
+}
+
+void mr_neigh_update(struct mr_link *link, struct mr_neigh *n, const uint8_t mac[6],
+		     enum mr_neigh_news news, uint64_t now)
+{
+	bool resolved = n->state != MR_NEIGH_INCOMPLETE && n->state != MR_NEIGH_FAILED;
+	bool asked = n->state == MR_NEIGH_PROBE ||
+		     (n->state == MR_NEIGH_INCOMPLETE && mr_timer_armed(&n->timer));
+	bool moved = !resolved || memcmp(n->mac, mac, 6) != 0;
+
+	memcpy(n->mac, mac, 6);
+	if (news == MR_NEIGH_ANSWERED && asked)
+		enter_reachable(link, n, now);
+	else if (moved)
+		enter_stale(link, n);
+	send_waiting(link, n, now);
+}
+
+void mr_neigh_confirm(struct mr_link *link, struct mr_neigh *n, uint64_t now)
+{
+	n->confirmed_at = now;
+	if (n->state == MR_NEIGH_STALE || n->state == MR_NEIGH_DELAY || n->state == MR_NEIGH_PROBE)
+		enter_reachable(link, n, now);
+}
+
+bool mr_neigh_timer(struct mr_link *link, struct mr_neigh *n, uint64_t now)
+{
+	uint64_t until;
+
+	switch ((enum mr_neigh_state)n->state) {
+	case MR_NEIGH_REACHABLE:
+		until = n->confirmed_at + reachable_ns(link); /* it may have been confirmed since */
+		if (until > now)
+			arm(link, n, until);
+		else
+			enter_stale(link, n);
+		return false;
+	case MR_NEIGH_DELAY:
+		n->state = MR_NEIGH_PROBE;
+		n->probes = 0;
+		ask(link, n, now);
+		return false;
+	case MR_NEIGH_INCOMPLETE:
+	case MR_NEIGH_PROBE:
+		if (n->probes < MR_NEIGH_PROBES) {
+			ask(link, n, now);
+			return false;
+		}
+		enter_failed(link, n, now);
+		return true;
+	case MR_NEIGH_STALE:
+	case MR_NEIGH_FAILED: /* the timer has run out: the next packet asks anew */
+		return false;
+	}
+	return false;
+}
+
+int mr_link_output(struct mr_link *link, struct mr_frame *f, struct mr_neigh *n, uint16_t ethertype,
+		   uint64_t now)
+{
+	switch ((enum mr_neigh_state)n->state) {
+	case MR_NEIGH_FAILED:
+		if (mr_timer_armed(&n->timer)) {
+			link->ctr->drop[MR_DROP_NEIGH_FAILED]++;
+			mr_frame_put_chain(link->frames, f);
+			return -EHOSTUNREACH;
+		}
+		n->state = MR_NEIGH_INCOMPLETE;
+		/* fall through */
+	case MR_NEIGH_INCOMPLETE:
+		waiting_push(link, n, f);
+		if (!mr_timer_armed(&n->timer)) {
+			n->probes = 0;
+			ask(link, n, now);
+		}
+		return 0;
+	case MR_NEIGH_STALE:
+		enter_delay(link, n, now);
+		break;
+	case MR_NEIGH_REACHABLE:
+	case MR_NEIGH_DELAY:
+	case MR_NEIGH_PROBE:
+		break;
+	}
+	return mr_eth_send(link, f, n->mac, ethertype);
+}
+
+/* ---- The table ----------------------------------------------------------------------------------
+ */
+
+struct mr_neigh *mr_neigh_find(struct mr_link *link, const struct mr_addr *addr)
+{
+	struct mr_list *bucket = bucket_of(link, addr), *pos;
+
+	mr_list_for_each (pos, bucket) {
+		struct mr_neigh *n = mr_list_entry(pos, struct mr_neigh, hash_node);
+
+		if (mr_addr_eq(&n->addr, addr))
+			return n;
+	}
+	return NULL;
+}
+
+static bool evict_one(struct mr_link *link)
+{
+	struct mr_neigh *n;
+
+	if (mr_list_empty(&link->lru))
+		return false;
+	n = mr_list_first(&link->lru, struct mr_neigh, lru_node);
+	waiting_drop(link, n, MR_DROP_NEIGH_TABLE_FULL);
+	mr_timer_cancel(link->wheel, &n->timer);
+	mr_list_del(&n->hash_node);
+	mr_list_del(&n->lru_node);
+	mr_pool_put(&link->neighs, n);
+	MR_COUNT(link->ctr, NEIGH_EVICTED);
+	return true;
+}
+
+struct mr_neigh *mr_neigh_make(struct mr_link *link, const struct mr_addr *addr)
+{
+	struct mr_neigh *n = mr_neigh_find(link, addr);
+
+	if (n)
+		return n;
+	n = mr_pool_get(&link->neighs);
+	if (!n && evict_one(link))
+		n = mr_pool_get(&link->neighs);
+	if (!n)
+		return NULL;
+	n->addr = *addr;
+	n->state = MR_NEIGH_INCOMPLETE; /* not asked for yet: the first packet does that */
+	mr_timer_init(&n->timer, MR_TIMER_NEIGH);
+	mr_list_init(&n->lru_node);
+	mr_list_add_head(bucket_of(link, addr), &n->hash_node);
+	mr_list_add_tail(&link->lru, &n->lru_node);
+	MR_COUNT(link->ctr, NEIGH_CREATED);
+	return n;
+}
+
+struct mr_neigh *mr_neigh_get(struct mr_link *link, const struct mr_addr *addr, uint64_t now)
+{
+	struct mr_neigh *n = mr_neigh_make(link, addr);
+
+	(void)now;
+	if (!n)
+		return NULL;
+	n->refs++;
+	mr_list_del(&n->lru_node);
+	return n;
+}
+
+void mr_neigh_put(struct mr_link *link, struct mr_neigh *n)
+{
+	assert(n->refs);
+	if (--n->refs == 0)
+		mr_list_add_tail(&link->lru, &n->lru_node);
+}
