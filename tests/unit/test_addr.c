@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* test_addr.c - addresses as text, prefixes, who may be a peer. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include "base/addr.h"
+#include "base/compiler.h"
+
+static void addresses_survive_the_round_trip(void **state)
+{
+	static const struct {
+		const char *in, *out; /* out NULL: refused */
+	} rows[] = {
+		{"10.0.0.1", "10.0.0.1"},
+		{"0.0.0.0", "0.0.0.0"},
+		{"255.255.255.255", "255.255.255.255"},
+		{"::", "::"},
+		{"2001:DB8:0:0::1", "2001:db8::1"},
+		{"::ffff:1.2.3.4", "1.2.3.4"},
+		{"", NULL},
+		{"10.0.0", NULL},
+		{"10.0.0.256", NULL},
+		{"10.0.0.1 ", NULL},
+		{"fe80::1%eth0", NULL},
+		{"example.org", NULL},
+	};
+	char buf[MR_ADDR_STRLEN];
+
+	(void)state;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(rows); i++) {
+		struct mr_addr a = {.w = {1, 2, 3, 4}};
+
+		if (rows[i].out) {
+			assert_int_equal(mr_addr_parse(rows[i].in, &a), 0);
+			assert_string_equal(mr_addr_format(&a, buf, sizeof(buf)), rows[i].out);
+		} else {
+			assert_int_equal(mr_addr_parse(rows[i].in, &a), -EINVAL);
+			assert_int_equal(a.w[3], 4);
+		}
+	}
+}
+
+static void endpoints_survive_the_round_trip(void **state)
+{
+	static const struct {
+		const char *text;
+		bool ok;
+	} rows[] = {
+		{"10.0.0.1:80", true},
+		{"0.0.0.0:0", true},
+		{"[2001:db8::1]:65535", true},
+		{"10.0.0.1", false},
+		{"10.0.0.1:", false},
+		{"10.0.0.1:65536", false},
+		{"10.0.0.1:+8", false},
+		{"10.0.0.1:8x", false},
+		{"::1:80", false},
+		{"[::1]80", false},
+		{"[10.0.0.1]:80", false},
+		{"[::1:80", false},
+		{"[:80", false},
+		{"", false},
+		{":80", false},
+	};
+	char buf[MR_ENDPOINT_STRLEN];
+
+	(void)state;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(rows); i++) {
+		struct mr_endpoint ep = {.port = 7};
+
+		assert_int_equal(mr_endpoint_parse(rows[i].text, &ep), rows[i].ok ? 0 : -EINVAL);
+		if (rows[i].ok)
+			assert_string_equal(mr_endpoint_format(&ep, buf, sizeof(buf)),
+					    rows[i].text);
+		else
+			assert_int_equal(ep.port, 7);
+	}
+}
+
+static void text_is_truncated_and_terminated(void **state)
+{
+	struct mr_addr a = mr_addr_v4(htonl(0x0a0b0c0d));
+	char buf[6] = "xxxxx";
+
+	(void)state;
+	assert_string_equal(mr_addr_format(&a, buf, sizeof(buf)), "10.11");
+}
+
+static void prefixes_hold_what_they_should(void **state)
+{
+	static const struct {
+		const char *prefix, *addr;
+		bool in;
+	} rows[] = {
+		{"10.0.0.0/8", "10.255.0.1", true},
+		{"10.0.0.0/8", "11.0.0.1", false},
+		{"10.0.0.5/24", "10.0.0.200", true},
+		{"10.0.0.128/25", "10.0.0.127", false},
+		{"10.0.0.128/25", "10.0.0.128", true},
+		{"10.0.0.1/32", "10.0.0.1", true},
+		{"10.0.0.1/32", "10.0.0.0", false},
+		{"0.0.0.0/0", "203.0.113.9", true},
+		{"0.0.0.0/0", "2001:db8::1", false},
+		{"::/0", "2001:db8::1", true},
+		{"::/0", "10.0.0.1", false},
+		{"2001:db8::/33", "2001:db8:7fff::1", true},
+		{"2001:db8::/33", "2001:db8:8000::1", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(rows); i++) {
+		struct mr_prefix p;
+		struct mr_addr a;
+
+		assert_int_equal(mr_prefix_parse(rows[i].prefix, &p), 0);
+		assert_int_equal(mr_addr_parse(rows[i].addr, &a), 0);
+		assert_int_equal(mr_addr_in_prefix(&a, &p), rows[i].in);
+	}
+}
+
+static void bad_prefixes_are_refused(void **state)
+{
+	static const char *const rows[] = {"10.0.0.1", "10.0.0.1/",   "10.0.0.1/33",   "::1/129",
+					   "/24",      "10.0.0.1/-1", "10.0.0.1/24/8", "x/8"};
+	struct mr_prefix p;
+
+	(void)state;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(rows); i++)
+		assert_int_equal(mr_prefix_parse(rows[i], &p), -EINVAL);
+}
+
+static void only_unicast_addresses_are_peers(void **state)
+{
+	static const struct {
+		const char *addr;
+		bool ok;
+	} rows[] = {
+		{"10.0.0.1", true},
+		{"240.0.0.1", true},
+		{"0.0.0.0", false},
+		{"0.1.2.3", false},
+		{"127.0.0.1", false},
+		{"224.0.0.1", false},
+		{"239.255.255.255", false},
+		{"255.255.255.255", false},
+		{"::", false},
+		{"::1", false},
+		{"ff02::1", false},
+		{"fe80::1", true},
+		{"2001:db8::1", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(rows); i++) {
+		struct mr_addr a;
+
+		assert_int_equal(mr_addr_parse(rows[i].addr, &a), 0);
+		assert_int_equal(mr_addr_is_unicast(&a), rows[i].ok);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(addresses_survive_the_round_trip),
+		cmocka_unit_test(endpoints_survive_the_round_trip),
+		cmocka_unit_test(text_is_truncated_and_terminated),
+		cmocka_unit_test(prefixes_hold_what_they_should),
+		cmocka_unit_test(bad_prefixes_are_refused),
+		cmocka_unit_test(only_unicast_addresses_are_peers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
