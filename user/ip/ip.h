@@ -48,11 +48,13 @@ struct mr_ip {
 #define MR_ICMP_BURST	 50u   /* as Linux: icmp_msgs_burst */
 #define MR_ICMP_PER_SEC 1000u /* as Linux: icmp_msgs_per_sec */
 
-/* Own addresses get their on-link routes. 0 or -EINVAL (an address that no host can have). */
+/* Own addresses get their on-link routes. 0, -EINVAL (an address that no host can have) or, for IPv6
+ * here and below, -EAFNOSUPPORT. */
 int mr_ip_init(struct mr_ip *ip, struct mr_link *link, struct mr_rng *rng, struct mr_counters *ctr,
 	       const struct mr_prefix *addrs, unsigned naddrs, uint64_t now);
 
-/* 0, -EEXIST, -ENOSPC, -EINVAL (gateway not on-link). */
+/* src may be any: chosen. 0, -EEXIST, -ENOSPC, -EINVAL (gateway not on-link, bits set behind the
+ * prefix, src not ours). */
 int mr_route_add(struct mr_ip *ip, const struct mr_route *route);
 /* 0 or -ENOENT. */
 int mr_route_del(struct mr_ip *ip, const struct mr_prefix *dst);
@@ -107,6 +109,11 @@ struct mr_ip_tx {
  * error of mr_link_output(), or -EMSGSIZE (larger than dst->mtu): dropped and counted. */
 int mr_ip_output(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx, struct mr_dst *dst,
 		 uint64_t now);
+
+/* Codes of ICMP destination unreachable (RFC 792). */
+#define MR_ICMP_PROTO_UNREACH 2u
+#define MR_ICMP_PORT_UNREACH  3u
+#define MR_ICMP_FRAG_NEEDED   4u
 
 /* ICMP destination unreachable about a received packet whose IP header stands at `iph` within f
  * (RFC 1122 3.2.2: never about ICMP errors, fragments, broadcast, ...; rate limited). */

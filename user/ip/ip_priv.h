@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* ip_priv.h - what the files of user/ip/ share with each other. */
+#ifndef MR_IP_IP_PRIV_H
+#define MR_IP_IP_PRIV_H
+
+#include <string.h>
+#include "ip/ip.h"
+
+static inline uint16_t mr_load16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static inline void mr_store16(uint8_t *p, uint16_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+static inline struct mr_addr mr_load_v4(const uint8_t *p)
+{
+	uint32_t word;
+
+	memcpy(&word, p, sizeof(word));
+	return mr_addr_v4(word);
+}
+
+/* Offsets of the IPv4 header (RFC 791 section 3.1). */
+#define IPV4_TOS   1
+#define IPV4_LEN   2
+#define IPV4_FRAG  6
+#define IPV4_TTL   8
+#define IPV4_PROTO 9
+#define IPV4_CSUM  10
+#define IPV4_SRC   12
+#define IPV4_DST   16
+
+#define IPV4_DF		 0x4000u
+#define IPV4_MF		 0x2000u
+#define IPV4_OFFSET_MASK 0x1fffu
+
+#define MR_IP_TTL 64 /* RFC 1700; of what this layer sends by itself */
+
+/* icmp.c: an ICMP message to us; data points to it. As mr_ipv4_input(). */
+enum mr_up mr_icmp_input(struct mr_ip *ip, struct mr_frame *f, uint64_t now,
+			 const struct mr_ip_rx *rx, struct mr_icmp_err *ierr, enum mr_drop *reason);
+
+/* ipv4.c: send something that no connection stands behind. Takes the frame, always. */
+void mr_ip_reply(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx, uint64_t now);
+
+/* route.c: the all-ones host address of a subnet of ours (RFC 1122 section 3.2.1.3 (c))? */
+bool mr_ip_is_subnet_broadcast(const struct mr_ip *ip, const struct mr_addr *addr);
+
+#endif

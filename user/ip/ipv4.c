@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ipv4.c - IPv4 headers, in and out.
+ * Implements  RFC 791; RFC 1122 section 3.2.1; RFC 6864 section 4.1 (atomic datagrams: DF, ID 0).
+ * Called by   the engine's receive pipeline (input) and tcp (output), on the engine's thread only.
+ * Not here    ICMP (icmp.c), next hops (route.c), reassembly (not offered: counted and dropped).
+ */
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <netinet/in.h>
+#include "base/addr.h"
+#include "base/compiler.h"
+#include "base/csum.h"
+#include "ip/ip_priv.h"
+
+#define OPT_END	 0
+#define OPT_NOP	 1
+#define OPT_LSRR 0x83
+#define OPT_SSRR 0x89
+
+/* Options are skipped, but they must be walkable, and a source route with a hop left says that the
+ * packet is not for us but to be forwarded by us, which no host of ours does (RFC 7126
+ * section 4.3). */
+static enum mr_drop check_options(const uint8_t *opt, uint32_t len)
+{
+	while (len) {
+		uint32_t n = 1;
+
+		if (opt[0] == OPT_END)
+			break;
+		if (opt[0] != OPT_NOP) {
+			if (len < 2 || opt[1] < 2 || opt[1] > len)
+				return MR_DROP_IP_BAD_HDRLEN;
+			n = opt[1];
+			if ((opt[0] == OPT_LSRR || opt[0] == OPT_SSRR) && n > 2 && opt[2] <= n)
+				return MR_DROP_IP_NOT_OURS;
+		}
+		opt += n;
+		len -= n;
+	}
+	return MR_DROP_NONE;
+}
+
+/* Did the XDP program vouch for the packet? It looks at the L4 checksum only behind a good header.
+ */
+static bool verified_by_xdp(const struct mr_frame *f)
+{
+	return (f->flags & MR_FRAME_META) &&
+	       (f->meta.csum == MR_CSUM_GOOD || f->meta.csum == MR_CSUM_PARTIAL);
+}
+
+/* RFC 1122 section 3.2.1, in the order that keeps each check on checked ground. On success rx is
+ * filled, padding is trimmed and *hlen is the header's length. */
+static enum mr_drop check_header(struct mr_ip *ip, struct mr_frame *f, struct mr_ip_rx *rx,
+				 uint32_t *hlen)
+{
+	const uint8_t *h = f->data;
+	uint32_t tot;
+
+	if (f->len < MR_IPV4_HLEN)
+		return MR_DROP_IP_TRUNCATED;
+	if (h[0] >> 4 != 4)
+		return MR_DROP_IP_BAD_VERSION;
+	*hlen = (h[0] & 0xfu) * 4;
+	if (*hlen < MR_IPV4_HLEN || *hlen > f->len)
+		return MR_DROP_IP_BAD_HDRLEN;
+	tot = mr_load16(h + IPV4_LEN);
+	if (tot < *hlen)
+		return MR_DROP_IP_BAD_LEN;
+	if (tot > f->pkt_len)
+		return MR_DROP_IP_TRUNCATED;
+	if (!verified_by_xdp(f) && mr_csum_fold(mr_csum(h, *hlen)) != 0xffff)
+		return MR_DROP_IP_BAD_CSUM;
+
+	*rx = (struct mr_ip_rx){
+		.src = mr_load_v4(h + IPV4_SRC),
+		.dst = mr_load_v4(h + IPV4_DST),
+		.l4_len = tot - *hlen,
+		.proto = h[IPV4_PROTO],
+		.tos = h[IPV4_TOS],
+		.ttl = h[IPV4_TTL],
+		.csum_ok = verified_by_xdp(f),
+	};
+	if (!mr_addr_is_unicast(&rx->src) || mr_ip_is_local(ip, &rx->src) ||
+	    mr_ip_is_subnet_broadcast(ip, &rx->src))
+		return MR_DROP_IP_MARTIAN_SRC;
+	if (!mr_ip_is_local(ip, &rx->dst))
+		return MR_DROP_IP_NOT_OURS;
+	if (mr_load16(h + IPV4_FRAG) & (IPV4_MF | IPV4_OFFSET_MASK))
+		return MR_DROP_IP_FRAGMENT;
+	mr_frame_trim(ip->frames, f, tot);
+	return check_options(h + MR_IPV4_HLEN, *hlen - MR_IPV4_HLEN);
+}
+
+enum mr_up mr_ipv4_input(struct mr_ip *ip, struct mr_frame *f, uint64_t now, struct mr_ip_rx *rx,
+			 struct mr_icmp_err *ierr, enum mr_drop *reason)
+{
+	const uint8_t *iph = f->data;
+	uint32_t hlen;
+
+	*reason = check_header(ip, f, rx, &hlen);
+	if (*reason != MR_DROP_NONE)
+		return MR_UP_DROP;
+	MR_COUNT(ip->ctr, IP_IN);
+	mr_frame_pull(f, hlen);
+
+	switch (rx->proto) {
+	case IPPROTO_TCP:
+		return MR_UP_TCP;
+	case IPPROTO_ICMP:
+		return mr_icmp_input(ip, f, now, rx, ierr, reason);
+	case IPPROTO_UDP:
+		mr_icmp_unreachable(ip, f, iph, MR_ICMP_PORT_UNREACH, now);
+		*reason = MR_DROP_UDP_NO_PORT;
+		return MR_UP_DROP;
+	default:
+		mr_icmp_unreachable(ip, f, iph, MR_ICMP_PROTO_UNREACH, now);
+		*reason = MR_DROP_IP_PROTO;
+		return MR_UP_DROP;
+	}
+}
+
+static int drop_output(struct mr_ip *ip, struct mr_frame *f, enum mr_drop reason, int err)
+{
+	ip->ctr->drop[reason]++;
+	mr_frame_put_chain(ip->frames, f);
+	return err;
+}
+
+int mr_ip_output(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx,
+		 struct mr_dst *dst, uint64_t now)
+{
+	uint32_t tot = f->pkt_len + MR_IPV4_HLEN;
+	uint16_t csum;
+	uint8_t *h;
+
+	if (!mr_addr_is_v4(&tx->dst))
+		return drop_output(ip, f, MR_DROP_IP_NO_ROUTE, -EAFNOSUPPORT);
+	/* Nothing is fragmented here, DF or not: whoever sends knows dst->mtu. */
+	if (tot > dst->mtu || tot > UINT16_MAX)
+		return drop_output(ip, f, MR_DROP_IP_TOO_BIG, -EMSGSIZE);
+
+	h = mr_frame_push(f, MR_IPV4_HLEN);
+	h[0] = 4 << 4 | MR_IPV4_HLEN / 4;
+	h[IPV4_TOS] = tx->tos;
+	mr_store16(h + IPV4_LEN, (uint16_t)tot);
+	/* RFC 6864 section 4.1: the ID of a datagram that is never fragmented means nothing. */
+	mr_store16(h + 4, tx->df ? 0 : (uint16_t)mr_rng_below(ip->rng, 1u << 16));
+	mr_store16(h + IPV4_FRAG, tx->df ? IPV4_DF : 0);
+	h[IPV4_TTL] = tx->ttl;
+	h[IPV4_PROTO] = tx->proto;
+	memset(h + IPV4_CSUM, 0, 2);
+	memcpy(h + IPV4_SRC, &tx->src.w[3], 4);
+	memcpy(h + IPV4_DST, &tx->dst.w[3], 4);
+	csum = (uint16_t)~mr_csum_fold(mr_csum(h, MR_IPV4_HLEN));
+	memcpy(h + IPV4_CSUM, &csum, 2);
+
+	MR_COUNT(ip->ctr, IP_OUT);
+	return mr_link_output(ip->link, f, dst->neigh, ETH_P_IP, now);
+}
+
+void mr_ip_reply(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx, uint64_t now)
+{
+	struct mr_dst dst = {0};
+	int err = mr_dst_resolve(ip, &dst, &tx->dst, now);
+
+	if (err)
+		drop_output(ip, f, err == -ENOBUFS ? MR_DROP_NEIGH_TABLE_FULL : MR_DROP_IP_NO_ROUTE,
+			    err);
+	else
+		mr_ip_output(ip, f, tx, &dst, now);
+	mr_dst_put(ip, &dst);
+}
