@@ -100,14 +100,15 @@ static void back_off(struct mr_port *port, bool moved, uint64_t now)
 int mr_port_tx(struct mr_port *port, uint64_t now)
 {
 	const struct mr_dev_ops *ops = port->dev->ops;
-	bool moved = false, any = false;
-	unsigned stuck = 0; /* turns in which nothing moved */
+	bool moved, again, first = true, any = false;
 	int full, kicked = 0;
 
-	/* Again as long as the doorbell makes room in a full ring: each time the queue gets
-	 * shorter. */
+	/* Again as long as the doorbell makes room in a full ring: the queue gets shorter each
+	 * time, but for the first, which may have to empty the ring of what was there before. */
 	do {
 		full = move_packets(port, now, &moved);
+		again = full && (moved || first);
+		first = false;
 		any |= moved;
 		if (moved || full || port->kick_pending) {
 			kicked = ops->kick(port->dev);
@@ -116,8 +117,7 @@ int mr_port_tx(struct mr_port *port, uint64_t now)
 		/* Now, rather than at the next receive: what was freed this round goes to the FILL
 		 * rings before the application can take it for sending. */
 		ops->reap(port->dev);
-		stuck = moved ? 0 : stuck + 1;
-	} while (full && !kicked && stuck < 2);
+	} while (again && !kicked);
 
 	if (kicked == -ENETDOWN)
 		return -ENETDOWN;
