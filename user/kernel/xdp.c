@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * xdp.c - load, steer and attach the XDP program (bpf/millrace.bpf.c, embedded as a skeleton).
+ * Owns        the BPF object with its maps, and the bpf_link that holds it to the interface.
+ * Called by   the AF_XDP device and the engine, at start and end and for counters.
+ * Not here    the AF_XDP sockets (user/dev/), what is steered and why (the engine).
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/if_link.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "kernel/caps.h"
+#include "kernel/xdp.h"
+#include "millrace.skel.h"
+
+/* The verifier's complaint is at the end of its log; this holds one of the whole program. */
+#define VERIFIER_LOG_BYTES (1u << 20)
+
+struct mr_xdp {
+	struct millrace_bpf *skel;
+	struct ring_buffer *notes;
+	struct mr_xdp_stats *percpu; /* [ncpus], what a lookup in mr_stats fills */
+	int ncpus;
+	int link_fd; /* -1: not attached */
+	int ifindex;
+	bool native;
+	unsigned nqueues;
+	char ifname[IFNAMSIZ];
+	void (*each)(void *user, const struct mr_note_arp *note); /* during mr_xdp_notes() */
+	void *each_user;
+};
+
+static int no_print(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	(void)level;
+	(void)fmt;
+	(void)ap;
+	return 0;
+}
+
+/* ---- Errors, in words ---------------------------------------------------------------------------
+ */
+
+/* Multi-buffer XDP came with Linux 5.18. */
+static bool kernel_is_too_old(struct utsname *u)
+{
+	unsigned major = 0, minor = 0;
+
+	if (uname(u) || sscanf(u->release, "%u.%u", &major, &minor) != 2)
+		return false;
+	return major < 5 || (major == 5 && minor < 18);
+}
+
+static int explain_eperm(struct mr_error *err, const char *what)
+{
+	char missing[64];
+
+	if (mr_caps_missing(missing, sizeof(missing)))
+		return mr_error_set(
+			err, -EPERM,
+			"no permission to %s: this process lacks %s; run it as root, or "
+			"grant cap_bpf,cap_net_admin,cap_net_raw,cap_ipc_lock=ep to the "
+			"program with setcap",
+			what, missing);
+	return mr_error_set(
+		err, -EPERM,
+		"no permission to %s although the capabilities are there: they must be those of "
+		"the initial user namespace (not of a rootless container), kernel lockdown must "
+		"allow BPF, and before Linux 5.11 \"ulimit -l unlimited\" is needed",
+		what);
+}
+
+/* The last line of a verifier log that is not statistics; cuts the log there. */
+static const char *last_complaint(char *log)
+{
+	char *line;
+
+	for (;;) {
+		size_t len = strlen(log);
+
+		while (len && log[len - 1] == '\n')
+			log[--len] = '\0';
+		line = strrchr(log, '\n');
+		line = line ? line + 1 : log;
+		if (line == log ||
+		    (strncmp(line, "processed ", 10) && strncmp(line, "stack depth", 11) &&
+		     strncmp(line, "verification time", 17)))
+			return line;
+		*line = '\0';
+	}
+}
+
+static int explain_load(struct mr_error *err, int code, char *log)
+{
+	struct utsname u;
+
+	if (kernel_is_too_old(&u))
+		return mr_error_set(err, -EOPNOTSUPP,
+				    "Linux %s is too old: the XDP program needs 5.18 or later",
+				    u.release);
+	switch (code) {
+	case -EPERM:
+		return explain_eperm(err, "load the XDP program");
+	case -ENOMEM:
+		return mr_error_set(
+			err, code,
+			"not enough memory for the XDP program's maps: free some, or raise "
+			"the memory limit of this control group");
+	case -ENOSYS:
+		return mr_error_set(
+			err, code,
+			"this kernel has no bpf() system call: it needs CONFIG_BPF_SYSCALL "
+			"and CONFIG_XDP_SOCKETS");
+	default:
+		return mr_error_set(
+			err, code,
+			"the kernel refused the XDP program (%s: %.160s); please report this "
+			"with the output of \"uname -a\"",
+			strerror(-code), log && *log ? last_complaint(log) : "no details");
+	}
+}
+
+static int explain_attach(const struct mr_xdp *xdp, struct mr_error *err, int code)
+{
+	const char *mode = xdp->native ? "native" : "generic";
+
+	switch (code) {
+	case -EPERM:
+		return explain_eperm(err, "attach the XDP program");
+	case -EBUSY:
+	case -EEXIST:
+		return mr_error_set(
+			err, -EBUSY,
+			"another XDP program is attached to %s: see it with \"ip -d link show dev "
+			"%s\"; remove it with \"ip link set dev %s xdp off\" (also xdpgeneric "
+			"off), "
+			"or by ending the process that holds it",
+			xdp->ifname, xdp->ifname, xdp->ifname);
+	case -EOPNOTSUPP:
+		return mr_error_set(err, code, "the driver of %s does not support %s XDP%s",
+				    xdp->ifname, mode,
+				    xdp->native ? ": use --xdp-mode generic" : "");
+	case -ERANGE:
+		return mr_error_set(err, code,
+				    "the MTU of %s (or of its veth peer) is too large for native "
+				    "XDP: lower it, "
+				    "or use --xdp-mode generic",
+				    xdp->ifname);
+	case -ENODEV:
+		return mr_error_set(
+			err, code,
+			"interface %s has disappeared: see \"ip link\" for those that exist",
+			xdp->ifname);
+	default:
+		return mr_error_set(err, code, "%s XDP cannot be attached to %s (%s)%s", mode,
+				    xdp->ifname, strerror(-code),
+				    xdp->native ? ": try --xdp-mode generic" :
+						  ": see \"dmesg\" for the kernel's reason");
+	}
+}
+
+/* ---- Open, attach, close ------------------------------------------------------------------------
+ */
+
+static int on_note(void *ctx, void *data, size_t size)
+{
+	struct mr_xdp *xdp = ctx;
+
+	if (size >= sizeof(struct mr_note_arp))
+		xdp->each(xdp->each_user, data);
+	return 0;
+}
+
+/* The skeleton opened, its load-time data set, and loaded. libbpf prints to stderr unless told not
+ * to; its setting is the process's, so it is put back. */
+static int load(struct mr_xdp *xdp, const struct mr_xdp_params *p, char *log)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .kernel_log_buf = log,
+		    .kernel_log_size = log ? VERIFIER_LOG_BYTES : 0);
+	libbpf_print_fn_t print = libbpf_set_print(no_print);
+	int ret;
+
+	xdp->skel = millrace_bpf__open_opts(&opts);
+	if (!xdp->skel) {
+		ret = -errno;
+		goto put_back;
+	}
+	xdp->skel->rodata->mr_cfg = (struct mr_xdp_cfg){
+		.hash_key = {p->hash_key[0], p->hash_key[1]},
+		.cookie = p->cookie,
+		.csum_policy = p->csum,
+	};
+	ret = bpf_map__set_max_entries(xdp->skel->maps.mr_xsks, xdp->nqueues);
+	ret = ret ?: millrace_bpf__load(xdp->skel);
+	if (ret)
+		goto put_back;
+	xdp->notes = ring_buffer__new(bpf_map__fd(xdp->skel->maps.mr_notes), on_note, xdp, NULL);
+	if (!xdp->notes)
+		ret = -errno;
+put_back:
+	libbpf_set_print(print);
+	return ret;
+}
+
+int mr_xdp_open(struct mr_xdp **out, const struct mr_xdp_params *p, struct mr_error *err)
+{
+	struct mr_xdp *xdp = calloc(1, sizeof(*xdp));
+	char *log = calloc(1, VERIFIER_LOG_BYTES); /* without it there is less to say, no more */
+	int ret = -ENOMEM;
+
+	*out = NULL;
+	if (!xdp) {
+		mr_error_set(err, ret, "out of memory");
+		goto free_log;
+	}
+	xdp->link_fd = -1;
+	xdp->ifindex = p->ifindex;
+	xdp->native = p->native;
+	xdp->nqueues = p->nqueues ?: 1;
+	snprintf(xdp->ifname, sizeof(xdp->ifname), "%s", p->ifname);
+	ret = load(xdp, p, log);
+	if (ret) {
+		ret = explain_load(err, ret, log);
+		goto close;
+	}
+	xdp->ncpus = libbpf_num_possible_cpus();
+	xdp->percpu = xdp->ncpus > 0 ? calloc((size_t)xdp->ncpus, sizeof(*xdp->percpu)) : NULL;
+	if (!xdp->percpu) {
+		ret = mr_error_set(err, -ENOMEM, "out of memory");
+		goto close;
+	}
+	*out = xdp;
+	goto free_log;
+close:
+	mr_xdp_close(xdp);
+free_log:
+	free(log);
+	return ret;
+}
+
+int mr_xdp_attach(struct mr_xdp *xdp, struct mr_error *err)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts,
+		    .flags = xdp->native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE);
+	int fd;
+
+	fd = bpf_link_create(bpf_program__fd(xdp->skel->progs.mr_xdp), xdp->ifindex, BPF_XDP,
+			     &opts);
+	if (fd < 0)
+		return explain_attach(xdp, err, fd);
+	xdp->link_fd = fd;
+	return 0;
+}
+
+void mr_xdp_close(struct mr_xdp *xdp)
+{
+	if (!xdp)
+		return;
+	if (xdp->link_fd >= 0)
+		close(xdp->link_fd);
+	ring_buffer__free(xdp->notes);
+	millrace_bpf__destroy(xdp->skel);
+	free(xdp->percpu);
+	free(xdp);
+}
+
+/* ---- Maps ---------------------------------------------------------------------------------------
+ */
+
+static struct mr_addr_key addr_key(const struct mr_addr *addr)
+{
+	struct mr_addr_key key;
+
+	memcpy(key.addr, addr->w, sizeof(key.addr));
+	return key;
+}
+
+/* The map is full: hash maps say E2BIG. */
+static int map_error(int ret)
+{
+	return ret == -E2BIG ? -ENOSPC : ret;
+}
+
+int mr_xdp_addr_set(struct mr_xdp *xdp, const struct mr_addr *addr, uint32_t flags)
+{
+	struct mr_addr_key key = addr_key(addr);
+	int fd = bpf_map__fd(xdp->skel->maps.mr_addrs);
+	int ret = bpf_map_update_elem(fd, &key, &flags, BPF_NOEXIST);
+
+	if (ret == -EEXIST)
+		return bpf_map_update_elem(fd, &key, &flags, BPF_EXIST);
+	if (!ret)
+		xdp->skel->bss->mr_naddrs++;
+	return map_error(ret);
+}
+
+int mr_xdp_addr_del(struct mr_xdp *xdp, const struct mr_addr *addr)
+{
+	struct mr_addr_key key = addr_key(addr);
+	int ret = bpf_map_delete_elem(bpf_map__fd(xdp->skel->maps.mr_addrs), &key);
+
+	if (!ret)
+		xdp->skel->bss->mr_naddrs--;
+	return ret;
+}
+
+/* "Any" is all zeros in the map, also where it was said as 0.0.0.0, which is a mapped address. */
+static struct mr_port_key port_key(const struct mr_addr *addr, uint16_t port)
+{
+	struct mr_port_key key = {.port = htons(port)};
+
+	if (addr && !mr_addr_is_any(addr))
+		memcpy(key.addr, addr->w, sizeof(key.addr));
+	return key;
+}
+
+int mr_xdp_port_add(struct mr_xdp *xdp, const struct mr_addr *addr, uint16_t port)
+{
+	struct mr_port_key key = port_key(addr, port);
+	uint32_t flags = 0;
+
+	return map_error(
+		bpf_map_update_elem(bpf_map__fd(xdp->skel->maps.mr_ports), &key, &flags, BPF_ANY));
+}
+
+int mr_xdp_port_del(struct mr_xdp *xdp, const struct mr_addr *addr, uint16_t port)
+{
+	struct mr_port_key key = port_key(addr, port);
+
+	return bpf_map_delete_elem(bpf_map__fd(xdp->skel->maps.mr_ports), &key);
+}
+
+int mr_xdp_xsk_set(struct mr_xdp *xdp, unsigned queue, int xsk_fd)
+{
+	if (queue >= xdp->nqueues)
+		return -ERANGE;
+	return bpf_map_update_elem(bpf_map__fd(xdp->skel->maps.mr_xsks), &queue, &xsk_fd, BPF_ANY);
+}
+
+int mr_xdp_stats(struct mr_xdp *xdp, struct mr_xdp_stats *sum)
+{
+	uint32_t key = 0;
+	int ret = bpf_map_lookup_elem(bpf_map__fd(xdp->skel->maps.mr_stats), &key, xdp->percpu);
+
+	memset(sum, 0, sizeof(*sum));
+	if (ret)
+		return ret;
+	for (int cpu = 0; cpu < xdp->ncpus; cpu++) {
+		for (int i = 0; i < MR_XDP_VERDICT_MAX; i++)
+			sum->verdict[i] += xdp->percpu[cpu].verdict[i];
+		for (int i = 0; i < MR_DROP_XDP_LAST; i++)
+			sum->drop[i] += xdp->percpu[cpu].drop[i];
+	}
+	return 0;
+}
+
+int mr_xdp_notes(struct mr_xdp *xdp, void (*each)(void *user, const struct mr_note_arp *note),
+		 void *user)
+{
+	xdp->each = each;
+	xdp->each_user = user;
+	return ring_buffer__consume(xdp->notes);
+}
