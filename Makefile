@@ -34,7 +34,7 @@ Q := $(if $(V),,@)
 
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla
 LIBS     := -lbpf -lelf -lz -lmnl -lcap
-CPPFLAGS += -D_GNU_SOURCE -Iinclude -Iuser -I$(BUILD)/gen
+CPPFLAGS += -D_GNU_SOURCE -Iinclude -Iuser -isystem $(BUILD)/gen
 CFLAGS   += -std=gnu11 $(OPT) $(WARN) $(SANFLAGS) -fPIC -fvisibility=hidden -fno-strict-aliasing
 LDFLAGS  += $(SANFLAGS)
 
@@ -82,8 +82,8 @@ vmlinux:
 	scripts/vmlinux > vmlinux/vmlinux.h.new && mv vmlinux/vmlinux.h.new vmlinux/vmlinux.h
 
 # ---- User space ----------------------------------------------------------------------------------
-$(BUILD)/user/kernel/%.o: $(SKEL)
-$(BUILD)/tests/xdp/%: $(SKEL)
+$(BUILD)/user/kernel/xdp.o $(XDP_BIN:=.o): $(SKEL)
+.SECONDARY: $(BUILD)/bpf/millrace.bpf.o
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
