@@ -35,6 +35,7 @@
 #define MR_FRAME_PSH	 (1u << 3) /* TCP: last byte of a write: the segment gets PSH */
 #define MR_FRAME_LENT	 (1u << 4) /* lent to the application */
 #define MR_FRAME_IN_DEV	 (1u << 5) /* device: the kernel owns the chunk (FILL or TX ring) */
+#define MR_FRAME_LOST	 (1u << 6) /* TCP: judged lost, counted in tcb.lost_bytes */
 
 struct mr_frame {
 	struct mr_frame *next; /* of whatever queue holds the packet: receive, reassembly or send buffer */
@@ -58,7 +59,10 @@ struct mr_frame {
 	uint8_t tcp_flags; /* FIN that follows the payload, in a receive or reassembly queue */
 	uint8_t retrans;   /* times retransmitted, saturating */
 	uint16_t spare;
-	uint64_t sent_at;    /* ns, last transmission */
+	union {
+		uint64_t sent_at; /* sent: ns, last transmission */
+		uint64_t lent_by; /* received, MR_FRAME_LENT: the socket layer's mark of its owner */
+	};
 
 	struct mr_rx_meta meta; /* received: what the XDP program found; valid with MR_FRAME_META */
 };

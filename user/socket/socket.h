@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * socket.h - socket objects: send and receive buffer accounting, accept queues, readiness. The public
- * calls of millrace.h on sockets are here (socket*.c); TCP reaches it through struct mr_tcp_upcalls.
+ * socket.h - socket objects: send and receive buffer accounting, accept queues, readiness. The
+ * public calls of millrace.h on sockets are here (socket*.c); TCP reaches it through struct
+ * mr_tcp_upcalls.
  */
 #ifndef MR_SOCKET_SOCKET_H
 #define MR_SOCKET_SOCKET_H
@@ -15,24 +16,39 @@ struct mr_rcvq {
 	struct mr_frame *head, *tail;
 	uint32_t bytes;
 	uint32_t frames;
-	uint32_t lent; /* bytes lent by mr_recv_borrow() and not returned: they still fill the buffer */
+	/* Lent by mr_recv_borrow() and not returned: out of the queue, but still filling the
+	 * buffer. */
+	uint32_t lent, lent_frames;
+};
+
+/* The urgent byte, as Linux has it: at most one, at a mark in the stream. */
+enum mr_urgent {
+	MR_URGENT_NONE,	  /* no mark, or the stream was read beyond it */
+	MR_URGENT_UNREAD, /* marked; the byte may not have arrived yet */
+	MR_URGENT_READ,	  /* read by MR_RECV_OOB; the stream still steps over it */
 };
 
 enum mr_sock_kind { MR_SOCK_NEW, MR_SOCK_LISTENER, MR_SOCK_STREAM };
 
 struct mr_socket {
 	struct mr_socks *socks;
-	struct mr_tcb *tcb;	       /* NULL: not connected yet, or over */
+	struct mr_tcb *tcb; /* NULL: not connected yet, or over */
 	struct mr_tcp_listener *listener;
-	uint8_t kind;  /* enum mr_sock_kind */
+	uint8_t kind; /* enum mr_sock_kind */
 	bool bound;
 	bool connected; /* was ever ESTABLISHED */
 	bool fin_rcvd;	/* the stream ends behind rcvq */
 	bool shut_rd, shut_wr;
 	bool oobinline;
-	bool reserved; /* between mr_send_reserve() and commit or cancel */
-	int err;       /* pending, negative errno */
-	int linger;    /* -1: off; 0: close resets */
+	bool active_close;  /* closed our direction before the peer's FIN came: TIME-WAIT is ours */
+	uint8_t urgent;	    /* enum mr_urgent */
+	uint8_t last_state; /* enum mr_tcp_state to report when tcb is gone */
+	uint32_t id;	    /* never 0 while in use: tells this use of the memory from others */
+	uint32_t copied_seq;	   /* sequence number of the next byte for the application */
+	uint32_t urgent_seq;	   /* of the urgent byte */
+	struct mr_frame *reserved; /* between mr_send_reserve() and commit or cancel, else NULL */
+	int err;		   /* pending, negative errno */
+	int linger;		   /* -1: off; 0: close resets */
 	uint32_t interest;
 	uint64_t user;
 	struct mr_rcvq rcvq;
@@ -54,17 +70,28 @@ struct mr_socks {
 	struct mr_list ready;	/* may be ready: looked at by mr_wait() */
 	struct mr_list starved; /* woken when frames are free again */
 	struct mr_list all;
-	uint64_t now;		/* of the engine's present round */
+	uint64_t now; /* of the engine's present round */
 	struct mr_tcp_opts defaults;
-	uint32_t connections;
-	uint32_t tx_reserve;	/* frames that sends leave for receiving */
+	uint32_t last_id;
+	uint32_t tx_reserve; /* free frames that sends leave for receiving */
+	uint32_t rx_low;     /* fewer free frames: receive buffers save frames, windows shrink */
 };
 
-/* 0 or -ENOMEM. Registers the upcalls under index 0. */
-int mr_socks_init(struct mr_socks *socks, struct mr_arena *arena, struct mr_tcp *tcp, struct mr_frame_pool *frames,
-		  struct mr_counters *ctr, const struct mr_config *cfg);
+/* dev_frames: of the pool, how many the device keeps for itself (FILL rings); the limits count from
+ * what is left. 0 or -ENOMEM. Registers the upcalls under index 0. */
+int mr_socks_init(struct mr_socks *socks, struct mr_arena *arena, struct mr_tcp *tcp,
+		  struct mr_frame_pool *frames, struct mr_counters *ctr,
+		  const struct mr_config *cfg, uint32_t dev_frames);
 
-/* Fill events from the ready list. Returns how many. */
+/* mr_socket() and mr_recv_return() of millrace.h, which are given an engine. */
+int mr_socks_open(struct mr_socks *socks, struct mr_socket **out);
+void mr_socks_return(struct mr_socks *socks, struct mr_slice *slices, unsigned n);
+
+/* Reset every connection and free every socket. Orphaned connections are TCP's and not touched. */
+void mr_socks_abort_all(struct mr_socks *socks);
+
+/* Fill events from the ready list, in turns, so that none is left out for ever when max is small.
+ * Costs what the list is long: sockets that are not ready leave it. Returns how many. */
 unsigned mr_socks_events(struct mr_socks *socks, struct mr_event *events, unsigned max);
 
 /* Frames may be free again: sockets whose send starved become ready. Once per round. */

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * socket.c - the life of a socket: bind, listen, accept, connect, shutdown, close; and what TCP
+ *tells. Owns        struct mr_socket, its place on lists, accept queues. Called by   the
+ *application; TCP, through the table of upcalls. Not here    receiving (socket_recv.c), sending
+ *(socket_send.c), readiness (socket_ready.c), options and information (socket_opt.c).
+ */
+#include <errno.h>
+#include <string.h>
+#include "base/addr.h"
+#include "base/compiler.h"
+#include "socket/socket_priv.h"
+
+#define UPCALLS	    0 /* index of this layer's table */
+#define BACKLOG_MAX 65535
+
+/* ---- Birth and death ----------------------------------------------------------------------------
+ */
+
+static struct mr_socket *sock_alloc(struct mr_socks *socks, const struct mr_tcp_opts *opts)
+{
+	struct mr_socket *sock = mr_pool_get(&socks->pool);
+
+	if (!sock)
+		return NULL;
+	sock->socks = socks;
+	sock->kind = MR_SOCK_NEW;
+	sock->id = ++socks->last_id ?: ++socks->last_id;
+	sock->linger = -1;
+	sock->interest = MR_IN;
+	sock->opts = *opts;
+	mr_list_init(&sock->ready_node);
+	mr_list_init(&sock->starved_node);
+	mr_list_init(&sock->accept_node);
+	mr_list_init(&sock->accepted);
+	mr_list_add_tail(&socks->all, &sock->all_node);
+	return sock;
+}
+
+static void sock_free(struct mr_socket *sock)
+{
+	struct mr_socks *socks = sock->socks;
+
+	recv_drop_all(sock);
+	send_drop_reserved(sock);
+	mr_list_del(&sock->ready_node);
+	mr_list_del(&sock->starved_node);
+	mr_list_del(&sock->accept_node);
+	mr_list_del(&sock->all_node);
+	sock->id = 0; /* lent frames no longer find their way here */
+	mr_pool_put(&socks->pool, sock);
+}
+
+int mr_socks_open(struct mr_socks *socks, struct mr_socket **out)
+{
+	*out = sock_alloc(socks, &socks->defaults);
+	return *out ? 0 : -ENOBUFS;
+}
+
+/* ---- Addresses ----------------------------------------------------------------------------------
+ */
+
+/* "Any" has one form below this layer. */
+static struct mr_addr plain_addr(const struct mr_addr *addr)
+{
+	return mr_addr_is_any(addr) ? (struct mr_addr){0} : *addr;
+}
+
+/* Another socket that holds this port by mr_bind() alone: TCP knows only ports that are in use. */
+static bool bound_elsewhere(const struct mr_socket *self, const struct mr_endpoint *ep)
+{
+	const struct mr_list *pos;
+
+	mr_list_for_each (pos, &self->socks->all) {
+		const struct mr_socket *sock = mr_list_entry(pos, struct mr_socket, all_node);
+
+		if (sock == self || !sock->bound || sock->kind != MR_SOCK_NEW ||
+		    sock->local.port != ep->port)
+			continue;
+		if (mr_addr_is_any(&sock->local.addr) || mr_addr_is_any(&ep->addr) ||
+		    mr_addr_eq(&sock->local.addr, &ep->addr))
+			return true;
+	}
+	return false;
+}
+
+int mr_bind(struct mr_socket *sock, const struct mr_endpoint *local)
+{
+	struct mr_endpoint ep;
+
+	if (!sock || !local || sock->kind != MR_SOCK_NEW || sock->bound)
+		return -EINVAL;
+	ep = (struct mr_endpoint){plain_addr(&local->addr), local->port};
+	if (!mr_addr_is_any(&ep.addr) && !mr_ip_is_local(sock->socks->tcp->ip, &ep.addr))
+		return -EADDRNOTAVAIL;
+	if (ep.port &&
+	    (!mr_tcp_port_free(sock->socks->tcp, &ep.addr, ep.port) || bound_elsewhere(sock, &ep)))
+		return -EADDRINUSE;
+	sock->local = ep;
+	sock->bound = true;
+	return 0;
+}
+
+/* ---- Listening ----------------------------------------------------------------------------------
+ */
+
+int mr_listen(struct mr_socket *sock, int backlog)
+{
+	struct mr_tcp *tcp;
+	uint16_t port;
+	int err;
+
+	if (!sock || sock->kind == MR_SOCK_STREAM)
+		return -EINVAL;
+	tcp = sock->socks->tcp;
+	sock->backlog = (uint32_t)mr_max(1, mr_min(backlog, BACKLOG_MAX));
+	if (sock->kind == MR_SOCK_LISTENER) { /* as Linux: the backlog may be changed */
+		sock->listener->backlog = sock->backlog;
+		return 0;
+	}
+	port = sock->local.port ?: mr_tcp_port_pick(tcp, &sock->local.addr);
+	if (!port)
+		return -EADDRINUSE;
+	err = mr_tcp_listen(tcp, &sock->local.addr, port, sock->backlog, &sock->opts, sock,
+			    &sock->listener);
+	if (err)
+		return err;
+	sock->local.port = port;
+	sock->kind = MR_SOCK_LISTENER;
+	return 0;
+}
+
+/* As Linux: a backlog of n lets n + 1 connections wait. */
+static bool accept_room(void *owner)
+{
+	const struct mr_socket *listener = owner;
+	const struct mr_pool *pool = &listener->socks->pool;
+
+	return listener->naccepted <= listener->backlog && pool->used < pool->max;
+}
+
+static void stream_begin(struct mr_socket *sock, struct mr_tcb *tcb)
+{
+	sock->kind = MR_SOCK_STREAM;
+	sock->tcb = tcb;
+	sock->local = (struct mr_endpoint){tcb->flow.laddr, tcb->flow.lport};
+	sock->peer = (struct mr_endpoint){tcb->flow.raddr, tcb->flow.rport};
+}
+
+static void stream_connected(struct mr_socket *sock)
+{
+	sock->connected = true;
+	sock->copied_seq = sock->tcb->irs + 1;
+}
+
+static void *accept_connection(void *owner, struct mr_tcb *tcb)
+{
+	struct mr_socket *listener = owner;
+	struct mr_socket *sock = sock_alloc(listener->socks, &listener->opts);
+
+	if (!sock)
+		return NULL;
+	sock->linger = listener->linger;
+	sock->oobinline = listener->oobinline;
+	stream_begin(sock, tcb);
+	stream_connected(sock);
+	mr_list_add_tail(&listener->accepted, &sock->accept_node);
+	listener->naccepted++;
+	sock_mark(listener);
+	return sock;
+}
+
+int mr_accept(struct mr_socket *listener, struct mr_socket **out, struct mr_endpoint *peer)
+{
+	struct mr_socket *sock;
+
+	if (!listener || !out || listener->kind != MR_SOCK_LISTENER)
+		return -EINVAL;
+	*out = NULL;
+	if (!listener->naccepted)
+		return -EAGAIN;
+	sock = mr_list_first(&listener->accepted, struct mr_socket, accept_node);
+	mr_list_del(&sock->accept_node);
+	listener->naccepted--;
+	sock_mark(sock);
+	if (peer)
+		*peer = sock->peer;
+	*out = sock;
+	return 0;
+}
+
+/* ---- Connecting ---------------------------------------------------------------------------------
+ */
+
+int mr_connect(struct mr_socket *sock, const struct mr_endpoint *peer)
+{
+	struct mr_endpoint local, to;
+	struct mr_tcp *tcp;
+	struct mr_tcb *tcb;
+	int err;
+
+	if (!sock || !peer || !peer->port || sock->kind == MR_SOCK_LISTENER)
+		return -EINVAL;
+	if (sock->connected)
+		return -EISCONN;
+	if (sock->tcb)
+		return -EALREADY;
+	tcp = sock->socks->tcp;
+	to = (struct mr_endpoint){plain_addr(&peer->addr), peer->port};
+	/* There is no way back to ourselves: the wire does not return what we send. */
+	if (!mr_addr_is_unicast(&to.addr) || mr_ip_is_local(tcp->ip, &to.addr))
+		return -ENETUNREACH;
+	/* After a failed attempt sock->local is what that one used: chosen anew, if not by
+	 * mr_bind(). */
+	local = sock->bound ? sock->local : (struct mr_endpoint){0};
+	err = mr_tcp_connect(tcp, &local, &to, &sock->opts, sock, sock->socks->now, &tcb);
+	if (err)
+		return err;
+	sock->err = 0;
+	stream_begin(sock, tcb);
+	return -EINPROGRESS;
+}
+
+static void connect_done(void *owner)
+{
+	struct mr_socket *sock = owner;
+
+	stream_connected(sock);
+	sock_mark(sock);
+}
+
+/* ---- The end ------------------------------------------------------------------------------------
+ */
+
+int mr_shutdown(struct mr_socket *sock, enum mr_how how)
+{
+	if (!sock || (how != MR_SHUT_RD && how != MR_SHUT_WR && how != MR_SHUT_RDWR))
+		return -EINVAL;
+	if (!sock->connected || !sock->tcb)
+		return -ENOTCONN;
+	if (how != MR_SHUT_WR)
+		sock->shut_rd = true;
+	if (how != MR_SHUT_RD && !sock->shut_wr) {
+		sock->shut_wr = true;
+		sock->active_close = !sock->fin_rcvd;
+		mr_tcp_shutdown(sock->socks->tcp, sock->tcb);
+	}
+	sock_mark(sock);
+	return 0;
+}
+
+static void abort_connection(struct mr_socket *sock)
+{
+	struct mr_tcb *tcb = sock->tcb;
+
+	sock->tcb = NULL;
+	if (tcb)
+		mr_tcp_abort(sock->socks->tcp, tcb, sock->socks->now);
+}
+
+/* Who waits to be accepted will not be: a reset tells the peer (as Linux). */
+static void stop_listening(struct mr_socket *sock)
+{
+	while (!mr_list_empty(&sock->accepted)) {
+		struct mr_socket *child =
+			mr_list_first(&sock->accepted, struct mr_socket, accept_node);
+
+		abort_connection(child);
+		sock_free(child);
+	}
+	sock->naccepted = 0;
+	if (sock->listener)
+		mr_tcp_unlisten(sock->socks->tcp, sock->listener);
+	sock->listener = NULL;
+}
+
+void mr_close(struct mr_socket *sock)
+{
+	struct mr_tcb *tcb;
+
+	if (!sock)
+		return;
+	tcb = sock->tcb;
+	stop_listening(sock);
+	/* RFC 2525 section 2.17: FIN would tell the peer that all was read. */
+	if (sock->linger == 0 || recv_readable(sock))
+		abort_connection(sock);
+	else if (tcb)
+		mr_tcp_close(sock->socks->tcp, tcb, sock->socks->now);
+	sock_free(sock);
+}
+
+void mr_abort(struct mr_socket *sock)
+{
+	if (!sock)
+		return;
+	stop_listening(sock);
+	abort_connection(sock);
+	sock_free(sock);
+}
+
+void mr_socks_abort_all(struct mr_socks *socks)
+{
+	while (!mr_list_empty(&socks->all)) {
+		struct mr_socket *sock = mr_list_first(&socks->all, struct mr_socket, all_node);
+
+		mr_list_del(&sock->accept_node); /* its listener may come later */
+		mr_abort(sock);
+	}
+}
+
+/* What was received stays readable; behind it comes the end, or the error once. */
+static void connection_gone(void *owner, int err)
+{
+	struct mr_socket *sock = owner;
+
+	sock->tcb = NULL;
+	sock->err = err;
+	/* TCP's TIME-WAIT is an object that no socket refers to: tell it from what is known here.
+	 */
+	sock->last_state = !err && sock->active_close ? MR_TCP_TIME_WAIT : MR_TCP_CLOSED;
+	mr_list_del(&sock->starved_node);
+	sock_mark(sock);
+}
+
+static void acked(void *owner)
+{
+	struct mr_socket *sock = owner;
+
+	if (sock->interest & MR_OUT && send_writable(sock))
+		sock_mark(sock);
+}
+
+/* ---- The layer ----------------------------------------------------------------------------------
+ */
+
+static const struct mr_tcp_upcalls upcalls = {
+	.connected = connect_done,
+	.accept_room = accept_room,
+	.accept = accept_connection,
+	.data = recv_data,
+	.acked = acked,
+	.fin = recv_fin,
+	.urgent = recv_urgent,
+	.gone = connection_gone,
+};
+
+int mr_socks_init(struct mr_socks *socks, struct mr_arena *arena, struct mr_tcp *tcp,
+		  struct mr_frame_pool *frames, struct mr_counters *ctr,
+		  const struct mr_config *cfg, uint32_t dev_frames)
+{
+	uint32_t ours = frames->nframes - mr_min(dev_frames, frames->nframes);
+
+	*socks = (struct mr_socks){
+		.tcp = tcp,
+		.frames = frames,
+		.ctr = ctr,
+		.tx_reserve = ours / 4,
+		.rx_low = ours / 8,
+	};
+	mr_list_init(&socks->ready);
+	mr_list_init(&socks->starved);
+	mr_list_init(&socks->all);
+	mr_tcp_opts_default(&socks->defaults);
+	if (cfg->sndbuf)
+		socks->defaults.sndbuf = cfg->sndbuf;
+	if (cfg->rcvbuf)
+		socks->defaults.rcvbuf = cfg->rcvbuf;
+	mr_tcp_upcalls_set(UPCALLS, &upcalls);
+	return mr_pool_init(&socks->pool, arena, sizeof(struct mr_socket), cfg->max_sockets);
+}
+
+static void check_listener(const struct mr_socket *sock)
+{
+	const struct mr_list *pos;
+	uint32_t n = 0;
+
+	assert(sock->listener && !sock->tcb);
+	mr_list_for_each (pos, &sock->accepted)
+		n++;
+	assert(n == sock->naccepted && n <= sock->backlog + 1);
+}
+
+void mr_socks_check(const struct mr_socks *socks)
+{
+	const struct mr_list *pos;
+	uint32_t n = 0;
+
+	mr_list_for_each (pos, &socks->all) {
+		const struct mr_socket *sock = mr_list_entry(pos, struct mr_socket, all_node);
+
+		assert(sock->socks == socks && sock->id);
+		assert(!sock->tcb || (sock->tcb->owner == sock && sock->kind == MR_SOCK_STREAM));
+		if (sock->kind == MR_SOCK_LISTENER)
+			check_listener(sock);
+		else
+			assert(!sock->naccepted && !sock->listener);
+		/* A reader that waits for an event gets one. */
+		assert(sock_queued(sock) || !mr_list_empty(&sock->ready_node) ||
+		       !(mr_ready(sock) & (sock->interest | MR_ERR | MR_HUP)));
+		recv_check(sock);
+		send_check(sock);
+		n++;
+	}
+	assert(n == socks->pool.used);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* socket_priv.h - what the files of this layer offer one another. Nobody else includes it. */
+#ifndef MR_SOCKET_SOCKET_PRIV_H
+#define MR_SOCKET_SOCKET_PRIV_H
+
+#include "socket/socket.h"
+
+/* ---- socket.c -----------------------------------------------------------------------------------
+ */
+
+/* A connection that was there and is over: reading and writing answer at once, with error or end.
+ */
+static inline bool sock_over(const struct mr_socket *sock)
+{
+	return sock->kind == MR_SOCK_STREAM && !sock->tcb;
+}
+
+static inline bool sock_queued(const struct mr_socket *sock)
+{
+	return !mr_list_empty(&sock->accept_node);
+}
+
+/* The pending error, which is thereby cleared; 0: none. */
+static inline int sock_take_error(struct mr_socket *sock)
+{
+	int err = sock->err;
+
+	sock->err = 0;
+	return err;
+}
+
+/* ---- socket_ready.c -----------------------------------------------------------------------------
+ */
+
+/* Its readiness may have grown: the next mr_socks_events() looks at it. */
+void sock_mark(struct mr_socket *sock);
+
+/* ---- socket_recv.c ------------------------------------------------------------------------------
+ */
+
+/* Bytes that a read would deliver now, the urgent byte in front of them stepped over. O(1). */
+uint32_t recv_readable(const struct mr_socket *sock);
+/* Tell TCP how much of the receive buffer is free. */
+void recv_update_space(struct mr_socket *sock);
+void recv_drop_all(struct mr_socket *sock);
+void recv_check(const struct mr_socket *sock);
+
+/* Upcalls. */
+void recv_data(void *owner, struct mr_frame *chunk);
+void recv_fin(void *owner);
+void recv_urgent(void *owner);
+
+/* ---- socket_send.c ------------------------------------------------------------------------------
+ */
+
+/* Is there room worth a wake-up: a third of the buffer, in bytes and in frames (as Linux)? O(1). */
+bool send_writable(const struct mr_socket *sock);
+/* Give back a frame of mr_send_reserve() that was neither committed nor cancelled. */
+void send_drop_reserved(struct mr_socket *sock);
+void send_check(const struct mr_socket *sock);
+
+#endif

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * socket_ready.c - which sockets are ready, level-triggered.
+ * Owns        socks.ready and socks.starved.
+ * Called by   upcalls and calls that may make a socket ready; mr_wait(), through mr_socks_events().
+ *
+ * A socket is put on the ready list when its readiness may have grown, and leaves it when it is
+ * looked at and found not ready. So it stays there as long as it is ready, and a round costs what
+ * the list is long, not what the engine has of sockets.
+ */
+#include "base/compiler.h"
+#include "socket/socket_priv.h"
+
+/* Frames that a starved socket is thought to want when it is woken. */
+#define WAKE_FRAMES 32u
+
+void sock_mark(struct mr_socket *sock)
+{
+	if (sock_queued(sock)) /* nobody's yet: mr_accept() marks it */
+		return;
+	if (mr_list_empty(&sock->ready_node))
+		mr_list_add_tail(&sock->socks->ready, &sock->ready_node);
+}
+
+static uint32_t stream_ready(const struct mr_socket *sock)
+{
+	uint32_t ready = 0;
+
+	if (sock->err)
+		ready |= MR_ERR;
+	if (sock_over(sock))
+		return ready | MR_IN | MR_OUT | MR_RDHUP | MR_HUP;
+	if (!sock->connected)
+		return ready;
+	if (recv_readable(sock) || sock->fin_rcvd || sock->shut_rd)
+		ready |= MR_IN;
+	if (sock->fin_rcvd || sock->shut_rd)
+		ready |= MR_RDHUP;
+	/* As Linux: a direction that was shut down never makes its caller wait. */
+	if (sock->shut_wr || send_writable(sock))
+		ready |= MR_OUT;
+	if ((sock->fin_rcvd || sock->shut_rd) && sock->shut_wr)
+		ready |= MR_HUP;
+	return ready;
+}
+
+uint32_t mr_ready(const struct mr_socket *sock)
+{
+	if (!sock)
+		return 0;
+	switch ((enum mr_sock_kind)sock->kind) {
+	case MR_SOCK_LISTENER:
+		return sock->naccepted ? MR_IN : 0;
+	case MR_SOCK_STREAM:
+		return stream_ready(sock);
+	case MR_SOCK_NEW:
+		break;
+	}
+	return 0;
+}
+
+void mr_set_interest(struct mr_socket *sock, uint32_t mask, uint64_t user)
+{
+	if (!sock)
+		return;
+	sock->interest = mask;
+	sock->user = user;
+	sock_mark(sock);
+}
+
+unsigned mr_socks_events(struct mr_socks *socks, struct mr_event *events, unsigned max)
+{
+	struct mr_list seen;
+	unsigned n = 0;
+
+	mr_list_init(&seen);
+	while (n < max && !mr_list_empty(&socks->ready)) {
+		struct mr_socket *sock = mr_list_first(&socks->ready, struct mr_socket, ready_node);
+		uint32_t ready = mr_ready(sock) & (sock->interest | MR_ERR | MR_HUP);
+
+		mr_list_del(&sock->ready_node);
+		if (!ready)
+			continue;
+		mr_list_add_tail(&seen, &sock->ready_node);
+		events[n++] = (struct mr_event){
+			.sock = sock,
+			.user = sock->user,
+			.ready = ready,
+		};
+	}
+	/* Behind those that there was no room for: they come first the next time. */
+	while (!mr_list_empty(&seen))
+		mr_list_move_tail(&socks->ready, seen.next);
+	return n;
+}
+
+void mr_socks_unstarve(struct mr_socks *socks)
+{
+	uint32_t nfree = socks->frames->nfree, spare;
+	uint32_t each = mr_max(mr_min(WAKE_FRAMES, socks->frames->nframes / 64), 1u);
+
+	if (mr_likely(mr_list_empty(&socks->starved)))
+		return;
+	spare = nfree > socks->tx_reserve ? nfree - socks->tx_reserve : 0;
+	/* Only as many as may find something: the longest waiting first; who finds nothing waits at
+	 * the end of the line again. */
+	while (spare >= each && !mr_list_empty(&socks->starved)) {
+		struct mr_socket *sock =
+			mr_list_first(&socks->starved, struct mr_socket, starved_node);
+
+		mr_list_del(&sock->starved_node);
+		sock_mark(sock);
+		spare -= each;
+	}
+}

@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * socket_recv.c - the receive buffer: payload frames in order, read by copying or by borrowing
+ * them. Owns        sock->rcvq, copied_seq and the urgent mark; what TCP is told of free space.
+ * Implements  RFC 6093 (urgent data) as Linux does: one byte, out of line unless MR_OPT_OOBINLINE.
+ * Called by   TCP's upcalls (data, fin, urgent) and the application.
+ *
+ * The limit is rcvbuf bytes of payload. Frames are bounded, too, so that small segments cannot pin
+ * the UMEM: small pieces are copied together, and the space that TCP may announce never exceeds
+ * what the frames still allowed could hold of pieces too large for that.
+ */
+#include <errno.h>
+#include <string.h>
+#include "base/compiler.h"
+#include "socket/socket_priv.h"
+
+#define COALESCE_BYTES 512u  /* larger pieces keep a frame of their own while frames are plenty */
+#define SPARE_FRAMES   8u    /* beyond rcvbuf / COALESCE_BYTES */
+#define FLOOR_BYTES    4096u /* an empty buffer announces that much, however few frames are left */
+
+/* ---- The queue ----------------------------------------------------------------------------------
+ */
+
+static struct mr_frame *pop_head(struct mr_rcvq *q)
+{
+	struct mr_frame *f = q->head;
+
+	q->head = f->next;
+	if (!q->head)
+		q->tail = NULL;
+	q->frames--;
+	f->next = NULL;
+	return f;
+}
+
+/* n bytes leave the stream. */
+static void advance(struct mr_socket *sock, uint32_t n)
+{
+	sock->rcvq.bytes -= n;
+	sock->copied_seq += n;
+	if (sock->urgent && seq_gt(sock->copied_seq, sock->urgent_seq))
+		sock->urgent = MR_URGENT_NONE;
+}
+
+static void take_front(struct mr_frame *f, uint32_t n)
+{
+	f->pay += n;
+	f->pay_len -= n;
+	f->seq += n;
+}
+
+static void consume(struct mr_socket *sock, uint32_t n)
+{
+	struct mr_rcvq *q = &sock->rcvq;
+
+	advance(sock, n);
+	while (n) {
+		uint32_t part = mr_min(n, q->head->pay_len);
+
+		take_front(q->head, part);
+		n -= part;
+		if (!q->head->pay_len)
+			mr_frame_put(sock->socks->frames, pop_head(q));
+	}
+}
+
+/* What one read may take: `len` bytes from `skip` bytes behind the queue's front. */
+struct view {
+	uint32_t skip, len;
+};
+
+/* A read stops in front of the urgent byte, so that the reader can tell where it was; the next one
+ * steps over it, or takes it where urgent data is in line. */
+static struct view read_view(const struct mr_socket *sock)
+{
+	struct view v = {0, sock->rcvq.bytes};
+	uint32_t mark;
+
+	if (mr_likely(!sock->urgent))
+		return v;
+	mark = seq_diff(sock->urgent_seq, sock->copied_seq);
+	if (mark) {
+		v.len = mr_min(v.len, mark);
+	} else if (!sock->oobinline && v.len) {
+		v.skip = 1;
+		v.len--;
+	}
+	return v;
+}
+
+uint32_t recv_readable(const struct mr_socket *sock)
+{
+	return read_view(sock).len;
+}
+
+void recv_drop_all(struct mr_socket *sock)
+{
+	while (sock->rcvq.head)
+		mr_frame_put(sock->socks->frames, pop_head(&sock->rcvq));
+	sock->rcvq.bytes = 0;
+}
+
+/* ---- Free space ---------------------------------------------------------------------------------
+ */
+
+static bool pressed(const struct mr_socks *socks)
+{
+	return socks->frames->nfree < socks->rx_low;
+}
+
+static uint32_t free_space(const struct mr_socket *sock)
+{
+	const struct mr_socks *socks = sock->socks;
+	const struct mr_rcvq *q = &sock->rcvq;
+	uint32_t limit = sock->opts.rcvbuf, used = q->bytes + q->lent;
+	uint32_t most_frames = limit / COALESCE_BYTES + SPARE_FRAMES;
+	uint32_t frames = q->frames + q->lent_frames;
+	uint32_t space = limit > used ? limit - used : 0;
+
+	space = mr_min(space, frames < most_frames ? (most_frames - frames) * COALESCE_BYTES : 0);
+	if (mr_unlikely(pressed(socks))) {
+		/* What is left is shared by all. An empty buffer is announced some room all the
+		 * same: nothing else would ever open its window again, since nobody reads from it.
+		 */
+		uint64_t share = (uint64_t)socks->frames->nfree * COALESCE_BYTES /
+				 mr_max(socks->tcp->tcbs.used, 1u);
+		uint32_t floor_bytes = mr_max(FLOOR_BYTES, 2u * sock->tcb->adv_mss);
+
+		if (!used)
+			share = mr_max(share, (uint64_t)floor_bytes);
+		space = (uint32_t)mr_min((uint64_t)space, share);
+	}
+	return space;
+}
+
+void recv_update_space(struct mr_socket *sock)
+{
+	if (sock->tcb)
+		mr_tcp_rcv_space(sock->socks->tcp, sock->tcb, free_space(sock));
+}
+
+/* ---- Upcalls ------------------------------------------------------------------------------------
+ */
+
+/* Copy a small piece behind the last one, so that it costs no frame. */
+static bool coalesce(struct mr_socket *sock, const struct mr_frame *chunk)
+{
+	struct mr_frame_pool *frames = sock->socks->frames;
+	struct mr_frame *tail = sock->rcvq.tail;
+	uint32_t room;
+
+	if (!tail || tail->refs != 1) /* lent in part: its bytes must not change */
+		return false;
+	if (chunk->pay_len > COALESCE_BYTES && !pressed(sock->socks))
+		return false;
+	room = frames->chunk_size - (uint32_t)(tail->pay - tail->chunk) - tail->pay_len;
+	if (chunk->pay_len > room)
+		return false;
+	memcpy(tail->pay + tail->pay_len, chunk->pay, chunk->pay_len);
+	tail->pay_len += chunk->pay_len;
+	MR_COUNT(sock->socks->ctr, TCP_COLLAPSED);
+	return true;
+}
+
+void recv_data(void *owner, struct mr_frame *chunk)
+{
+	struct mr_socket *sock = owner;
+	struct mr_rcvq *q = &sock->rcvq;
+
+	if (sock->shut_rd) { /* from now on nothing is queued: copied_seq stays behind what is */
+		mr_frame_put(sock->socks->frames, chunk);
+		recv_update_space(sock);
+		return;
+	}
+	q->bytes += chunk->pay_len;
+	if (coalesce(sock, chunk)) {
+		mr_frame_put(sock->socks->frames, chunk);
+	} else {
+		chunk->next = NULL;
+		if (q->tail)
+			q->tail->next = chunk;
+		else
+			q->head = chunk;
+		q->tail = chunk;
+		q->frames++;
+	}
+	/* TCP has deducted the bytes; what it cannot know is that frames are short. */
+	if (sock->tcb && free_space(sock) < sock->tcb->rcv_space)
+		recv_update_space(sock);
+	sock_mark(sock);
+}
+
+void recv_fin(void *owner)
+{
+	struct mr_socket *sock = owner;
+
+	sock->fin_rcvd = true;
+	sock_mark(sock);
+}
+
+void recv_urgent(void *owner)
+{
+	struct mr_socket *sock = owner;
+	uint32_t seq = sock->tcb->rcv_up;
+
+	if (seq_lt(seq, sock->copied_seq))
+		return;
+	/* A second mark while the first byte is next in the stream: that byte is lost (as in
+	 * Linux), or a reader that has read it would get it again. */
+	if (sock->urgent && !sock->oobinline && sock->urgent_seq == sock->copied_seq &&
+	    sock->rcvq.bytes && seq != sock->urgent_seq) {
+		consume(sock, 1);
+		recv_update_space(sock);
+	}
+	sock->urgent_seq = seq;
+	sock->urgent = MR_URGENT_UNREAD;
+}
+
+/* ---- Reading ------------------------------------------------------------------------------------
+ */
+
+/* Why there is nothing to read: 0 is the end of the stream. The order is Linux's: after a FIN the
+ * stream has ended, whatever happened later. */
+static int nothing_to_read(struct mr_socket *sock)
+{
+	if (sock->kind != MR_SOCK_STREAM)
+		return -ENOTCONN;
+	if (sock->fin_rcvd)
+		return 0;
+	if (sock->err)
+		return sock_take_error(sock);
+	return sock->shut_rd || sock_over(sock) ? 0 : -EAGAIN;
+}
+
+static ssize_t recv_oob(struct mr_socket *sock, const struct iovec *iov, int iovcnt, bool peek)
+{
+	uint32_t off = seq_diff(sock->urgent_seq, sock->copied_seq);
+	const struct mr_frame *f = sock->rcvq.head;
+	int i = 0;
+
+	if (sock->kind != MR_SOCK_STREAM || sock->oobinline || sock->urgent != MR_URGENT_UNREAD)
+		return -EINVAL;
+	if (off >= sock->rcvq.bytes) /* announced, and not here yet */
+		return sock_over(sock) || sock->fin_rcvd || sock->shut_rd ? 0 : -EAGAIN;
+	while (i < iovcnt && !iov[i].iov_len)
+		i++;
+	if (i == iovcnt)
+		return 0;
+	for (; off >= f->pay_len; f = f->next)
+		off -= f->pay_len;
+	*(uint8_t *)iov[i].iov_base = f->pay[off];
+	if (!peek)
+		sock->urgent = MR_URGENT_READ;
+	return 1;
+}
+
+/* Copy up to v.len bytes; returns how many fitted. */
+static uint32_t copy_out(const struct mr_socket *sock, struct view v, const struct iovec *iov,
+			 int iovcnt)
+{
+	const struct mr_frame *f = sock->rcvq.head;
+	uint32_t off = v.skip, done = 0;
+
+	for (int i = 0; i < iovcnt; i++) {
+		size_t at = 0;
+
+		while (at < iov[i].iov_len && done < v.len) {
+			uint32_t part;
+
+			if (off == f->pay_len) {
+				f = f->next;
+				off = 0;
+				continue;
+			}
+			part = mr_min(f->pay_len - off, v.len - done);
+			part = (uint32_t)mr_min((size_t)part, iov[i].iov_len - at);
+			memcpy((uint8_t *)iov[i].iov_base + at, f->pay + off, part);
+			at += part;
+			off += part;
+			done += part;
+		}
+	}
+	return done;
+}
+
+ssize_t mr_recvv(struct mr_socket *sock, const struct iovec *iov, int iovcnt, unsigned flags)
+{
+	bool wanted = false;
+	struct view v;
+	uint32_t n;
+
+	if (!sock || iovcnt < 0 || (!iov && iovcnt) || flags & ~(MR_RECV_PEEK | MR_RECV_OOB))
+		return -EINVAL;
+	for (int i = 0; i < iovcnt; i++) {
+		if (!iov[i].iov_base && iov[i].iov_len)
+			return -EINVAL;
+		wanted |= iov[i].iov_len != 0;
+	}
+	if (flags & MR_RECV_OOB)
+		return recv_oob(sock, iov, iovcnt, flags & MR_RECV_PEEK);
+	v = read_view(sock);
+	if (!v.len)
+		return nothing_to_read(sock);
+	if (!wanted)
+		return 0;
+	n = copy_out(sock, v, iov, iovcnt);
+	if (!(flags & MR_RECV_PEEK)) {
+		consume(sock, v.skip + n);
+		recv_update_space(sock);
+	}
+	return n;
+}
+
+ssize_t mr_recv(struct mr_socket *sock, void *buf, size_t len, unsigned flags)
+{
+	struct iovec iov = {.iov_base = buf, .iov_len = len};
+
+	return mr_recvv(sock, &iov, 1, flags);
+}
+
+/* ---- Borrowing ----------------------------------------------------------------------------------
+ */
+
+/* The frame remembers whose buffer it fills by number and id, because it may come back when the
+ * socket is closed and its memory used by another one. */
+static uint64_t lender(const struct mr_socket *sock)
+{
+	return (uint64_t)sock->id << 32 | mr_pool_index(&sock->socks->pool, sock);
+}
+
+static struct mr_socket *find_lender(const struct mr_socks *socks, uint64_t mark)
+{
+	struct mr_socket *sock =
+		(void *)(socks->pool.slab + (size_t)(uint32_t)mark * socks->pool.size);
+
+	return sock->id == (uint32_t)(mark >> 32) ? sock : NULL;
+}
+
+/* The slice gets a reference of its own: the queue's, where the whole frame goes. */
+static void lend_front(struct mr_socket *sock, struct mr_slice *slice, uint32_t most)
+{
+	struct mr_rcvq *q = &sock->rcvq;
+	struct mr_frame *f = q->head;
+	uint32_t n = mr_min(f->pay_len, most);
+
+	/* reserved: what counts when it comes back, even if the application moved data and len. */
+	*slice = (struct mr_slice){.data = f->pay, .len = n, .reserved = n, .frame = f};
+	f->flags |= MR_FRAME_LENT;
+	f->lent_by = lender(sock);
+	advance(sock, n);
+	take_front(f, n);
+	if (f->pay_len)
+		mr_frame_hold(f);
+	else
+		pop_head(q);
+	q->lent += n;
+	q->lent_frames++;
+}
+
+int mr_recv_borrow(struct mr_socket *sock, struct mr_slice *slices, unsigned max)
+{
+	struct view v;
+	unsigned n;
+
+	if (!sock || !slices || !max)
+		return -EINVAL;
+	v = read_view(sock);
+	if (!v.len)
+		return nothing_to_read(sock);
+	if (v.skip)
+		consume(sock, v.skip);
+	for (n = 0; n < max && n < INT32_MAX && v.len; n++) {
+		lend_front(sock, &slices[n], v.len);
+		v.len -= slices[n].len;
+	}
+	return (int)n;
+}
+
+static bool is_lent_frame(const struct mr_frame_pool *frames, const struct mr_frame *f)
+{
+	return f >= frames->frames && f < frames->frames + frames->nframes && f->refs &&
+	       f->flags & MR_FRAME_LENT;
+}
+
+void mr_socks_return(struct mr_socks *socks, struct mr_slice *slices, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct mr_frame *f = slices[i].frame;
+		struct mr_socket *sock;
+		uint32_t len = slices[i].reserved;
+
+		slices[i] = (struct mr_slice){0}; /* so that a second return is harmless */
+		if (!f || !is_lent_frame(socks->frames, f))
+			continue;
+		sock = find_lender(socks, f->lent_by);
+		mr_frame_put(socks->frames, f);
+		if (!sock)
+			continue;
+		assert(sock->rcvq.lent >= len && sock->rcvq.lent_frames);
+		sock->rcvq.lent -= len;
+		sock->rcvq.lent_frames--;
+		recv_update_space(sock);
+	}
+}
+
+/* ---- Invariants ---------------------------------------------------------------------------------
+ */
+
+void recv_check(const struct mr_socket *sock)
+{
+	const struct mr_rcvq *q = &sock->rcvq;
+	const struct mr_frame *last = NULL;
+	uint32_t bytes = 0, frames = 0;
+
+	for (const struct mr_frame *f = q->head; f; f = f->next) {
+		assert(f->refs && f->pay_len);
+		assert(f->seq == sock->copied_seq + bytes);
+		assert(f->pay >= f->chunk &&
+		       f->pay + f->pay_len <= f->chunk + sock->socks->frames->chunk_size);
+		bytes += f->pay_len;
+		frames++;
+		last = f;
+	}
+	assert(last == q->tail);
+	assert(bytes == q->bytes && frames == q->frames);
+	assert(!sock->urgent || seq_geq(sock->urgent_seq, sock->copied_seq));
+	assert(!sock->tcb || !sock->connected || q->bytes + q->lent <= UINT32_MAX / 2);
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * socket_send.c - the send buffer's limits, and the calls that fill it.
+ * Owns        how much of the frame pool sends may take; membership in socks.starved.
+ * Called by   the application; TCP's upcall acked.
+ * Not here    the send queue itself (tcp/tcp_sndq.c).
+ *
+ * Three limits, each exact: sndbuf bytes of payload; about twice the frames that sndbuf bytes need,
+ * so that many small writes cannot pin the UMEM; and for all sockets together, the frames that are
+ * left for receiving (socks.tx_reserve). A socket that met the third is woken when frames are free
+ * again.
+ *
+ * MR_OUT returns when a third of the buffer is free, so that a writer is not woken for every ACK.
+ * That cannot lock up: what holds the buffer is in flight or about to be, and its acknowledgment
+ * frees all.
+ */
+#include <errno.h>
+#include "base/compiler.h"
+#include "socket/socket_priv.h"
+
+#define SPARE_FRAMES 8u /* beyond twice what sndbuf bytes need */
+
+static uint32_t most_frames(const struct mr_socket *sock, uint32_t fill)
+{
+	return 2 * (sock->opts.sndbuf / fill) + SPARE_FRAMES;
+}
+
+/* Payload bytes that the send buffer takes now. */
+static uint32_t buffer_room(const struct mr_socket *sock, uint32_t fill)
+{
+	const struct mr_sndq *q = &sock->tcb->sndq;
+	uint32_t frames = most_frames(sock, fill);
+
+	if (q->bytes >= sock->opts.sndbuf || q->frames >= frames)
+		return 0;
+	return mr_min(sock->opts.sndbuf - q->bytes, (frames - q->frames) * fill);
+}
+
+bool send_writable(const struct mr_socket *sock)
+{
+	const struct mr_sndq *q;
+	uint32_t frames;
+
+	if (!sock->tcb || !sock->connected || sock->reserved || !mr_list_empty(&sock->starved_node))
+		return false;
+	q = &sock->tcb->sndq;
+	frames = most_frames(sock, mr_tcp_fill_size(sock->socks->tcp, sock->tcb));
+	return q->bytes + q->bytes / 2 <= sock->opts.sndbuf && q->frames + q->frames / 2 <= frames;
+}
+
+/* Frames that this socket may take from the pool now. Who has not waited stands behind those who
+ * have. */
+static uint32_t frames_left(const struct mr_socket *sock)
+{
+	const struct mr_socks *socks = sock->socks;
+	uint32_t nfree = socks->frames->nfree;
+
+	if (!mr_list_empty(&socks->starved))
+		return 0;
+	return nfree > socks->tx_reserve ? nfree - socks->tx_reserve : 0;
+}
+
+static void starve(struct mr_socket *sock)
+{
+	MR_COUNT(sock->socks->ctr, SOCK_NO_FRAME);
+	if (mr_list_empty(&sock->starved_node))
+		mr_list_add_tail(&sock->socks->starved, &sock->starved_node);
+}
+
+/* May this socket send at all? 0 or the error for the caller. */
+static int may_send(struct mr_socket *sock)
+{
+	if (sock->kind != MR_SOCK_STREAM)
+		return -ENOTCONN;
+	if (sock->err)
+		return sock_take_error(sock);
+	if (sock->shut_wr || sock_over(sock))
+		return -EPIPE;
+	if (!sock->connected)
+		return -EAGAIN;
+	return sock->reserved ? -EINVAL : 0;
+}
+
+/* How many of `len` bytes can be taken; 0: the caller says -EAGAIN, and MR_OUT will follow. */
+static uint32_t admit(struct mr_socket *sock, size_t len)
+{
+	uint32_t fill = mr_tcp_fill_size(sock->socks->tcp, sock->tcb);
+	uint32_t room = buffer_room(sock, fill), frames;
+	uint64_t most;
+
+	if (!room) {
+		MR_COUNT(sock->socks->ctr, SOCK_SEND_FULL);
+		return 0;
+	}
+	room = (uint32_t)mr_min((size_t)room, len);
+	frames = frames_left(sock);
+	most = (uint64_t)frames * fill;
+	if (most < room) {
+		starve(sock);
+		room = (uint32_t)most;
+	}
+	return room;
+}
+
+/* The first n bytes of iov go into the send queue. Only the last piece carries the caller's flags,
+ * so that the others are not pushed. Returns what was written. */
+static uint32_t write_iov(struct mr_socket *sock, const struct iovec *iov, uint32_t n,
+			  unsigned flags)
+{
+	struct mr_tcp *tcp = sock->socks->tcp;
+	uint32_t done = 0;
+
+	for (; done < n; iov++) {
+		uint32_t part = (uint32_t)mr_min((size_t)(n - done), iov->iov_len), wrote;
+		bool last = done + part == n;
+
+		if (!part)
+			continue;
+		wrote = mr_tcp_write(tcp, sock->tcb, iov->iov_base, part,
+				     last ? flags : MR_SEND_MORE);
+		done += wrote;
+		if (wrote < part) {
+			if (!last) /* more does not follow after all */
+				mr_tcp_write(tcp, sock->tcb, NULL, 0, flags & MR_SEND_MORE);
+			starve(sock);
+			break;
+		}
+	}
+	return done;
+}
+
+ssize_t mr_sendv(struct mr_socket *sock, const struct iovec *iov, int iovcnt, unsigned flags)
+{
+	size_t len = 0;
+	uint32_t n;
+	int err;
+
+	if (!sock || iovcnt < 0 || (!iov && iovcnt) || flags & ~(MR_SEND_MORE | MR_SEND_OOB))
+		return -EINVAL;
+	for (int i = 0; i < iovcnt; i++) {
+		if ((!iov[i].iov_base && iov[i].iov_len) || len + iov[i].iov_len < len)
+			return -EINVAL;
+		len += iov[i].iov_len;
+	}
+	err = may_send(sock);
+	if (err)
+		return err;
+	if (!len)
+		return 0;
+	n = admit(sock, len);
+	if (n)
+		n = write_iov(sock, iov, n, n == len ? flags : flags & ~MR_SEND_OOB);
+	return n ? (ssize_t)n : -EAGAIN;
+}
+
+ssize_t mr_send(struct mr_socket *sock, const void *buf, size_t len, unsigned flags)
+{
+	/* iovec has no const; the bytes are only read. */
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)buf, .iov_len = len};
+
+	return mr_sendv(sock, &iov, 1, flags);
+}
+
+/* ---- Without a copy -----------------------------------------------------------------------------
+ */
+
+int mr_send_reserve(struct mr_socket *sock, struct mr_sendbuf *buf)
+{
+	struct mr_frame *f;
+	uint32_t most, room;
+	int err;
+
+	if (!sock || !buf)
+		return -EINVAL;
+	*buf = (struct mr_sendbuf){0};
+	err = may_send(sock);
+	if (err)
+		return err;
+	most = admit(sock, mr_tcp_fill_size(sock->socks->tcp, sock->tcb));
+	if (!most)
+		return -EAGAIN;
+	f = mr_tcp_frame_get(sock->socks->tcp, sock->tcb, &room);
+	if (!f) {
+		starve(sock);
+		return -EAGAIN;
+	}
+	sock->reserved = f;
+	*buf = (struct mr_sendbuf){.data = f->pay, .room = mr_min(room, most), .frame = f};
+	return 0;
+}
+
+int mr_send_commit(struct mr_socket *sock, struct mr_sendbuf *buf, uint32_t len, unsigned flags)
+{
+	struct mr_frame *f;
+	int err;
+
+	if (!sock || !buf || !buf->frame || buf->frame != sock->reserved)
+		return -EINVAL;
+	f = sock->reserved;
+	sock->reserved = NULL;
+	err = may_send(sock);
+	if (!err && (!len || len > buf->room || flags & ~(MR_SEND_MORE | MR_SEND_OOB)))
+		err = -EINVAL;
+	*buf = (struct mr_sendbuf){0};
+	if (err) {
+		mr_frame_put(sock->socks->frames, f);
+	} else {
+		f->pay_len = len;
+		mr_tcp_frame_queue(sock->socks->tcp, sock->tcb, f, flags);
+	}
+	sock_mark(sock);
+	return err;
+}
+
+void send_drop_reserved(struct mr_socket *sock)
+{
+	if (sock->reserved)
+		mr_frame_put(sock->socks->frames, sock->reserved);
+	sock->reserved = NULL;
+}
+
+void mr_send_cancel(struct mr_socket *sock, struct mr_sendbuf *buf)
+{
+	if (!sock || !buf || !buf->frame || buf->frame != sock->reserved)
+		return;
+	*buf = (struct mr_sendbuf){0};
+	send_drop_reserved(sock);
+	sock_mark(sock);
+}
+
+void send_check(const struct mr_socket *sock)
+{
+	assert(mr_list_empty(&sock->starved_node) || sock->kind == MR_SOCK_STREAM);
+	assert(!sock->reserved || sock->reserved->refs == 1);
+}
