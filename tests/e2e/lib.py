@@ -15,7 +15,6 @@ The ground of a test is a Pair: two namespaces and a veth pair between them.
 """
 import contextlib
 import ctypes
-import fcntl
 import glob
 import hashlib
 import json
@@ -28,7 +27,6 @@ import struct
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import traceback
 
@@ -43,7 +41,6 @@ BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
 MILLRACE = os.environ.get("MILLRACE", os.path.join(BUILD, "millrace"))
 
 MIB = 1 << 20
-TRANSIENT = (ConnectionError, TimeoutError, OSError)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNET = 0x40000000
@@ -450,7 +447,7 @@ class Counters(dict):
 class Millrace(Process):
     """`millrace serve|nc|echo` on v0. With ready, __enter__ returns once the engine answers ARP."""
 
-    def __init__(self, pair, command, *args, options=(), address=ENGINE, ready=True, binary=None,
+    def __init__(self, pair, command, *args, address=ENGINE, ready=True, binary=None, stats=True,
                  stdin=subprocess.DEVNULL, stdout=None, wrap=()):
         self.pair = pair
         self.address = address
@@ -458,7 +455,7 @@ class Millrace(Process):
         binary = binary or MILLRACE
         check(os.path.exists(binary), "%s is not built: run make", binary)
         super().__init__([*wrap, binary, command, "-i", "v0", "--address",
-                          "%s/%d" % (address, PREFIX), "--stats", *map(str, options),
+                          "%s/%d" % (address, PREFIX), *(["--stats"] if stats else []),
                           *map(str, args)],
                          ns=pair.engine, stdin=stdin, stdout=stdout, name="millrace " + command)
 
@@ -500,7 +497,16 @@ def serve(pair, directory, *args, **kwargs):
 
 
 def echo(pair, *args, **kwargs):
-    return Millrace(pair, "echo", *args, PORT, **kwargs)
+    return Millrace(pair, "echo", "--port", PORT, *args, **kwargs)
+
+
+def sanitized():
+    """The command built with ASan and UBSan; it is built now if it is not there."""
+    build = os.path.join(ROOT, "build/san")
+    binary = os.path.join(build, "millrace")
+    if not os.path.exists(binary):
+        run("make", "-C", ROOT, "SAN=1", "BUILD=build/san", "-j2", "build/san/millrace", timeout=240)
+    return binary
 
 
 def url(name="", address=ENGINE, port=PORT):
@@ -583,6 +589,64 @@ def ping(pair, address=ENGINE, count=1, size=56, wait=1, ns=None, extra=()):
                *extra, address, ns=ns or pair.peer, timeout=count * 1.1 + wait + 5, ok=False)
     got = re.search(r"(\d+) received", done.stdout)
     return int(got[1]) if got else 0
+
+
+# ---- tshark as the judge ------------------------------------------------------------------------
+
+
+def tshark(path, *fields, filter="", options=(), timeout=60):
+    """The fields of every packet that the filter shows, as tuples of text."""
+    need("tshark")
+    argv = ["tshark", "-r", path, "-n", "-T", "fields", "-E", "separator=/t", "-E", "occurrence=f"]
+    for option in ("tcp.check_checksum:TRUE", "ip.check_checksum:TRUE",
+                   "tcp.desegment_tcp_streams:FALSE", *options):
+        argv += ["-o", option]
+    for field in fields:
+        argv += ["-e", field]
+    if filter:
+        argv += ["-Y", filter]
+    out = run(*argv, timeout=timeout).stdout
+    return [tuple(line.split("\t")) for line in out.splitlines()]
+
+
+_FIN, _SYN, _RST = 1, 2, 4
+
+
+def judge(path, resets=0, unfinished=0):
+    """
+    What every capture of honest traffic must show: no packet malformed, each checksum there and right
+    (so the peer must not offload its own), each connection ended by FIN both ways and no RST. Returns
+    the number of connections.
+    """
+    rows = tshark(path, "frame.number", "tcp.stream", "ip.src", "tcp.flags", "tcp.checksum.status",
+                  "ip.checksum.status", "_ws.malformed", timeout=120)
+    fins, syns, rsts = {}, set(), []
+    for frame, stream, src, flags, tcp_sum, ip_sum, malformed in rows:
+        check(not malformed, "packet %s of the capture is malformed", frame)
+        check(ip_sum in ("", "1", "Good"), "packet %s: bad IP checksum (%s)", frame, ip_sum)
+        if not stream:
+            continue
+        check(tcp_sum in ("1", "Good"), "packet %s: bad TCP checksum (%s)", frame, tcp_sum)
+        bits = int(flags, 16)
+        if bits & _SYN:
+            syns.add(stream)
+        if bits & _FIN:
+            fins.setdefault(stream, set()).add(src)
+        if bits & _RST:
+            rsts.append(frame)
+    check(len(rsts) <= resets, "unexplained resets in packets %s", ", ".join(rsts[:10]))
+    open_ones = [s for s in syns if len(fins.get(s, ())) != 2]
+    check(len(open_ones) <= unfinished, "streams without FIN both ways: %s of %d",
+          ", ".join(open_ones[:10]), len(syns))
+    return len(syns)
+
+
+def settle(pair, timeout=20):
+    """Wait until the peer has no connection left but those in TIME-WAIT."""
+    wait_for("the peer's connections to end",
+             lambda: not run("ss", "-Htan", "state", "all", "exclude", "listening", "exclude",
+                             "time-wait", "exclude", "closed", ns=pair.peer).stdout.strip(),
+             timeout, 0.1)
 
 
 # ---- Cases --------------------------------------------------------------------------------------

@@ -76,8 +76,7 @@ static uint32_t source_ip(void)
 	return htonl((target.ip & ~0xffu) | 128 | below(127));
 }
 
-/* ---- Valid packets ----------------------------------------------------------------------------
- */
+/* ---- Valid packets ---- */
 
 static void *append(struct frame *f, size_t len)
 {
@@ -289,8 +288,7 @@ static void make_ip6(struct frame *f)
 	h->ip6_plen = htons((uint16_t)(f->len - f->l3 - sizeof(*h)));
 }
 
-/* ---- What is done to them ---------------------------------------------------------------------
- */
+/* ---- What is done to them ---- */
 
 /* One bit, one byte, or two bytes of the headers; extremes are likelier than chance makes them. */
 static void change(struct frame *f)
@@ -385,8 +383,7 @@ static void make(struct frame *f)
 		tag(f);
 }
 
-/* ---- Sending ------------------------------------------------------------------------------------
- */
+/* ---- Sending ---- */
 
 struct sent {
 	uint64_t taken, refused;

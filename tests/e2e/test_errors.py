@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""
+test_errors.py - what cannot work ends at once, with one sentence on stderr that says what is wrong and
+what to do, and with a status that is not 0.
+"""
+from lib import *
+
+
+def refused(pair, *argv, wrap=(), says=(), status=None):
+    """Run millrace with argv; it must refuse in one sentence that holds each pattern of says."""
+    done = run(*wrap, MILLRACE, *argv, ns=pair.engine, ok=False, timeout=20)
+    lines = done.stderr.splitlines()
+    shown = "stderr is:\n" + done.stderr
+    check(done.returncode not in (0, 77) and done.returncode > 0, "exit status %d; %s",
+          done.returncode, shown)
+    if status is not None:
+        equal("exit status", done.returncode, status)
+    equal("standard output", done.stdout, "")
+    check(len(lines) == 1, "%d lines instead of one sentence; %s", len(lines), shown)
+    check(lines[0].startswith("millrace"), "the program is not named; %s", shown)
+    check(len(lines[0]) > 30, "too short to tell what to do; %s", shown)
+    for pattern in says:
+        check(re.search(pattern, lines[0]), "%r is missing; %s", pattern, shown)
+    note(lines[0])
+    equal("XDP", pair.xdp(), None)
+
+
+ECHO = ("echo", "-i", "v0", "--address", "%s/%d" % (ENGINE, PREFIX))
+NO_PRIVILEGES = ("setpriv", "--reuid", "65534", "--clear-groups", "--inh-caps=-all",
+                 "--bounding-set=-all")
+
+
+@case("without privileges: the missing capabilities are named")
+def _():
+    need("setpriv")
+    with Pair() as pair, scratch() as directory:
+        # The checkout may be closed to others: the command is taken to where they can run it.
+        os.chmod(directory, 0o755)
+        binary = shutil.copy(MILLRACE, os.path.join(directory, "millrace"))
+        done = run(*NO_PRIVILEGES, binary, *ECHO, ns=pair.engine, ok=False)
+        note(done.stderr)
+        equal("lines on stderr", len(done.stderr.splitlines()), 1)
+        check(done.returncode > 0, "exit status %d", done.returncode)
+        for word in ("CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_BPF"):
+            check(word in done.stderr, "%s is not named", word)
+
+
+@case("an interface that is not there: it is named")
+def _():
+    with Pair() as pair:
+        refused(pair, "echo", "-i", "nosuch0", "--address", "10.0.0.5/24", says=["nosuch0"])
+
+
+@case("an interface that is not Ethernet: refused")
+def _():
+    with Pair() as pair:
+        refused(pair, "echo", "-i", "lo", "--address", "10.0.0.5/24", says=["lo"])
+
+
+@case("an interface whose name is too long: refused")
+def _():
+    with Pair() as pair:
+        refused(pair, "echo", "-i", "x" * 40, "--address", "10.0.0.5/24")
+
+
+@case("a second process on the same interface: refused, and the first goes on")
+def _():
+    with Pair() as pair, echo(pair):
+        done = run(MILLRACE, "echo", "-i", "v0", "--address", "10.77.0.9/24", ns=pair.engine,
+                   ok=False, timeout=20)
+        note(done.stderr)
+        equal("lines on stderr", len(done.stderr.splitlines()), 1)
+        check(done.returncode > 0, "exit status %d", done.returncode)
+        check("v0" in done.stderr, "the interface is not named")
+        with pair.peer.connect((ENGINE, PORT)) as sock:
+            sock.sendall(b"still there?")
+            equal("echo", sock.recv(100), b"still there?")
+
+
+@case("another XDP program on the interface: refused, and that program stays")
+def _():
+    with Pair() as pair:
+        lossy = os.path.join(BUILD, "tests/e2e/pass.bpf.o")
+        check(os.path.exists(lossy), "%s is not built: make tests", lossy)
+        run("ip", "link", "set", "v0", "xdpgeneric", "obj", lossy, "sec", "xdp", ns=pair.engine)
+        done = run(MILLRACE, *ECHO, ns=pair.engine, ok=False, timeout=20)
+        note(done.stderr)
+        equal("lines on stderr", len(done.stderr.splitlines()), 1)
+        check(done.returncode > 0, "exit status %d", done.returncode)
+        check("v0" in done.stderr and "XDP" in done.stderr, "it does not say what is in the way")
+        equal("XDP", pair.xdp(), "generic")
+
+
+@case("an MTU that is too small: the MTU is named")
+def _():
+    with Pair() as pair:
+        pair.set_mtu(68)
+        refused(pair, *ECHO, says=["MTU", "68"])
+
+
+@case("an address that the host itself has: refused, with the address")
+def _():
+    with Pair() as pair:
+        refused(pair, "echo", "-i", "v0", "--address", NEIGHBOUR + "/24", says=[NEIGHBOUR])
+
+
+@case("a port that is not a number, a file that is no directory, a missing option: refused")
+def _():
+    with Pair() as pair:
+        refused(pair, *ECHO, "--port", "http", says=["port", "http"], status=2)
+        refused(pair, *ECHO, "--port", "65536", says=["65536"], status=2)
+        refused(pair, "serve", *ECHO[1:], "/dev/null", says=["/dev/null"])
+        refused(pair, "serve", *ECHO[1:], "/nosuch", says=["/nosuch"])
+        refused(pair, "serve", *ECHO[1:], status=2)
+        refused(pair, "echo", "-i", "v0", status=2)
+        refused(pair, "echo", "--address", "10.0.0.5/24", status=2)
+        refused(pair, "nc", *ECHO[1:], status=2)
+        refused(pair, "nc", *ECHO[1:], "example.org", "80", says=["example.org"], status=2)
+
+
+@case("values out of range and unknown words: refused, with the choices")
+def _():
+    with Pair() as pair:
+        refused(pair, "echo", "-i", "v0", "--address", "10.0.0.5", says=["10.0.0.5"], status=2)
+        refused(pair, "echo", "-i", "v0", "--address", "10.0.0.5/33", says=["10.0.0.5/33"], status=2)
+        refused(pair, *ECHO, "--xdp-mode", "fast", says=["native", "generic"], status=2)
+        refused(pair, *ECHO, "--rx-csum", "maybe", says=["verify", "partial"], status=2)
+        refused(pair, *ECHO, "--rx-ring", "1000", says=["power of two"], status=2)
+        refused(pair, *ECHO, "--rate", "100", says=["100mbit"], status=2)
+        refused(pair, *ECHO, "--chunk-size", "3000", says=["2048"], status=2)
+        refused(pair, *ECHO, "--gateway", "here", says=["here"], status=2)
+        refused(pair, *ECHO, "--nosuch", says=["nosuch"], status=2)
+        refused(pair, "juggle", says=["juggle"], status=2)
+
+
+@case("a capture file that cannot be written: it is named")
+def _():
+    with Pair() as pair:
+        refused(pair, *ECHO, "--pcap", "/nosuch/dir/x.pcapng", says=["/nosuch/dir/x.pcapng"])
+
+
+@case("UMEM beyond all memory: refused")
+def _():
+    with Pair() as pair:
+        refused(pair, *ECHO, "--umem-frames", "4000000000")
+
+
+@case("without the kernel's BTF it works all the same")
+def _():
+    need("unshare")
+    with Pair() as pair, scratch() as directory:
+        empty = os.path.join(directory, "empty")
+        os.mkdir(empty)
+        hide = "mount --bind %s /sys/kernel/btf && exec \"$@\"" % empty
+        with echo(pair, wrap=("unshare", "-m", "sh", "-c", hide, "sh")) as server, \
+                pair.peer.connect((ENGINE, PORT)) as sock:
+            check(not os.path.exists("/proc/%d/root/sys/kernel/btf/vmlinux" % server.pid),
+                  "the BTF was not hidden")
+            sock.sendall(b"hello")
+            equal("echo", sock.recv(100), b"hello")
+
+
+main()
