@@ -105,9 +105,17 @@ $(BUILD)/millrace: $(CLI_OBJ) $(BUILD)/libmillrace.a
 # ---- Tests ---------------------------------------------------------------------------------------
 tests: all $(UNIT_BIN) $(SIM_BIN) $(XDP_BIN) $(TOOL_BIN) $(TEST_BPF)
 
+# The tests of the command's files link what they need of the command, without its main().
+$(BUILD)/libcli.a: $(filter-out %/main.o,$(CLI_OBJ))
+	$(if $(V),,@echo "  AR    $@")
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(filter $(CLI_SRC:user/cli/%.c=$(BUILD)/tests/unit/test_%),$(UNIT_BIN)): $(BUILD)/libcli.a
+
 $(UNIT_BIN) $(XDP_BIN): $(BUILD)/%: $(BUILD)/%.o $(TEST_LIB_OBJ) $(BUILD)/libmillrace.a
 	$(if $(V),,@echo "  LD    $@")
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %/libcli.a,$^) $(filter %/libmillrace.a,$^) \
+		$(LIBS) -lcmocka
 
 $(SIM_BIN): $(SIM_SRC:%.c=$(BUILD)/%.o) $(BUILD)/libmillrace.a
 	$(if $(V),,@echo "  LD    $@")
@@ -123,7 +131,7 @@ deps:
 # The dependencies come first; then a make of its own, so that freshly installed tools are found.
 test: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) tests
-	@tests/run
+	@BUILD=$(BUILD) tests/run
 
 demo: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) all
@@ -142,7 +150,9 @@ compile_commands.json: $(SKEL)
 		$(XDP_SRC) $(TOOL_SRC) $(TEST_LIB) > $@
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include \
+		$(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 docs/millrace.1 $(DESTDIR)$(PREFIX)/share/man/man1/millrace.1
 	install -m 755 $(BUILD)/millrace $(DESTDIR)$(PREFIX)/bin/millrace
 	install -m 644 include/millrace.h $(DESTDIR)$(PREFIX)/include/millrace.h
 	install -m 644 $(BUILD)/libmillrace.a $(DESTDIR)$(PREFIX)/lib/libmillrace.a
