@@ -2,9 +2,9 @@
 /*
  * tcp.h - TCP as the socket layer and the engine see it, and the objects of its connections.
  *
- * Downwards it calls ip_output; upwards it tells the socket layer through struct mr_tcp_upcalls. Input
- * never sends: it records in the TCB what is owed (data, ACKs, a window update) and puts the TCB on the
- * pending list; mr_tcp_flush() runs output once for each of them.
+ * Downwards it calls ip_output; upwards it tells the socket layer through struct mr_tcp_upcalls.
+ * Input never sends: it records in the TCB what is owed (data, ACKs, a window update) and puts the
+ * TCB on the pending list; mr_tcp_flush() runs output once for each of them.
  *
  * Every function that takes `now` wants nanoseconds of the engine's clock, never going backwards.
  */
@@ -17,28 +17,32 @@
 #include "tcp/tcp_seq.h"
 #include "tcp/tcp_wire.h"
 
-/* ---- Constants: RFC where it decides, else Linux's ---------------------------------------------- */
+/* ---- Constants: RFC where it decides, else Linux's ----------------------------------------------
+ */
 
-#define MR_TCP_RTO_INIT_NS     (1 * MR_NS_PER_S)    /* RFC 6298 (2.1) */
-#define MR_TCP_RTO_MIN_NS      (200 * MR_NS_PER_MS) /* RFC 6298 (2.4) says 1 s; Linux 200 ms */
-#define MR_TCP_RTO_MAX_NS      (120 * MR_NS_PER_S)  /* RFC 6298 (2.5): at least 60 s; Linux 120 s */
-#define MR_TCP_DELACK_NS       (40 * MR_NS_PER_MS)  /* RFC 9293 3.8.6.3: below 500 ms; Linux 40 ms */
-#define MR_TCP_SYN_RETRIES     6u		    /* Linux tcp_syn_retries: 127 s */
-#define MR_TCP_SYNACK_RETRIES  5u		    /* Linux tcp_synack_retries: 63 s */
-#define MR_TCP_RETRIES2	       15u		    /* Linux tcp_retries2: about 924 s */
-#define MR_TCP_ORPHAN_RETRIES  8u		    /* Linux tcp_orphan_retries */
-#define MR_TCP_TIMEWAIT_NS     (60 * MR_NS_PER_S)   /* 2 MSL; Linux TCP_TIMEWAIT_LEN */
-#define MR_TCP_FIN_TIMEOUT_NS  (60 * MR_NS_PER_S)   /* FIN-WAIT-2 without an application */
-#define MR_TCP_CORK_NS	       (200 * MR_NS_PER_MS)
-#define MR_TCP_MSS_DEFAULT     536u /* RFC 9293 3.7.1, IPv4, when the peer sends no MSS option */
-#define MR_TCP_MSS_MIN	       88u  /* Linux TCP_MIN_SND_MSS 48 + options; a smaller offer counts as this */
-#define MR_TCP_DUPTHRESH       3u   /* RFC 5681 */
-#define MR_TCP_INIT_WND	       10u  /* segments (RFC 6928) */
-#define MR_TCP_QUICKACKS       16u  /* segments ACKed at once when a connection begins */
-#define MR_TCP_PORT_FIRST      32768u
-#define MR_TCP_PORT_LAST       60999u
+#define MR_TCP_RTO_INIT_NS    (1 * MR_NS_PER_S)	   /* RFC 6298 (2.1) */
+#define MR_TCP_RTO_MIN_NS     (200 * MR_NS_PER_MS) /* RFC 6298 (2.4) says 1 s; Linux 200 ms */
+#define MR_TCP_RTO_MAX_NS     (120 * MR_NS_PER_S)  /* RFC 6298 (2.5): at least 60 s; Linux 120 s */
+#define MR_TCP_DELACK_NS      (40 * MR_NS_PER_MS)  /* RFC 9293 3.8.6.3: below 500 ms; Linux 40 ms */
+#define MR_TCP_SYN_RETRIES    6u		   /* Linux tcp_syn_retries: 127 s */
+#define MR_TCP_SYNACK_RETRIES 5u		   /* Linux tcp_synack_retries: 63 s */
+#define MR_TCP_RETRIES2	      15u		   /* Linux tcp_retries2: about 924 s */
+#define MR_TCP_ORPHAN_RETRIES 8u		   /* Linux tcp_orphan_retries */
+#define MR_TCP_TIMEWAIT_NS    (60 * MR_NS_PER_S)   /* 2 MSL; Linux TCP_TIMEWAIT_LEN */
+#define MR_TCP_FIN_TIMEOUT_NS (60 * MR_NS_PER_S)   /* FIN-WAIT-2 without an application */
+#define MR_TCP_CORK_NS	      (200 * MR_NS_PER_MS)
+#define MR_TCP_MSS_DEFAULT    536u /* RFC 9293 3.7.1, IPv4, when the peer sends no MSS option */
+#define MR_TCP_MSS_MIN                                                                             \
+	88u		     /* Linux TCP_MIN_SND_MSS 48 + options; a smaller offer counts as this \
+			      */
+#define MR_TCP_DUPTHRESH  3u /* RFC 5681 */
+#define MR_TCP_INIT_WND	  10u /* segments (RFC 6928) */
+#define MR_TCP_QUICKACKS  16u /* segments ACKed at once when a connection begins */
+#define MR_TCP_PORT_FIRST 32768u
+#define MR_TCP_PORT_LAST  60999u
 
-/* ---- Flows: whatever a 4-tuple leads to --------------------------------------------------------- */
+/* ---- Flows: whatever a 4-tuple leads to ---------------------------------------------------------
+ */
 
 enum mr_flow_kind {
 	MR_FLOW_TCB = 1,
@@ -47,14 +51,15 @@ enum mr_flow_kind {
 };
 
 struct mr_flow {
-	struct mr_flow *next; /* hash chain */
-	uint32_t hash;	      /* mr_flow_hash() */
+	struct mr_flow *next;  /* hash chain */
+	uint32_t hash;	       /* mr_flow_hash() */
 	uint16_t lport, rport; /* host order */
 	struct mr_addr laddr, raddr;
 	uint8_t kind; /* enum mr_flow_kind */
 };
 
-/* ---- The TCP control block ---------------------------------------------------------------------- */
+/* ---- The TCP control block ----------------------------------------------------------------------
+ */
 
 /* Options of a connection that are chosen before or during its life by the socket layer. */
 struct mr_tcp_opts {
@@ -68,8 +73,8 @@ struct mr_tcp_opts {
 	bool nodelay, cork, keepalive;
 };
 
-/* What was written and not acknowledged yet. Each frame is one chunk with headroom; frames are linked
- * by next; a segment always covers whole frames (tcp_sndq.c splits where it must). */
+/* What was written and not acknowledged yet. Each frame is one chunk with headroom; frames are
+ * linked by next; a segment always covers whole frames (tcp_sndq.c splits where it must). */
 struct mr_sndq {
 	struct mr_frame *head, *tail;
 	struct mr_frame *unsent; /* first one never sent; NULL: all were */
@@ -77,7 +82,8 @@ struct mr_sndq {
 	uint32_t frames;
 };
 
-/* Out-of-order segments (packets, chains by frag), sorted by seq, not overlapping; linked by next. */
+/* Out-of-order segments (packets, chains by frag), sorted by seq, not overlapping; linked by next.
+ */
 struct mr_oooq {
 	struct mr_frame *head, *tail;
 	uint32_t bytes;
@@ -105,28 +111,32 @@ struct mr_tcb {
 	uint8_t state;	     /* enum mr_tcp_state; only tcb_set_state() writes it */
 	uint8_t loss;	     /* enum mr_loss_state */
 	uint8_t snd_wscale, rcv_wscale;
-	bool ts_ok;	  /* both sides sent the timestamps option */
-	bool wscale_ok;	  /* both sides sent the window scale option */
-	bool passive;	  /* came from a listener: a failed handshake is nobody's error */
-	bool fin_queued;  /* the application has closed its direction: FIN follows the send queue */
-	bool fin_sent;	  /* snd_nxt counts the FIN */
-	bool fin_lost;	  /* FIN must be sent again */
-	bool fin_rcvd;	  /* rcv_nxt counts the peer's FIN */
-	bool persist;	  /* MR_TT_RTX is a zero-window probe */
-	bool probe_owed;  /* send a window probe with the next output */
-	bool keep_owed;	  /* send a keepalive probe */
-	bool ack_now;	  /* an ACK is owed with the next output */
-	bool cwnd_limited; /* the last output was held back by cwnd, not by the window or the application */
-	bool more;	  /* MR_SEND_MORE was given with the last write */
-	bool push_small;  /* the override: send a partial segment now (cork or SWS timeout) */
-	bool in_time_wait_pending; /* input moved it to TIME-WAIT; the TCB dies at the end of input */
+	bool ts_ok;	 /* both sides sent the timestamps option */
+	bool wscale_ok;	 /* both sides sent the window scale option */
+	bool passive;	 /* came from a listener: a failed handshake is nobody's error */
+	bool fin_queued; /* the application has closed its direction: FIN follows the send queue */
+	bool fin_sent;	 /* snd_nxt counts the FIN */
+	bool fin_lost;	 /* FIN must be sent again */
+	bool fin_rcvd;	 /* rcv_nxt counts the peer's FIN */
+	bool persist;	 /* MR_TT_RTX is a zero-window probe */
+	bool probe_owed; /* send a window probe with the next output */
+	bool keep_owed;	 /* send a keepalive probe */
+	bool syn_owed;	 /* send SYN (or SYN,ACK in SYN-RECEIVED) with the next output */
+	bool ack_now;	 /* an ACK is owed with the next output */
+	bool cwnd_limited; /* the last output was held back by cwnd, not by the window or the
+			      application */
+	bool more;	   /* MR_SEND_MORE was given with the last write */
+	bool push_small;   /* the override: send a partial segment now (cork or SWS timeout) */
+	bool update_owed;  /* a window update is owed: an ACK, but not a delayed one */
 
 	/* Send side, RFC 9293 section 3.3.1. Windows in bytes, after scaling. */
 	uint32_t iss, snd_una, snd_nxt;
 	uint32_t snd_wnd, snd_wl1, snd_wl2, max_snd_wnd;
 	uint32_t snd_up; /* sequence number behind the urgent byte (Linux's reading), if urg_out */
 	bool urg_out;
-	uint16_t snd_mss; /* payload bytes of a full segment, options deducted */
+	uint16_t peer_mss;  /* as the peer's SYN offered it */
+	uint16_t snd_mss;   /* payload bytes of a full segment, options deducted */
+	uint32_t snd_sml;   /* behind the last small segment sent: Minshall's Nagle, as Linux */
 	uint32_t write_seq; /* behind the last byte in the send queue */
 	struct mr_sndq sndq;
 
@@ -136,10 +146,10 @@ struct mr_tcb {
 	uint32_t rcv_space; /* free bytes of the receive buffer, kept by the socket layer */
 	uint32_t rcv_up;    /* sequence number of the urgent byte, if urg_in */
 	bool urg_in;
-	uint16_t rcv_mss;   /* largest segment seen, for delayed ACKs and window updates */
-	uint16_t adv_mss;   /* what we offered */
-	uint16_t quickacks; /* segments that are still ACKed at once */
-	uint16_t dupacks_owed; /* ACKs that must not be merged into one (RFC 5681 section 4.2) */
+	uint16_t rcv_mss;	/* largest segment seen, for delayed ACKs and window updates */
+	uint16_t adv_mss;	/* what we offered */
+	uint16_t quickacks;	/* segments that are still ACKed at once */
+	uint16_t dupacks_owed;	/* ACKs that must not be merged into one (RFC 5681 section 4.2) */
 	uint32_t unacked_bytes; /* received in order since the last ACK went out */
 	uint32_t last_ack_sent; /* rcv_nxt of the last segment sent (RFC 7323) */
 	uint32_t ts_recent;
@@ -149,19 +159,19 @@ struct mr_tcb {
 
 	/* Loss recovery and congestion control, bytes. */
 	uint32_t cwnd, ssthresh;
-	uint32_t recover;     /* RFC 6582 */
-	uint32_t dupacks;     /* in a row */
-	uint32_t dup_bytes;   /* left the network, judged by the duplicate ACKs */
-	uint32_t lost_bytes;  /* in the send queue, judged lost and not sent again since */
-	uint64_t cc_priv[8];  /* of the congestion control */
+	uint32_t recover;      /* RFC 6582 */
+	uint32_t dupacks;      /* in a row */
+	uint32_t dup_bytes;    /* left the network, judged by the duplicate ACKs */
+	uint32_t lost_bytes;   /* in the send queue, judged lost and not sent again since */
+	uint64_t cc_priv[8];   /* of the congestion control */
 	uint64_t last_sent_at; /* ns, of data */
 
 	/* RTT, RFC 6298. */
 	uint64_t srtt_ns, rttvar_ns, rto_ns; /* srtt_ns 0: no sample yet */
-	uint8_t backoff;       /* doublings of the RTO since the last progress */
-	uint8_t probes;	       /* window or keepalive probes without an answer */
-	uint64_t stalled_since; /* ns of the first timeout without progress; 0: none */
-	int soft_err;	       /* negative errno of an ICMP error, told when the connection gives up */
+	uint8_t backoff;		     /* doublings of the RTO since the last progress */
+	uint8_t probes;			     /* window or keepalive probes without an answer */
+	uint64_t stalled_since;		     /* ns of the first timeout without progress; 0: none */
+	int soft_err; /* negative errno of an ICMP error, told when the connection gives up */
 	uint64_t last_rcv_at;  /* ns, of any segment: keepalive */
 	uint64_t challenge_at; /* ns: next challenge ACK not before */
 
@@ -199,9 +209,10 @@ struct mr_tcp_tw {
 	struct mr_flow flow; /* first */
 	struct mr_timer timer;
 	struct mr_dst dst;
-	uint32_t rcv_nxt, snd_nxt, rcv_wnd;
+	uint32_t rcv_nxt, snd_nxt;
 	uint32_t ts_recent, ts_offset;
 	uint64_t challenge_at;
+	uint16_t rcv_wnd; /* as in the header, scaled */
 	bool ts_ok;
 };
 
@@ -216,19 +227,23 @@ struct mr_tcp_listener {
 	void *owner;
 };
 
-/* ---- Upcalls ------------------------------------------------------------------------------------ */
+/* ---- Upcalls ------------------------------------------------------------------------------------
+ */
 
-/* How TCP speaks to the socket layer. They may call back into TCP (write, close, abort) except where
- * said otherwise. `owner` is the socket as given to connect, listen, or returned by accept. */
+/* How TCP speaks to the socket layer. They record and return: the only call back into TCP that they
+ * may make is mr_tcp_rcv_space(). `owner` is the socket as given to connect, listen, or returned by
+ * accept. */
 struct mr_tcp_upcalls {
 	/* An active open is complete. */
 	void (*connected)(void *owner);
 	/* May this listener take one more? Asked before the TCB is made. */
 	bool (*accept_room)(void *listener_owner);
-	/* A passive open is complete. Returns the owner of the new connection, or NULL: it is reset. */
+	/* A passive open is complete. Returns the owner of the new connection, or NULL: it is
+	 * reset. */
 	void *(*accept)(void *listener_owner, struct mr_tcb *tcb);
-	/* In-order payload, one chunk: [pay, pay + pay_len), first byte is sequence number seq. Takes over
-	 * the reference. TCP has made sure that it fits into rcv_space and has deducted it there. */
+	/* In-order payload, one chunk: [pay, pay + pay_len), first byte is sequence number seq.
+	 * Takes over the reference. TCP has made sure that it fits into rcv_space and has deducted
+	 * it there. */
 	void (*data)(void *owner, struct mr_frame *chunk);
 	/* Acknowledged: the send queue has become shorter. */
 	void (*acked)(void *owner);
@@ -236,12 +251,14 @@ struct mr_tcp_upcalls {
 	void (*fin)(void *owner);
 	/* The urgent pointer has moved forward (tcb->rcv_up). */
 	void (*urgent)(void *owner);
-	/* The connection is over and the TCB is gone when this returns. err 0: orderly (TIME-WAIT or the
-	 * last ACK); else -ECONNRESET, -ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH. Must not use the TCB. */
+	/* The connection is over and the TCB is gone when this returns. err 0: orderly (TIME-WAIT
+	 * or the last ACK); else -ECONNRESET, -ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH. Must not
+	 * use the TCB. */
 	void (*gone)(void *owner, int err);
 };
 
-/* ---- The layer ---------------------------------------------------------------------------------- */
+/* ---- The layer ----------------------------------------------------------------------------------
+ */
 
 struct mr_tcp {
 	struct mr_ip *ip;
@@ -249,8 +266,8 @@ struct mr_tcp {
 	struct mr_counters *ctr;
 	struct mr_wheel *wheel;
 	struct mr_rng *rng;
-	uint64_t flow_key[2];	/* of mr_flow_hash(), shared with the XDP program */
-	uint64_t secret[2];	/* ISNs, timestamp offsets, ports */
+	uint64_t flow_key[2]; /* of mr_flow_hash(), shared with the XDP program */
+	uint64_t secret[2];   /* ISNs, timestamp offsets, ports */
 	struct mr_pool tcbs, synreqs, tws, listeners;
 	struct mr_flow **buckets;
 	uint32_t nbuckets; /* power of two */
@@ -258,14 +275,13 @@ struct mr_tcp {
 	struct mr_list listener_list;
 	struct mr_list pending; /* TCBs that owe output */
 	struct mr_list all;	/* every TCB */
-	struct mr_frame_queue replies; /* RST and ACK segments without a TCB: none are kept, see output */
 	uint32_t challenge_tokens;
 	uint64_t challenge_refill_at;
 	uint8_t upcalls; /* index into this process's table of upcalls */
 };
 
 struct mr_tcp_cfg {
-	uint32_t max_connections; /* TCBs; as many TIME-WAITs, a quarter SYN-RECEIVEDs */
+	uint32_t max_connections; /* TCBs; as many TIME-WAITs and SYN-RECEIVEDs */
 	uint32_t max_listeners;
 	uint64_t flow_key[2];
 };
@@ -274,14 +290,17 @@ struct mr_tcp_cfg {
 void mr_tcp_upcalls_set(unsigned index, const struct mr_tcp_upcalls *upcalls);
 
 /* 0 or -ENOMEM. */
-int mr_tcp_init(struct mr_tcp *tcp, struct mr_arena *arena, struct mr_ip *ip, struct mr_wheel *wheel,
-		struct mr_rng *rng, struct mr_counters *ctr, unsigned upcalls, const struct mr_tcp_cfg *cfg);
+int mr_tcp_init(struct mr_tcp *tcp, struct mr_arena *arena, struct mr_ip *ip,
+		struct mr_wheel *wheel, struct mr_rng *rng, struct mr_counters *ctr,
+		unsigned upcalls, const struct mr_tcp_cfg *cfg);
 
-/* A segment whose TCP header f->data points to. MR_DROP_NONE: consumed. Else the caller still owns the
- * frame, counts the reason and puts the chain (an answer may have been sent all the same). */
-enum mr_drop mr_tcp_input(struct mr_tcp *tcp, struct mr_frame *f, const struct mr_ip_rx *rx, uint64_t now);
+/* A segment whose TCP header f->data points to. MR_DROP_NONE: consumed. Else the caller still owns
+ * the frame, counts the reason and puts the chain (an answer may have been sent all the same). */
+enum mr_drop mr_tcp_input(struct mr_tcp *tcp, struct mr_frame *f, const struct mr_ip_rx *rx,
+			  uint64_t now);
 
-/* An ICMP error about a segment of ours (RFC 5927: believed only for a sequence number in flight). */
+/* An ICMP error about a segment of ours (RFC 5927: believed only for a sequence number in flight).
+ */
 enum mr_drop mr_tcp_icmp(struct mr_tcp *tcp, const struct mr_icmp_err *err, uint64_t now);
 
 /* MR_TIMER_TCB, _SYN or _TIMEWAIT expired. */
@@ -295,7 +314,8 @@ static inline bool mr_tcp_owes(const struct mr_tcp *tcp)
 	return !mr_list_empty(&tcp->pending);
 }
 
-/* ---- For the socket layer ----------------------------------------------------------------------- */
+/* ---- For the socket layer -----------------------------------------------------------------------
+ */
 
 void mr_tcp_opts_default(struct mr_tcp_opts *opts);
 
@@ -312,12 +332,14 @@ uint16_t mr_tcp_port_pick(struct mr_tcp *tcp, const struct mr_addr *laddr);
 
 /* Begin an active open. laddr all zeros: chosen by route; lport 0: chosen by RFC 6056 algorithm 3.
  * 0 (SYN is owed), -EADDRINUSE, -EADDRNOTAVAIL, -ENETUNREACH, -ENOBUFS. */
-int mr_tcp_connect(struct mr_tcp *tcp, const struct mr_endpoint *local, const struct mr_endpoint *peer,
-		   const struct mr_tcp_opts *opts, void *owner, uint64_t now, struct mr_tcb **out);
+int mr_tcp_connect(struct mr_tcp *tcp, const struct mr_endpoint *local,
+		   const struct mr_endpoint *peer, const struct mr_tcp_opts *opts, void *owner,
+		   uint64_t now, struct mr_tcb **out);
 
-/* Copy up to len bytes to the end of the send queue. Returns bytes taken: fewer when frames ran out.
- * The caller bounds len by the send buffer. flags: MR_SEND_MORE, MR_SEND_OOB. */
-uint32_t mr_tcp_write(struct mr_tcp *tcp, struct mr_tcb *tcb, const void *buf, uint32_t len, unsigned flags);
+/* Copy up to len bytes to the end of the send queue. Returns bytes taken: fewer when frames ran
+ * out. The caller bounds len by the send buffer. flags: MR_SEND_MORE, MR_SEND_OOB. */
+uint32_t mr_tcp_write(struct mr_tcp *tcp, struct mr_tcb *tcb, const void *buf, uint32_t len,
+		      unsigned flags);
 /* An empty frame for the application to fill: pay points to room of *room bytes. NULL: no frame. */
 struct mr_frame *mr_tcp_frame_get(struct mr_tcp *tcp, const struct mr_tcb *tcb, uint32_t *room);
 /* Append such a frame with pay_len set; takes over the reference; sums the payload. */
@@ -329,7 +351,8 @@ void mr_tcp_rcv_space(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t free);
 
 /* No more data from the application: FIN after the send queue (RFC 9293 section 3.10.4). */
 void mr_tcp_shutdown(struct mr_tcp *tcp, struct mr_tcb *tcb);
-/* The owner lets go: FIN after the send queue, and no more upcalls. The TCB lives until it is CLOSED. */
+/* The owner lets go: FIN after the send queue, and no more upcalls. The TCB lives until it is
+ * CLOSED. */
 void mr_tcp_close(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
 /* RST (where the state has a peer that knows of us), then the TCB is gone. No upcall. */
 void mr_tcp_abort(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tcp_cong.h - the congestion control interface. A control decides how cwnd grows and how far it falls;
- * when, is the business of loss recovery (tcp_loss.c). Chosen by index, so that a TCB holds no pointer to
- * code. Private state is tcb->cc_priv, zeroed before init.
+ * tcp_cong.h - the congestion control interface. A control decides how cwnd grows and how far it
+ * falls; when, is the business of loss recovery (tcp_loss.c). Chosen by index, so that a TCB holds
+ * no pointer to code. Private state is tcb->cc_priv, zeroed before init.
  */
 #ifndef MR_TCP_TCP_CONG_H
 #define MR_TCP_TCP_CONG_H
@@ -12,8 +12,8 @@
 struct mr_cong_ops {
 	const char *name;
 	void (*init)(struct mr_tcb *tcb, uint64_t now);
-	/* New data was acknowledged outside of recovery, and cwnd was the limit. acked: bytes; rtt_ns 0: no
-	 * sample. Grows tcb->cwnd. */
+	/* New data was acknowledged outside of recovery, and cwnd was the limit. acked: bytes;
+	 * rtt_ns 0: no sample. Grows tcb->cwnd. */
 	void (*acked)(struct mr_tcb *tcb, uint32_t acked, uint64_t rtt_ns, uint64_t now);
 	/* Loss was found: the new ssthresh in bytes, given what is in flight. */
 	uint32_t (*ssthresh)(struct mr_tcb *tcb, uint32_t in_flight, uint64_t now);

@@ -62,8 +62,8 @@ uint32_t mr_tcp_header_len(const struct mr_seg *seg);
 /* Write the header with checksum field 0. Returns the bytes written. */
 uint32_t mr_tcp_write_header(uint8_t *hdr, const struct mr_seg *seg);
 
-/* Store the checksum: complement of the fold of `sum`, which covers pseudo-header, this header with a
- * zero checksum field, and payload. */
+/* Store the checksum: complement of the fold of `sum`, which covers pseudo-header, this header with
+ * a zero checksum field, and payload. */
 void mr_tcp_write_csum(uint8_t *hdr, uint32_t sum);
 
 #endif

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * tcp_check.c - the invariants of a TCB and of the layer, as assertions.
+ * Called by   tests, simulator and fuzzers, after every step. Not by the engine: it walks
+ * everything.
+ */
+#include "tcp/tcp_priv.h"
+
+static void check_sndq(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
+{
+	const struct mr_sndq *q = &tcb->sndq;
+	uint32_t bytes = 0, frames = 0, lost = 0, seq;
+	bool unsent = false;
+
+	seq = tcb->write_seq - q->bytes;
+	for (const struct mr_frame *f = q->head; f; f = f->next) {
+		assert(f->seq == seq && f->pay_len && f->refs > f->tx_refs);
+		assert(f->pay >= f->chunk &&
+		       f->pay + f->pay_len <= f->chunk + tcp->frames->chunk_size);
+		if (f == q->unsent) {
+			unsent = true;
+			assert(f->seq == tcb->snd_nxt - tcb->fin_sent || !tcb_synchronized(tcb));
+		}
+		if (f->flags & MR_FRAME_LOST) {
+			assert(!unsent);
+			lost += f->pay_len;
+		}
+		seq += f->pay_len;
+		bytes += f->pay_len;
+		frames++;
+		assert(f->next || f == q->tail);
+	}
+	assert(unsent == (q->unsent != NULL));
+	assert(seq == tcb->write_seq && bytes == q->bytes && frames == q->frames &&
+	       lost == tcb->lost_bytes);
+	/* All that is unacknowledged is in the queue. */
+	if (tcb_synchronized(tcb) && q->head && q->head != q->unsent)
+		assert(q->head->seq == tcb->snd_una);
+	if (tcb_synchronized(tcb) && !q->unsent)
+		assert(tcb->write_seq + tcb->fin_sent == tcb->snd_nxt);
+	assert(!tcb->fin_sent || (tcb->fin_queued && !q->unsent));
+}
+
+static void check_oooq(const struct mr_tcb *tcb)
+{
+	const struct mr_oooq *q = &tcb->oooq;
+	uint32_t bytes = 0, frames = 0, at = tcb->rcv_nxt;
+
+	for (const struct mr_frame *f = q->head; f; f = f->next) {
+		uint32_t len = 0, chunks = 0;
+
+		for (const struct mr_frame *c = f; c; c = c->frag) {
+			len += c->len;
+			chunks++;
+		}
+		assert(len == f->pkt_len && chunks == f->nchunks);
+		assert(f == q->head ? seq_gt(f->seq, at) : seq_geq(f->seq, at));
+		at = f->seq + f->pkt_len + !!(f->tcp_flags & MR_TCP_FIN);
+		bytes += f->pkt_len;
+		frames += f->nchunks;
+		assert(f->next || f == q->tail);
+	}
+	assert(bytes == q->bytes && frames == q->frames);
+}
+
+static void check_timers(const struct mr_tcb *tcb)
+{
+	uint64_t least = MR_TIME_NEVER;
+
+	for (int i = 0; i < MR_TT_MAX; i++)
+		least = mr_min(least, tcb->timers[i]);
+	if (least != MR_TIME_NEVER)
+		assert(mr_timer_armed(&tcb->timer) && tcb->timer.expires <= least);
+	/* Something outstanding and nothing owed: only a timer can save a lost segment. */
+	if (mr_list_empty(&tcb->pending_node) && (tcb->snd_una != tcb->snd_nxt || tcb->persist))
+		assert(tcb->timers[MR_TT_RTX] != MR_TIME_NEVER);
+}
+
+void mr_tcb_check(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
+{
+	assert(tcb->state > MR_TCP_LISTEN && tcb->state < MR_TCP_TIME_WAIT);
+	assert(tcb->flow.kind == MR_FLOW_TCB && tcb->flow.hash);
+	assert(seq_leq(tcb->snd_una, tcb->snd_nxt));
+	assert(seq_leq(tcb->snd_nxt, tcb->write_seq + 1));
+	assert(tcb->snd_mss);
+	if (tcb_synchronized(tcb)) {
+		assert(tcb->cwnd);
+		assert(tcb->fin_rcvd == (tcb->state >= MR_TCP_CLOSE_WAIT));
+		assert(tcb->fin_queued ==
+		       (tcb->state != MR_TCP_ESTABLISHED && tcb->state != MR_TCP_CLOSE_WAIT));
+	}
+	assert(tcb->rto_ns >= MR_TCP_RTO_MIN_NS && tcb->rto_ns <= MR_TCP_RTO_MAX_NS);
+	check_sndq(tcp, tcb);
+	check_oooq(tcb);
+	check_timers(tcb);
+}
+
+void mr_tcp_check(const struct mr_tcp *tcp)
+{
+	uint32_t tcbs = 0, reqs = 0, flows = 0;
+	struct mr_list *pos;
+
+	mr_list_for_each (pos, &tcp->all) {
+		mr_tcb_check(tcp, mr_list_entry(pos, struct mr_tcb, all_node));
+		tcbs++;
+	}
+	mr_list_for_each (pos, &tcp->listener_list) {
+		const struct mr_tcp_listener *l = mr_list_entry(pos, struct mr_tcp_listener, node);
+		uint32_t n = 0;
+		struct mr_list *r;
+
+		mr_list_for_each (r, &l->reqs)
+			n++;
+		assert(n == l->nreqs && n <= l->backlog);
+		reqs += n;
+	}
+	for (uint32_t i = 0; i < tcp->nbuckets; i++)
+		for (const struct mr_flow *f = tcp->buckets[i]; f; f = f->next)
+			flows++;
+	assert(tcbs == tcp->tcbs.used && reqs == tcp->synreqs.used);
+	assert(flows == tcbs + reqs + tcp->tws.used);
+}

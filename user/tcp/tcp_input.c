@@ -1,0 +1,649 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * tcp_input.c - decide what one arriving segment does to one connection.
+ * Owns        every write to rcv_nxt, snd_una and state that input causes.
+ * Implements  RFC 9293 section 3.10.7; RFC 5961 sections 3 to 5; RFC 7323 sections 4.3 and 5.
+ * Called by   the engine's receive pipeline, once per packet, on the engine's thread only.
+ * Not here    listeners (tcp_listen.c), TIME-WAIT (tcp_timewait.c), reassembly (tcp_ooo.c), loss
+ *             (tcp_loss.c), sending (tcp_output.c): a step decides and records, it does not send.
+ */
+#include <errno.h>
+
+#include "base/csum.h"
+#include "tcp/tcp_cong.h"
+#include "tcp/tcp_priv.h"
+
+#define PAWS_FORGET_NS (24ull * 24 * 3600 * MR_NS_PER_S) /* RFC 7323 section 5.5 */
+
+enum verdict {
+	V_NEXT = 0,  /* the step has no objection, ask the following one */
+	V_DONE,	     /* the segment has been dealt with */
+	V_DROP,	     /* drop it for in->reason, say nothing */
+	V_ACK,	     /* drop it for in->reason, and say where we are */
+	V_CHALLENGE, /* the same, within the limits of RFC 5961 section 7 */
+	V_RST,	     /* drop it for in->reason, and answer with a reset; the connection goes on */
+	V_ABORT,     /* reset the connection for in->reason: the application is gone */
+	V_RESET,     /* the peer has reset the connection */
+	V_CLOSED,    /* orderly end */
+	V_TIMEWAIT,
+};
+
+/* One segment on its way through the steps. */
+struct input {
+	struct mr_tcp *tcp;
+	struct mr_tcb *tcb;
+	struct mr_frame *f; /* the payload; NULL once it has been handed on */
+	struct mr_seg *seg;
+	const struct mr_ip_rx *rx;
+	uint64_t now;
+	enum mr_drop reason;
+	bool fin_due; /* the stream in order has reached the peer's FIN */
+};
+
+static enum verdict verdict(struct input *in, enum verdict v, enum mr_drop reason)
+{
+	in->reason = reason;
+	return v;
+}
+
+/* ---- Helpers
+ * ------------------------------------------------------------------------------------- */
+
+static void window_update(struct mr_tcb *tcb, const struct mr_seg *seg, uint8_t shift)
+{
+	tcb->snd_wnd = (uint32_t)seg->wnd << shift;
+	tcb->max_snd_wnd = mr_max(tcb->max_snd_wnd, tcb->snd_wnd);
+	tcb->snd_wl1 = seg->seq;
+	tcb->snd_wl2 = seg->ack;
+}
+
+/* RFC 7323 section 4.3 (2). */
+static void timestamp_update(struct mr_tcb *tcb, const struct mr_seg *seg, uint64_t now)
+{
+	if (tcb->ts_ok && seg->opts & MR_TCPOPT_TS && !paws_old(seg->tsval, tcb->ts_recent) &&
+	    seq_leq(seg->seq, tcb->last_ack_sent)) {
+		tcb->ts_recent = seg->tsval;
+		tcb->ts_recent_at = now;
+	}
+}
+
+/* What the peer's SYN offered, in an active or simultaneous open. */
+static void learn_options(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg,
+			  uint64_t now)
+{
+	tcb->ts_ok = (seg->opts & MR_TCPOPT_TS) != 0;
+	tcb->ts_recent = seg->tsval;
+	tcb->ts_recent_at = now;
+	tcb->wscale_ok = (seg->opts & MR_TCPOPT_WSCALE) != 0;
+	tcb->snd_wscale = tcb->wscale_ok ? seg->wscale : 0;
+	tcb->rcv_wscale = tcb->wscale_ok ? tcp_choose_wscale(tcb->opts.rcvbuf) : 0;
+	tcb->peer_mss = seg->opts & MR_TCPOPT_MSS ? seg->mss : MR_TCP_MSS_DEFAULT;
+	tcb_set_snd_mss(tcp, tcb, tcb->peer_mss);
+	tcb->rcv_mss = (uint16_t)mr_min((uint32_t)tcb->adv_mss, (uint32_t)tcb->snd_mss);
+}
+
+static void established(struct input *in)
+{
+	struct mr_tcb *tcb = in->tcb;
+
+	tcb_set_state(tcb, MR_TCP_ESTABLISHED);
+	tcb->backoff = 0;
+	tcb->stalled_since = 0;
+	mr_cong(tcb->opts.congestion)->init(tcb, in->now);
+	tcb_timer_clear(tcb, MR_TT_RTX);
+	mr_tcp_opts_changed(in->tcp, tcb, in->now); /* starts keepalive */
+	if (tcb->owner)
+		tcp_up(in->tcp)->connected(tcb->owner);
+	/* What was written or shut down while connecting. */
+	if (tcb->fin_queued)
+		tcb_set_state(tcb, MR_TCP_FIN_WAIT1);
+	tcb_mark(in->tcp, tcb);
+}
+
+/* Hand payload in order to the socket, chunk by chunk. */
+static void deliver(struct input *in, struct mr_frame *f)
+{
+	struct mr_tcb *tcb = in->tcb;
+	uint32_t len = f->pkt_len;
+	uint8_t flags = f->tcp_flags;
+
+	tcb->rcv_space -= mr_min(tcb->rcv_space, len);
+	tcb->rcv_wnd -= mr_min(tcb->rcv_wnd, len);
+	tcb->bytes_received += len;
+	tcb->unacked_bytes += len;
+	tcb->rcv_mss =
+		(uint16_t)mr_max((uint32_t)tcb->rcv_mss, mr_min(len, (uint32_t)tcb->adv_mss));
+	while (f) {
+		struct mr_frame *rest = f->frag;
+
+		f->frag = NULL;
+		f->next = NULL;
+		f->pay = f->data;
+		f->pay_len = f->len;
+		f->seq = tcb->rcv_nxt;
+		f->nchunks = 1;
+		tcb->rcv_nxt += f->len;
+		if (f->len)
+			tcp_up(in->tcp)->data(tcb->owner, f);
+		else
+			mr_frame_put(in->tcp->frames, f);
+		f = rest;
+	}
+	if (flags & MR_TCP_FIN)
+		in->fin_due = true;
+}
+
+/* RFC 9293 section 3.8.6.3, RFC 5681 section 4.2: every second full segment at once, the rest
+ * within MR_TCP_DELACK_NS; at once, too, while segments are missing or a gap was just filled. */
+static void owe_ack(struct input *in, bool gap)
+{
+	struct mr_tcb *tcb = in->tcb;
+
+	tcb_mark(in->tcp, tcb);
+	if (gap || tcb->oooq.head || tcb->quickacks || tcb->unacked_bytes >= 2u * tcb->rcv_mss) {
+		tcb->quickacks -= tcb->quickacks != 0;
+		tcb->ack_now = true;
+	} else if (tcb->timers[MR_TT_DELACK] == MR_TIME_NEVER) {
+		tcb_timer_set(in->tcp, tcb, MR_TT_DELACK, in->now + MR_TCP_DELACK_NS);
+	}
+}
+
+/* ---- SYN-SENT: RFC 9293 section 3.10.7.3 --------------------------------------------------------
+ */
+
+static enum verdict syn_sent(struct input *in)
+{
+	struct mr_tcb *tcb = in->tcb;
+	struct mr_seg *seg = in->seg;
+	bool ack_ok = false;
+
+	if (seg->flags & MR_TCP_ACK) { /* first */
+		if (seq_leq(seg->ack, tcb->iss) || seq_gt(seg->ack, tcb->snd_nxt))
+			return verdict(in, V_RST, MR_DROP_TCP_ACK_INVALID);
+		ack_ok = true;
+	}
+	if (seg->flags & MR_TCP_RST) /* second: a blind one has no acceptable ACK */
+		return ack_ok ? verdict(in, V_RESET, MR_DROP_NONE) :
+				verdict(in, V_DROP, MR_DROP_TCP_RST_INVALID);
+	if (!(seg->flags & MR_TCP_SYN)) /* fifth */
+		return verdict(in, V_DROP, MR_DROP_TCP_NO_ACK);
+
+	tcb->irs = seg->seq; /* fourth */
+	tcb->rcv_nxt = seg->seq + 1;
+	tcb->last_ack_sent = tcb->rcv_nxt;
+	learn_options(in->tcp, tcb, seg, in->now);
+	window_update(tcb, seg, 0); /* never scaled in a SYN */
+	if (!ack_ok) {		    /* simultaneous open: <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK> */
+		tcb_set_state(tcb, MR_TCP_SYN_RECEIVED);
+		tcb->syn_owed = true;
+		tcb_mark(in->tcp, tcb);
+		return V_DONE;
+	}
+	tcb->snd_una = seg->ack;
+	if (!tcb->backoff)
+		rtt_sample(tcb, in->now - tcb->last_sent_at);
+	established(in);
+	tcb->ack_now = true;
+	/* Text or FIN behind the SYN,ACK: on with the sixth step, as if it had come by itself. */
+	seg->seq++;
+	seg->flags &= (uint8_t)~MR_TCP_SYN;
+	in->f->seq = seg->seq;
+	return V_NEXT;
+}
+
+/* ---- The other states: RFC 9293 section 3.10.7.4 ------------------------------------------------
+ */
+
+/* RFC 7323 section 5.3 R1. */
+static enum verdict step0_paws(struct input *in)
+{
+	struct mr_tcb *tcb = in->tcb;
+
+	if (!tcb->ts_ok || !(in->seg->opts & MR_TCPOPT_TS) ||
+	    !paws_old(in->seg->tsval, tcb->ts_recent))
+		return V_NEXT;
+	if (in->seg->flags & MR_TCP_RST || in->now - tcb->ts_recent_at > PAWS_FORGET_NS)
+		return V_NEXT;
+	return verdict(in, in->seg->len ? V_ACK : V_CHALLENGE, MR_DROP_TCP_PAWS);
+}
+
+/* Cut from the segment what lies outside of the window. */
+static void trim(struct input *in)
+{
+	struct mr_tcb *tcb = in->tcb;
+	struct mr_seg *seg = in->seg;
+	uint32_t edge = tcb->rcv_nxt + tcb->rcv_wnd;
+
+	if (seq_lt(seg->seq, tcb->rcv_nxt)) {
+		uint32_t n = mr_min(seq_diff(tcb->rcv_nxt, seg->seq), seg->len);
+
+		in->f = pay_trim_front(in->tcp->frames, in->f, n);
+		seg->seq += n;
+		seg->len -= n;
+		in->f->seq = seg->seq;
+	}
+	if (seq_gt(seg->seq + seg->len, edge)) {
+		uint32_t keep = seq_gt(edge, seg->seq) ? seq_diff(edge, seg->seq) : 0;
+
+		mr_frame_trim(in->tcp->frames, in->f, keep);
+		seg->len = keep;
+		seg->flags &= (uint8_t) ~(MR_TCP_FIN | MR_TCP_PSH);
+		in->f->tcp_flags = seg->flags;
+		tcb->ack_now = true; /* the peer sends beyond the window: tell it where that ends */
+		tcb_mark(in->tcp, tcb);
+	}
+}
+
+static enum verdict step1_sequence(struct input *in)
+{
+	struct mr_tcb *tcb = in->tcb;
+	const struct mr_seg *seg = in->seg;
+	uint32_t span = mr_seg_span(seg), end = seg->seq + span, edge = tcb->rcv_nxt + tcb->rcv_wnd;
+	bool ok;
+
+	/* An empty segment may stand just behind the window, as in Linux: a peer that has filled it
+	 * sends its ACKs from there. With a closed window the ACK of a probe with text is taken all
+	 * the same (RFC 9293: "special allowance"), the text is trimmed. */
+	if (!span)
+		ok = seq_geq(seg->seq, tcb->rcv_nxt) && seq_leq(seg->seq, edge);
+	else if (!tcb->rcv_wnd)
+		ok = seg->seq == tcb->rcv_nxt;
+	else
+		ok = seq_gt(end, tcb->rcv_nxt) && seq_lt(seg->seq, edge);
+	if (ok)
+		return V_NEXT;
+	if (seg->flags & MR_TCP_RST)
+		return verdict(in, V_DROP, MR_DROP_TCP_SEQ);
+	if (span &&
+	    seq_leq(end, tcb->rcv_nxt)) /* all of it was received before: its ACK was lost */
+		return verdict(in, V_ACK, MR_DROP_TCP_DUPLICATE);
+	if (seg->seq == tcb->rcv_nxt - 1 &&
+	    seg->len <= 1) /* a probe of window or life: always answered */
+		return verdict(in, V_ACK, MR_DROP_TCP_SEQ);
+	return verdict(in, V_CHALLENGE, MR_DROP_TCP_SEQ);
+}
+
+/* Step 1 left only RSTs inside the window. One that misses rcv_nxt is challenged, so that an
+ * off-path sender must guess 32 bits and not just a window (RFC 5961 section 3.2). */
+static enum verdict step2_rst(struct input *in)
+{
+	if (!(in->seg->flags & MR_TCP_RST))
+		return V_NEXT;
+	if (in->seg->seq == in->tcb->rcv_nxt)
+		return verdict(in, V_RESET, MR_DROP_NONE);
+	return verdict(in, V_CHALLENGE, MR_DROP_TCP_RST_INVALID);
+}
+
+/* RFC 5961 section 4.2: whatever its sequence number. */
+static enum verdict step4_syn(struct input *in)
+{
+	if (!(in->seg->flags & MR_TCP_SYN))
+		return V_NEXT;
+	return verdict(in, V_CHALLENGE, MR_DROP_TCP_SYN_CHALLENGE);
+}
+
+/* An ACK of something new: RFC 9293 fifth step, RFC 6298, and the send queue becomes shorter. */
+static void ack_new(struct input *in)
+{
+	struct mr_tcb *tcb = in->tcb;
+	const struct mr_seg *seg = in->seg;
+	uint32_t acked = seq_diff(seg->ack, tcb->snd_una), had = tcb->sndq.bytes;
+	uint64_t sent_at = sndq_ack(in->tcp, tcb, seg->ack), rtt = 0;
+
+	tcb->snd_una = seg->ack;
+	if (seq_leq(tcb->snd_wl2, seg->ack) &&
+	    seq_lt(tcb->snd_wl2, tcb->snd_una - tcb->max_snd_wnd))
+		tcb->snd_wl2 = seg->ack; /* never so old that it would look new again */
+	if (tcb->urg_out && seq_geq(seg->ack, tcb->snd_up))
+		tcb->urg_out = false;
+	if (sent_at)
+		rtt = in->now - sent_at;
+	else if (tcb->ts_ok && seg->opts & MR_TCPOPT_TS &&
+		 seg->tsecr) /* good after retransmissions, too */
+		rtt = tcp_ts_rtt(tcb->ts_offset, seg->tsecr, in->now);
+	if (rtt)
+		rtt_sample(tcb, rtt);
+	tcb->backoff = 0;
+	tcb->stalled_since = 0;
+	tcb->soft_err = 0;
+	tcb->bytes_acked += had - tcb->sndq.bytes;
+	mr_neigh_confirm(in->tcp->ip->link, tcb->dst.neigh, in->now);
+	tcp_arm_rtx(in->tcp, tcb, in->now);
+	loss_new_ack(in->tcp, tcb, acked, rtt, in->now);
+	if (had != tcb->sndq.bytes && tcb->owner)
+		tcp_up(in->tcp)->acked(tcb->owner);
+}
+
+/* RFC 5681 section 2: the definition of a duplicate ACK. */
+static bool is_dupack(const struct mr_tcb *tcb, const struct mr_seg *seg)
+{
+	return seg->ack == tcb->snd_una && tcb->snd_nxt != tcb->snd_una && !seg->len &&
+	       !(seg->flags & (MR_TCP_SYN | MR_TCP_FIN)) &&
+	       (uint32_t)seg->wnd << tcb->snd_wscale == tcb->snd_wnd;
+}
+
+static void take_window(struct input *in)
+{
+	struct mr_tcb *tcb = in->tcb;
+	const struct mr_seg *seg = in->seg;
+
+	if (!(seq_lt(tcb->snd_wl1, seg->seq) ||
+	      (tcb->snd_wl1 == seg->seq && seq_leq(tcb->snd_wl2, seg->ack))))
+		return;
+	if ((uint32_t)seg->wnd << tcb->snd_wscale != tcb->snd_wnd)
+		tcb_mark(in->tcp, tcb);
+	window_update(tcb, seg, tcb->snd_wscale);
+}
+
+static enum verdict step5_ack(struct input *in)
+{
+	struct mr_tcb *tcb = in->tcb;
+	const struct mr_seg *seg = in->seg;
+
+	if (!(seg->flags & MR_TCP_ACK))
+		return verdict(in, V_DROP, MR_DROP_TCP_NO_ACK);
+	if (tcb->state == MR_TCP_SYN_RECEIVED) { /* of a simultaneous open */
+		if (seq_leq(seg->ack, tcb->snd_una) || seq_gt(seg->ack, tcb->snd_nxt))
+			return verdict(in, V_RST, MR_DROP_TCP_ACK_INVALID);
+		tcb->snd_una = seg->ack;
+		window_update(tcb, seg, tcb->snd_wscale);
+		established(in);
+		return V_NEXT;
+	}
+	/* RFC 5961 section 5.2 */
+	if (seq_gt(seg->ack, tcb->snd_nxt))
+		return verdict(in, V_CHALLENGE, MR_DROP_TCP_ACK_INVALID);
+	if (seq_lt(seg->ack, tcb->snd_una - tcb->max_snd_wnd))
+		return verdict(in, V_CHALLENGE, MR_DROP_TCP_ACK_OLD);
+
+	tcb->probes = 0;
+	if (seq_gt(seg->ack, tcb->snd_una))
+		ack_new(in);
+	else if (is_dupack(tcb, seg))
+		loss_dupack(in->tcp, tcb, in->now);
+	if (seq_geq(seg->ack, tcb->snd_una))
+		take_window(in);
+	if (tcb->persist)
+		tcb_mark(in->tcp, tcb); /* the window may be open now */
+
+	if (tcb->fin_sent && seg->ack == tcb->snd_nxt) { /* our FIN is acknowledged */
+		if (tcb->state == MR_TCP_FIN_WAIT1) {
+			tcb_set_state(tcb, MR_TCP_FIN_WAIT2);
+			if (!tcb->owner)
+				tcb_timer_set(in->tcp, tcb, MR_TT_KEEP,
+					      in->now + MR_TCP_FIN_TIMEOUT_NS);
+		} else if (tcb->state == MR_TCP_CLOSING) {
+			return V_TIMEWAIT;
+		} else if (tcb->state == MR_TCP_LAST_ACK) {
+			return V_CLOSED;
+		}
+	}
+	return V_NEXT;
+}
+
+static bool receiving(const struct mr_tcb *tcb)
+{
+	return tcb->state == MR_TCP_ESTABLISHED || tcb->state == MR_TCP_FIN_WAIT1 ||
+	       tcb->state == MR_TCP_FIN_WAIT2;
+}
+
+/* Linux's reading of the urgent pointer (tcp_stdurg 0): it points behind the urgent byte. */
+static enum verdict step6_urg(struct input *in)
+{
+	struct mr_tcb *tcb = in->tcb;
+	uint32_t at;
+
+	if (!(in->seg->flags & MR_TCP_URG) || !in->seg->up || !receiving(tcb) || !tcb->owner)
+		return V_NEXT;
+	at = in->seg->seq + in->seg->up - 1;
+	if (seq_lt(at, tcb->rcv_nxt) || (tcb->urg_in && seq_leq(at, tcb->rcv_up)))
+		return V_NEXT;
+	tcb->urg_in = true;
+	tcb->rcv_up = at;
+	tcp_up(in->tcp)->urgent(tcb->owner);
+	return V_NEXT;
+}
+
+static enum verdict step7_text(struct input *in)
+{
+	struct mr_tcb *tcb = in->tcb;
+	bool gap = tcb->oooq.head != NULL;
+	struct mr_frame *f;
+
+	if (!receiving(tcb) || !mr_seg_span(in->seg))
+		return V_NEXT;
+	/* The application has closed: nobody will read this (RFC 9293 section 3.10.4, RFC
+	 * 2525 2.17). */
+	if (!tcb->owner && in->seg->len && seq_gt(in->seg->seq + in->seg->len, tcb->rcv_nxt))
+		return verdict(in, V_ABORT, MR_DROP_TCP_CLOSED);
+	if (tcb->fin_rcvd) /* FIN-WAIT states have left by then; text behind a FIN is nonsense */
+		return verdict(in, V_DROP, MR_DROP_TCP_SEQ);
+	trim(in);
+	if (!mr_seg_span(in->seg))
+		return V_NEXT;
+	if (in->seg->seq != tcb->rcv_nxt) {
+		enum mr_drop reason = ooo_insert(in->tcp, tcb, in->f);
+
+		/* RFC 5681 section 4.2: one duplicate ACK for each, not merged with others. */
+		tcb->dupacks_owed++;
+		tcb_mark(in->tcp, tcb);
+		if (reason != MR_DROP_NONE)
+			return verdict(in, V_DROP, reason);
+		in->f = NULL;
+		return V_DONE;
+	}
+	deliver(in, in->f);
+	in->f = NULL;
+	while (!in->fin_due && (f = ooo_take(in->tcp, tcb)))
+		deliver(in, f);
+	owe_ack(in, gap);
+	return V_NEXT;
+}
+
+static enum verdict step8_fin(struct input *in)
+{
+	struct mr_tcb *tcb = in->tcb;
+
+	if (!in->fin_due)
+		return V_NEXT;
+	tcb->rcv_nxt++;
+	tcb->rcv_wnd -= tcb->rcv_wnd != 0;
+	tcb->fin_rcvd = true;
+	tcb->ack_now = true;
+	tcb_mark(in->tcp, tcb);
+	ooo_free(in->tcp, tcb);
+	if (tcb->owner)
+		tcp_up(in->tcp)->fin(tcb->owner);
+	switch (tcb->state) {
+	case MR_TCP_ESTABLISHED:
+		tcb_set_state(tcb, MR_TCP_CLOSE_WAIT);
+		return V_NEXT;
+	case MR_TCP_FIN_WAIT1: /* our FIN is not acknowledged, else this were FIN-WAIT-2 */
+		tcb_set_state(tcb, MR_TCP_CLOSING);
+		return V_NEXT;
+	default:
+		assert(tcb->state == MR_TCP_FIN_WAIT2);
+		return V_TIMEWAIT;
+	}
+}
+
+static enum verdict other_states(struct input *in)
+{
+	struct mr_tcb *tcb = in->tcb;
+	struct mr_seg *seg = in->seg;
+	enum verdict v;
+
+	/* A SYN,ACK that crosses ours in a simultaneous open: its SYN is known, its ACK is news
+	 * (RFC 9293 figure 8, where line 7 is acceptable although line 4 was received). */
+	if (tcb->state == MR_TCP_SYN_RECEIVED && seg->flags & MR_TCP_SYN && seg->seq == tcb->irs) {
+		seg->flags &= (uint8_t)~MR_TCP_SYN;
+		seg->seq++;
+		in->f->seq = seg->seq;
+	}
+	v = step0_paws(in) ?:
+	    step1_sequence(in) ?:
+	    step2_rst(in) ?: /* third, security: not offered */
+	    step4_syn(in);
+	if (v)
+		return v;
+	timestamp_update(tcb, seg, in->now);
+	return step5_ack(in) ?: step6_urg(in) ?: step7_text(in) ?: step8_fin(in);
+}
+
+/* ---- What the steps decided, carried out --------------------------------------------------------
+ */
+
+static enum mr_drop carry_out(struct input *in, enum verdict v)
+{
+	struct mr_tcp *tcp = in->tcp;
+	struct mr_tcb *tcb = in->tcb;
+
+	switch (v) {
+	case V_NEXT:
+	case V_DONE:
+		return MR_DROP_NONE;
+	case V_ACK:
+		tcb->ack_now = true;
+		tcb_mark(tcp, tcb);
+		break;
+	case V_CHALLENGE:
+		if (tcp_challenge_allowed(tcp, &tcb->challenge_at, in->now)) {
+			tcb->ack_now = true;
+			tcb_mark(tcp, tcb);
+		}
+		break;
+	case V_RST:
+		tcp_reply_rst(tcp, in->rx, in->seg, in->now);
+		break;
+	case V_ABORT:
+		mr_tcp_abort(tcp, tcb, in->now);
+		break;
+	case V_RESET:
+		if (tcb->state == MR_TCP_SYN_SENT || tcb->state == MR_TCP_SYN_RECEIVED) {
+			MR_COUNT(tcp->ctr, TCP_ATTEMPT_FAILS);
+			tcb_end(tcp, tcb, -ECONNREFUSED);
+		} else {
+			MR_COUNT(tcp->ctr, TCP_ESTAB_RESETS);
+			tcb_end(tcp, tcb, -ECONNRESET);
+		}
+		break;
+	case V_CLOSED:
+		tcb_end(tcp, tcb, 0);
+		break;
+	case V_TIMEWAIT:
+		timewait_enter(tcp, tcb, in->now);
+		break;
+	case V_DROP:
+		break;
+	}
+	return in->reason;
+}
+
+/* Returns the reason if the frame is still the caller's. */
+static enum mr_drop tcb_input(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f,
+			      struct mr_seg *seg, const struct mr_ip_rx *rx, uint64_t now)
+{
+	struct input in = {.tcp = tcp, .tcb = tcb, .f = f, .seg = seg, .rx = rx, .now = now};
+	enum mr_drop reason;
+	enum verdict v;
+
+	tcb->segs_in++;
+	tcb->last_rcv_at = now;
+	if (tcb->state == MR_TCP_SYN_SENT)
+		v = syn_sent(&in) ?: step6_urg(&in) ?: step7_text(&in) ?: step8_fin(&in);
+	else
+		v = other_states(&in);
+	reason = carry_out(&in, v);
+	if (reason == MR_DROP_NONE && in.f)
+		mr_frame_put_chain(tcp->frames, in.f);
+	return reason;
+}
+
+static bool csum_good(const struct mr_frame *f, const struct mr_ip_rx *rx)
+{
+	uint32_t sum = mr_csum_pseudo(&rx->src, &rx->dst, IPPROTO_TCP, rx->l4_len);
+
+	return mr_csum_fold(mr_csum_add(sum, mr_frame_csum(f, 0, rx->l4_len))) == 0xffff;
+}
+
+enum mr_drop mr_tcp_input(struct mr_tcp *tcp, struct mr_frame *f, const struct mr_ip_rx *rx,
+			  uint64_t now)
+{
+	struct mr_tcp_listener *l;
+	struct mr_flow *flow;
+	struct mr_tcb *tcb;
+	struct mr_seg seg;
+	uint32_t hash, min_iss = 0;
+	enum mr_drop reason;
+	bool reuse;
+
+	reason = mr_tcp_parse(f->data, f->len, rx->l4_len, &seg);
+	if (reason != MR_DROP_NONE)
+		return reason;
+	if (!rx->csum_ok && !csum_good(f, rx))
+		return MR_DROP_TCP_BAD_CSUM;
+	MR_COUNT(tcp->ctr, TCP_SEGS_IN);
+	mr_frame_pull(f, seg.hlen);
+	f->seq = seg.seq;
+	f->tcp_flags = seg.flags;
+	hash = f->flags & MR_FRAME_META && f->meta.hash ?
+		       f->meta.hash :
+		       flow_hash(tcp, &rx->dst, seg.dport, &rx->src, seg.sport);
+	flow = flow_lookup(tcp, hash, &rx->dst, seg.dport, &rx->src, seg.sport);
+	if (flow && flow->kind == MR_FLOW_TCB)
+		return tcb_input(tcp, (struct mr_tcb *)flow, f, &seg, rx, now);
+	if (flow && flow->kind == MR_FLOW_SYN) {
+		reason = synreq_input(tcp, (struct mr_tcp_synreq *)flow, rx, &seg, now, &tcb);
+		return tcb ? tcb_input(tcp, tcb, f, &seg, rx, now) : reason;
+	}
+	if (flow) {
+		reason = timewait_input(tcp, (struct mr_tcp_tw *)flow, rx, &seg, now, &reuse,
+					&min_iss);
+		if (!reuse)
+			return reason;
+	}
+	l = listener_lookup(tcp, &rx->dst, seg.dport);
+	if (l) {
+		reason = listen_input(tcp, l, rx, &seg, min_iss, now);
+		if (reason == MR_DROP_NONE)
+			mr_frame_put_chain(tcp->frames, f);
+		return reason;
+	}
+	tcp_reply_rst(tcp, rx, &seg, now); /* CLOSED: RFC 9293 section 3.10.7.1 */
+	return MR_DROP_TCP_NO_SOCKET;
+}
+
+enum mr_drop mr_tcp_icmp(struct mr_tcp *tcp, const struct mr_icmp_err *err, uint64_t now)
+{
+	uint32_t hash = flow_hash(tcp, &err->src, err->sport, &err->dst, err->dport);
+	struct mr_flow *flow = flow_lookup(tcp, hash, &err->src, err->sport, &err->dst, err->dport);
+	struct mr_tcb *tcb = (struct mr_tcb *)flow;
+
+	/* RFC 5927 section 4.1: only who sees our segments knows what is in flight. */
+	if (!flow || flow->kind != MR_FLOW_TCB || seq_lt(err->seq, tcb->snd_una) ||
+	    !seq_lt(err->seq, tcb->snd_nxt))
+		return MR_DROP_ICMP_NO_FLOW;
+	if (err->err == -EMSGSIZE) {
+		/* RFC 1191 section 3: 576 is the least that an IPv4 host must expect; smaller is an
+		 * attack. */
+		uint32_t mtu = mr_max(err->mtu, 576u);
+
+		if (mtu < tcb->dst.mtu) {
+			tcb->dst.mtu = mtu;
+			tcb_set_snd_mss(tcp, tcb, tcb->peer_mss);
+			for (struct mr_frame *f = tcb->sndq.head; f && f != tcb->sndq.unsent;
+			     f = f->next)
+				sndq_mark_lost(tcb, f);
+			tcb_mark(tcp, tcb);
+		}
+		return MR_DROP_NONE;
+	}
+	if (tcb->state == MR_TCP_SYN_SENT && err->hard) {
+		MR_COUNT(tcp->ctr, TCP_ATTEMPT_FAILS);
+		tcb_end(tcp, tcb, err->err);
+		return MR_DROP_NONE;
+	}
+	tcb->soft_err = err->err; /* RFC 5461: a connection that lives is not ended by ICMP */
+	(void)now;
+	return MR_DROP_NONE;
+}

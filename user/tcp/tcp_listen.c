@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * tcp_listen.c - passive opens: LISTEN, and SYN-RECEIVED as a small object until the handshake is
+ * done. Owns        struct mr_tcp_listener and struct mr_tcp_synreq. Implements  RFC 9293
+ * sections 3.10.7.2 and, for SYN-RECEIVED, 3.10.7.4. Called by   input and the timers. Not here
+ * SYN-RECEIVED of a simultaneous open: that is a TCB (tcp_input.c).
+ */
+#include <errno.h>
+
+#include "tcp/tcp_cong.h"
+#include "tcp/tcp_priv.h"
+
+void synreq_free(struct mr_tcp *tcp, struct mr_tcp_synreq *req)
+{
+	flow_remove(tcp, &req->flow);
+	mr_list_del(&req->node);
+	req->listener->nreqs--;
+	mr_timer_cancel(tcp->wheel, &req->timer);
+	mr_dst_put(tcp->ip, &req->dst);
+	mr_pool_put(&tcp->synreqs, req);
+}
+
+int mr_tcp_listen(struct mr_tcp *tcp, const struct mr_addr *laddr, uint16_t lport, uint32_t backlog,
+		  const struct mr_tcp_opts *opts, void *owner, struct mr_tcp_listener **out)
+{
+	struct mr_tcp_listener *l;
+
+	if (!mr_tcp_port_free(tcp, laddr, lport))
+		return -EADDRINUSE;
+	l = mr_pool_get(&tcp->listeners);
+	if (!l)
+		return -ENOBUFS;
+	l->laddr = *laddr;
+	l->lport = lport;
+	l->backlog = backlog;
+	l->opts = *opts;
+	l->owner = owner;
+	mr_list_init(&l->reqs);
+	mr_list_add_tail(&tcp->listener_list, &l->node);
+	*out = l;
+	return 0;
+}
+
+void mr_tcp_unlisten(struct mr_tcp *tcp, struct mr_tcp_listener *l)
+{
+	while (!mr_list_empty(&l->reqs))
+		synreq_free(tcp, mr_list_first(&l->reqs, struct mr_tcp_synreq, node));
+	mr_list_del(&l->node);
+	mr_pool_put(&tcp->listeners, l);
+}
+
+/* Third: a SYN. What comes with it (data, FIN) is left to be sent again (RFC 9293
+ * section 3.10.7.2). */
+static enum mr_drop take_syn(struct mr_tcp *tcp, struct mr_tcp_listener *l,
+			     const struct mr_ip_rx *rx, const struct mr_seg *seg, uint32_t min_iss,
+			     uint64_t now)
+{
+	struct mr_tcp_synreq *req;
+
+	if (!tcp_up(tcp)->accept_room(l->owner))
+		return MR_DROP_TCP_ACCEPT_BACKLOG;
+	if (l->nreqs >= l->backlog)
+		return MR_DROP_TCP_SYN_BACKLOG;
+	req = mr_pool_get(&tcp->synreqs);
+	if (!req)
+		return MR_DROP_NO_MEMORY;
+	if (mr_dst_resolve(tcp->ip, &req->dst, &rx->src, now)) {
+		mr_pool_put(&tcp->synreqs, req);
+		return MR_DROP_IP_NO_ROUTE;
+	}
+	flow_set(tcp, &req->flow, MR_FLOW_SYN, &rx->dst, seg->dport, &rx->src, seg->sport);
+	req->listener = l;
+	req->irs = seg->seq;
+	req->iss = tcp_isn(tcp, &req->flow, now);
+	if (min_iss && seq_leq(req->iss, min_iss))
+		req->iss =
+			min_iss + 1; /* beyond all of the incarnation before (RFC 1122 4.2.2.13) */
+	req->ts_offset = tcp_ts_offset(tcp, &req->flow);
+	req->ts_ok = (seg->opts & MR_TCPOPT_TS) != 0;
+	req->ts_recent = seg->tsval;
+	req->wscale_ok = (seg->opts & MR_TCPOPT_WSCALE) != 0;
+	req->snd_wscale = seg->wscale;
+	req->rcv_wscale = req->wscale_ok ? tcp_choose_wscale(l->opts.rcvbuf) : 0;
+	req->rcv_wnd = tcp_initial_rcv_wnd(l->opts.rcvbuf);
+	req->peer_mss = seg->opts & MR_TCPOPT_MSS ? seg->mss : MR_TCP_MSS_DEFAULT;
+	req->adv_mss = tcp_path_mss(&req->dst, &rx->src, l->opts.maxseg);
+	req->sent_at = now;
+	mr_timer_init(&req->timer, MR_TIMER_SYN);
+	mr_timer_arm(tcp->wheel, &req->timer, now + MR_TCP_RTO_INIT_NS);
+	mr_list_add_tail(&l->reqs, &req->node);
+	l->nreqs++;
+	flow_insert(tcp, &req->flow);
+	tcp_reply_synack(tcp, req, now);
+	return MR_DROP_NONE;
+}
+
+enum mr_drop listen_input(struct mr_tcp *tcp, struct mr_tcp_listener *l, const struct mr_ip_rx *rx,
+			  const struct mr_seg *seg, uint32_t min_iss, uint64_t now)
+{
+	if (seg->flags & MR_TCP_RST) /* first */
+		return MR_DROP_TCP_NO_SOCKET;
+	if (seg->flags & MR_TCP_ACK) { /* second */
+		tcp_reply_rst(tcp, rx, seg, now);
+		return MR_DROP_TCP_NO_SOCKET;
+	}
+	if (seg->flags & MR_TCP_SYN)
+		return take_syn(tcp, l, rx, seg, min_iss, now);
+	return MR_DROP_TCP_NO_ACK;
+}
+
+/* The handshake is complete: a TCB takes the request's place. NULL: none left. */
+static struct mr_tcb *promote(struct mr_tcp *tcp, struct mr_tcp_synreq *req,
+			      const struct mr_seg *seg, uint64_t now)
+{
+	struct mr_tcp_listener *l = req->listener;
+	struct mr_tcb *tcb = tcb_alloc(tcp, &l->opts, now);
+
+	if (!tcb)
+		return NULL;
+	flow_set(tcp, &tcb->flow, MR_FLOW_TCB, &req->flow.laddr, req->flow.lport, &req->flow.raddr,
+		 req->flow.rport);
+	tcb->dst = req->dst; /* with its reference */
+	req->dst = (struct mr_dst){0};
+	tcb->passive = true;
+	tcb->irs = req->irs;
+	tcb->rcv_nxt = req->irs + 1;
+	tcb->last_ack_sent = tcb->rcv_nxt;
+	tcb->iss = req->iss;
+	tcb->recover = req->iss;
+	tcb->snd_una = tcb->snd_nxt = tcb->write_seq = tcb->snd_sml = req->iss + 1;
+	tcb->ts_ok = req->ts_ok;
+	tcb->ts_recent = req->ts_recent;
+	tcb->ts_recent_at = now;
+	tcb->ts_offset = req->ts_offset;
+	tcb->wscale_ok = req->wscale_ok;
+	tcb->snd_wscale = req->wscale_ok ? req->snd_wscale : 0;
+	tcb->rcv_wscale = req->rcv_wscale;
+	tcb->rcv_wnd = req->rcv_wnd;
+	tcb->adv_mss = req->adv_mss;
+	tcb->peer_mss = req->peer_mss;
+	tcb_set_snd_mss(tcp, tcb, req->peer_mss);
+	tcb->rcv_mss = (uint16_t)mr_min((uint32_t)tcb->adv_mss, (uint32_t)tcb->snd_mss);
+	tcb->snd_wnd = (uint32_t)seg->wnd << tcb->snd_wscale;
+	tcb->max_snd_wnd = tcb->snd_wnd;
+	tcb->snd_wl1 = seg->seq;
+	tcb->snd_wl2 = seg->ack;
+	if (!req->retries)
+		rtt_sample(tcb, now - req->sent_at);
+	mr_cong(tcb->opts.congestion)->init(tcb, now);
+	tcb_set_state(tcb, MR_TCP_SYN_RECEIVED);
+	tcb_set_state(tcb, MR_TCP_ESTABLISHED);
+	synreq_free(tcp, req);
+	flow_insert(tcp, &tcb->flow);
+	MR_COUNT(tcp->ctr, TCP_PASSIVE_OPENS);
+	return tcb;
+}
+
+enum mr_drop synreq_input(struct mr_tcp *tcp, struct mr_tcp_synreq *req, const struct mr_ip_rx *rx,
+			  const struct mr_seg *seg, uint64_t now, struct mr_tcb **tcb)
+{
+	struct mr_tcp_listener *l = req->listener;
+	uint32_t rcv_nxt = req->irs + 1;
+	uint64_t unlimited = 0;
+
+	*tcb = NULL;
+	if (seg->flags & MR_TCP_SYN && !(seg->flags & MR_TCP_ACK) && seg->seq == req->irs) {
+		tcp_reply_synack(tcp, req, now); /* its copy was lost, or ours */
+		return MR_DROP_TCP_DUPLICATE;
+	}
+	/* first: sequence number, and PAWS */
+	if (req->ts_ok && seg->opts & MR_TCPOPT_TS && !(seg->flags & MR_TCP_RST) &&
+	    paws_old(seg->tsval, req->ts_recent)) {
+		tcp_reply_syn_ack_ack(tcp, req, now);
+		return MR_DROP_TCP_PAWS;
+	}
+	if (seq_lt(seg->seq, rcv_nxt) || seq_gt(seg->seq, rcv_nxt + req->rcv_wnd)) {
+		if (!(seg->flags & MR_TCP_RST) && tcp_challenge_allowed(tcp, &unlimited, now))
+			tcp_reply_syn_ack_ack(tcp, req, now);
+		return MR_DROP_TCP_SEQ;
+	}
+	if (seg->flags & MR_TCP_RST) { /* second: a passive open goes back to LISTEN */
+		if (seg->seq != rcv_nxt) {
+			if (tcp_challenge_allowed(tcp, &unlimited, now))
+				tcp_reply_syn_ack_ack(tcp, req, now);
+			return MR_DROP_TCP_RST_INVALID;
+		}
+		MR_COUNT(tcp->ctr, TCP_ATTEMPT_FAILS);
+		synreq_free(tcp, req);
+		return MR_DROP_TCP_NO_SOCKET;
+	}
+	if (seg->flags & MR_TCP_SYN) { /* fourth */
+		if (tcp_challenge_allowed(tcp, &unlimited, now))
+			tcp_reply_syn_ack_ack(tcp, req, now);
+		return MR_DROP_TCP_SYN_CHALLENGE;
+	}
+	if (!(seg->flags & MR_TCP_ACK)) /* fifth */
+		return MR_DROP_TCP_NO_ACK;
+	if (seg->ack != req->iss + 1) {
+		tcp_reply_rst(tcp, rx, seg, now);
+		return MR_DROP_TCP_ACK_INVALID;
+	}
+	/* As Linux: with a full accept queue the ACK is forgotten; the SYN,ACK will be sent again,
+	 * and its ACK may find room. */
+	if (!tcp_up(tcp)->accept_room(l->owner))
+		return MR_DROP_TCP_ACCEPT_BACKLOG;
+	*tcb = promote(tcp, req, seg, now);
+	if (!*tcb)
+		return MR_DROP_NO_MEMORY;
+	(*tcb)->owner = tcp_up(tcp)->accept(l->owner, *tcb);
+	if (!(*tcb)->owner) {
+		mr_tcp_abort(tcp, *tcb, now);
+		*tcb = NULL;
+		return MR_DROP_TCP_ACCEPT_BACKLOG;
+	}
+	return MR_DROP_NONE;
+}
+
+void synreq_timer(struct mr_tcp *tcp, struct mr_tcp_synreq *req, uint64_t now)
+{
+	if (req->retries >= MR_TCP_SYNACK_RETRIES) {
+		MR_COUNT(tcp->ctr, TCP_ATTEMPT_FAILS);
+		synreq_free(tcp, req);
+		return;
+	}
+	req->retries++;
+	MR_COUNT(tcp->ctr, TCP_RETRANS);
+	tcp_reply_synack(tcp, req, now);
+	mr_timer_arm(tcp->wheel, &req->timer, now + (MR_TCP_RTO_INIT_NS << req->retries));
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * tcp_newreno.c - slow start and congestion avoidance.
+ * Implements  RFC 5681 section 3.1, with byte counting of RFC 3465 (L = 2).
+ * Called by   tcp_loss.c through struct mr_cong_ops.
+ * Not here    recovery (tcp_loss.c): it is the same for every control.
+ */
+#include "tcp/tcp_cong.h"
+
+struct newreno {
+	uint64_t acked; /* bytes acknowledged since cwnd last grew in congestion avoidance */
+};
+_Static_assert(sizeof(struct newreno) <= sizeof(((struct mr_tcb *)0)->cc_priv),
+	       "private state fits");
+
+static struct newreno *priv(struct mr_tcb *tcb)
+{
+	return (struct newreno *)tcb->cc_priv;
+}
+
+static void newreno_init(struct mr_tcb *tcb, uint64_t now)
+{
+	(void)now;
+	tcb->cwnd = mr_cong_initial_window(tcb->snd_mss);
+	tcb->ssthresh = UINT32_MAX;
+}
+
+static void newreno_acked(struct mr_tcb *tcb, uint32_t acked, uint64_t rtt_ns, uint64_t now)
+{
+	uint32_t mss = tcb->snd_mss;
+
+	(void)rtt_ns;
+	(void)now;
+	if (tcb->cwnd < tcb->ssthresh) {
+		uint32_t grow;
+
+		/* After a timeout one ACK may cover what a whole window left behind: L = 1 there
+		 * (RFC 3465 section 2.3). Otherwise an ACK stands for all it covers, as Linux
+		 * counts, because ours may cover a batch. */
+		grow = tcb->loss == MR_LOSS_RTO ? mr_min(acked, mss) : acked;
+		tcb->cwnd += mr_min(grow, tcb->ssthresh - tcb->cwnd);
+		return;
+	}
+	priv(tcb)->acked += acked;
+	if (priv(tcb)->acked >= tcb->cwnd) {
+		priv(tcb)->acked -= tcb->cwnd;
+		tcb->cwnd += mss;
+	}
+}
+
+static uint32_t newreno_ssthresh(struct mr_tcb *tcb, uint32_t in_flight, uint64_t now)
+{
+	(void)now;
+	priv(tcb)->acked = 0;
+	return mr_max(in_flight / 2, 2u * tcb->snd_mss); /* RFC 5681 (4) */
+}
+
+const struct mr_cong_ops mr_cong_newreno = {
+	.name = "newreno",
+	.init = newreno_init,
+	.acked = newreno_acked,
+	.ssthresh = newreno_ssthresh,
+};

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * tcp_ooo.c - the reassembly queue: what arrived ahead of rcv_nxt.
+ * Owns        tcb->oooq. Its packets are sorted by sequence number and do not overlap.
+ * Implements  RFC 9293 section 3.10.7.4, seventh step ("segments with higher beginning sequence
+ * numbers should be held for later processing"). Called by   input. Not here    what is done with
+ * data in order (tcp_input.c).
+ *
+ * The payload view of a received packet is its data view with all headers pulled: data, len,
+ * pkt_len.
+ */
+#include "tcp/tcp_priv.h"
+
+static uint32_t span(const struct mr_frame *f)
+{
+	return f->pkt_len + !!(f->tcp_flags & MR_TCP_FIN);
+}
+
+static uint32_t end(const struct mr_frame *f)
+{
+	return f->seq + span(f);
+}
+
+/* Reassembly may hold twice the receive buffer in memory (small segments fill their chunks badly),
+ * and nothing at all when the UMEM runs low: a peer will send it again, a dry FILL ring hurts
+ * everyone. */
+static bool room_for(const struct mr_tcp *tcp, const struct mr_tcb *tcb, const struct mr_frame *f)
+{
+	uint32_t limit = mr_max(64u, 2 * (tcb->opts.rcvbuf >> tcp->frames->chunk_shift));
+
+	return tcb->oooq.frames + f->nchunks <= limit &&
+	       tcp->frames->nfree > tcp->frames->nframes / 8;
+}
+
+static void account(struct mr_oooq *q, const struct mr_frame *f, bool add)
+{
+	q->bytes = add ? q->bytes + f->pkt_len : q->bytes - f->pkt_len;
+	q->frames = add ? q->frames + f->nchunks : q->frames - f->nchunks;
+}
+
+static void unlink_after(struct mr_oooq *q, struct mr_frame *prev, struct mr_frame *f)
+{
+	account(q, f, false);
+	if (prev)
+		prev->next = f->next;
+	else
+		q->head = f->next;
+	if (q->tail == f)
+		q->tail = prev;
+	f->next = NULL;
+}
+
+struct mr_frame *pay_trim_front(struct mr_frame_pool *pool, struct mr_frame *f, uint32_t n)
+{
+	uint32_t seq = f->seq + n;
+
+	assert(n <= f->pkt_len);
+	while (f->frag && n >= f->len) {
+		struct mr_frame *next = f->frag;
+
+		n -= f->len;
+		next->pkt_len = f->pkt_len - f->len;
+		next->nchunks = (uint8_t)(f->nchunks - 1);
+		next->tcp_flags = f->tcp_flags;
+		f->frag = NULL;
+		mr_frame_put(pool, f);
+		f = next;
+	}
+	mr_frame_pull(f, n);
+	f->seq = seq;
+	return f;
+}
+
+enum mr_drop ooo_insert(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f)
+{
+	struct mr_oooq *q = &tcb->oooq;
+	struct mr_frame *prev = NULL, *next = q->head;
+
+	if (!room_for(tcp, tcb, f))
+		return MR_DROP_TCP_OOO_FULL;
+	if (q->tail && seq_geq(f->seq, end(q->tail))) { /* the usual case: behind everything */
+		prev = q->tail;
+		next = NULL;
+	}
+	while (next && seq_leq(next->seq, f->seq)) {
+		prev = next;
+		next = next->next;
+	}
+	if (prev && seq_geq(end(prev), end(f)))
+		return MR_DROP_TCP_DUPLICATE;
+	if (next && next->seq == f->seq && seq_geq(end(next), end(f)))
+		return MR_DROP_TCP_DUPLICATE;
+	/* What is there stays; only what is new of f goes in, and what f covers whole makes way. */
+	if (prev && seq_gt(end(prev), f->seq))
+		f = pay_trim_front(tcp->frames, f, seq_diff(end(prev), f->seq));
+	while (next && seq_leq(end(next), end(f))) {
+		struct mr_frame *covered = next;
+
+		next = next->next;
+		unlink_after(q, prev, covered);
+		mr_frame_put_chain(tcp->frames, covered);
+	}
+	if (next && seq_gt(end(f), next->seq)) {
+		mr_frame_trim(tcp->frames, f, seq_diff(next->seq, f->seq));
+		f->tcp_flags &= (uint8_t)~MR_TCP_FIN; /* next goes further, so there was no FIN at
+							 f's end */
+	}
+	f->next = next;
+	if (prev)
+		prev->next = f;
+	else
+		q->head = f;
+	if (!next)
+		q->tail = f;
+	account(q, f, true);
+	MR_COUNT(tcp->ctr, TCP_OOO_QUEUED);
+	return MR_DROP_NONE;
+}
+
+struct mr_frame *ooo_take(struct mr_tcp *tcp, struct mr_tcb *tcb)
+{
+	struct mr_oooq *q = &tcb->oooq;
+
+	while (q->head && seq_leq(q->head->seq, tcb->rcv_nxt)) {
+		struct mr_frame *f = q->head;
+
+		unlink_after(q, NULL, f);
+		if (seq_gt(end(f), tcb->rcv_nxt))
+			return pay_trim_front(tcp->frames, f,
+					      mr_min(seq_diff(tcb->rcv_nxt, f->seq), f->pkt_len));
+		mr_frame_put_chain(tcp->frames, f);
+	}
+	return NULL;
+}
+
+void ooo_free(struct mr_tcp *tcp, struct mr_tcb *tcb)
+{
+	while (tcb->oooq.head) {
+		struct mr_frame *f = tcb->oooq.head;
+
+		unlink_after(&tcb->oooq, NULL, f);
+		mr_frame_put_chain(tcp->frames, f);
+	}
+}

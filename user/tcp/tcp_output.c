@@ -1,0 +1,490 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * tcp_output.c - make the segments that one connection owes.
+ * Owns        snd_nxt, what was advertised (rcv_wnd), the "owed" marks of a TCB.
+ * Implements  RFC 9293 sections 3.8.6.1 (zero-window probes), 3.8.6.2 (silly windows, both
+ * sides), 3.7.4 (Nagle, with Minshall's change as Linux has it), RFC 5681 section 4.1 (restart
+ * after idle). Called by   mr_tcp_flush(), once per round for each TCB that owes something. Not
+ * here    segments without a TCB (tcp_reply.c); what is lost (tcp_loss.c).
+ */
+#include <errno.h>
+
+#include "base/csum.h"
+#include "tcp/tcp_cong.h"
+#include "tcp/tcp_priv.h"
+
+/* Why the sending of new data stopped. */
+enum stop {
+	STOP_DONE,   /* nothing more to send */
+	STOP_ROOM,   /* no transmit queue room or no frame: go on next round */
+	STOP_CWND,   /* congestion window */
+	STOP_WINDOW, /* peer's window */
+	STOP_NAGLE,  /* a small segment waits for an ACK */
+	STOP_CORK,   /* a small segment waits for more, at most MR_TCP_CORK_NS */
+};
+
+/* Consecutive frames of the send queue that make one segment. */
+struct run {
+	struct mr_frame *first;
+	uint32_t len;
+	uint8_t chunks;
+	bool busy; /* the device holds one of them */
+	bool psh;
+	struct mr_frame *next; /* behind the run */
+};
+
+uint32_t tcp_select_window(const struct mr_tcb *tcb)
+{
+	uint32_t cur = tcb->rcv_wnd, wnd = tcb->rcv_space, unit = 1u << tcb->rcv_wscale;
+	uint32_t step = mr_min(tcb->opts.rcvbuf / 2, mr_max((uint32_t)tcb->rcv_mss, 1u));
+
+	/* The right edge never moves left (RFC 9293 3.8.6), and right only by steps worth a segment
+	 * (3.8.6.2.2). */
+	if (wnd < cur || wnd - cur < step)
+		wnd = cur;
+	/* What the field cannot say exactly is rounded up, so that the edge does not move left; the
+	 * buffer may be overrun by less than one unit for that. */
+	wnd = (wnd + unit - 1) & ~(unit - 1);
+	return mr_min(wnd, (uint32_t)UINT16_MAX << tcb->rcv_wscale);
+}
+
+/* Header fields that every segment of a connection has. Commits to the window it tells. */
+static void seg_fill(struct mr_tcb *tcb, struct mr_seg *seg, uint32_t seq, uint8_t flags,
+		     uint64_t now)
+{
+	*seg = (struct mr_seg){
+		.sport = tcb->flow.lport,
+		.dport = tcb->flow.rport,
+		.seq = seq,
+		.ack = tcb->rcv_nxt,
+		.flags = flags,
+	};
+	if (flags & MR_TCP_SYN) {
+		seg->wnd = (uint16_t)tcb->rcv_wnd;
+	} else {
+		tcb->rcv_wnd = tcp_select_window(tcb);
+		seg->wnd = (uint16_t)(tcb->rcv_wnd >> tcb->rcv_wscale);
+	}
+	if (tcb->ts_ok || (tcb->state == MR_TCP_SYN_SENT && flags & MR_TCP_SYN)) {
+		seg->opts |= MR_TCPOPT_TS;
+		seg->tsval = tcp_ts_now(tcb->ts_offset, now);
+		seg->tsecr = flags & MR_TCP_ACK ? tcb->ts_recent : 0;
+	}
+	if (tcb->urg_out && seq_gt(tcb->snd_up, seq)) {
+		uint32_t up = seq_diff(tcb->snd_up, seq);
+
+		/* RFC 6093 section 3.1: further than 64 KiB away it is told with a later segment.
+		 */
+		if (up <= UINT16_MAX) {
+			seg->flags |= MR_TCP_URG;
+			seg->up = (uint16_t)up;
+		}
+	}
+}
+
+static struct mr_ip_tx ip_tx(const struct mr_tcb *tcb)
+{
+	return (struct mr_ip_tx){
+		.src = tcb->flow.laddr,
+		.dst = tcb->flow.raddr,
+		.proto = IPPROTO_TCP,
+		.tos = tcb->opts.tos,
+		.ttl = tcb->opts.ttl,
+		.df = true,
+	};
+}
+
+/* An ACK went out, with whatever segment. */
+static void acked(struct mr_tcb *tcb)
+{
+	tcb->ack_now = false;
+	tcb->update_owed = false;
+	tcb->unacked_bytes = 0;
+	tcb->last_ack_sent = tcb->rcv_nxt;
+	tcb_timer_clear(tcb, MR_TT_DELACK);
+}
+
+static void send_bare(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t seq, uint8_t flags,
+		      uint64_t now)
+{
+	struct mr_ip_tx tx = ip_tx(tcb);
+	struct mr_seg seg;
+
+	seg_fill(tcb, &seg, seq, flags, now);
+	if (flags & MR_TCP_SYN) {
+		seg.opts |= MR_TCPOPT_MSS;
+		seg.mss = tcb->adv_mss;
+		if (!(flags & MR_TCP_ACK) || tcb->wscale_ok) {
+			seg.opts |= MR_TCPOPT_WSCALE;
+			seg.wscale = tcb->wscale_ok || !(flags & MR_TCP_ACK) ?
+					     tcp_choose_wscale(tcb->opts.rcvbuf) :
+					     0;
+		}
+	}
+	tcb->segs_out++;
+	if (flags & MR_TCP_ACK)
+		acked(tcb);
+	tcp_xmit_bare(tcp, &seg, &tx, &tcb->dst, now);
+}
+
+void tcp_send_rst(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+{
+	MR_COUNT(tcp->ctr, TCP_RST_OUT);
+	send_bare(tcp, tcb, tcb->snd_nxt, MR_TCP_RST | MR_TCP_ACK, now);
+}
+
+/* ---- Data
+ * ---------------------------------------------------------------------------------------- */
+
+/* As many whole frames from f on as fit into one segment of up to limit bytes, at least one: a
+ * frame that is too long (the MSS has shrunk, the window is small) is cut. Only frames with the
+ * LOST mark if `lost`. false: no frame for the cut. */
+static bool gather(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, uint32_t limit,
+		   bool lost, struct run *r)
+{
+	uint8_t max_chunks = (uint8_t)tcp->ip->nif->max_chunks;
+
+	if (f->pay_len > limit && sndq_split(tcp, tcb, f, limit))
+		return false;
+	*r = (struct run){.first = f};
+	for (; f && r->chunks < max_chunks && r->len + f->pay_len <= limit; f = f->next) {
+		if (lost && (!(f->flags & MR_FRAME_LOST) || f == tcb->sndq.unsent))
+			break;
+		r->len += f->pay_len;
+		r->chunks++;
+		r->busy |= f->tx_refs != 0;
+		r->psh |= (f->flags & MR_FRAME_PSH) != 0;
+	}
+	r->next = f;
+	return true;
+}
+
+/* The device still reads the frames of this run: a copy goes out in their place. NULL: no frame. */
+static struct mr_frame *clone(struct mr_tcp *tcp, const struct run *r)
+{
+	struct mr_frame *first = NULL, *last = NULL;
+
+	for (const struct mr_frame *f = r->first; f != r->next; f = f->next) {
+		struct mr_frame *c = mr_frame_get(tcp->frames);
+
+		if (!c) {
+			if (first)
+				mr_frame_put_chain(tcp->frames, first);
+			return NULL;
+		}
+		c->len = f->pay_len;
+		c->csum = mr_csum_copy(c->data, f->pay, f->pay_len);
+		if (last)
+			last->frag = c;
+		else
+			first = c;
+		last = c;
+	}
+	MR_COUNT(tcp->ctr, TCP_TX_CLONES);
+	return first;
+}
+
+/* The frames themselves, with one more reference each for the way out. */
+static struct mr_frame *borrow(const struct run *r)
+{
+	for (struct mr_frame *f = r->first; f != r->next; f = f->next) {
+		f->data = f->pay;
+		f->len = f->pay_len;
+		f->frag = f->next == r->next ? NULL : f->next;
+		mr_frame_hold(f);
+	}
+	return r->first;
+}
+
+/* Send one run. false: no frame or no room, nothing happened. */
+static bool xmit_run(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct run *r, uint8_t flags,
+		     uint64_t now)
+{
+	struct mr_ip_tx tx = ip_tx(tcb);
+	struct mr_frame *p, *f;
+	struct mr_seg seg;
+	uint32_t sum, off = 0, hlen;
+	uint8_t *hdr;
+
+	if (!mr_netif_tx_room(tcp->ip->nif, 1))
+		return false;
+	p = r->busy ? clone(tcp, r) : borrow(r);
+	if (!p)
+		return false;
+	seg_fill(tcb, &seg, r->first->seq, flags, now);
+	hlen = mr_tcp_header_len(&seg);
+	sum = mr_csum_pseudo(&tx.src, &tx.dst, IPPROTO_TCP, hlen + r->len);
+	for (f = p; f; off += f->len, f = f->frag)
+		sum = mr_csum_add(sum, mr_csum_shift(f->csum, off));
+	p->pkt_len = r->len;
+	p->nchunks = r->chunks;
+	p->queue = (uint16_t)tcb->flow.hash;
+	hdr = mr_frame_push(p, hlen);
+	mr_tcp_write_header(hdr, &seg);
+	mr_tcp_write_csum(hdr, mr_csum_add(sum, mr_csum(hdr, hlen)));
+	for (f = r->first; f != r->next; f = f->next)
+		f->sent_at = now;
+	MR_COUNT(tcp->ctr, TCP_SEGS_OUT);
+	tcb->segs_out++;
+	tcb->last_sent_at = now;
+	acked(tcb);
+	/* A drop on the way out is a lost segment like any other; an unreachable neighbour is
+	 * remembered. */
+	if (mr_ip_output(tcp->ip, p, &tx, &tcb->dst, now) == -EHOSTUNREACH)
+		tcb->soft_err = -EHOSTUNREACH;
+	return true;
+}
+
+static uint8_t data_flags(const struct run *r, bool fin)
+{
+	/* Linux also pushes what empties the send queue: the peer may be waiting for just that. */
+	return (uint8_t)(MR_TCP_ACK | (r->psh || !r->next ? MR_TCP_PSH : 0) |
+			 (fin ? MR_TCP_FIN : 0));
+}
+
+static void count_retrans(struct mr_tcp *tcp, struct mr_tcb *tcb)
+{
+	MR_COUNT(tcp->ctr, TCP_RETRANS);
+	tcb->retrans++;
+}
+
+/* Send again what is judged lost. The first segment of the queue always goes: it is what recovery
+ * is waiting for (RFC 5681 section 3.2 step 3). */
+static enum stop send_lost(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+{
+	struct mr_frame *f = tcb->sndq.head;
+	struct run r;
+
+	while (tcb->lost_bytes && f && f != tcb->sndq.unsent) {
+		uint32_t flight = tcb_in_flight(tcb);
+		bool fin;
+
+		if (!(f->flags & MR_FRAME_LOST)) {
+			f = f->next;
+			continue;
+		}
+		if (!gather(tcp, tcb, f, tcb->snd_mss, true, &r))
+			return STOP_ROOM;
+		if (f != tcb->sndq.head && flight && flight + r.len > tcb->cwnd)
+			return STOP_CWND;
+		fin = tcb->fin_sent && !r.next;
+		if (!xmit_run(tcp, tcb, &r, data_flags(&r, fin), now))
+			return STOP_ROOM;
+		for (; f != r.next; f = f->next) {
+			f->flags = (uint8_t)((f->flags & ~MR_FRAME_LOST) | MR_FRAME_RETRANS);
+			f->retrans += f->retrans < UINT8_MAX;
+			tcb->lost_bytes -= f->pay_len;
+		}
+		if (fin)
+			tcb->fin_lost = false;
+		count_retrans(tcp, tcb);
+	}
+	if (tcb->fin_lost && !tcb->lost_bytes) {
+		if (!mr_netif_tx_room(tcp->ip->nif, 1))
+			return STOP_ROOM;
+		send_bare(tcp, tcb, tcb->snd_nxt - 1, MR_TCP_FIN | MR_TCP_ACK, now);
+		tcb->fin_lost = false;
+		count_retrans(tcp, tcb);
+	}
+	return STOP_DONE;
+}
+
+/* Bytes that the peer's window lets go beyond snd_nxt. */
+static uint32_t usable_window(const struct mr_tcb *tcb)
+{
+	uint32_t edge = tcb->snd_una + tcb->snd_wnd;
+
+	return seq_gt(edge, tcb->snd_nxt) ? seq_diff(edge, tcb->snd_nxt) : 0;
+}
+
+/* May this segment, smaller than the MSS and the last of the queue, go now? */
+static enum stop small_may_go(const struct mr_tcb *tcb)
+{
+	bool small_out = seq_gt(tcb->snd_sml, tcb->snd_una) && seq_leq(tcb->snd_sml, tcb->snd_nxt);
+
+	if (tcb->fin_queued || tcb->push_small)
+		return STOP_DONE;
+	if (tcb->opts.cork || tcb->more)
+		return STOP_CORK;
+	if (!tcb->opts.nodelay && tcb->snd_nxt != tcb->snd_una && small_out)
+		return STOP_NAGLE;
+	return STOP_DONE;
+}
+
+/* RFC 5681 section 4.1: after an idle RTO the old cwnd says nothing of the path any more. */
+static void restart_after_idle(struct mr_tcb *tcb, uint64_t now)
+{
+	uint32_t iw = mr_cong_initial_window(tcb->snd_mss);
+
+	if (tcb->snd_una == tcb->snd_nxt && tcb->last_sent_at &&
+	    now - tcb->last_sent_at > rtt_rto(tcb) && tcb->cwnd > iw)
+		tcb->cwnd = iw;
+}
+
+static enum stop send_new(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+{
+	struct mr_frame *f;
+	struct run r;
+
+	restart_after_idle(tcb, now);
+	while ((f = tcb->sndq.unsent)) {
+		uint32_t usable = usable_window(tcb), flight = tcb_in_flight(tcb);
+		bool fin;
+
+		if (!gather(tcp, tcb, f, tcb->snd_mss, false, &r))
+			return STOP_ROOM;
+		if (!r.next && r.len < tcb->snd_mss) {
+			enum stop why = small_may_go(tcb);
+
+			if (why != STOP_DONE)
+				return why;
+		}
+		if (r.len > usable) {
+			/* Sender's silly-window avoidance (RFC 9293 3.8.6.2.1): part of what was
+			 * written only if it is half of the largest window the peer ever had, or on
+			 * override. */
+			if (!usable || !(usable >= tcb->max_snd_wnd / 2 || tcb->push_small))
+				return STOP_WINDOW;
+			if (!gather(tcp, tcb, f, usable, false, &r))
+				return STOP_ROOM;
+		}
+		if (flight && flight + r.len > tcb->cwnd)
+			return STOP_CWND;
+		fin = tcb->fin_queued && !r.next;
+		if (!xmit_run(tcp, tcb, &r, data_flags(&r, fin), now))
+			return STOP_ROOM;
+		tcb->sndq.unsent = r.next;
+		tcb->snd_nxt += r.len;
+		if (r.len < tcb->snd_mss)
+			tcb->snd_sml = tcb->snd_nxt;
+		tcb->push_small = false;
+		if (fin) {
+			tcb->snd_nxt++;
+			tcb->fin_sent = true;
+		}
+	}
+	if (tcb->fin_queued && !tcb->fin_sent) {
+		if (!usable_window(tcb))
+			return STOP_WINDOW;
+		if (!mr_netif_tx_room(tcp->ip->nif, 1))
+			return STOP_ROOM;
+		send_bare(tcp, tcb, tcb->snd_nxt, MR_TCP_FIN | MR_TCP_ACK, now);
+		tcb->snd_nxt++;
+		tcb->fin_sent = true;
+	}
+	return STOP_DONE;
+}
+
+/* ---- Timers that depend on what is outstanding --------------------------------------------------
+ */
+
+void tcp_arm_rtx(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+{
+	bool out = tcb->snd_nxt != tcb->snd_una;
+
+	if (!out && !tcb->persist) {
+		tcb_timer_clear(tcb, MR_TT_RTX); /* RFC 6298 (5.2) */
+		return;
+	}
+	tcb_timer_set(tcp, tcb, MR_TT_RTX, now + rtt_rto(tcb)); /* (5.1), (5.3) */
+}
+
+static void after_send(struct mr_tcp *tcp, struct mr_tcb *tcb, enum stop why, uint64_t now)
+{
+	bool out = tcb->snd_nxt != tcb->snd_una;
+	uint32_t flight = tcb_in_flight(tcb);
+
+	/* RFC 7661 in Linux's reading: in slow start half a window in use counts as using it. */
+	tcb->cwnd_limited = why == STOP_CWND ||
+			    (tcb->cwnd < tcb->ssthresh && 2 * (uint64_t)flight >= tcb->cwnd);
+	if (why == STOP_CORK && tcb->timers[MR_TT_CORK] == MR_TIME_NEVER)
+		tcb_timer_set(tcp, tcb, MR_TT_CORK, now + MR_TCP_CORK_NS);
+	if (why == STOP_WINDOW && !out) {
+		if (!tcb->persist) {
+			tcb->persist = true;
+			tcb->backoff = 0;
+			tcb->probes = 0;
+			tcp_arm_rtx(tcp, tcb, now);
+		}
+		return;
+	}
+	if (tcb->persist) {
+		tcb->persist = false;
+		tcb_timer_clear(tcb, MR_TT_RTX);
+	}
+	if (out && tcb->timers[MR_TT_RTX] == MR_TIME_NEVER)
+		tcp_arm_rtx(tcp, tcb, now);
+}
+
+/* ---- The whole of it ----------------------------------------------------------------------------
+ */
+
+static bool output_handshake(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+{
+	uint8_t flags = MR_TCP_SYN;
+
+	if (!tcb->syn_owed)
+		return true;
+	if (!mr_netif_tx_room(tcp->ip->nif, 1))
+		return false;
+	if (tcb->state == MR_TCP_SYN_RECEIVED)
+		flags |= MR_TCP_ACK;
+	tcb->syn_owed = false;
+	send_bare(tcp, tcb, tcb->iss, flags, now);
+	tcb->snd_nxt = tcb->iss + 1;
+	tcb->last_sent_at = now;
+	if (tcb->timers[MR_TT_RTX] == MR_TIME_NEVER)
+		tcp_arm_rtx(tcp, tcb, now);
+	return true;
+}
+
+bool tcp_output(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+{
+	enum stop why;
+
+	if (mr_dst_resolve(tcp->ip, &tcb->dst, &tcb->flow.raddr, now)) {
+		tcb->soft_err =
+			-ENETUNREACH; /* the retransmission timer decides how long to hope */
+		return true;
+	}
+	if (!tcb_synchronized(tcb))
+		return output_handshake(tcp, tcb, now);
+	while (tcb->dupacks_owed) {
+		if (!mr_netif_tx_room(tcp->ip->nif, 1))
+			return false;
+		tcb->dupacks_owed--;
+		send_bare(tcp, tcb, tcb->snd_nxt, MR_TCP_ACK, now);
+	}
+	why = send_lost(tcp, tcb, now);
+	if (why == STOP_DONE)
+		why = send_new(tcp, tcb, now);
+	after_send(tcp, tcb, why, now);
+	if (why == STOP_ROOM)
+		return false;
+	if (tcb->probe_owed || tcb->keep_owed) {
+		/* Both ask for an ACK with a sequence number that was acknowledged already: RFC
+		 * 1122 4.2.3.6 for keepalives, and Linux does so for windows, too. */
+		MR_COUNT_N(tcp->ctr, TCP_ZERO_WINDOW_PROBES, tcb->probe_owed);
+		MR_COUNT_N(tcp->ctr, TCP_KEEPALIVES, tcb->keep_owed);
+		tcb->probe_owed = tcb->keep_owed = false;
+		send_bare(tcp, tcb, tcb->snd_una - 1, MR_TCP_ACK, now);
+	}
+	if (tcb->ack_now || tcb->update_owed)
+		send_bare(tcp, tcb, tcb->snd_nxt, MR_TCP_ACK, now);
+	return true;
+}
+
+void mr_tcp_flush(struct mr_tcp *tcp, uint64_t now)
+{
+	struct mr_list *pos, *tmp;
+
+	mr_list_for_each_safe (pos, tmp, &tcp->pending) {
+		struct mr_tcb *tcb = mr_list_entry(pos, struct mr_tcb, pending_node);
+
+		if (!mr_netif_tx_room(tcp->ip->nif, 1))
+			return;
+		mr_list_del(&tcb->pending_node);
+		if (!tcp_output(tcp, tcb, now))
+			tcb_mark(tcp, tcb); /* at the end of the row: nobody starves */
+	}
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* tcp_priv.h - what the files of this layer offer one another. Nobody outside of user/tcp includes
+ * it. */
+#ifndef MR_TCP_TCP_PRIV_H
+#define MR_TCP_TCP_PRIV_H
+
+#include "tcp/tcp.h"
+
+/* ---- tcp_tcb.c: life of a TCB -------------------------------------------------------------------
+ */
+
+/* A TCB in state CLOSED, not in the flow table. NULL: none left. */
+struct mr_tcb *tcb_alloc(struct mr_tcp *tcp, const struct mr_tcp_opts *opts, uint64_t now);
+/* Out of the table, queues emptied, timer off, memory back. No upcall, nothing sent. */
+void tcb_free(struct mr_tcp *tcp, struct mr_tcb *tcb);
+/* The only writer of tcb->state; asserts that RFC 9293 figure 5 has the edge. */
+void tcb_set_state(struct mr_tcb *tcb, enum mr_tcp_state state);
+/* Output owes something. */
+void tcb_mark(struct mr_tcp *tcp, struct mr_tcb *tcb);
+/* The connection is over: the TCB goes, then the owner hears err. */
+void tcb_end(struct mr_tcp *tcp, struct mr_tcb *tcb, int err);
+
+void tcb_timer_set(struct mr_tcp *tcp, struct mr_tcb *tcb, enum mr_tcb_timer which,
+		   uint64_t deadline);
+static inline void tcb_timer_clear(struct mr_tcb *tcb, enum mr_tcb_timer which)
+{
+	tcb->timers[which] =
+		MR_TIME_NEVER; /* the wheel entry may fire early; the handler looks again */
+}
+
+const struct mr_tcp_upcalls *tcp_up(const struct mr_tcp *tcp);
+
+/* MSS that we may offer on this path: L3 MTU less IP and TCP headers, bounded by opts->maxseg. */
+uint16_t tcp_path_mss(const struct mr_dst *dst, const struct mr_addr *raddr, uint16_t maxseg);
+/* Set snd_mss from the peer's offer, the path and the options in use. */
+void tcb_set_snd_mss(struct mr_tcp *tcp, struct mr_tcb *tcb, uint16_t peer_mss);
+/* The shift that we announce for this receive buffer (RFC 7323 section 2.3). */
+uint8_t tcp_choose_wscale(uint32_t rcvbuf);
+/* The first window of a connection, as the unscaled field of a SYN can say it. */
+uint32_t tcp_initial_rcv_wnd(uint32_t rcvbuf);
+
+static inline uint32_t tcb_in_flight(const struct mr_tcb *tcb)
+{
+	uint32_t out = seq_diff(tcb->snd_nxt, tcb->snd_una);
+	uint32_t gone = tcb->lost_bytes + tcb->dup_bytes;
+
+	return out > gone ? out - gone : 0;
+}
+
+static inline bool tcb_synchronized(const struct mr_tcb *tcb)
+{
+	return tcb->state >= MR_TCP_ESTABLISHED;
+}
+
+/* ---- tcp_isn.c ----------------------------------------------------------------------------------
+ */
+uint32_t tcp_isn(const struct mr_tcp *tcp, const struct mr_flow *flow, uint64_t now);
+uint32_t tcp_ts_offset(const struct mr_tcp *tcp, const struct mr_flow *flow);
+static inline uint32_t tcp_ts_now(uint32_t offset, uint64_t now)
+{
+	return (uint32_t)(now / MR_NS_PER_MS) + offset;
+}
+/* The TSecr of a reply is no time of ours if the peer made it up: RTT in ns, 0 if implausible. */
+uint64_t tcp_ts_rtt(uint32_t offset, uint32_t tsecr, uint64_t now);
+
+/* ---- tcp_table.c: flows, listeners, ports -------------------------------------------------------
+ */
+int tcp_table_init(struct mr_tcp *tcp, struct mr_arena *arena, uint32_t flows);
+void flow_set(const struct mr_tcp *tcp, struct mr_flow *flow, enum mr_flow_kind kind,
+	      const struct mr_addr *laddr, uint16_t lport, const struct mr_addr *raddr,
+	      uint16_t rport);
+void flow_insert(struct mr_tcp *tcp, struct mr_flow *flow);
+void flow_remove(struct mr_tcp *tcp, struct mr_flow *flow);
+struct mr_flow *flow_lookup(const struct mr_tcp *tcp, uint32_t hash, const struct mr_addr *laddr,
+			    uint16_t lport, const struct mr_addr *raddr, uint16_t rport);
+uint32_t flow_hash(const struct mr_tcp *tcp, const struct mr_addr *laddr, uint16_t lport,
+		   const struct mr_addr *raddr, uint16_t rport);
+/* The listener with exactly this address, else the one for any. NULL: none. */
+struct mr_tcp_listener *listener_lookup(const struct mr_tcp *tcp, const struct mr_addr *laddr,
+					uint16_t lport);
+/* RFC 6056 algorithm 3: a local port for a connect. 0: none is free. */
+uint16_t tcp_ephemeral_port(struct mr_tcp *tcp, const struct mr_addr *laddr,
+			    const struct mr_addr *raddr, uint16_t rport);
+
+/* ---- tcp_rtt.c: RFC 6298 ------------------------------------------------------------------------
+ */
+void rtt_sample(struct mr_tcb *tcb, uint64_t rtt_ns);
+/* The RTO with the back-off in force. */
+uint64_t rtt_rto(const struct mr_tcb *tcb);
+
+/* ---- tcp_sndq.c ---------------------------------------------------------------------------------
+ */
+/* Drop what is acknowledged: all payload before una. Returns the most recent transmission time
+ * among the removed frames that were sent only once (0: there is none; Karn). */
+uint64_t sndq_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t una);
+/* Cut f in two so that its first part has `at` bytes. 0 or -ENOBUFS. */
+int sndq_split(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, uint32_t at);
+void sndq_free(struct mr_tcp *tcp, struct mr_tcb *tcb);
+/* Judge f lost: it is to be sent again. */
+void sndq_mark_lost(struct mr_tcb *tcb, struct mr_frame *f);
+
+/* ---- tcp_ooo.c ----------------------------------------------------------------------------------
+ */
+/* Keep an out-of-order segment (payload view set, trimmed to the window). MR_DROP_NONE: taken. */
+enum mr_drop ooo_insert(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f);
+/* The packet that starts at or before rcv_nxt, taken out, with what was received before cut off its
+ * front; NULL: none. */
+struct mr_frame *ooo_take(struct mr_tcp *tcp, struct mr_tcb *tcb);
+void ooo_free(struct mr_tcp *tcp, struct mr_tcb *tcb);
+/* Cut n payload bytes off the front of a packet's chain; chunks that become empty are put. Returns
+ * the new first chunk. n is less than the payload. */
+struct mr_frame *pay_trim_front(struct mr_frame_pool *pool, struct mr_frame *f, uint32_t n);
+
+/* ---- tcp_loss.c ---------------------------------------------------------------------------------
+ */
+/* An ACK moved snd_una by acked bytes. */
+void loss_new_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t acked, uint64_t rtt_ns,
+		  uint64_t now);
+void loss_dupack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
+void loss_rto(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
+
+/* ---- tcp_output.c -------------------------------------------------------------------------------
+ */
+/* Everything that is owed, as far as room reaches. true: nothing is owed any more. */
+bool tcp_output(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
+/* A segment without payload, from a TCB: RST. Best effort. */
+void tcp_send_rst(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
+/* Arm, move or stop the retransmission timer after the state of the send side changed. */
+void tcp_arm_rtx(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
+/* The window that can be offered now, in bytes from rcv_nxt (RFC 9293 section 3.8.6.2.2). */
+uint32_t tcp_select_window(const struct mr_tcb *tcb);
+
+/* ---- tcp_reply.c: segments without a TCB --------------------------------------------------------
+ */
+/* RFC 9293 section 3.10.7.1: reset what should not have come. */
+void tcp_reply_rst(struct mr_tcp *tcp, const struct mr_ip_rx *rx, const struct mr_seg *seg,
+		   uint64_t now);
+void tcp_reply_synack(struct mr_tcp *tcp, struct mr_tcp_synreq *req, uint64_t now);
+void tcp_reply_syn_ack_ack(struct mr_tcp *tcp, struct mr_tcp_synreq *req, uint64_t now);
+void tcp_reply_tw_ack(struct mr_tcp *tcp, struct mr_tcp_tw *tw, uint64_t now);
+/* RFC 5961 section 7: may one more challenge ACK go out? Counts either way. */
+bool tcp_challenge_allowed(struct mr_tcp *tcp, uint64_t *next, uint64_t now);
+/* Build and send one segment without payload. Best effort: a full queue drops it, counted. */
+void tcp_xmit_bare(struct mr_tcp *tcp, const struct mr_seg *seg, const struct mr_ip_tx *tx,
+		   struct mr_dst *dst, uint64_t now);
+
+/* ---- tcp_listen.c -------------------------------------------------------------------------------
+ */
+enum mr_drop listen_input(struct mr_tcp *tcp, struct mr_tcp_listener *l, const struct mr_ip_rx *rx,
+			  const struct mr_seg *seg, uint32_t min_iss, uint64_t now);
+/* A segment for a SYN-RECEIVED request. *tcb is set when it completed the handshake: the segment is
+ * to be processed by that TCB, too. */
+enum mr_drop synreq_input(struct mr_tcp *tcp, struct mr_tcp_synreq *req, const struct mr_ip_rx *rx,
+			  const struct mr_seg *seg, uint64_t now, struct mr_tcb **tcb);
+void synreq_timer(struct mr_tcp *tcp, struct mr_tcp_synreq *req, uint64_t now);
+void synreq_free(struct mr_tcp *tcp, struct mr_tcp_synreq *req);
+
+/* ---- tcp_timewait.c -----------------------------------------------------------------------------
+ */
+/* The TCB's connection goes on as a TIME-WAIT object; the TCB is freed and its owner told. */
+void timewait_enter(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
+/* *reuse: the segment is a SYN that may open a new incarnation; the TIME-WAIT is gone then, and
+ * *min_iss is what its ISS must be beyond. */
+enum mr_drop timewait_input(struct mr_tcp *tcp, struct mr_tcp_tw *tw, const struct mr_ip_rx *rx,
+			    const struct mr_seg *seg, uint64_t now, bool *reuse, uint32_t *min_iss);
+void timewait_free(struct mr_tcp *tcp, struct mr_tcp_tw *tw);
+
+/* RFC 7323 section 5.3 R1: is this timestamp older than what was seen? */
+static inline bool paws_old(uint32_t tsval, uint32_t ts_recent)
+{
+	return seq_lt(tsval, ts_recent);
+}
+
+#endif

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * tcp_sndq.c - the send queue: frames with headroom that hold what was written and not
+ * acknowledged. Owns        tcb->sndq, write_seq and lost_bytes. Called by   the socket layer
+ * (write), output (split), ACK processing (ack), loss recovery (mark). Not here    when anything is
+ * sent (tcp_output.c).
+ *
+ * A frame that was sent is never appended to, so that a retransmission is the same segment again,
+ * and headers are put in front of the payload in place.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/csum.h"
+#include "tcp/tcp_priv.h"
+
+uint32_t mr_tcp_fill_size(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
+{
+	uint32_t room = tcp->frames->chunk_size - MR_FRAME_HEADROOM;
+	uint32_t chunks = (tcb->snd_mss + room - 1) / room;
+
+	return tcb->snd_mss / chunks; /* so that whole frames make a full segment */
+}
+
+static struct mr_frame *frame_get(struct mr_tcp *tcp)
+{
+	struct mr_frame *f = mr_frame_get(tcp->frames);
+
+	if (!f)
+		return NULL;
+	f->pay = f->data;
+	f->pay_len = 0;
+	f->csum = 0;
+	f->flags |= MR_FRAME_CSUM;
+	return f;
+}
+
+static void queue_tail(struct mr_tcb *tcb, struct mr_frame *f)
+{
+	struct mr_sndq *q = &tcb->sndq;
+
+	f->next = NULL;
+	f->seq = tcb->write_seq;
+	if (q->tail)
+		q->tail->next = f;
+	else
+		q->head = f;
+	q->tail = f;
+	if (!q->unsent)
+		q->unsent = f;
+	q->frames++;
+}
+
+static void wrote(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t n, unsigned flags)
+{
+	tcb->more = (flags & MR_SEND_MORE) != 0;
+	if (!n)
+		return;
+	if (!tcb->more)
+		tcb->sndq.tail->flags |=
+			MR_FRAME_PSH; /* RFC 9293 3.9.1.2: the end of a write is pushed */
+	if (flags & MR_SEND_OOB) {
+		tcb->urg_out = true;
+		tcb->snd_up = tcb->write_seq;
+	}
+	tcb_mark(tcp, tcb);
+}
+
+/* The last frame, if more can be put behind its payload. */
+static struct mr_frame *open_tail(const struct mr_tcb *tcb, uint32_t fill)
+{
+	struct mr_frame *f = tcb->sndq.tail;
+
+	return tcb->sndq.unsent && f->refs == 1 && f->pay_len < fill ? f : NULL;
+}
+
+uint32_t mr_tcp_write(struct mr_tcp *tcp, struct mr_tcb *tcb, const void *buf, uint32_t len,
+		      unsigned flags)
+{
+	uint32_t fill = mr_tcp_fill_size(tcp, tcb), done = 0;
+	const uint8_t *src = buf;
+
+	while (done < len) {
+		struct mr_frame *f = open_tail(tcb, fill);
+		uint32_t n;
+
+		if (!f) {
+			f = frame_get(tcp);
+			if (!f)
+				break;
+			queue_tail(tcb, f);
+		}
+		n = mr_min(len - done, fill - f->pay_len);
+		f->csum = mr_csum_add(
+			f->csum, mr_csum_shift(mr_csum_copy(f->pay + f->pay_len, src + done, n),
+					       f->pay_len));
+		f->pay_len += n;
+		tcb->sndq.bytes += n;
+		tcb->write_seq += n;
+		done += n;
+	}
+	/* What did not fit is not written, so the urgent byte and the end of the write are not
+	 * there yet. */
+	wrote(tcp, tcb, done, done == len ? flags : (flags & ~MR_SEND_OOB));
+	return done;
+}
+
+struct mr_frame *mr_tcp_frame_get(struct mr_tcp *tcp, const struct mr_tcb *tcb, uint32_t *room)
+{
+	struct mr_frame *f = frame_get(tcp);
+
+	*room = mr_tcp_fill_size(tcp, tcb);
+	return f;
+}
+
+void mr_tcp_frame_queue(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, unsigned flags)
+{
+	f->csum = mr_csum(f->pay, f->pay_len);
+	queue_tail(tcb, f);
+	tcb->sndq.bytes += f->pay_len;
+	tcb->write_seq += f->pay_len;
+	wrote(tcp, tcb, f->pay_len, flags);
+}
+
+int sndq_split(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, uint32_t at)
+{
+	struct mr_frame *rest = frame_get(tcp);
+
+	assert(at && at < f->pay_len);
+	if (!rest)
+		return -ENOBUFS;
+	rest->pay_len = f->pay_len - at;
+	rest->csum = mr_csum_copy(rest->pay, f->pay + at, rest->pay_len);
+	rest->seq = f->seq + at;
+	rest->sent_at = f->sent_at;
+	rest->retrans = f->retrans;
+	rest->flags |= f->flags & (MR_FRAME_PSH | MR_FRAME_RETRANS | MR_FRAME_LOST);
+	rest->next = f->next;
+	f->next = rest;
+	f->pay_len = at;
+	f->csum = mr_csum(f->pay, at);
+	f->flags &= (uint8_t)~MR_FRAME_PSH;
+	if (tcb->sndq.tail == f)
+		tcb->sndq.tail = rest;
+	tcb->sndq.frames++;
+	return 0;
+}
+
+void sndq_mark_lost(struct mr_tcb *tcb, struct mr_frame *f)
+{
+	if (f->flags & MR_FRAME_LOST)
+		return;
+	f->flags |= MR_FRAME_LOST;
+	tcb->lost_bytes += f->pay_len;
+}
+
+static void pop_head(struct mr_tcp *tcp, struct mr_tcb *tcb)
+{
+	struct mr_sndq *q = &tcb->sndq;
+	struct mr_frame *f = q->head;
+
+	if (f->flags & MR_FRAME_LOST)
+		tcb->lost_bytes -= f->pay_len;
+	q->bytes -= f->pay_len;
+	q->frames--;
+	q->head = f->next;
+	if (!q->head)
+		q->tail = NULL;
+	f->next = NULL;
+	mr_frame_put(tcp->frames,
+		     f); /* the device may still hold it: then it lives until completion */
+}
+
+uint64_t sndq_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t una)
+{
+	struct mr_sndq *q = &tcb->sndq;
+	uint64_t sent_at = 0;
+
+	while (q->head && q->head != q->unsent && seq_leq(q->head->seq + q->head->pay_len, una)) {
+		if (!(q->head->flags & MR_FRAME_RETRANS))
+			sent_at = mr_max(sent_at, q->head->sent_at);
+		else
+			sent_at = 0; /* Karn: what this ACK answers is ambiguous */
+		pop_head(tcp, tcb);
+	}
+	/* The peer may acknowledge part of a frame (it split the segment, or resegmented it). The
+	 * front goes; a frame in the device's hands is not changed but only seen shorter from here.
+	 */
+	if (q->head && q->head != q->unsent && seq_lt(q->head->seq, una)) {
+		struct mr_frame *f = q->head;
+		uint32_t n = seq_diff(una, f->seq);
+
+		if (f->flags & MR_FRAME_LOST)
+			tcb->lost_bytes -= n;
+		f->pay += n;
+		f->pay_len -= n;
+		f->seq = una;
+		f->csum = mr_csum(f->pay, f->pay_len);
+		q->bytes -= n;
+	}
+	return sent_at;
+}
+
+void sndq_free(struct mr_tcp *tcp, struct mr_tcb *tcb)
+{
+	tcb->sndq.unsent = NULL;
+	while (tcb->sndq.head)
+		pop_head(tcp, tcb);
+}

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * tcp_tcb.c - birth, state and death of a TCB; the layer's own start.
+ * Owns        tcb->state, the one wheel entry of a TCB, membership in the pending list.
+ * Implements  RFC 9293 section 3.3.2 (the edges of figure 5), section 3.7.1 (MSS).
+ * Called by   every file of this layer.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "tcp/tcp_cong.h"
+#include "tcp/tcp_priv.h"
+
+#define UPCALL_TABLES 4u
+
+/* Code pointers cannot be in the arena; each process has this table of its own, set once at start.
+ */
+static const struct mr_tcp_upcalls *upcall_tables[UPCALL_TABLES];
+
+void mr_tcp_upcalls_set(unsigned index, const struct mr_tcp_upcalls *upcalls)
+{
+	assert(index < UPCALL_TABLES);
+	upcall_tables[index] = upcalls;
+}
+
+const struct mr_tcp_upcalls *tcp_up(const struct mr_tcp *tcp)
+{
+	return upcall_tables[tcp->upcalls];
+}
+
+int mr_tcp_init(struct mr_tcp *tcp, struct mr_arena *arena, struct mr_ip *ip,
+		struct mr_wheel *wheel, struct mr_rng *rng, struct mr_counters *ctr,
+		unsigned upcalls, const struct mr_tcp_cfg *cfg)
+{
+	int err;
+
+	memset(tcp, 0, sizeof(*tcp));
+	tcp->ip = ip;
+	tcp->frames = ip->frames;
+	tcp->ctr = ctr;
+	tcp->wheel = wheel;
+	tcp->rng = rng;
+	tcp->upcalls = (uint8_t)upcalls;
+	tcp->flow_key[0] = cfg->flow_key[0];
+	tcp->flow_key[1] = cfg->flow_key[1];
+	tcp->secret[0] = mr_rng_u64(rng);
+	tcp->secret[1] = mr_rng_u64(rng);
+	tcp->port_counter = (uint32_t)mr_rng_u64(rng);
+	mr_list_init(&tcp->listener_list);
+	mr_list_init(&tcp->pending);
+	mr_list_init(&tcp->all);
+	err = mr_pool_init(&tcp->tcbs, arena, sizeof(struct mr_tcb), cfg->max_connections);
+	err = err   ?:
+		      mr_pool_init(&tcp->synreqs, arena, sizeof(struct mr_tcp_synreq),
+				   cfg->max_connections);
+	err = err ?: mr_pool_init(&tcp->tws, arena, sizeof(struct mr_tcp_tw), cfg->max_connections);
+	err = err   ?:
+		      mr_pool_init(&tcp->listeners, arena, sizeof(struct mr_tcp_listener),
+				   cfg->max_listeners);
+	return err ?: tcp_table_init(tcp, arena, 2 * cfg->max_connections);
+}
+
+void mr_tcp_opts_default(struct mr_tcp_opts *opts)
+{
+	*opts = (struct mr_tcp_opts){
+		.sndbuf = 256 * 1024,
+		.rcvbuf = 256 * 1024,
+		.keepidle_s = 7200,
+		.keepintvl_s = 75,
+		.keepcnt = 9,
+		.ttl = 64,
+		.congestion = MR_CONG_NEWRENO,
+	};
+}
+
+struct mr_tcb *tcb_alloc(struct mr_tcp *tcp, const struct mr_tcp_opts *opts, uint64_t now)
+{
+	struct mr_tcb *tcb = mr_pool_get(&tcp->tcbs);
+
+	if (!tcb)
+		return NULL;
+	tcb->state = MR_TCP_CLOSED;
+	tcb->opts = *opts;
+	tcb->rto_ns = MR_TCP_RTO_INIT_NS;
+	tcb->rcv_space = opts->rcvbuf;
+	tcb->snd_mss = MR_TCP_MSS_DEFAULT;
+	tcb->rcv_mss = MR_TCP_MSS_DEFAULT;
+	tcb->quickacks = MR_TCP_QUICKACKS;
+	tcb->last_rcv_at = now;
+	for (int i = 0; i < MR_TT_MAX; i++)
+		tcb->timers[i] = MR_TIME_NEVER;
+	mr_timer_init(&tcb->timer, MR_TIMER_TCB);
+	mr_list_init(&tcb->pending_node);
+	mr_list_add_tail(&tcp->all, &tcb->all_node);
+	return tcb;
+}
+
+void tcb_free(struct mr_tcp *tcp, struct mr_tcb *tcb)
+{
+	if (tcb->flow.hash) /* 0 until it has a 4-tuple */
+		flow_remove(tcp, &tcb->flow);
+	sndq_free(tcp, tcb);
+	ooo_free(tcp, tcb);
+	mr_timer_cancel(tcp->wheel, &tcb->timer);
+	mr_list_del(&tcb->pending_node);
+	mr_list_del(&tcb->all_node);
+	mr_dst_put(tcp->ip, &tcb->dst);
+	mr_pool_put(&tcp->tcbs, tcb);
+}
+
+void tcb_end(struct mr_tcp *tcp, struct mr_tcb *tcb, int err)
+{
+	void *owner = tcb->owner;
+
+	tcb_set_state(tcb, MR_TCP_CLOSED);
+	tcb_free(tcp, tcb);
+	if (owner)
+		tcp_up(tcp)->gone(owner, err);
+}
+
+/* RFC 9293 figure 5, and what its text adds: CLOSED from everywhere (abort, reset, timeouts); a
+ * passive open enters at SYN-RECEIVED, because LISTEN is an object of its own here. */
+static const uint16_t edges[] = {
+#define E(s) (1u << MR_TCP_##s)
+	[MR_TCP_CLOSED] = E(SYN_SENT) | E(SYN_RECEIVED),
+	[MR_TCP_SYN_SENT] = E(SYN_RECEIVED) | E(ESTABLISHED),
+	[MR_TCP_SYN_RECEIVED] = E(ESTABLISHED) | E(FIN_WAIT1),
+	[MR_TCP_ESTABLISHED] = E(FIN_WAIT1) | E(CLOSE_WAIT),
+	[MR_TCP_FIN_WAIT1] = E(FIN_WAIT2) | E(CLOSING) | E(TIME_WAIT),
+	[MR_TCP_FIN_WAIT2] = E(TIME_WAIT),
+	[MR_TCP_CLOSE_WAIT] = E(LAST_ACK),
+	[MR_TCP_CLOSING] = E(TIME_WAIT),
+	[MR_TCP_LAST_ACK] = 0,
+	[MR_TCP_TIME_WAIT] = 0,
+#undef E
+};
+
+void tcb_set_state(struct mr_tcb *tcb, enum mr_tcp_state state)
+{
+	assert(state == MR_TCP_CLOSED || edges[tcb->state] & 1u << state);
+	tcb->state = (uint8_t)state;
+}
+
+const char *mr_tcp_state_name(enum mr_tcp_state state)
+{
+	static const char *const names[] = {
+		[MR_TCP_CLOSED] = "CLOSED",	      [MR_TCP_LISTEN] = "LISTEN",
+		[MR_TCP_SYN_SENT] = "SYN-SENT",	      [MR_TCP_SYN_RECEIVED] = "SYN-RECEIVED",
+		[MR_TCP_ESTABLISHED] = "ESTABLISHED", [MR_TCP_FIN_WAIT1] = "FIN-WAIT-1",
+		[MR_TCP_FIN_WAIT2] = "FIN-WAIT-2",    [MR_TCP_CLOSE_WAIT] = "CLOSE-WAIT",
+		[MR_TCP_CLOSING] = "CLOSING",	      [MR_TCP_LAST_ACK] = "LAST-ACK",
+		[MR_TCP_TIME_WAIT] = "TIME-WAIT",
+	};
+
+	return (unsigned)state < MR_ARRAY_SIZE(names) ? names[state] : "?";
+}
+
+void tcb_mark(struct mr_tcp *tcp, struct mr_tcb *tcb)
+{
+	if (mr_list_empty(&tcb->pending_node))
+		mr_list_add_tail(&tcp->pending, &tcb->pending_node);
+}
+
+/* The wheel entry only ever moves nearer here; moved further, it fires early and the handler arms
+ * it anew. So the common case, pushing the retransmission timer out with each ACK, costs one store.
+ */
+void tcb_timer_set(struct mr_tcp *tcp, struct mr_tcb *tcb, enum mr_tcb_timer which,
+		   uint64_t deadline)
+{
+	tcb->timers[which] = deadline;
+	if (deadline != MR_TIME_NEVER &&
+	    (!mr_timer_armed(&tcb->timer) || deadline < tcb->timer.expires))
+		mr_timer_arm(tcp->wheel, &tcb->timer, deadline);
+}
+
+uint16_t tcp_path_mss(const struct mr_dst *dst, const struct mr_addr *raddr, uint16_t maxseg)
+{
+	uint32_t headers = (mr_addr_is_v4(raddr) ? MR_IPV4_HLEN : 40u) + MR_TCP_HLEN;
+	uint32_t mss = dst->mtu > headers + MR_TCP_MSS_MIN ? dst->mtu - headers : MR_TCP_MSS_MIN;
+
+	mss = mr_min(mss, (uint32_t)UINT16_MAX);
+	return (uint16_t)(maxseg ? mr_min(mss, (uint32_t)maxseg) : mss);
+}
+
+/* RFC 9293 3.7.1 and RFC 6691: the MSS option speaks of the fixed headers only; the sender deducts
+ * its options. Both bounds are in force: what the peer takes and what the path takes. */
+void tcb_set_snd_mss(struct mr_tcp *tcp, struct mr_tcb *tcb, uint16_t peer_mss)
+{
+	uint32_t mss = mr_max((uint32_t)peer_mss, MR_TCP_MSS_MIN);
+	uint32_t chunk_room = tcp->frames->chunk_size - MR_FRAME_HEADROOM;
+
+	mss = mr_min(mss, (uint32_t)tcp_path_mss(&tcb->dst, &tcb->flow.raddr, tcb->opts.maxseg));
+	mss -= tcb->ts_ok ? MR_TCP_TS_LEN : 0;
+	mss = mr_min(mss, chunk_room * tcp->ip->nif->max_chunks);
+	tcb->snd_mss = (uint16_t)mss;
+}
+
+uint8_t tcp_choose_wscale(uint32_t rcvbuf)
+{
+	/* Room for the buffer to be enlarged later: the shift is fixed with the SYN. */
+	uint32_t most = mr_max(rcvbuf, 4u << 20);
+	uint8_t shift = 0;
+
+	while (shift < MR_TCP_MAX_WSCALE && most >> shift > UINT16_MAX)
+		shift++;
+	return shift;
+}
+
+uint32_t tcp_initial_rcv_wnd(uint32_t rcvbuf)
+{
+	return mr_min(rcvbuf, (uint32_t)UINT16_MAX); /* the window field of a SYN is never scaled */
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * tcp_timer.c - what happens when nothing arrives.
+ * Owns        backoff, probes, stalled_since; the giving up.
+ * Implements  RFC 6298 section 5, RFC 9293 sections 3.8.3 (R1, R2), 3.8.4 (keepalive), 3.8.6.1
+ * (probes). Called by   the engine for each expired timer of TCP.
+ */
+#include <errno.h>
+
+#include "tcp/tcp_priv.h"
+
+static void give_up(struct mr_tcp *tcp, struct mr_tcb *tcb)
+{
+	int err = tcb->soft_err ? tcb->soft_err : -ETIMEDOUT;
+
+	if (tcb_synchronized(tcb))
+		MR_COUNT(tcp->ctr, TCP_ESTAB_TIMEOUTS);
+	else
+		MR_COUNT(tcp->ctr, TCP_ATTEMPT_FAILS);
+	tcb_end(tcp, tcb, err);
+}
+
+/* Has this connection been stuck for too long, with `tries` unanswered tries behind it? */
+static bool too_long(const struct mr_tcb *tcb, unsigned tries, uint64_t now)
+{
+	unsigned most = tcb->owner ? MR_TCP_RETRIES2 : MR_TCP_ORPHAN_RETRIES;
+
+	if (tcb->opts.user_timeout_ms && tcb->owner)
+		return tcb->stalled_since &&
+		       now - tcb->stalled_since >= tcb->opts.user_timeout_ms * MR_NS_PER_MS;
+	return tries >= most;
+}
+
+/* false: the TCB is gone. */
+static bool rtx_handshake(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+{
+	unsigned most = tcb->state == MR_TCP_SYN_SENT ? MR_TCP_SYN_RETRIES : MR_TCP_SYNACK_RETRIES;
+
+	if (tcb->backoff >= most ||
+	    (tcb->opts.user_timeout_ms && too_long(tcb, tcb->backoff, now))) {
+		give_up(tcp, tcb);
+		return false;
+	}
+	MR_COUNT(tcp->ctr, TCP_RETRANS);
+	tcb->backoff++;
+	tcb->retrans++;
+	tcb->syn_owed = true;
+	tcb_mark(tcp, tcb);
+	tcp_arm_rtx(tcp, tcb, now);
+	return true;
+}
+
+/* Zero-window probe. A peer that answers is alive, however long its window stays closed: ACKs reset
+ * tcb->probes (RFC 9293 section 3.8.6.1). */
+static bool probe(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+{
+	if (too_long(tcb, tcb->probes, now)) {
+		give_up(tcp, tcb);
+		return false;
+	}
+	tcb->probes++;
+	tcb->backoff += tcb->backoff < UINT8_MAX;
+	if (tcb->snd_wnd)
+		tcb->push_small = true; /* the sender's SWS override timeout (RFC 9293 3.8.6.2.1) */
+	else
+		tcb->probe_owed = true;
+	tcb_mark(tcp, tcb);
+	tcp_arm_rtx(tcp, tcb, now);
+	return true;
+}
+
+static bool rtx(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+{
+	if (!tcb->stalled_since)
+		tcb->stalled_since = now;
+	if (!tcb_synchronized(tcb))
+		return rtx_handshake(tcp, tcb, now);
+	if (tcb->persist)
+		return probe(tcp, tcb, now);
+	if (tcb->snd_una == tcb->snd_nxt)
+		return true;
+	if (too_long(tcb, tcb->backoff, now)) {
+		give_up(tcp, tcb);
+		return false;
+	}
+	loss_rto(tcp, tcb, now);
+	tcb->backoff += tcb->backoff < UINT8_MAX; /* RFC 6298 (5.5) */
+	tcp_arm_rtx(tcp, tcb, now);
+	return true;
+}
+
+static bool keep(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+{
+	uint64_t idle = now - tcb->last_rcv_at, idle_ns = tcb->opts.keepidle_s * MR_NS_PER_S;
+
+	if (!tcb->owner && tcb->state == MR_TCP_FIN_WAIT2) {
+		tcb_end(tcp, tcb,
+			0); /* the peer never closed its side, and nobody here waits for it */
+		return false;
+	}
+	if (!tcb->opts.keepalive || !tcb_synchronized(tcb))
+		return true;
+	/* RFC 1122 section 4.2.3.6: only when nothing else is under way. */
+	if (idle < idle_ns || tcb->sndq.head) {
+		tcb->probes = tcb->sndq.head ? tcb->probes : 0;
+		tcb_timer_set(tcp, tcb, MR_TT_KEEP,
+			      mr_max(tcb->last_rcv_at + idle_ns, now + MR_NS_PER_S));
+		return true;
+	}
+	if (tcb->probes >= tcb->opts.keepcnt) {
+		give_up(tcp, tcb);
+		return false;
+	}
+	tcb->probes++;
+	tcb->keep_owed = true;
+	tcb_mark(tcp, tcb);
+	tcb_timer_set(tcp, tcb, MR_TT_KEEP, now + tcb->opts.keepintvl_s * MR_NS_PER_S);
+	return true;
+}
+
+static void tcb_timer(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+{
+	uint64_t next = MR_TIME_NEVER;
+
+	for (int i = 0; i < MR_TT_MAX; i++) {
+		bool alive = true;
+
+		if (tcb->timers[i] > now)
+			continue;
+		tcb->timers[i] = MR_TIME_NEVER;
+		switch ((enum mr_tcb_timer)i) {
+		case MR_TT_RTX:
+			alive = rtx(tcp, tcb, now);
+			break;
+		case MR_TT_DELACK:
+			MR_COUNT(tcp->ctr, TCP_ACK_DELAYED);
+			tcb->ack_now = true;
+			tcb_mark(tcp, tcb);
+			break;
+		case MR_TT_KEEP:
+			alive = keep(tcp, tcb, now);
+			break;
+		case MR_TT_CORK:
+			tcb->push_small = true;
+			tcb_mark(tcp, tcb);
+			break;
+		case MR_TT_MAX:
+			break;
+		}
+		if (!alive)
+			return;
+	}
+	for (int i = 0; i < MR_TT_MAX; i++)
+		next = mr_min(next, tcb->timers[i]);
+	if (next != MR_TIME_NEVER)
+		mr_timer_arm(tcp->wheel, &tcb->timer, next);
+}
+
+void mr_tcp_timer(struct mr_tcp *tcp, struct mr_timer *t, uint64_t now)
+{
+	switch (t->kind) {
+	case MR_TIMER_TCB:
+		tcb_timer(tcp, mr_container_of(t, struct mr_tcb, timer), now);
+		break;
+	case MR_TIMER_SYN:
+		synreq_timer(tcp, mr_container_of(t, struct mr_tcp_synreq, timer), now);
+		break;
+	case MR_TIMER_TIMEWAIT:
+		timewait_free(tcp, mr_container_of(t, struct mr_tcp_tw, timer));
+		break;
+	default:
+		assert(!"a timer of another layer");
+	}
+}

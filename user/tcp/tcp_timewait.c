@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * tcp_timewait.c - TIME-WAIT as a small object of its own.
+ * Owns        struct mr_tcp_tw.
+ * Implements  RFC 9293 section 3.10.7.4 for TIME-WAIT; RFC 1122 4.2.2.13 and RFC 6191 section 2 (a
+ * new SYN may reuse it); RFC 1337 section 3, fix 1 (RST does not end it). Called by   input and the
+ * timers.
+ */
+#include "tcp/tcp_priv.h"
+
+void timewait_free(struct mr_tcp *tcp, struct mr_tcp_tw *tw)
+{
+	flow_remove(tcp, &tw->flow);
+	mr_timer_cancel(tcp->wheel, &tw->timer);
+	mr_dst_put(tcp->ip, &tw->dst);
+	mr_pool_put(&tcp->tws, tw);
+}
+
+void timewait_enter(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+{
+	struct mr_tcp_tw *tw = mr_pool_get(&tcp->tws);
+
+	tcb_set_state(tcb, MR_TCP_TIME_WAIT);
+	MR_COUNT(tcp->ctr, TCP_TIMEWAIT);
+	/* Without memory the connection just ends, as in Linux: the wait protects a later
+	 * incarnation only, which sequence numbers and timestamps protect as well. */
+	if (!tw) {
+		tcb_end(tcp, tcb, 0);
+		return;
+	}
+	tw->flow = tcb->flow;
+	tw->flow.kind = MR_FLOW_TIMEWAIT;
+	tw->flow.next = NULL;
+	tw->dst = tcb->dst;
+	tcb->dst = (struct mr_dst){0};
+	tw->rcv_nxt = tcb->rcv_nxt;
+	tw->snd_nxt = tcb->snd_nxt;
+	tw->rcv_wnd = (uint16_t)(tcb->rcv_wnd >> tcb->rcv_wscale);
+	tw->ts_ok = tcb->ts_ok;
+	tw->ts_recent = tcb->ts_recent;
+	tw->ts_offset = tcb->ts_offset;
+	mr_timer_init(&tw->timer, MR_TIMER_TIMEWAIT);
+	mr_timer_arm(tcp->wheel, &tw->timer, now + MR_TCP_TIMEWAIT_NS);
+	tcb_end(tcp, tcb, 0);
+	flow_insert(tcp, &tw->flow);
+	/* The ACK of the peer's FIN, which the TCB still owed. */
+	tcp_reply_tw_ack(tcp, tw, now);
+}
+
+/* May this SYN begin a new incarnation? Its timestamp or else its sequence number must be beyond
+ * all of the old one (RFC 6191 section 2, RFC 1122 section 4.2.2.13). */
+static bool reusable(const struct mr_tcp_tw *tw, const struct mr_seg *seg)
+{
+	if ((seg->flags & (MR_TCP_SYN | MR_TCP_ACK | MR_TCP_RST)) != MR_TCP_SYN)
+		return false;
+	if (tw->ts_ok && seg->opts & MR_TCPOPT_TS && seg->tsval != tw->ts_recent)
+		return !paws_old(seg->tsval, tw->ts_recent);
+	return seq_gt(seg->seq, tw->rcv_nxt);
+}
+
+enum mr_drop timewait_input(struct mr_tcp *tcp, struct mr_tcp_tw *tw, const struct mr_ip_rx *rx,
+			    const struct mr_seg *seg, uint64_t now, bool *reuse, uint32_t *min_iss)
+{
+	bool in_order = seg->seq == tw->rcv_nxt && !mr_seg_span(seg);
+
+	(void)rx;
+	*reuse = reusable(tw, seg);
+	if (*reuse) {
+		*min_iss = tw->snd_nxt +
+			   65535; /* beyond any window the old incarnation had, as Linux */
+		MR_COUNT(tcp->ctr, TCP_TIMEWAIT_REUSED);
+		timewait_free(tcp, tw);
+		return MR_DROP_NONE;
+	}
+	if (seg->flags & MR_TCP_RST || in_order)
+		return MR_DROP_TCP_TIMEWAIT;
+	if (seg->flags & MR_TCP_FIN && seg->seq + mr_seg_span(seg) == tw->rcv_nxt) {
+		/* Our last ACK was lost: again, and 2 MSL from now (eighth step). */
+		mr_timer_arm(tcp->wheel, &tw->timer, now + MR_TCP_TIMEWAIT_NS);
+		tcp_reply_tw_ack(tcp, tw, now);
+	} else if (tcp_challenge_allowed(tcp, &tw->challenge_at, now)) {
+		tcp_reply_tw_ack(tcp, tw, now);
+	}
+	return MR_DROP_TCP_TIMEWAIT;
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * tcp_user.c - the calls of the layer above: open, close, abort, options, room to receive.
+ * Implements  RFC 9293 sections 3.10.1, 3.10.4, 3.10.5.
+ * Called by   the socket layer.
+ * Not here    listen (tcp_listen.c), writing (tcp_sndq.c).
+ */
+#include <errno.h>
+
+#include "tcp/tcp_cong.h"
+#include "tcp/tcp_priv.h"
+
+/* Local end and destination of an active open. */
+static int choose_local(struct mr_tcp *tcp, const struct mr_endpoint *peer,
+			struct mr_endpoint *local)
+{
+	int err;
+
+	if (mr_addr_is_any(&local->addr)) {
+		err = mr_ip_source(tcp->ip, &peer->addr, &local->addr);
+		if (err)
+			return err;
+	}
+	if (!local->port)
+		local->port = tcp_ephemeral_port(tcp, &local->addr, &peer->addr, peer->port);
+	return local->port ? 0 : -EADDRNOTAVAIL;
+}
+
+int mr_tcp_connect(struct mr_tcp *tcp, const struct mr_endpoint *local,
+		   const struct mr_endpoint *peer, const struct mr_tcp_opts *opts, void *owner,
+		   uint64_t now, struct mr_tcb **out)
+{
+	struct mr_endpoint from = *local;
+	struct mr_flow *old;
+	struct mr_tcb *tcb;
+	uint32_t hash;
+	int err;
+
+	err = choose_local(tcp, peer, &from);
+	if (err)
+		return err;
+	hash = flow_hash(tcp, &from.addr, from.port, &peer->addr, peer->port);
+	old = flow_lookup(tcp, hash, &from.addr, from.port, &peer->addr, peer->port);
+	if (old)
+		return -EADDRINUSE;
+	tcb = tcb_alloc(tcp, opts, now);
+	if (!tcb)
+		return -ENOBUFS;
+	err = mr_dst_resolve(tcp->ip, &tcb->dst, &peer->addr, now);
+	if (err) {
+		tcb_free(tcp, tcb);
+		return err;
+	}
+	flow_set(tcp, &tcb->flow, MR_FLOW_TCB, &from.addr, from.port, &peer->addr, peer->port);
+	flow_insert(tcp, &tcb->flow);
+	tcb->owner = owner;
+	tcb->iss = tcp_isn(tcp, &tcb->flow, now);
+	tcb->snd_una = tcb->snd_nxt = tcb->iss;
+	tcb->write_seq = tcb->snd_sml = tcb->iss + 1;
+	tcb->recover = tcb->iss;
+	tcb->ts_offset = tcp_ts_offset(tcp, &tcb->flow);
+	tcb->adv_mss = tcp_path_mss(&tcb->dst, &peer->addr, opts->maxseg);
+	tcb->snd_mss = tcb->adv_mss; /* until the peer says; also how writes before that are cut */
+	tcb->rcv_wnd = tcp_initial_rcv_wnd(opts->rcvbuf);
+	tcb->syn_owed = true;
+	tcb_set_state(tcb, MR_TCP_SYN_SENT);
+	tcb_mark(tcp, tcb);
+	MR_COUNT(tcp->ctr, TCP_ACTIVE_OPENS);
+	*out = tcb;
+	return 0;
+}
+
+void mr_tcp_shutdown(struct mr_tcp *tcp, struct mr_tcb *tcb)
+{
+	if (tcb->fin_queued)
+		return;
+	tcb->fin_queued = true;
+	tcb->more = false;
+	switch (tcb->state) {
+	case MR_TCP_SYN_RECEIVED:
+	case MR_TCP_ESTABLISHED:
+		tcb_set_state(tcb, MR_TCP_FIN_WAIT1);
+		break;
+	case MR_TCP_CLOSE_WAIT:
+		tcb_set_state(tcb, MR_TCP_LAST_ACK);
+		break;
+	default: /* SYN-SENT: the FIN is queued until the connection is established */
+		break;
+	}
+	tcb_mark(tcp, tcb);
+}
+
+void mr_tcp_close(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+{
+	tcb->owner = NULL;
+	if (tcb->state == MR_TCP_SYN_SENT) { /* RFC 9293 section 3.10.4: delete the TCB */
+		tcb_end(tcp, tcb, 0);
+		return;
+	}
+	mr_tcp_shutdown(tcp, tcb);
+	ooo_free(tcp, tcb); /* nobody will read it */
+	if (tcb->state == MR_TCP_FIN_WAIT2)
+		tcb_timer_set(tcp, tcb, MR_TT_KEEP, now + MR_TCP_FIN_TIMEOUT_NS);
+}
+
+void mr_tcp_abort(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+{
+	tcb->owner = NULL;
+	switch (tcb->state) {
+	case MR_TCP_SYN_RECEIVED:
+	case MR_TCP_ESTABLISHED:
+	case MR_TCP_FIN_WAIT1:
+	case MR_TCP_FIN_WAIT2:
+	case MR_TCP_CLOSE_WAIT:
+		if (!mr_dst_resolve(tcp->ip, &tcb->dst, &tcb->flow.raddr, now))
+			tcp_send_rst(tcp, tcb, now);
+		break;
+	default: /* CLOSING, LAST-ACK: the peer is done, too; SYN-SENT: nobody knows of us */
+		break;
+	}
+	tcb_end(tcp, tcb, 0);
+}
+
+void mr_tcp_rcv_space(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t free)
+{
+	uint32_t wnd;
+
+	tcb->rcv_space = free;
+	if (!tcb_synchronized(tcb) || tcb->fin_rcvd)
+		return;
+	/* Worth a segment of its own when it lets the peer go on by two segments or half the
+	 * buffer, or when the window was closed. */
+	wnd = tcp_select_window(tcb);
+	if (wnd > tcb->rcv_wnd &&
+	    (wnd - tcb->rcv_wnd >= mr_min(2u * tcb->rcv_mss, tcb->opts.rcvbuf / 2))) {
+		if (tcb->rcv_wnd < tcb->opts.rcvbuf / 2) {
+			tcb->update_owed = true;
+			tcb_mark(tcp, tcb);
+		}
+	}
+}
+
+void mr_tcp_opts_changed(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+{
+	if (tcb->opts.keepalive && tcb_synchronized(tcb))
+		tcb_timer_set(tcp, tcb, MR_TT_KEEP,
+			      mr_max(tcb->last_rcv_at + tcb->opts.keepidle_s * MR_NS_PER_S, now));
+	if (!tcb->opts.cork)
+		tcb_timer_clear(tcb, MR_TT_CORK);
+	tcb_mark(tcp, tcb);
+}
+
+void mr_tcp_quickack(struct mr_tcp *tcp, struct mr_tcb *tcb)
+{
+	tcb->quickacks = MR_TCP_QUICKACKS;
+	if (tcb->unacked_bytes) {
+		tcb->ack_now = true;
+		tcb_mark(tcp, tcb);
+	}
+}
