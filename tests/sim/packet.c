@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * packet.c - the tests' own reading of a packet.
+ * Implements  RFC 791 (header), RFC 9293 section 3.1, RFC 7323 section 2.2 and 3.2, RFC 1071, as
+ *plainly as can be: nothing here is shared with the stack.
+ */
+#include <stdio.h>
+#include <string.h>
+#include "packet.h"
+#include "tcp/tcp_wire.h"
+
+#define ETHERTYPE_IPV4 0x0800
+#define ETHERTYPE_ARP  0x0806
+#define PROTO_ICMP     1
+#define PROTO_TCP      6
+#define TCP_HLEN       20u
+
+uint16_t pkt_sum(uint32_t start, const uint8_t *p, size_t len)
+{
+	uint64_t sum = start;
+
+	for (size_t i = 0; i + 1 < len; i += 2)
+		sum += pkt_get16(p + i);
+	if (len & 1)
+		sum += (uint32_t)p[len - 1] << 8;
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)sum;
+}
+
+static bool is_type(const uint8_t *pkt, uint32_t len, uint16_t type)
+{
+	return len >= PKT_ETH_HLEN && pkt_get16(pkt + 12) == type;
+}
+
+bool pkt_is_arp(const uint8_t *pkt, uint32_t len)
+{
+	return is_type(pkt, len, ETHERTYPE_ARP);
+}
+
+/* The L4 part of a sound IPv4 packet; false: something is wrong with its header. */
+static bool ipv4_l4(const uint8_t *pkt, uint32_t len, const uint8_t **l4, uint32_t *l4_len)
+{
+	const uint8_t *ip = pkt + PKT_ETH_HLEN;
+	uint32_t hlen, total;
+
+	if (len < PKT_ETH_HLEN + PKT_IP_HLEN || ip[0] >> 4 != 4)
+		return false;
+	hlen = (ip[0] & 15u) * 4;
+	total = pkt_get16(ip + 2);
+	if (hlen < PKT_IP_HLEN || total < hlen || total > len - PKT_ETH_HLEN)
+		return false;
+	if (pkt_sum(0, ip, hlen) != 0xffff)
+		return false;
+	*l4 = ip + hlen;
+	*l4_len = total - hlen;
+	return true;
+}
+
+bool pkt_checksums_ok(const uint8_t *pkt, uint32_t len)
+{
+	const uint8_t *ip = pkt + PKT_ETH_HLEN, *l4;
+	uint32_t l4_len;
+
+	if (!is_type(pkt, len, ETHERTYPE_IPV4))
+		return true;
+	if (!ipv4_l4(pkt, len, &l4, &l4_len))
+		return false;
+	if (ip[9] == PROTO_ICMP)
+		return pkt_sum(0, l4, l4_len) == 0xffff;
+	if (ip[9] == PROTO_TCP)
+		return pkt_sum(pkt_sum(PROTO_TCP + l4_len, ip + 12, 8), l4, l4_len) == 0xffff;
+	return true;
+}
+
+static bool parse_options(const uint8_t *o, uint32_t len, struct pkt_tcp *t)
+{
+	while (len) {
+		if (o[0] == 0)
+			return true;
+		if (o[0] == 1) {
+			o++;
+			len--;
+			continue;
+		}
+		if (len < 2 || o[1] < 2 || o[1] > len)
+			return false;
+		if (o[0] == 2 && o[1] == 4)
+			t->mss = pkt_get16(o + 2);
+		if (o[0] == 3 && o[1] == 3) {
+			t->has_wscale = true;
+			t->wscale = o[2];
+		}
+		if (o[0] == 8 && o[1] == 10) {
+			t->has_ts = true;
+			t->tsval = pkt_get32(o + 2);
+			t->tsecr = pkt_get32(o + 6);
+		}
+		len -= o[1];
+		o += o[1];
+	}
+	return true;
+}
+
+bool pkt_tcp_parse(const uint8_t *pkt, uint32_t len, struct pkt_tcp *t)
+{
+	const uint8_t *ip = pkt + PKT_ETH_HLEN, *l4;
+	uint32_t l4_len, hlen;
+
+	memset(t, 0, sizeof(*t));
+	if (!is_type(pkt, len, ETHERTYPE_IPV4) || !ipv4_l4(pkt, len, &l4, &l4_len) ||
+	    ip[9] != PROTO_TCP || l4_len < TCP_HLEN || !pkt_checksums_ok(pkt, len))
+		return false;
+	hlen = (uint32_t)(l4[12] >> 4) * 4;
+	if (hlen < TCP_HLEN || hlen > l4_len)
+		return false;
+	t->saddr = pkt_get32(ip + 12);
+	t->daddr = pkt_get32(ip + 16);
+	t->tos = ip[1];
+	t->ttl = ip[8];
+	t->df = ip[6] & 0x40;
+	t->sport = pkt_get16(l4);
+	t->dport = pkt_get16(l4 + 2);
+	t->seq = pkt_get32(l4 + 4);
+	t->ack = pkt_get32(l4 + 8);
+	t->flags = l4[13];
+	t->wnd = pkt_get16(l4 + 14);
+	t->up = pkt_get16(l4 + 18);
+	t->payload = l4 + hlen;
+	t->len = l4_len - hlen;
+	return parse_options(l4 + TCP_HLEN, hlen - TCP_HLEN, t);
+}
+
+static void format_flags(uint8_t flags, char out[9])
+{
+	static const struct {
+		uint8_t bit;
+		char name;
+	} names[] = {
+		{MR_TCP_SYN, 'S'}, {MR_TCP_FIN, 'F'}, {MR_TCP_RST, 'R'}, {MR_TCP_PSH, 'P'},
+		{MR_TCP_URG, 'U'}, {MR_TCP_ACK, '.'}, {MR_TCP_ECE, 'E'}, {MR_TCP_CWR, 'W'},
+	};
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (flags & names[i].bit)
+			out[n++] = names[i].name;
+	out[n] = 0;
+}
+
+char *pkt_format(const uint8_t *pkt, uint32_t len, char *buf, size_t size)
+{
+	struct pkt_tcp t;
+	char flags[9], opts[80] = "";
+	int n = 0;
+
+	if (!pkt_tcp_parse(pkt, len, &t)) {
+		snprintf(buf, size, "%s, %u bytes",
+			 pkt_is_arp(pkt, len)	    ? "ARP" :
+			 pkt_checksums_ok(pkt, len) ? "not TCP" :
+						      "bad checksum",
+			 len);
+		return buf;
+	}
+	if (t.mss)
+		n += snprintf(opts + n, sizeof(opts) - (size_t)n, " mss %u", t.mss);
+	if (t.has_wscale)
+		n += snprintf(opts + n, sizeof(opts) - (size_t)n, " wscale %u", t.wscale);
+	if (t.has_ts)
+		snprintf(opts + n, sizeof(opts) - (size_t)n, " ts %u:%u", t.tsval, t.tsecr);
+	format_flags(t.flags, flags);
+	snprintf(buf, size, "%u > %u %s seq %u len %u ack %u win %u%s", t.sport, t.dport, flags,
+		 t.seq, t.len, t.ack, t.wnd, opts);
+	return buf;
+}

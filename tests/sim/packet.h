@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * packet.h - packets as the tests see them: an own, second reading of Ethernet, IPv4 and TCP, so
+ * that the stack is not judged by its own parser.
+ */
+#ifndef MR_TESTS_SIM_PACKET_H
+#define MR_TESTS_SIM_PACKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PKT_ETH_HLEN 14u
+#define PKT_IP_HLEN  20u
+
+/* One TCP segment over IPv4 over Ethernet, host byte order. */
+struct pkt_tcp {
+	uint32_t saddr, daddr;
+	uint16_t sport, dport;
+	uint32_t seq, ack, len;
+	uint16_t wnd, up;
+	uint8_t flags; /* MR_TCP_* */
+	/* Options; 0 or false when absent. */
+	uint16_t mss;
+	uint8_t wscale;
+	bool has_wscale, has_ts;
+	uint32_t tsval, tsecr;
+	const uint8_t *payload;
+	uint8_t ttl, tos;
+	bool df;
+};
+
+/* False: no TCP segment, or a length or checksum is wrong. */
+bool pkt_tcp_parse(const uint8_t *pkt, uint32_t len, struct pkt_tcp *t);
+/* Does every checksum that guards the packet agree? True for what carries none (ARP). */
+bool pkt_checksums_ok(const uint8_t *pkt, uint32_t len);
+bool pkt_is_arp(const uint8_t *pkt, uint32_t len);
+/* The RFC 1071 sum of a buffer, byte by byte; not complemented. */
+uint16_t pkt_sum(uint32_t start, const uint8_t *p, size_t len);
+/* One line for a trace; returns buf. */
+char *pkt_format(const uint8_t *pkt, uint32_t len, char *buf, size_t size);
+
+static inline uint16_t pkt_get16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static inline uint32_t pkt_get32(const uint8_t *p)
+{
+	return (uint32_t)pkt_get16(p) << 16 | pkt_get16(p + 2);
+}
+
+static inline void pkt_put16(uint8_t *p, uint32_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+static inline void pkt_put32(uint8_t *p, uint32_t v)
+{
+	pkt_put16(p, v >> 16);
+	pkt_put16(p + 2, v & 0xffff);
+}
+
+#endif

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * scenario.c - what a seed stands for: hosts, wires and workload drawn from it; and the run itself,
+ *from the first event until the last trace of every connection is gone. Asserts     the end of all
+ *connections within a bound of virtual time; that nothing is left over; that a clean wire sees no
+ *retransmission; that a run repeats bit for bit.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/compiler.h"
+#include "workload.h"
+
+enum sim_fault {
+	FAULT_LOSS = 1 << 0,
+	FAULT_DUP = 1 << 1,
+	FAULT_REORDER = 1 << 2,
+	FAULT_CORRUPT = 1 << 3,
+	FAULT_DELAY = 1 << 4,
+	FAULT_BANDWIDTH = 1 << 5,
+	FAULT_DEVICE = 1 << 6, /* slow completions, few frames, a short ring */
+	FAULT_ALL = (1 << 7) - 1,
+};
+
+const struct sim_scenario sim_scenarios[] = {
+	{.name = "clean", .seeds = 250},
+	{.name = "loss", .seeds = 250, .faults = FAULT_LOSS},
+	{.name = "dup", .seeds = 250, .faults = FAULT_DUP},
+	{.name = "reorder", .seeds = 250, .faults = FAULT_REORDER},
+	{.name = "corrupt", .seeds = 250, .faults = FAULT_CORRUPT},
+	{.name = "delay", .seeds = 250, .faults = FAULT_DELAY},
+	{.name = "bandwidth", .seeds = 250, .faults = FAULT_BANDWIDTH},
+	{.name = "device", .seeds = 250, .faults = FAULT_DEVICE},
+	{.name = "all", .seeds = 350, .faults = FAULT_ALL},
+	{.name = "wrap", .seeds = 100, .faults = FAULT_LOSS | FAULT_REORDER, .wrap = true},
+	{.name = "repeat", .seeds = 20, .faults = FAULT_ALL, .twice = true},
+};
+const unsigned sim_nscenarios = MR_ARRAY_SIZE(sim_scenarios);
+
+/* RFC 6528: the clock's part of an ISN counts 4 us. */
+#define ISN_TICK_NS 4000ull
+/* After the last close: 2 MSL, and an orphan's retransmissions before that. */
+#define DRAIN_NS (400 * MR_NS_PER_S)
+
+struct run {
+	struct sim_host_cfg host[2];
+	struct sim_wire_cfg wire[2];
+	struct workload wl;
+	uint64_t limit_ns;
+};
+
+/* ---- From the seed ------------------------------------------------------------------------------
+ */
+
+static uint32_t draw_mtu(struct sim_rng *r)
+{
+	switch (sim_below(r, 20)) {
+	case 0:
+		return 65535;
+	case 1 ... 3:
+		return 9000;
+	case 4 ... 5:
+		return 576;
+	case 6 ... 10:
+		return (uint32_t)sim_range(r, 576, 9000);
+	default:
+		return 1500;
+	}
+}
+
+static void draw_host(struct sim_rng *r, struct sim_host_cfg *h, unsigned faults)
+{
+	static const uint16_t chunks[] = {1, 2, 4, 18, 18};
+	static const uint64_t completion[] = {0, 10 * MR_NS_PER_US, MR_NS_PER_MS};
+
+	h->chunk_size = sim_one_in(r, 2) ? 2048 : 4096;
+	h->nframes = 8192;
+	h->sndbuf = 2048 + (uint32_t)sim_log(r, 256u << 10);
+	h->rcvbuf = 2048 + (uint32_t)sim_log(r, 256u << 10);
+	h->epoch_ns = sim_log(r, 1ull << 50);
+	h->seed = sim_rand(r) | 1;
+	h->dev = (struct sim_dev_cfg){
+		.tx_ring = SIM_DEV_RING_MAX,
+		.kick_budget = 32,
+		.rx_ring = 4096,
+		.max_chunks = chunks[sim_below(r, MR_ARRAY_SIZE(chunks))],
+		.completion_ns = completion[sim_below(r, MR_ARRAY_SIZE(completion))],
+		.ragged = sim_one_in(r, 2),
+		.pad = sim_one_in(r, 2),
+		.seed = sim_rand(r),
+	};
+	if (!(faults & FAULT_DEVICE))
+		return;
+	if (sim_one_in(r, 2))
+		h->nframes = (uint32_t)sim_range(r, 512, 4096);
+	h->dev.tx_ring = (uint32_t)sim_range(r, 1, 64);
+	h->dev.kick_budget = (uint32_t)sim_range(r, 1, 32);
+	h->dev.rx_ring = (uint32_t)sim_range(r, 8, 512);
+	h->dev.completion_ns = sim_log(r, 20 * MR_NS_PER_MS);
+}
+
+static void draw_wire(struct sim_rng *r, struct sim_wire_cfg *w, unsigned faults)
+{
+	/* Together they stay below what six SYNs survive. */
+	const uint32_t most = faults == FAULT_ALL ? 40000 : 90000;
+
+	w->delay_ns = sim_log(r, 10 * MR_NS_PER_MS);
+	w->reorder_ns = MR_NS_PER_MS;
+	if (faults & FAULT_LOSS)
+		w->loss_ppm = (uint32_t)sim_log(r, most);
+	if (faults & FAULT_CORRUPT)
+		w->corrupt_ppm = (uint32_t)sim_log(r, most);
+	if (faults & FAULT_DUP)
+		w->dup_ppm = (uint32_t)sim_log(r, 300000);
+	if (faults & FAULT_REORDER)
+		w->reorder_ppm = (uint32_t)sim_log(r, 300000);
+	if (faults & (FAULT_REORDER | FAULT_DUP))
+		w->reorder_ns = sim_log(r, 100 * MR_NS_PER_MS);
+	if (faults & FAULT_DELAY) {
+		w->delay_ns = sim_log(r, 500 * MR_NS_PER_MS);
+		w->jitter_ns = sim_log(r, 500 * MR_NS_PER_MS);
+	}
+	if (faults & FAULT_BANDWIDTH) {
+		w->rate_bps = 256000 + sim_log(r, 100000000);
+		w->queue_bytes = 4 * w->mtu + (uint32_t)sim_log(r, 65536);
+	}
+}
+
+/*
+ * Long enough for any plan that makes progress, short enough to catch one that has stopped: all
+ * pauses in a row, all bytes at the lowest rate, and for a bad wire a timeout for many a segment.
+ */
+static uint64_t draw_limit(const struct run *run, unsigned faults)
+{
+	const uint64_t bytes = wl_bytes(&run->wl);
+	const uint32_t mtu = mr_min(run->host[0].mtu, run->host[1].mtu);
+	const uint64_t rtt = run->wire[0].delay_ns + run->wire[0].jitter_ns +
+			     run->wire[1].delay_ns + run->wire[1].jitter_ns +
+			     run->wire[0].reorder_ns + run->wire[1].reorder_ns;
+	uint64_t t = 300 * MR_NS_PER_S;
+
+	for (unsigned i = 0; i < run->wl.nconns; i++)
+		for (unsigned k = 0; k < 2; k++) {
+			const struct wl_plan *p = &run->wl.conn[i].side[k].plan;
+
+			t += p->pauses_left * p->pause_max_ns + 2 * p->end_delay_ns;
+		}
+	for (unsigned i = 0; i < 2; i++)
+		if (run->wire[i].rate_bps)
+			t += 4 * bytes * 8 * MR_NS_PER_S / run->wire[i].rate_bps;
+	t += (bytes / (mtu - 100) + 50) * (rtt + (faults ? 500 * MR_NS_PER_MS : 0));
+	return t;
+}
+
+static void draw_run(struct sim *sim, struct run *run, const struct sim_scenario *sc, uint64_t seed)
+{
+	struct sim_rng r = {.s = sim_mix(seed * 64 + (uint64_t)(sc - sim_scenarios))};
+	uint32_t mtu = draw_mtu(&r);
+	bool aborts = sim_one_in(&r, 2);
+
+	memset(run, 0, sizeof(*run));
+	for (int i = 0; i < 2; i++) {
+		draw_host(&r, &run->host[i], sc->faults);
+		run->host[i].mtu = sim_one_in(&r, 8) ? draw_mtu(&r) : mtu;
+	}
+	for (int i = 0; i < 2; i++) {
+		run->wire[i].mtu = run->host[!i].mtu;
+		draw_wire(&r, &run->wire[i], sc->faults);
+	}
+	run->wl.rng.s = sim_rand(&r);
+	wl_plan(&run->wl, sim, sc->faults, aborts);
+	if (sc->wrap) {
+		run->wl.nconns = 1;
+		run->wl.conn[0].open = WL_OPEN_PASSIVE;
+	}
+	run->limit_ns = draw_limit(run, sc->faults);
+}
+
+/* ---- The run ------------------------------------------------------------------------------------
+ */
+
+static bool host_quiet(const struct sim_host *h)
+{
+	const struct mr_stack *st = h->engine->st;
+
+	return !st->tcp.tcbs.used && !st->tcp.synreqs.used && !st->tcp.tws.used &&
+	       h->dev->tx_reaped == h->dev->tx_queued && st->frames.nfree == st->frames.nframes;
+}
+
+static void check_nothing_left(struct sim *sim, const struct sim_host *h)
+{
+	const struct mr_stack *st = h->engine->st;
+
+	SIM_CHECK(sim, !st->tcp.tcbs.used, "host %c: %u TCBs left", h->name, st->tcp.tcbs.used);
+	SIM_CHECK(sim, !st->tcp.synreqs.used, "host %c: %u SYN-RECEIVED left", h->name,
+		  st->tcp.synreqs.used);
+	SIM_CHECK(sim, !st->tcp.tws.used, "host %c: %u TIME-WAIT left", h->name, st->tcp.tws.used);
+	SIM_CHECK(sim, !st->tcp.listeners.used, "host %c: %u listeners left", h->name,
+		  st->tcp.listeners.used);
+	SIM_CHECK(sim, !st->socks.pool.used, "host %c: %u sockets left", h->name,
+		  st->socks.pool.used);
+	SIM_CHECK(sim, st->frames.nfree == st->frames.nframes, "host %c: %u frames leaked", h->name,
+		  st->frames.nframes - st->frames.nfree);
+}
+
+static void drain(struct sim *sim)
+{
+	uint64_t limit = sim->now + DRAIN_NS;
+
+	while (!(host_quiet(&sim->host[0]) && host_quiet(&sim->host[1])) && sim_step(sim, limit))
+		;
+	check_nothing_left(sim, &sim->host[0]);
+	check_nothing_left(sim, &sim->host[1]);
+}
+
+static uint64_t counter(const struct sim_host *h, enum mr_counter_id id)
+{
+	return h->engine->st->ctr.c[id];
+}
+
+/* Nothing was lost on the way or at the device, so nothing may be sent twice. */
+static void check_clean(struct sim *sim)
+{
+	for (int i = 0; i < 2; i++)
+		if (sim->host[i].dev->dropped_no_frame || sim->host[i].dev->dropped_ring_full)
+			return;
+	for (int i = 0; i < 2; i++) {
+		const struct sim_host *h = &sim->host[i];
+
+		SIM_CHECK(sim, !counter(h, MR_CTR_TCP_RTO), "host %c: a timeout on a clean wire",
+			  h->name);
+		SIM_CHECK(sim, !counter(h, MR_CTR_TCP_RETRANS),
+			  "host %c: a retransmission on a clean wire", h->name);
+	}
+}
+
+/* The clocks at which both sides' sequence numbers wrap after a few KiB: learnt from a first run.
+ */
+static void choose_epochs(const struct sim *sim, struct run *run)
+{
+	for (int i = 0; i < 2; i++) {
+		uint32_t target = 0u - (uint32_t)sim_log(&run->wl.rng, 30000);
+		uint32_t ticks = target - sim->first_seq[i];
+
+		if (sim->first_seq_seen[i])
+			run->host[i].epoch_ns += ticks * ISN_TICK_NS;
+	}
+}
+
+static void run_once(struct sim *sim, struct run *run, const struct sim_scenario *sc, uint64_t seed,
+		     const struct sim_opts *opts)
+{
+	sim_open(sim, run->host, run->wire, seed, opts->pcap);
+	wl_start(&run->wl, sim);
+	while (!wl_done(&run->wl))
+		if (!sim_step(sim, run->limit_ns)) {
+			wl_dump(&run->wl, sim);
+			sim_fail(sim, "connections do not end: nothing happens until %" PRIu64 " s",
+				 (uint64_t)(run->limit_ns / MR_NS_PER_S));
+		}
+	wl_stop(&run->wl, sim);
+	drain(sim);
+	if (!sc->faults)
+		check_clean(sim);
+	sim_close(sim);
+}
+
+static void sim_begin(struct sim *sim, const struct sim_scenario *sc, uint64_t seed,
+		      const struct sim_opts *opts)
+{
+	memset(sim, 0, sizeof(*sim));
+	sim->scenario = sc->name;
+	sim->seed = seed;
+	sim->verbose = opts->verbose;
+}
+
+void sim_run_seed(const struct sim_scenario *sc, uint64_t seed, const struct sim_opts *opts)
+{
+	static struct run run;
+	static struct sim sim, first;
+	const struct sim_opts quiet = {0};
+
+	if (sc->wrap || sc->twice) {
+		sim_begin(&first, sc, seed, &quiet);
+		draw_run(&first, &run, sc, seed);
+		run_once(&first, &run, sc, seed, &quiet);
+	}
+	sim_begin(&sim, sc, seed, opts);
+	draw_run(&sim, &run, sc, seed);
+	if (sc->wrap)
+		choose_epochs(&first, &run);
+	run_once(&sim, &run, sc, seed, opts);
+	SIM_CHECK(&sim, !sc->twice || sim.trace_hash == first.trace_hash,
+		  "the second run of the same seed sent other packets");
+}

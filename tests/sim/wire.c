@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * wire.c - what happens to a packet between two hosts.
+ * Owns        packets on their way: a heap by time of arrival, ties in the order of sending.
+ * Not here    delivery (world.c).
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "base/compiler.h"
+#include "packet.h"
+#include "tcp/tcp_wire.h"
+#include "wire.h"
+
+/* ---- Heap ---------------------------------------------------------------------------------------
+ */
+
+static bool earlier(const struct sim_pkt *a, const struct sim_pkt *b)
+{
+	return a->at != b->at ? a->at < b->at : a->order < b->order;
+}
+
+static void heap_swap(struct sim *sim, unsigned a, unsigned b)
+{
+	struct sim_pkt *tmp = sim->heap[a];
+
+	sim->heap[a] = sim->heap[b];
+	sim->heap[b] = tmp;
+}
+
+static void heap_push(struct sim *sim, struct sim_pkt *p)
+{
+	unsigned i = sim->heap_len++;
+
+	if (i == sim->heap_size) {
+		sim->heap_size = sim->heap_size ? 2 * sim->heap_size : 256;
+		sim->heap = realloc(sim->heap, sim->heap_size * sizeof(sim->heap[0]));
+		if (!sim->heap)
+			abort();
+	}
+	sim->heap[i] = p;
+	for (; i && earlier(sim->heap[i], sim->heap[(i - 1) / 2]); i = (i - 1) / 2)
+		heap_swap(sim, i, (i - 1) / 2);
+}
+
+struct sim_pkt *sim_wire_pop(struct sim *sim)
+{
+	struct sim_pkt *top = sim->heap[0];
+	unsigned i = 0, least, kid;
+
+	sim->heap[0] = sim->heap[--sim->heap_len];
+	for (;;) {
+		least = i;
+		for (kid = 2 * i + 1; kid <= 2 * i + 2; kid++)
+			if (kid < sim->heap_len && earlier(sim->heap[kid], sim->heap[least]))
+				least = kid;
+		if (least == i)
+			return top;
+		heap_swap(sim, i, least);
+		i = least;
+	}
+}
+
+uint64_t sim_wire_next(const struct sim *sim)
+{
+	return sim->heap_len ? sim->heap[0]->at : MR_TIME_NEVER;
+}
+
+static void enqueue(struct sim *sim, int to, uint64_t at, const uint8_t *pkt, uint32_t len)
+{
+	struct sim_pkt *p = malloc(sizeof(*p) + len);
+
+	if (!p)
+		abort();
+	*p = (struct sim_pkt){.at = at, .order = sim->order++, .to = to, .len = len};
+	memcpy(p->data, pkt, len);
+	heap_push(sim, p);
+}
+
+/* ---- Faults -------------------------------------------------------------------------------------
+ */
+
+static void flip(struct sim_rng *rng, uint8_t *pkt, uint32_t from, uint32_t to)
+{
+	pkt[sim_range(rng, from, to - 1)] ^= (uint8_t)(1u << sim_below(rng, 8));
+}
+
+/*
+ * Flip bits anywhere, or just in the headers, or cut the end off. A 16-bit sum does not see every
+ * change (two flips may cancel out), so flip on until it sees this one: what goes on to the stack
+ * is what checksums can catch, and it must. Ethernet's FCS is not simulated, so a change to the
+ * Ethernet header or to padding may pass, and does no harm. ARP has nothing but the FCS: it is
+ * dropped. Returns the new length; 0: dropped.
+ */
+static uint32_t corrupt(struct sim_rng *rng, uint8_t *pkt, uint32_t len)
+{
+	const uint32_t hdr = mr_min(len, PKT_ETH_HLEN + PKT_IP_HLEN + MR_TCP_HLEN);
+	uint8_t *before;
+	uint32_t n;
+
+	if (pkt_is_arp(pkt, len))
+		return 0;
+	if (sim_one_in(rng, 8))
+		return (uint32_t)sim_range(rng, PKT_ETH_HLEN, len - 1);
+	before = malloc(len);
+	if (!before)
+		abort();
+	memcpy(before, pkt, len);
+	n = (uint32_t)sim_log(rng, 64);
+	if (sim_one_in(rng, 2))
+		while (n--)
+			flip(rng, pkt, 0, hdr);
+	else
+		while (n--)
+			flip(rng, pkt, 0, len);
+	while (memcmp(before + PKT_ETH_HLEN, pkt + PKT_ETH_HLEN, len - PKT_ETH_HLEN) &&
+	       pkt_checksums_ok(pkt, len))
+		flip(rng, pkt, PKT_ETH_HLEN, hdr);
+	free(before);
+	return len;
+}
+
+/* When the last bit of the packet has left the sender's queue; 0: the queue was full. */
+static uint64_t serialize(struct sim *sim, struct sim_wire *w, uint32_t len)
+{
+	uint64_t backlog;
+
+	if (!w->cfg.rate_bps)
+		return sim->now + 1;
+	w->busy_until = mr_max(w->busy_until, sim->now);
+	backlog = (w->busy_until - sim->now) * w->cfg.rate_bps / (8 * MR_NS_PER_S);
+	if (backlog && backlog + len > w->cfg.queue_bytes)
+		return 0;
+	w->busy_until += len * 8ull * MR_NS_PER_S / w->cfg.rate_bps;
+	return w->busy_until;
+}
+
+static void note_first_seq(struct sim *sim, int from, const uint8_t *pkt, uint32_t len)
+{
+	struct pkt_tcp t;
+
+	if (sim->first_seq_seen[from] || !pkt_tcp_parse(pkt, len, &t) || !(t.flags & MR_TCP_SYN))
+		return;
+	sim->first_seq_seen[from] = true;
+	sim->first_seq[from] = t.seq;
+}
+
+static uint64_t hash_packet(uint64_t h, uint64_t at, const uint8_t *pkt, uint32_t len)
+{
+	h = sim_mix(h ^ at);
+	h = sim_mix(h ^ len);
+	for (uint32_t i = 0; i < len; i++)
+		h = (h ^ pkt[i]) * 0x100000001b3ull;
+	return h;
+}
+
+static void trace_packet(const struct sim *sim, int from, const uint8_t *pkt, uint32_t len,
+			 const char *fate)
+{
+	char text[200];
+
+	if (sim->verbose)
+		sim_trace(sim, "%c  %s%s", sim->host[from].name,
+			  pkt_format(pkt, len, text, sizeof(text)), fate);
+}
+
+void sim_wire_send(struct sim *sim, int from, const uint8_t *pkt, uint32_t len)
+{
+	struct sim_wire *w = &sim->wire[from];
+	struct sim_rng *rng = &w->rng;
+	uint8_t copy[PKT_ETH_HLEN + 65536];
+	uint64_t at;
+	bool late;
+
+	sim->trace_hash = hash_packet(sim->trace_hash, sim->now, pkt, len);
+	SIM_CHECK(sim, len > PKT_ETH_HLEN && len <= PKT_ETH_HLEN + w->cfg.mtu,
+		  "host %c sent a packet of %u bytes to one whose MTU is %u", sim->host[from].name,
+		  len, w->cfg.mtu);
+	SIM_CHECK(sim, pkt_checksums_ok(pkt, len), "host %c sent a packet with a bad checksum",
+		  sim->host[from].name);
+	note_first_seq(sim, from, pkt, len);
+	w->sent++;
+	at = serialize(sim, w, len);
+	if (!at) {
+		w->overflowed++;
+		trace_packet(sim, from, pkt, len, "  [queue full]");
+		return;
+	}
+	if (sim_ppm(rng, w->cfg.loss_ppm)) {
+		w->lost++;
+		trace_packet(sim, from, pkt, len, "  [lost]");
+		return;
+	}
+	at += w->cfg.delay_ns;
+	if (w->cfg.jitter_ns && sim_one_in(rng, 8))
+		at += sim_log(rng, w->cfg.jitter_ns);
+	late = sim_ppm(rng, w->cfg.reorder_ppm);
+	if (late) {
+		w->reordered++;
+		at += sim_log(rng, w->cfg.reorder_ns);
+	} else {
+		at = mr_max(at, w->last_at);
+		w->last_at = at;
+	}
+	trace_packet(sim, from, pkt, len, late ? "  [late]" : "");
+	if (sim_ppm(rng, w->cfg.dup_ppm)) {
+		w->duplicated++;
+		enqueue(sim, !from, at + sim_below(rng, w->cfg.reorder_ns + 1), pkt, len);
+	}
+	if (sim_ppm(rng, w->cfg.corrupt_ppm)) {
+		w->corrupted++;
+		memcpy(copy, pkt, len);
+		len = corrupt(rng, copy, len);
+		pkt = copy;
+		if (!len)
+			return;
+	}
+	enqueue(sim, !from, at, pkt, len);
+}
