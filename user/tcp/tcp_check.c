@@ -19,7 +19,7 @@ static void check_sndq(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 		       f->pay + f->pay_len <= f->chunk + tcp->frames->chunk_size);
 		if (f == q->unsent) {
 			unsent = true;
-			assert(f->seq == tcb->snd_nxt - tcb->fin_sent || !tcb_synchronized(tcb));
+			assert(f->seq == tcb->snd_nxt || !tcb_synchronized(tcb));
 		}
 		if (f->flags & MR_FRAME_LOST) {
 			assert(!unsent);

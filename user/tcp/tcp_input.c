@@ -141,7 +141,8 @@ static void owe_ack(struct input *in, bool gap)
 
 	tcb_mark(in->tcp, tcb);
 	if (gap || tcb->oooq.head || tcb->quickacks || tcb->unacked_bytes >= 2u * tcb->rcv_mss) {
-		tcb->quickacks -= tcb->quickacks != 0;
+		if (tcb->quickacks)
+			tcb->quickacks--;
 		tcb->ack_now = true;
 	} else if (tcb->timers[MR_TT_DELACK] == MR_TIME_NEVER) {
 		tcb_timer_set(in->tcp, tcb, MR_TT_DELACK, in->now + MR_TCP_DELACK_NS);
@@ -291,9 +292,7 @@ static void ack_new(struct input *in)
 	uint64_t sent_at = sndq_ack(in->tcp, tcb, seg->ack), rtt = 0;
 
 	tcb->snd_una = seg->ack;
-	if (seq_leq(tcb->snd_wl2, seg->ack) &&
-	    seq_lt(tcb->snd_wl2, tcb->snd_una - tcb->max_snd_wnd))
-		tcb->snd_wl2 = seg->ack; /* never so old that it would look new again */
+
 	if (tcb->urg_out && seq_geq(seg->ack, tcb->snd_up))
 		tcb->urg_out = false;
 	if (sent_at)

@@ -272,7 +272,8 @@ static enum stop send_lost(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 			return STOP_ROOM;
 		for (; f != r.next; f = f->next) {
 			f->flags = (uint8_t)((f->flags & ~MR_FRAME_LOST) | MR_FRAME_RETRANS);
-			f->retrans += f->retrans < UINT8_MAX;
+			if (f->retrans < UINT8_MAX)
+				f->retrans++;
 			tcb->lost_bytes -= f->pay_len;
 		}
 		if (fin)
@@ -410,6 +411,8 @@ static void after_send(struct mr_tcp *tcp, struct mr_tcb *tcb, enum stop why, ui
 	}
 	if (tcb->persist) {
 		tcb->persist = false;
+		tcb->backoff = 0;
+		tcb->stalled_since = 0;
 		tcb_timer_clear(tcb, MR_TT_RTX);
 	}
 	if (out && tcb->timers[MR_TT_RTX] == MR_TIME_NEVER)
@@ -476,15 +479,17 @@ bool tcp_output(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 
 void mr_tcp_flush(struct mr_tcp *tcp, uint64_t now)
 {
-	struct mr_list *pos, *tmp;
+	struct mr_list *last = tcp->pending.prev, *node;
 
-	mr_list_for_each_safe (pos, tmp, &tcp->pending) {
-		struct mr_tcb *tcb = mr_list_entry(pos, struct mr_tcb, pending_node);
+	while (!mr_list_empty(&tcp->pending) && mr_netif_tx_room(tcp->ip->nif, 1)) {
+		struct mr_tcb *tcb;
 
-		if (!mr_netif_tx_room(tcp->ip->nif, 1))
-			return;
-		mr_list_del(&tcb->pending_node);
+		node = tcp->pending.next;
+		tcb = mr_list_entry(node, struct mr_tcb, pending_node);
+		mr_list_del(node);
 		if (!tcp_output(tcp, tcb, now))
 			tcb_mark(tcp, tcb); /* at the end of the row: nobody starves */
+		if (node == last)
+			break; /* those that could not finish wait for the next round */
 	}
 }

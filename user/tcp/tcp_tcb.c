@@ -119,12 +119,13 @@ void tcb_end(struct mr_tcp *tcp, struct mr_tcb *tcb, int err)
 }
 
 /* RFC 9293 figure 5, and what its text adds: CLOSED from everywhere (abort, reset, timeouts); a
- * passive open enters at SYN-RECEIVED, because LISTEN is an object of its own here. */
+ * passive open enters at SYN-RECEIVED, because LISTEN is an object of its own here. A close
+ * in SYN-RECEIVED is queued, so FIN-WAIT-1 follows ESTABLISHED only. */
 static const uint16_t edges[] = {
 #define E(s) (1u << MR_TCP_##s)
 	[MR_TCP_CLOSED] = E(SYN_SENT) | E(SYN_RECEIVED),
 	[MR_TCP_SYN_SENT] = E(SYN_RECEIVED) | E(ESTABLISHED),
-	[MR_TCP_SYN_RECEIVED] = E(ESTABLISHED) | E(FIN_WAIT1),
+	[MR_TCP_SYN_RECEIVED] = E(ESTABLISHED),
 	[MR_TCP_ESTABLISHED] = E(FIN_WAIT1) | E(CLOSE_WAIT),
 	[MR_TCP_FIN_WAIT1] = E(FIN_WAIT2) | E(CLOSING) | E(TIME_WAIT),
 	[MR_TCP_FIN_WAIT2] = E(TIME_WAIT),

@@ -9,6 +9,12 @@
 
 #include "tcp/tcp_priv.h"
 
+static void back_off(struct mr_tcb *tcb)
+{
+	if (tcb->backoff < UINT8_MAX)
+		tcb->backoff++;
+}
+
 static void give_up(struct mr_tcp *tcp, struct mr_tcb *tcb)
 {
 	int err = tcb->soft_err ? tcb->soft_err : -ETIMEDOUT;
@@ -42,7 +48,7 @@ static bool rtx_handshake(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		return false;
 	}
 	MR_COUNT(tcp->ctr, TCP_RETRANS);
-	tcb->backoff++;
+	back_off(tcb);
 	tcb->retrans++;
 	tcb->syn_owed = true;
 	tcb_mark(tcp, tcb);
@@ -59,7 +65,7 @@ static bool probe(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		return false;
 	}
 	tcb->probes++;
-	tcb->backoff += tcb->backoff < UINT8_MAX;
+	back_off(tcb);
 	if (tcb->snd_wnd)
 		tcb->push_small = true; /* the sender's SWS override timeout (RFC 9293 3.8.6.2.1) */
 	else
@@ -84,7 +90,7 @@ static bool rtx(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		return false;
 	}
 	loss_rto(tcp, tcb, now);
-	tcb->backoff += tcb->backoff < UINT8_MAX; /* RFC 6298 (5.5) */
+	back_off(tcb); /* RFC 6298 (5.5) */
 	tcp_arm_rtx(tcp, tcb, now);
 	return true;
 }

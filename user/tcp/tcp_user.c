@@ -77,14 +77,13 @@ void mr_tcp_shutdown(struct mr_tcp *tcp, struct mr_tcb *tcb)
 	tcb->fin_queued = true;
 	tcb->more = false;
 	switch (tcb->state) {
-	case MR_TCP_SYN_RECEIVED:
 	case MR_TCP_ESTABLISHED:
 		tcb_set_state(tcb, MR_TCP_FIN_WAIT1);
 		break;
 	case MR_TCP_CLOSE_WAIT:
 		tcb_set_state(tcb, MR_TCP_LAST_ACK);
 		break;
-	default: /* SYN-SENT: the FIN is queued until the connection is established */
+	default: /* SYN-SENT, SYN-RECEIVED: the FIN is queued until the connection is established */
 		break;
 	}
 	tcb_mark(tcp, tcb);
@@ -128,15 +127,12 @@ void mr_tcp_rcv_space(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t free)
 	tcb->rcv_space = free;
 	if (!tcb_synchronized(tcb) || tcb->fin_rcvd)
 		return;
-	/* Worth a segment of its own when it lets the peer go on by two segments or half the
-	 * buffer, or when the window was closed. */
+	/* Worth a segment of its own when the window at least doubles, from less than half the
+	 * buffer. The peer then never waits for more than the application does. */
 	wnd = tcp_select_window(tcb);
-	if (wnd > tcb->rcv_wnd &&
-	    (wnd - tcb->rcv_wnd >= mr_min(2u * tcb->rcv_mss, tcb->opts.rcvbuf / 2))) {
-		if (tcb->rcv_wnd < tcb->opts.rcvbuf / 2) {
-			tcb->update_owed = true;
-			tcb_mark(tcp, tcb);
-		}
+	if (wnd > tcb->rcv_wnd && tcb->rcv_wnd <= tcb->opts.rcvbuf / 2 && wnd / 2 >= tcb->rcv_wnd) {
+		tcb->update_owed = true;
+		tcb_mark(tcp, tcb);
 	}
 }
 
