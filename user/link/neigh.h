@@ -14,6 +14,7 @@
 #ifndef MR_LINK_NEIGH_H
 #define MR_LINK_NEIGH_H
 
+#include "base/addr.h"
 #include "base/list.h"
 #include "base/pool.h"
 #include "base/rng.h"
