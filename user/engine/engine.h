@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * engine.h - one engine: a stack (arena), a port to a device, and the rhythm that drives both.
- * The public calls of millrace.h stand on this; so does the simulator, which brings its own device and
- * its own clock.
+ * The public calls of millrace.h stand on this; so does the simulator, which brings its own device
+ * and its own clock.
  */
 #ifndef MR_ENGINE_ENGINE_H
 #define MR_ENGINE_ENGINE_H
+
+#include <poll.h>
 
 #include "base/arena.h"
 #include "dev/port.h"
@@ -34,11 +36,16 @@ struct mr_stack_cfg {
 	uint8_t mac[6];
 	uint32_t mtu;
 	uint32_t nframes, chunk_size;
+	uint32_t dev_frames; /* of nframes, how many the device keeps for itself (FILL rings) */
 	uint16_t max_chunks; /* per transmitted packet */
 	uint32_t txq_limit;
-	uint64_t seed;	     /* everything random follows from it */
+	uint64_t seed;	      /* everything random follows from it */
 	uint64_t flow_key[2]; /* filled in by mr_engine_create() from the seed */
 };
+
+struct mr_xdp;
+
+#define MR_ENGINE_FDS_MAX 1032u /* rings of all queues, link events, mr_wakeup() */
 
 /* Process-local. */
 struct mr_engine {
@@ -48,34 +55,60 @@ struct mr_engine {
 	struct mr_dev *dev; /* NULL until mr_engine_start() */
 	struct mr_port port;
 	struct mr_pcapng *cap;
-	void *xdp; /* struct mr_xdp, or NULL in the simulator */
+	struct mr_xdp *xdp;	       /* NULL in the simulator */
 	uint64_t (*clock)(void *user); /* ns, monotonic */
 	void *clock_user;
 	uint64_t now; /* of the present round */
 	uint64_t spin_ns;
-	int wake_fd;  /* eventfd of mr_wakeup() */
-	int fatal;    /* 0, or -ENETDOWN: the interface is gone for good */
-	uint64_t service_at;
+	int wake_fd;	/* eventfd of mr_wakeup() */
+	int wake_asked; /* mr_wakeup() was called; atomic, so that spinning costs no system call */
+	int fatal;	/* 0, or -ENETDOWN: the interface is gone for good */
+	uint64_t service_at;			   /* ns: look after the device again */
+	bool (*link_up)(const struct mr_dev *dev); /* NULL: the device cannot tell */
+	bool link_was_up;
+	char ifname[16];     /* for the log */
+	struct pollfd *pfds; /* the device's, then wake_fd */
+	unsigned npfds;
 	void (*log)(void *user, int level, const char *line);
 	void *log_user;
 };
 
-/* Arena, UMEM and stack, without a device. clock NULL: CLOCK_MONOTONIC. 0 or a negative errno with *out
- * NULL; err (may be NULL) explains. */
+/* Arena, UMEM and stack, without a device. clock NULL: CLOCK_MONOTONIC. 0 or a negative errno with
+ * *out NULL; err (may be NULL) explains. */
 int mr_engine_create(struct mr_engine **out, const struct mr_config *cfg, struct mr_stack_cfg *scfg,
 		     uint64_t (*clock)(void *user), void *clock_user, struct mr_error *err);
 /* Give it its device, which it owns from now on, and open cfg->pcap_path if any. */
 int mr_engine_start(struct mr_engine *engine, const struct mr_config *cfg, struct mr_dev *dev,
 		    struct mr_error *err);
 
-/* One round: receive a batch, input for all of it, timers; output is mr_engine_output(). Returns packets
- * received. */
+/* One round: receive a batch, input for all of it, timers; output is mr_engine_output(). Returns
+ * packets received. */
 unsigned mr_engine_input(struct mr_engine *engine, uint64_t now);
 /* Output once per touched connection, one doorbell. 0 or -ENETDOWN. */
 int mr_engine_output(struct mr_engine *engine, uint64_t now);
 /* When a round is needed though nothing arrives; MR_TIME_NEVER: never. */
 uint64_t mr_engine_next(const struct mr_engine *engine, uint64_t now);
+/* Look after the device: link state, death of the interface, notes of the XDP program. 0 or
+ * -ENETDOWN. */
+int mr_engine_service(struct mr_engine *engine, uint64_t now);
 /* Every invariant of every layer (tests). */
 void mr_engine_check(const struct mr_engine *engine);
+
+/* ---- Configuration (config.c) -------------------------------------------------------------------
+ */
+
+/* Everything that can be said without looking at the interface. 0, or -EINVAL and one sentence. */
+int mr_config_check(const struct mr_config *cfg, struct mr_error *err);
+
+/* What an engine is made of, chosen from the configuration and the interface. */
+struct mr_plan {
+	bool native, zero_copy;
+	enum mr_csum_policy csum;
+	uint32_t chunk_size, nframes, dev_frames;
+};
+struct mr_ifinfo;
+/* 0, or -EINVAL and one sentence (MTU, too few frames). */
+int mr_config_plan(const struct mr_config *cfg, const struct mr_ifinfo *info, struct mr_plan *plan,
+		   struct mr_error *err);
 
 #endif

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * config.c - the configuration: defaults, parsing, checks, and what follows from the interface.
+ * Owns        the choice of attach mode, checksum policy, chunk size and number of frames.
+ * Called by   the application (init, add); mr_engine_open() (check, plan).
+ * Not here    anything that asks the system (engine_open.c): all of this is pure.
+ */
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/addr.h"
+#include "base/compiler.h"
+#include "base/error.h"
+#include "engine/engine.h"
+#include "kernel/ifinfo.h"
+
+#define RING_DEFAULT	    2048u
+#define RING_MIN	    64u
+#define RING_MAX	    32768u
+#define FRAMES_DEFAULT	    8192u /* at least; 32 MiB in chunks of 4096 */
+#define FRAMES_PER_QUEUE    256u  /* at least: below that a single 64 KiB packet may find no room */
+#define FRAMES_MAX	    (1u << 22)
+#define MAX_SOCKETS_DEFAULT 16384u
+#define MAX_SOCKETS_MAX	    (1u << 20)
+#define BUF_DEFAULT	    (256u << 10)
+#define BUF_MIN		    2048u /* as for MR_OPT_SNDBUF and MR_OPT_RCVBUF */
+#define BUF_MAX		    (16u << 20)
+#define SPIN_US_DEFAULT	    50u /* about what going to sleep and waking up costs */
+#define SPIN_US_MAX	    1000000u
+#define MTU_MIN		    576u /* RFC 791: what every host must take */
+#define MTU_MAX		    65535u
+#define XDP_HEADROOM	    256u /* the kernel's, at the front of every received chunk */
+#define L2_BYTES	    22u	 /* Ethernet and two VLAN tags */
+
+void mr_config_init(struct mr_config *cfg)
+{
+	if (!cfg)
+		return;
+	*cfg = (struct mr_config){
+		.rx_ring = RING_DEFAULT,
+		.tx_ring = RING_DEFAULT,
+		.max_sockets = MAX_SOCKETS_DEFAULT,
+		.sndbuf = BUF_DEFAULT,
+		.rcvbuf = BUF_DEFAULT,
+		.spin_us = SPIN_US_DEFAULT,
+	};
+}
+
+int mr_config_add_address(struct mr_config *cfg, const char *text)
+{
+	struct mr_prefix p;
+	int err;
+
+	if (!cfg || !text)
+		return -EINVAL;
+	err = mr_prefix_parse(text, &p);
+	if (err)
+		return err;
+	if (cfg->naddrs >= MR_CONFIG_ADDRS_MAX)
+		return -ENOSPC;
+	cfg->addrs[cfg->naddrs++] = p;
+	return 0;
+}
+
+int mr_config_add_route(struct mr_config *cfg, const char *text)
+{
+	char dst[MR_ADDR_STRLEN + 4], gateway[MR_ADDR_STRLEN], rest;
+	struct mr_config_route route = {0};
+	int fields;
+
+	if (!cfg || !text)
+		return -EINVAL;
+	fields = sscanf(text, "%49s via %45s %c", dst, gateway, &rest);
+	_Static_assert(sizeof(dst) == 50 && sizeof(gateway) == 46, "the widths above");
+	if (fields < 2) /* on-link, or "via" and nothing behind it */
+		fields = sscanf(text, "%49s %c", dst, &rest) == 1 ? 1 : 0;
+	if (fields < 1 || fields > 2 || mr_prefix_parse(dst, &route.dst))
+		return -EINVAL;
+	if (fields == 2 &&
+	    (mr_addr_parse(gateway, &route.gateway) || mr_addr_is_any(&route.gateway)))
+		return -EINVAL;
+	if (cfg->nroutes >= MR_CONFIG_ROUTES_MAX)
+		return -ENOSPC;
+	cfg->routes[cfg->nroutes++] = route;
+	return 0;
+}
+
+/* ---- Checks -------------------------------------------------------------------------------------
+ */
+
+static uint32_t host_part(const struct mr_prefix *p)
+{
+	return ntohl(p->addr.w[3]) &
+	       (p->len ? (uint32_t)((1ull << (32 - p->len)) - 1) : UINT32_MAX);
+}
+
+static int check_address(const struct mr_config *cfg, unsigned i, struct mr_error *err)
+{
+	const struct mr_prefix *p = &cfg->addrs[i];
+	char text[MR_ADDR_STRLEN];
+	uint32_t most;
+
+	mr_addr_format(&p->addr, text, sizeof(text));
+	if (!mr_addr_is_v4(&p->addr))
+		return mr_error_set(err, -EINVAL,
+				    "%s is not an IPv4 address; IPv6 is not offered yet", text);
+	if (!mr_addr_is_unicast(&p->addr) || p->len > 32)
+		return mr_error_set(err, -EINVAL, "%s/%u is no address that a host can have", text,
+				    p->len);
+	most = p->len ? (uint32_t)((1ull << (32 - p->len)) - 1) : UINT32_MAX;
+	if (p->len < 31 && (!host_part(p) || host_part(p) == most))
+		return mr_error_set(err, -EINVAL,
+				    "%s/%u is the %s address of its subnet, not one of a host",
+				    text, p->len, host_part(p) ? "broadcast" : "network");
+	for (unsigned j = 0; j < i; j++)
+		if (mr_addr_eq(&cfg->addrs[j].addr, &p->addr))
+			return mr_error_set(err, -EINVAL, "the address %s is given twice", text);
+	return 0;
+}
+
+static bool on_link(const struct mr_config *cfg, const struct mr_addr *addr)
+{
+	for (unsigned i = 0; i < cfg->naddrs; i++)
+		if (mr_addr_in_prefix(addr, &cfg->addrs[i]))
+			return true;
+	for (unsigned i = 0; i < cfg->nroutes; i++)
+		if (mr_addr_is_any(&cfg->routes[i].gateway) &&
+		    mr_addr_in_prefix(addr, &cfg->routes[i].dst))
+			return true;
+	return false;
+}
+
+static int check_route(const struct mr_config *cfg, unsigned i, struct mr_error *err)
+{
+	const struct mr_config_route *r = &cfg->routes[i];
+	char dst[MR_ADDR_STRLEN], gw[MR_ADDR_STRLEN];
+
+	mr_addr_format(&r->dst.addr, dst, sizeof(dst));
+	mr_addr_format(&r->gateway, gw, sizeof(gw));
+	if (!mr_addr_is_v4(&r->dst.addr) ||
+	    (!mr_addr_is_any(&r->gateway) && !mr_addr_is_v4(&r->gateway)))
+		return mr_error_set(err, -EINVAL,
+				    "the route to %s is not an IPv4 one; IPv6 is not offered yet",
+				    dst);
+	if (r->dst.len > 32 || host_part(&r->dst))
+		return mr_error_set(err, -EINVAL,
+				    "the route to %s/%u has bits set beyond its prefix", dst,
+				    r->dst.len);
+	for (unsigned j = 0; j < i; j++)
+		if (cfg->routes[j].dst.len == r->dst.len &&
+		    mr_addr_eq(&cfg->routes[j].dst.addr, &r->dst.addr))
+			return mr_error_set(err, -EINVAL, "the route to %s/%u is given twice", dst,
+					    r->dst.len);
+	if (mr_addr_is_any(&r->gateway))
+		return 0;
+	for (unsigned j = 0; j < cfg->naddrs; j++)
+		if (mr_addr_eq(&cfg->addrs[j].addr, &r->gateway))
+			return mr_error_set(err, -EINVAL,
+					    "the gateway %s is the engine's own address", gw);
+	if (!mr_addr_is_unicast(&r->gateway) || !on_link(cfg, &r->gateway))
+		return mr_error_set(err, -EINVAL,
+				    "the gateway %s of the route to %s/%u is in no subnet of the "
+				    "engine's addresses",
+				    gw, dst, r->dst.len);
+	return 0;
+}
+
+static int check_range(const char *what, uint32_t value, uint32_t least, uint32_t most,
+		       struct mr_error *err)
+{
+	if (value >= least && value <= most)
+		return 0;
+	return mr_error_set(err, -EINVAL, "%s is %u: it must be from %u to %u", what, value, least,
+			    most);
+}
+
+static int check_ring(const char *what, uint32_t n, struct mr_error *err)
+{
+	int ret = check_range(what, n, RING_MIN, RING_MAX, err);
+
+	if (!ret && n & (n - 1))
+		ret = mr_error_set(err, -EINVAL, "%s is %u: it must be a power of two", what, n);
+	return ret;
+}
+
+static int check_sizes(const struct mr_config *cfg, struct mr_error *err)
+{
+	int ret = check_ring("the receive ring's size", cfg->rx_ring, err);
+
+	ret = ret ?: check_ring("the transmit ring's size", cfg->tx_ring, err);
+	ret = ret ?: check_range("the number of UMEM frames", cfg->umem_frames, 0, FRAMES_MAX, err);
+	ret = ret   ?:
+		      check_range("the number of sockets", cfg->max_sockets, 1, MAX_SOCKETS_MAX,
+				  err);
+	ret = ret ?: check_range("the send buffer's size", cfg->sndbuf, BUF_MIN, BUF_MAX, err);
+	ret = ret ?: check_range("the receive buffer's size", cfg->rcvbuf, BUF_MIN, BUF_MAX, err);
+	ret = ret ?: check_range("the spin time in us", cfg->spin_us, 0, SPIN_US_MAX, err);
+	if (!ret && cfg->chunk_size && cfg->chunk_size != 2048 && cfg->chunk_size != 4096)
+		ret = mr_error_set(err, -EINVAL, "the chunk size is %u: it must be 2048 or 4096",
+				   cfg->chunk_size);
+	return ret;
+}
+
+int mr_config_check(const struct mr_config *cfg, struct mr_error *err)
+{
+	int ret;
+
+	if (!cfg->ifname || !cfg->ifname[0])
+		return mr_error_set(err, -EINVAL, "no interface is given");
+	if (strlen(cfg->ifname) >= IFNAMSIZ)
+		return mr_error_set(err, -EINVAL, "\"%.32s\" is too long for an interface's name",
+				    cfg->ifname);
+	if ((unsigned)cfg->xdp_mode > MR_XDP_GENERIC)
+		return mr_error_set(err, -EINVAL, "the XDP mode %d is unknown", (int)cfg->xdp_mode);
+	if ((unsigned)cfg->rx_csum > MR_RX_CSUM_OFF)
+		return mr_error_set(err, -EINVAL, "the checksum policy %d is unknown",
+				    (int)cfg->rx_csum);
+	ret = check_sizes(cfg, err);
+	if (ret)
+		return ret;
+	if (!cfg->naddrs)
+		return mr_error_set(err, -EINVAL,
+				    "no address is given: the engine needs one of its own, such as "
+				    "10.0.0.5/24");
+	if (cfg->naddrs > MR_CONFIG_ADDRS_MAX || cfg->nroutes > MR_CONFIG_ROUTES_MAX)
+		return mr_error_set(
+			err, -EINVAL, "%u addresses and %u routes are more than %u and %u",
+			cfg->naddrs, cfg->nroutes, MR_CONFIG_ADDRS_MAX, MR_CONFIG_ROUTES_MAX);
+	for (unsigned i = 0; !ret && i < cfg->naddrs; i++)
+		ret = check_address(cfg, i, err);
+	for (unsigned i = 0; !ret && i < cfg->nroutes; i++)
+		ret = check_route(cfg, i, err);
+	return ret;
+}
+
+/* ---- Plan ---------------------------------------------------------------------------------------
+ */
+
+static enum mr_csum_policy csum_policy(enum mr_rx_csum wanted, bool veth)
+{
+	switch (wanted) {
+	case MR_RX_CSUM_VERIFY:
+		return MR_CSUM_VERIFY;
+	case MR_RX_CSUM_PARTIAL:
+		return MR_CSUM_VERIFY_PARTIAL;
+	case MR_RX_CSUM_OFF:
+		return MR_CSUM_OFF;
+	case MR_RX_CSUM_AUTO:
+		break;
+	}
+	/* A veth peer leaves checksums unfinished; nothing else may (design.md section 6). */
+	return veth ? MR_CSUM_VERIFY_PARTIAL : MR_CSUM_VERIFY;
+}
+
+static uint32_t plan_chunk(const struct mr_config *cfg, const struct mr_ifinfo *info, bool native)
+{
+	if (cfg->chunk_size)
+		return cfg->chunk_size;
+	/* Small chunks where a packet is sure to fit one. In generic mode the peer's super-frames
+	 * come through: there large chunks are fewer. */
+	return native && info->mtu + L2_BYTES <= 2048 - XDP_HEADROOM ? 2048 : 4096;
+}
+
+int mr_config_plan(const struct mr_config *cfg, const struct mr_ifinfo *info, struct mr_plan *plan,
+		   struct mr_error *err)
+{
+	uint32_t queues = info->queues, least = queues * FRAMES_PER_QUEUE;
+	uint64_t chosen = (uint64_t)queues * (2 * cfg->rx_ring + cfg->tx_ring);
+
+	if (info->mtu < MTU_MIN)
+		return mr_error_set(
+			err, -EINVAL,
+			"the MTU of %s is %u, and at least %u is needed: ip link set %s mtu "
+			"1500",
+			cfg->ifname, info->mtu, MTU_MIN, cfg->ifname);
+	if (info->mtu > MTU_MAX)
+		return mr_error_set(
+			err, -EINVAL,
+			"the MTU of %s is %u, and an IP packet has at most %u: ip link set "
+			"%s mtu %u",
+			cfg->ifname, info->mtu, MTU_MAX, cfg->ifname, MTU_MAX);
+	if (cfg->umem_frames && cfg->umem_frames < least)
+		return mr_error_set(
+			err, -EINVAL,
+			"%u UMEM frames are too few for %u receive queue%s of %s: at least "
+			"%u are needed",
+			cfg->umem_frames, queues, queues == 1 ? "" : "s", cfg->ifname, least);
+	*plan = (struct mr_plan){
+		.native = cfg->xdp_mode == MR_XDP_NATIVE ||
+			  (cfg->xdp_mode == MR_XDP_AUTO && info->zero_copy),
+		.csum = csum_policy(cfg->rx_csum, info->veth),
+	};
+	plan->zero_copy = plan->native && info->zero_copy;
+	plan->chunk_size = plan_chunk(cfg, info, plan->native);
+	plan->nframes =
+		(uint32_t)mr_min(mr_max(chosen, (uint64_t)FRAMES_DEFAULT), (uint64_t)FRAMES_MAX);
+	if (cfg->umem_frames)
+		plan->nframes = cfg->umem_frames;
+	/* As the device has it: at most three quarters of all frames. */
+	plan->dev_frames =
+		(uint32_t)mr_min((uint64_t)queues * cfg->rx_ring, (uint64_t)plan->nframes / 4 * 3);
+	return 0;
+}

@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * engine.c - one stack in one arena, and the two halves of its rhythm: input and output.
+ * Owns        the pipeline from a received packet up to TCP; every drop of input is counted here.
+ * Called by   mr_wait() (engine_wait.c), the simulator.
+ * Not here    the system: opening a real interface (engine_open.c), sleeping (engine_wait.c).
+ *
+ * Input never sends and output never receives. What input finds is told to the sockets; what is
+ * owed because of it goes out in the next output, together with what the application has to say.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+#include "base/compiler.h"
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/time.h"
+#include "engine/engine_priv.h"
+#include "kernel/xdp.h"
+
+#define RX_BUDGET                                                                                  \
+	256u		 /* packets of one round; the rest waits, so that its answers are not late \
+			  */
+#define OUTPUT_TURNS 4u	 /* of filling and emptying the transmit queue in one round */
+#define CLOSE_TURNS  64u /* of output, so that the resets of a close get out */
+#define STUCK_NS     MR_NS_PER_MS /* when what is owed found no frame: look again that often */
+
+/* ---- Create -------------------------------------------------------------------------------------
+ */
+
+static uint64_t monotonic(void *user)
+{
+	struct timespec ts;
+
+	(void)user;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * MR_NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+/* Connections outlive their sockets: as many orphans as sockets may be on their way out. */
+static uint32_t max_connections(const struct mr_config *cfg)
+{
+	return 2 * cfg->max_sockets;
+}
+
+/* Enough, with what pools and alignment add. Pages that are never touched cost nothing. */
+static size_t arena_size(const struct mr_config *cfg, const struct mr_stack_cfg *scfg)
+{
+	const size_t pad = 64, slack = 1 << 20;
+	size_t connection = sizeof(struct mr_tcb) + sizeof(struct mr_tcp_synreq) +
+			    sizeof(struct mr_tcp_tw) + 3 * pad + 4 * sizeof(struct mr_flow *);
+	size_t sock = sizeof(struct mr_socket) + sizeof(struct mr_tcp_listener) + 2 * pad;
+	size_t neigh = sizeof(struct mr_neigh) + pad + 4 * sizeof(struct mr_list);
+
+	return slack + sizeof(struct mr_stack) + scfg->nframes * sizeof(struct mr_frame) +
+	       max_connections(cfg) * connection + cfg->max_sockets * sock + MR_NEIGH_MAX * neigh;
+}
+
+/* Nothing random that a peer may see leads back to the seed. */
+static uint64_t derive(uint64_t seed, const char *purpose)
+{
+	const uint64_t key[2] = {seed, 0x6d696c6c72616365ull /* "millrace" */};
+
+	return mr_siphash(key, purpose, strlen(purpose));
+}
+
+static int stack_init(struct mr_engine *engine, const struct mr_config *cfg,
+		      struct mr_stack_cfg *scfg)
+{
+	struct mr_stack *st = engine->st;
+	struct mr_arena *arena = &engine->arena;
+	struct mr_tcp_cfg tcfg = {
+		.max_connections = max_connections(cfg),
+		.max_listeners = cfg->max_sockets,
+	};
+	struct mr_addr addrs[MR_CONFIG_ADDRS_MAX];
+	int err;
+
+	for (unsigned i = 0; i < cfg->naddrs; i++)
+		addrs[i] = cfg->addrs[i].addr;
+	scfg->flow_key[0] = tcfg.flow_key[0] = derive(scfg->seed, "flow key 0");
+	scfg->flow_key[1] = tcfg.flow_key[1] = derive(scfg->seed, "flow key 1");
+	mr_rng_init(&st->rng, derive(scfg->seed, "random numbers"));
+	mr_wheel_init(&st->wheel, engine->now);
+	err = mr_frame_pool_init(&st->frames, arena, &st->ctr, engine->umem.base, scfg->nframes,
+				 scfg->chunk_size);
+	if (err)
+		return err;
+	mr_netif_init(&st->nif, &st->frames, &st->ctr, scfg->mac, scfg->mtu, scfg->txq_limit);
+	st->nif.max_chunks = scfg->max_chunks;
+	err = mr_link_init(&st->link, arena, &st->nif, &st->wheel, &st->rng, &st->ctr, addrs,
+			   cfg->naddrs, engine->now);
+	err = err   ?:
+		      mr_ip_init(&st->ip, &st->link, &st->rng, &st->ctr, cfg->addrs, cfg->naddrs,
+				 engine->now);
+	err = err   ?:
+		      mr_tcp_init(&st->tcp, arena, &st->ip, &st->wheel, &st->rng, &st->ctr, 0,
+				  &tcfg);
+	return err   ?:
+		       mr_socks_init(&st->socks, arena, &st->tcp, &st->frames, &st->ctr, cfg,
+				     scfg->dev_frames);
+}
+
+/* On-link routes first: a gateway may stand behind one. */
+static int add_routes(struct mr_ip *ip, const struct mr_config *cfg)
+{
+	for (int via = 0; via <= 1; via++) {
+		for (unsigned i = 0; i < cfg->nroutes; i++) {
+			const struct mr_config_route *r = &cfg->routes[i];
+			struct mr_route route = {.dst = r->dst, .gateway = r->gateway};
+			int err;
+
+			if (mr_addr_is_any(&r->gateway) != !via)
+				continue;
+			err = mr_route_add(ip, &route);
+			if (err && (via || err != -EEXIST)) /* the subnet of an address, again */
+				return err;
+		}
+	}
+	return 0;
+}
+
+int mr_engine_create(struct mr_engine **out, const struct mr_config *cfg, struct mr_stack_cfg *scfg,
+		     uint64_t (*clock)(void *user), void *clock_user, struct mr_error *err)
+{
+	struct mr_engine *engine = calloc(1, sizeof(*engine));
+	size_t size = arena_size(cfg, scfg);
+	int ret;
+
+	*out = NULL;
+	if (!engine)
+		return mr_error_set(err, -ENOMEM, "out of memory");
+	engine->arena.fd = -1;
+	engine->umem.fd = -1;
+	engine->clock = clock ?: monotonic;
+	engine->clock_user = clock_user;
+	engine->now = engine->clock(clock_user);
+	engine->spin_ns = cfg->spin_us * MR_NS_PER_US;
+	engine->log = cfg->log;
+	engine->log_user = cfg->log_user;
+	strncpy(engine->ifname, cfg->ifname ?: "", sizeof(engine->ifname) - 1);
+	engine->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (engine->wake_fd < 0) {
+		ret = mr_error_set(err, -errno, "cannot make an eventfd: %s", strerror(errno));
+		goto fail;
+	}
+	ret = mr_arena_open(&engine->arena, "millrace-arena", size);
+	if (ret) {
+		mr_error_set(err, ret, "cannot map %zu MiB for the stack: %s", size >> 20,
+			     strerror(-ret));
+		goto fail;
+	}
+	ret = mr_umem_open(&engine->umem, scfg->nframes, scfg->chunk_size);
+	if (ret) {
+		mr_error_set(err, ret, "cannot map %u frames of %u bytes: %s", scfg->nframes,
+			     scfg->chunk_size, strerror(-ret));
+		goto fail;
+	}
+	engine->st = mr_arena_alloc(&engine->arena, sizeof(*engine->st), 64);
+	ret = engine->st ? stack_init(engine, cfg, scfg) : -ENOMEM;
+	if (ret) {
+		mr_error_set(err, ret, "cannot set up the stack: %s", strerror(-ret));
+		goto fail;
+	}
+	ret = add_routes(&engine->st->ip, cfg);
+	if (ret) {
+		mr_error_set(err, ret, "cannot add the routes: %s", strerror(-ret));
+		goto fail;
+	}
+	engine->st->socks.now = engine->now;
+	*out = engine;
+	return 0;
+
+fail:
+	engine->st = NULL; /* perhaps half-made: nothing in it needs closing */
+	mr_engine_close(engine);
+	return ret;
+}
+
+/* What turns the engine's clock into the time of day. A clock of the caller's is taken as it is, so
+ * that the same run makes the same capture. */
+static int64_t epoch_ns(const struct mr_engine *engine)
+{
+	struct timespec ts;
+
+	if (engine->clock != monotonic)
+		return 0;
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * (int64_t)MR_NS_PER_S + ts.tv_nsec - (int64_t)monotonic(NULL);
+}
+
+static int list_fds(struct mr_engine *engine)
+{
+	static const unsigned max = MR_ENGINE_FDS_MAX - 1;
+	int *fds = calloc(max, sizeof(*fds));
+	unsigned n = 0;
+
+	engine->pfds = calloc(MR_ENGINE_FDS_MAX, sizeof(*engine->pfds));
+	if (!fds || !engine->pfds) {
+		free(fds);
+		return -ENOMEM;
+	}
+	if (engine->dev->ops->fds)
+		n = engine->dev->ops->fds(engine->dev, fds, max);
+	for (unsigned i = 0; i < n; i++)
+		engine->pfds[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+	engine->pfds[n] = (struct pollfd){.fd = engine->wake_fd, .events = POLLIN};
+	engine->npfds = n + 1;
+	free(fds);
+	return 0;
+}
+
+int mr_engine_start(struct mr_engine *engine, const struct mr_config *cfg, struct mr_dev *dev,
+		    struct mr_error *err)
+{
+	int ret;
+
+	engine->dev = dev;
+	ret = list_fds(engine);
+	if (ret)
+		return mr_error_set(err, ret, "out of memory");
+	if (cfg->pcap_path) {
+		ret = mr_pcapng_open(&engine->cap, cfg->pcap_path, engine->ifname,
+				     cfg->pcap_snaplen, epoch_ns(engine));
+		if (ret)
+			return mr_error_set(err, ret, "cannot write the capture to %s: %s",
+					    cfg->pcap_path, strerror(-ret));
+	}
+	mr_port_init(&engine->port, dev, &engine->st->nif, cfg->rate_bps, engine->cap, engine->now);
+	engine->service_at = engine->now + SERVICE_NS;
+	return 0;
+}
+
+/* ---- Input --------------------------------------------------------------------------------------
+ */
+
+static enum mr_drop input_tcp(struct mr_stack *st, struct mr_frame *f, uint64_t now)
+{
+	struct mr_icmp_err ierr;
+	struct mr_ip_rx rx;
+	enum mr_drop reason = MR_DROP_NONE;
+
+	switch (mr_ipv4_input(&st->ip, f, now, &rx, &ierr, &reason)) {
+	case MR_UP_TCP:
+		return mr_tcp_input(&st->tcp, f, &rx, now);
+	case MR_UP_ICMP_ERR:
+		/* The packet is consumed: what TCP thinks of its message is only counted. */
+		reason = mr_tcp_icmp(&st->tcp, &ierr, now);
+		st->ctr.drop[reason] += reason != MR_DROP_NONE;
+		return MR_DROP_NONE;
+	case MR_UP_DROP:
+		return reason;
+	default:
+		return MR_DROP_NONE;
+	}
+}
+
+/* One packet, up to where it ends. The reason, where it is dropped: the frame is still the
+ * caller's. */
+static enum mr_drop input_frame(struct mr_stack *st, struct mr_frame *f, uint64_t now)
+{
+	enum mr_drop reason = MR_DROP_NONE;
+
+	switch (mr_link_input(&st->link, f, now, &reason)) {
+	case MR_UP_IPV4:
+		return input_tcp(st, f, now);
+	case MR_UP_IPV6:
+		return MR_DROP_ETH_TYPE; /* not offered yet */
+	case MR_UP_DROP:
+		return reason;
+	default:
+		return MR_DROP_NONE;
+	}
+}
+
+/* A neighbour does not answer: for connections that wait for it this is what an ICMP host
+ * unreachable would be, and it takes the same way (RFC 1122 section 4.2.3.9). */
+static void neighbour_failed(struct mr_stack *st, const struct mr_neigh *n, uint64_t now)
+{
+	struct mr_list *pos, *tmp;
+
+	mr_list_for_each_safe (pos, tmp, &st->tcp.all) {
+		const struct mr_tcb *tcb = mr_list_entry(pos, struct mr_tcb, all_node);
+		struct mr_icmp_err ierr = {
+			.src = tcb->flow.laddr,
+			.dst = tcb->flow.raddr,
+			.sport = tcb->flow.lport,
+			.dport = tcb->flow.rport,
+			.seq = tcb->snd_una,
+			.err = -EHOSTUNREACH,
+			.hard = true,
+		};
+
+		if (tcb->dst.neigh == n)
+			mr_tcp_icmp(&st->tcp, &ierr, now);
+	}
+}
+
+static void run_timers(struct mr_stack *st, uint64_t now)
+{
+	struct mr_timer *t;
+	const struct mr_neigh *failed;
+
+	while ((t = mr_wheel_pop(&st->wheel, now))) {
+		switch ((enum mr_timer_kind)t->kind) {
+		case MR_TIMER_TCB:
+		case MR_TIMER_SYN:
+		case MR_TIMER_TIMEWAIT:
+			mr_tcp_timer(&st->tcp, t, now);
+			break;
+		case MR_TIMER_NEIGH:
+		case MR_TIMER_ARP_ANNOUNCE:
+			failed = mr_link_timer(&st->link, t, now);
+			if (failed)
+				neighbour_failed(st, failed, now);
+			break;
+		}
+	}
+}
+
+unsigned mr_engine_input(struct mr_engine *engine, uint64_t now)
+{
+	struct mr_stack *st = engine->st;
+	struct mr_frame_queue q = {0};
+	struct mr_frame *f;
+	unsigned n;
+
+	engine->now = now;
+	st->socks.now = now;
+	MR_COUNT(&st->ctr, ENGINE_ROUNDS);
+	n = mr_port_rx(&engine->port, &q, RX_BUDGET, now);
+	while ((f = mr_frame_queue_pop(&q))) {
+		enum mr_drop reason;
+
+		if (q.head)
+			__builtin_prefetch(q.head->data);
+		mr_port_rx_begin(&engine->port, f, now);
+		reason = input_frame(st, f, now);
+		if (reason != MR_DROP_NONE) {
+			st->ctr.drop[reason]++;
+			mr_frame_put_chain(&st->frames, f);
+		}
+		mr_port_rx_verdict(&engine->port, reason);
+	}
+	run_timers(st, now);
+	mr_socks_unstarve(&st->socks);
+	return n;
+}
+
+/* ---- Output -------------------------------------------------------------------------------------
+ */
+
+static int interface_gone(struct mr_engine *engine)
+{
+	if (!engine->fatal)
+		engine_log(engine, LOG_ERR, "the interface %s is gone: deleted or moved away",
+			   engine->ifname);
+	engine->fatal = -ENETDOWN;
+	return engine->fatal;
+}
+
+int mr_engine_output(struct mr_engine *engine, uint64_t now)
+{
+	struct mr_stack *st = engine->st;
+
+	if (engine->fatal)
+		return engine->fatal;
+	engine->now = now;
+	st->socks.now = now;
+	/* TCP stops at a full transmit queue: go on as long as the device empties it. */
+	for (unsigned i = 0; i < OUTPUT_TURNS; i++) {
+		mr_tcp_flush(&st->tcp, now);
+		if (mr_port_tx(&engine->port, now) == -ENETDOWN)
+			return interface_gone(engine);
+		if (!mr_tcp_owes(&st->tcp) || st->nif.txq_count)
+			break;
+	}
+	return 0;
+}
+
+uint64_t mr_engine_next(const struct mr_engine *engine, uint64_t now)
+{
+	const struct mr_stack *st = engine->st;
+	uint64_t port = mr_port_next(&engine->port, now);
+	uint64_t next = mr_min(mr_wheel_next(&st->wheel), port);
+
+	if (st->nif.txq_count && port == MR_TIME_NEVER) /* queued since the last output */
+		return now;
+	/* Waiting for frames, which come back without being announced. */
+	if ((mr_tcp_owes(&st->tcp) && !st->nif.txq_count) || !mr_list_empty(&st->socks.starved))
+		next = mr_min(next, now + STUCK_NS);
+	return next;
+}
+
+/* ---- Beside the way of packets ------------------------------------------------------------------
+ */
+
+static void arp_note(void *user, const struct mr_note_arp *note)
+{
+	struct mr_engine *engine = user;
+	struct mr_addr addr = mr_addr_v4(note->spa);
+
+	mr_link_arp_note(&engine->st->link, &addr, note->sha, engine->now);
+}
+
+static void watch_link(struct mr_engine *engine)
+{
+	bool up;
+
+	if (!engine->link_up)
+		return;
+	up = engine->link_up(engine->dev);
+	if (up != engine->link_was_up)
+		engine_log(engine, up ? LOG_NOTICE : LOG_WARNING, "the link of %s is %s",
+			   engine->ifname, up ? "up" : "down");
+	engine->link_was_up = up;
+}
+
+int mr_engine_service(struct mr_engine *engine, uint64_t now)
+{
+	int err = 0;
+
+	if (engine->fatal)
+		return engine->fatal;
+	engine->service_at = now + SERVICE_NS;
+	if (engine->dev->ops->service)
+		err = engine->dev->ops->service(engine->dev);
+	if (err)
+		return interface_gone(engine);
+	watch_link(engine);
+	if (engine->xdp)
+		mr_xdp_notes(engine->xdp, arp_note, engine);
+	return 0;
+}
+
+/* ---- Close --------------------------------------------------------------------------------------
+ */
+
+/* Every peer gets a RST, as far as the device takes them. */
+static void reset_connections(struct mr_engine *engine)
+{
+	struct mr_stack *st = engine->st;
+
+	mr_socks_abort_all(&st->socks);
+	while (!mr_list_empty(&st->tcp.all))
+		mr_tcp_abort(&st->tcp, mr_list_first(&st->tcp.all, struct mr_tcb, all_node),
+			     engine->now);
+	if (!engine->dev)
+		return;
+	for (unsigned i = 0; i < CLOSE_TURNS; i++) {
+		if (mr_engine_output(engine, engine->clock(engine->clock_user)) ||
+		    !st->nif.txq_count)
+			break;
+	}
+}
+
+void mr_engine_close(struct mr_engine *engine)
+{
+	int err;
+
+	if (!engine)
+		return;
+	if (engine->st)
+		reset_connections(engine);
+	mr_xdp_close(engine->xdp); /* first: from here on packets are the kernel's again */
+	if (engine->dev)
+		engine->dev->ops->close(engine->dev);
+	err = mr_pcapng_close(engine->cap);
+	if (err)
+		engine_log(engine, LOG_ERR, "the capture is not complete: %s", strerror(-err));
+	if (engine->wake_fd >= 0)
+		close(engine->wake_fd);
+	mr_umem_close(&engine->umem);
+	mr_arena_close(&engine->arena);
+	free(engine->pfds);
+	free(engine);
+}
+
+unsigned mr_engine_connections(const struct mr_engine *engine)
+{
+	return engine ? engine->st->tcp.tcbs.used : 0;
+}
+
+/* ---- Calls on sockets that are given an engine --------------------------------------------------
+ */
+
+int mr_socket(struct mr_engine *engine, struct mr_socket **out)
+{
+	if (!engine || !out)
+		return -EINVAL;
+	return mr_socks_open(&engine->st->socks, out);
+}
+
+void mr_recv_return(struct mr_engine *engine, struct mr_slice *slices, unsigned n)
+{
+	if (engine && slices)
+		mr_socks_return(&engine->st->socks, slices, n);
+}
+
+void mr_engine_check(const struct mr_engine *engine)
+{
+	const struct mr_stack *st = engine->st;
+
+	assert(st->frames.nfree <= st->frames.nframes);
+	assert(!st->nif.txq_count == !st->nif.txq_head);
+	mr_tcp_check(&st->tcp);
+	mr_socks_check(&st->socks);
+}

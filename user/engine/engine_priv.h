@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* engine_priv.h - what the files of the engine offer one another. Nobody else includes it. */
+#ifndef MR_ENGINE_ENGINE_PRIV_H
+#define MR_ENGINE_ENGINE_PRIV_H
+
+#include "base/addr.h"
+#include "base/time.h"
+#include "engine/engine.h"
+
+#define SERVICE_NS MR_NS_PER_S /* a busy engine looks after its device that often */
+
+/* One line for the operator, where cfg->log wants it (engine_sight.c). */
+__attribute__((format(printf, 3, 4))) void engine_log(const struct mr_engine *engine, int level,
+						      const char *fmt, ...);
+
+#endif

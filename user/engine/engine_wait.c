@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * engine_wait.c - mr_wait(): the rhythm of output, input and application, and how the engine
+ * sleeps. Owns        when the thread spins, sleeps and wakes up; the order of input and output.
+ * Called by   the application's thread; mr_wakeup() by any thread and by signal handlers.
+ *
+ * Output comes first: what the application queued since the last call shares segments, and one
+ * doorbell, with what that call's input owed. Input comes next, for a whole batch; then the call
+ * returns if a socket is ready, with what is owed unsent, because the application is about to add
+ * to it. Without a ready socket there is nobody to wait for: output again, then spin a little, then
+ * sleep.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <time.h>
+#include <unistd.h>
+#include "base/compiler.h"
+#include "engine/engine_priv.h"
+
+#define SPINS_PER_CLOCK 32u /* looks at the rings between two of the clock */
+
+static uint64_t clock_now(const struct mr_engine *engine)
+{
+	return engine->clock(engine->clock_user);
+}
+
+static void cpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield" ::: "memory");
+#endif
+}
+
+/* ---- Waking up ----------------------------------------------------------------------------------
+ */
+
+void mr_wakeup(struct mr_engine *engine)
+{
+	int saved = errno; /* a signal handler must leave it alone */
+	ssize_t n;
+
+	if (!engine)
+		return;
+	__atomic_store_n(&engine->wake_asked, 1, __ATOMIC_RELEASE);
+	n = write(engine->wake_fd, &(uint64_t){1}, sizeof(uint64_t));
+	(void)n; /* EAGAIN: it is readable already */
+	errno = saved;
+}
+
+static bool wake_asked(const struct mr_engine *engine)
+{
+	return __atomic_load_n(&engine->wake_asked, __ATOMIC_RELAXED);
+}
+
+/* A call that comes between the two steps leaves the eventfd readable or the mark set: then one
+ * wait returns for nothing, but no wake-up is lost. */
+static bool take_wakeup(struct mr_engine *engine)
+{
+	uint64_t count;
+	ssize_t n;
+
+	if (!wake_asked(engine))
+		return false;
+	__atomic_store_n(&engine->wake_asked, 0, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	n = read(engine->wake_fd, &count, sizeof(count));
+	(void)n;
+	return true;
+}
+
+/* ---- Having nothing to do -----------------------------------------------------------------------
+ */
+
+/* Look at the rings until `until`. True: there is something to do before. */
+static bool spin(const struct mr_engine *engine, uint64_t until)
+{
+	do {
+		for (unsigned i = 0; i < SPINS_PER_CLOCK; i++) {
+			if (engine->dev->ops->rx_ready(engine->dev) || wake_asked(engine))
+				return true;
+			cpu_relax();
+		}
+	} while (clock_now(engine) < until);
+	return false;
+}
+
+/* Sleep until `until` (MR_TIME_NEVER: for ever), a packet, a link event, or a wake-up. */
+static int sleep_until(struct mr_engine *engine, uint64_t until, bool *interrupted)
+{
+	struct timespec ts, *timeout = NULL;
+	uint64_t now = clock_now(engine);
+	int n;
+
+	if (until != MR_TIME_NEVER) {
+		uint64_t left = until > now ? until - now : 0;
+
+		ts.tv_sec = (time_t)(left / MR_NS_PER_S);
+		ts.tv_nsec = (long)(left % MR_NS_PER_S);
+		timeout = &ts;
+	}
+	MR_COUNT(&engine->st->ctr, ENGINE_SLEEPS);
+	n = ppoll(engine->pfds, engine->npfds, timeout, NULL);
+	if (n < 0) {
+		*interrupted =
+			true; /* EINTR; anything else is no reason to go on sleeping, either */
+		return 0;
+	}
+	if (engine->pfds[engine->npfds - 1].revents)
+		__atomic_store_n(&engine->wake_asked, 1, __ATOMIC_RELAXED);
+	/* Woken by what is no packet: a link event, or the error of a socket that lost its device.
+	 */
+	if (n > 0 && !wake_asked(engine) && !engine->dev->ops->rx_ready(engine->dev))
+		return mr_engine_service(engine, clock_now(engine));
+	return 0;
+}
+
+/* Nothing came in, and everything that can be sent is sent. */
+static int idle(struct mr_engine *engine, uint64_t now, uint64_t deadline, bool *interrupted)
+{
+	uint64_t until = mr_min(mr_engine_next(engine, now), deadline);
+
+	if (until <= now || engine->dev->ops->rx_ready(engine->dev))
+		return 0;
+	if (engine->spin_ns && spin(engine, mr_min(until, now + engine->spin_ns)))
+		return 0;
+	if (clock_now(engine) >= until)
+		return 0;
+	if (engine->cap)
+		mr_pcapng_flush(engine->cap);
+	return sleep_until(engine, until, interrupted);
+}
+
+/* ---- The loop -----------------------------------------------------------------------------------
+ */
+
+int mr_wait(struct mr_engine *engine, struct mr_event *events, unsigned max, int64_t timeout_us)
+{
+	uint64_t now, deadline = MR_TIME_NEVER;
+	bool interrupted = false;
+	int err;
+
+	if (!engine || !engine->dev || !events || !max)
+		return -EINVAL;
+	now = clock_now(engine);
+	if (timeout_us >= 0 && (uint64_t)timeout_us < (MR_TIME_NEVER - now) / MR_NS_PER_US)
+		deadline = now + (uint64_t)timeout_us * MR_NS_PER_US;
+	err = mr_engine_output(engine, now);
+	while (!err) {
+		unsigned received = mr_engine_input(engine, now);
+		unsigned n = mr_socks_events(&engine->st->socks, events,
+					     mr_min(max, (unsigned)INT32_MAX));
+
+		if (now >= engine->service_at)
+			err = mr_engine_service(engine, now);
+		if (n)
+			return (int)n;
+		err = err ?: mr_engine_output(engine, now);
+		if (err || take_wakeup(engine) || interrupted || now >= deadline)
+			break;
+		if (!received)
+			err = idle(engine, now, deadline, &interrupted);
+		now = clock_now(engine);
+	}
+	return err;
+}
+
+int mr_flush(struct mr_engine *engine)
+{
+	if (!engine || !engine->dev)
+		return -EINVAL;
+	return mr_engine_output(engine, clock_now(engine));
+}
