@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "base/error.h"
 #include "dev/afxdp_int.h"
 
 #define BUSY_TRIES  100 /* of 10 ms each */
@@ -153,10 +154,10 @@ static bool ring_size_ok(uint32_t n)
 static int check_cfg(const struct mr_afxdp_cfg *cfg, struct mr_error *err)
 {
 	if (!cfg->nqueues || cfg->nqueues > MAX_QUEUES)
-		return mr_dev_fail(err, -EINVAL, "%s has %u receive queues: 1 to %u can be served",
-				   cfg->ifname, cfg->nqueues, MAX_QUEUES);
+		return mr_error_set(err, -EINVAL, "%s has %u receive queues: 1 to %u can be served",
+				    cfg->ifname, cfg->nqueues, MAX_QUEUES);
 	if (!ring_size_ok(cfg->rx_ring) || !ring_size_ok(cfg->tx_ring))
-		return mr_dev_fail(
+		return mr_error_set(
 			err, -EINVAL,
 			"ring sizes must be powers of two from %u to %u, not %u (RX) and %u (TX)",
 			RING_MIN, RING_MAX, cfg->rx_ring, cfg->tx_ring);
@@ -171,8 +172,7 @@ static int open_queues(struct mr_afxdp *d, const struct mr_umem *umem, struct mr
 		.ifindex = d->cfg.ifindex,
 		.size = {[MR_XSK_FILL] = d->cfg.rx_ring,
 			 [MR_XSK_COMPLETION] = d->cfg.tx_ring,
-			 [MR_XSK_RX] = d->cfg.rx_ring,
-			 [MR_XSK_TX] = d->cfg.tx_ring},
+			 [MR_XSK_RX] = d->cfg.rx_ring},
 		.zero_copy = d->cfg.zero_copy,
 		.umem = umem->base,
 		.umem_size = (size_t)d->dev.frames->nframes * d->dev.frames->chunk_size,
@@ -181,16 +181,17 @@ static int open_queues(struct mr_afxdp *d, const struct mr_umem *umem, struct mr
 		.patience = &patience,
 	};
 
+	d->ntx = mr_min(mr_afxdp_link_tx_queues(d), d->cfg.nqueues);
 	for (unsigned i = 0; i < d->cfg.nqueues; i++) {
-		struct mr_xsk *xsk = &d->q[i].xsk;
 		int ret;
 
 		xc.queue = i;
-		ret = mr_xsk_open(xsk, &xc, err);
+		/* bind() takes a TX ring beyond the transmit queues as well (seen on Linux 6.18):
+		 * it looks at the larger of both numbers. Nothing must be sent there. */
+		xc.size[MR_XSK_TX] = i < d->ntx ? d->cfg.tx_ring : 0;
+		ret = mr_xsk_open(&d->q[i].xsk, &xc, err);
 		if (ret)
 			return ret;
-		if (xsk->has_tx && d->ntx == i)
-			d->ntx = i + 1;
 		xc.shared_fd = d->q[0].xsk.fd;
 	}
 	d->multibuf = d->q[0].xsk.multibuf;
@@ -208,11 +209,11 @@ static int check_mtu(const struct mr_afxdp *d, struct mr_error *err)
 		return 0;
 	memcpy(ifr.ifr_name, d->ifname, sizeof(ifr.ifr_name));
 	if (ioctl(mr_afxdp_link_fd(d), SIOCGIFMTU, &ifr) < 0)
-		return mr_dev_fail(err, -errno, "cannot read the MTU of %s: %s", d->ifname,
-				   strerror(errno));
+		return mr_error_set(err, -errno, "cannot read the MTU of %s: %s", d->ifname,
+				    strerror(errno));
 	if ((uint32_t)ifr.ifr_mtu <= room)
 		return 0;
-	return mr_dev_fail(
+	return mr_error_set(
 		err, -EMSGSIZE,
 		"the MTU of %s is %d, but chunks of %u bytes take %u and %s has no multi-buffer "
 		"AF_XDP (Linux 6.6): ip link set %s mtu %u",
@@ -233,7 +234,7 @@ int mr_afxdp_open(struct mr_dev **out, const struct mr_afxdp_cfg *cfg, const str
 		return ret;
 	d = calloc(1, sizeof(*d) + cfg->nqueues * sizeof(d->q[0]));
 	if (!d)
-		return mr_dev_fail(err, -ENOMEM, "out of memory");
+		return mr_error_set(err, -ENOMEM, "out of memory");
 	d->dev.ops = &AFXDP_OPS;
 	d->dev.frames = frames;
 	d->dev.ctr = ctr;
@@ -275,6 +276,13 @@ uint16_t mr_afxdp_max_chunks(const struct mr_dev *dev)
 
 	/* A zero-copy driver has a limit of its own that only netdev netlink tells: not asked. */
 	return d->multibuf && !d->cfg.zero_copy ? MR_FRAME_MAX_CHUNKS : 1;
+}
+
+uint32_t mr_afxdp_fill_frames(const struct mr_dev *dev)
+{
+	const struct mr_afxdp *d = to_afxdp(dev);
+
+	return d->fill_target * d->cfg.nqueues;
 }
 
 char *mr_afxdp_describe(const struct mr_dev *dev, char *buf, size_t size)

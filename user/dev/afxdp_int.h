@@ -59,6 +59,8 @@ uint32_t mr_afxdp_complete(struct mr_afxdp *d, struct mr_afxdp_queue *q);
 int mr_afxdp_link_open(struct mr_afxdp *d, struct mr_error *err);
 void mr_afxdp_link_close(struct mr_afxdp *d);
 int mr_afxdp_link_fd(const struct mr_afxdp *d);
+/* Transmit queues in use; 1 where the driver does not say. */
+unsigned mr_afxdp_link_tx_queues(const struct mr_afxdp *d);
 int mr_afxdp_service(struct mr_dev *dev);
 
 #endif

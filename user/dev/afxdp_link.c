@@ -8,10 +8,13 @@
  */
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <linux/ethtool.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include "base/error.h"
 #include "dev/afxdp_int.h"
 
 #define LINK_MESSAGES_MAX 64u	/* datagrams read in one call; the rest stays readable */
@@ -40,21 +43,32 @@ int mr_afxdp_link_fd(const struct mr_afxdp *d)
 	return mnl_socket_get_fd(d->nl);
 }
 
+unsigned mr_afxdp_link_tx_queues(const struct mr_afxdp *d)
+{
+	struct ethtool_channels ch = {.cmd = ETHTOOL_GCHANNELS};
+	struct ifreq ifr = {.ifr_data = (void *)&ch};
+
+	memcpy(ifr.ifr_name, d->ifname, sizeof(ifr.ifr_name));
+	if (ioctl(mr_afxdp_link_fd(d), SIOCETHTOOL, &ifr) < 0)
+		return 1;
+	return mr_max(ch.tx_count + ch.combined_count, 1u);
+}
+
 int mr_afxdp_link_open(struct mr_afxdp *d, struct mr_error *err)
 {
 	int ret;
 
 	d->nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (!d->nl || mnl_socket_bind(d->nl, RTMGRP_LINK, MNL_SOCKET_AUTOPID) < 0)
-		return mr_dev_fail(err, -errno, "cannot listen for link events: %s",
-				   strerror(errno));
+		return mr_error_set(err, -errno, "cannot listen for link events: %s",
+				    strerror(errno));
 	ret = link_query(d); /* after the bind: no event between the two is lost */
 	if (ret == -ENODEV || ret == -ENXIO)
-		return mr_dev_fail(err, -ENODEV, "there is no interface %s (index %d)", d->ifname,
-				   d->cfg.ifindex);
+		return mr_error_set(err, -ENODEV, "there is no interface %s (index %d)", d->ifname,
+				    d->cfg.ifindex);
 	if (ret)
-		return mr_dev_fail(err, ret, "cannot read the state of %s: %s", d->ifname,
-				   strerror(-ret));
+		return mr_error_set(err, ret, "cannot read the state of %s: %s", d->ifname,
+				    strerror(-ret));
 	return 0;
 }
 

@@ -113,7 +113,7 @@ static void put_section_header(struct mr_pcapng *p)
 	put_u32(p, UINT32_MAX); /* section length: not given */
 	put_u32(p, UINT32_MAX);
 	put_option(p, OPT_SHB_USERAPPL, appl, sizeof(appl) - 1);
-	put_option(p, OPT_ENDOFOPT, NULL, 0);
+	put_option(p, OPT_ENDOFOPT, "", 0);
 	block_end(p);
 }
 
@@ -127,7 +127,7 @@ static void put_interface(struct mr_pcapng *p, const char *ifname)
 	put_u32(p, p->snaplen);
 	put_option(p, OPT_IF_NAME, ifname, strnlen(ifname, IF_NAMESIZE));
 	put_option(p, OPT_IF_TSRESOL, &tsresol, 1);
-	put_option(p, OPT_ENDOFOPT, NULL, 0);
+	put_option(p, OPT_ENDOFOPT, "", 0);
 	block_end(p);
 }
 
@@ -212,7 +212,7 @@ void mr_pcapng_verdict(struct mr_pcapng *p, enum mr_drop reason)
 		snprintf(comment, sizeof(comment), "dropped: %s", mr_drop_text(reason));
 		put_option(p, OPT_COMMENT, comment, strlen(comment));
 	}
-	put_option(p, OPT_ENDOFOPT, NULL, 0);
+	put_option(p, OPT_ENDOFOPT, "", 0);
 	block_end(p);
 }
 

@@ -7,30 +7,16 @@
  * traffic (afxdp_rx.c, afxdp_tx.c).
  */
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#include "base/error.h"
 #include "dev/xsk.h"
 
 #define BUSY_RETRY_NS 10000000L
-
-int mr_dev_fail(struct mr_error *err, int code, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (!err)
-		return code;
-	err->code = code;
-	va_start(ap, fmt);
-	vsnprintf(err->text, sizeof(err->text), fmt, ap);
-	va_end(ap);
-	return code;
-}
 
 static int xsk_socket(struct mr_xsk *xsk, const struct mr_xsk_cfg *cfg, struct mr_error *err)
 {
@@ -38,17 +24,17 @@ static int xsk_socket(struct mr_xsk *xsk, const struct mr_xsk_cfg *cfg, struct m
 	if (xsk->fd >= 0)
 		return 0;
 	if (errno == EPERM)
-		return mr_dev_fail(
+		return mr_error_set(
 			err, -EPERM,
 			"no permission to open an AF_XDP socket for %s: run as root or "
 			"give the program CAP_NET_RAW (beside CAP_NET_ADMIN and CAP_BPF)",
 			cfg->ifname);
 	if (errno == EAFNOSUPPORT)
-		return mr_dev_fail(
+		return mr_error_set(
 			err, -EAFNOSUPPORT,
 			"this kernel has no AF_XDP sockets: it needs CONFIG_XDP_SOCKETS");
-	return mr_dev_fail(err, -errno, "cannot open an AF_XDP socket for %s: %s", cfg->ifname,
-			   strerror(errno));
+	return mr_error_set(err, -errno, "cannot open an AF_XDP socket for %s: %s", cfg->ifname,
+			    strerror(errno));
 }
 
 /* The UMEM is locked memory. The limit may be raised up to the hard one without a privilege. */
@@ -81,14 +67,14 @@ static int xsk_register_umem(struct mr_xsk *xsk, const struct mr_xsk_cfg *cfg, s
 	}
 	if (errno == ENOBUFS) {
 		getrlimit(RLIMIT_MEMLOCK, &lim);
-		return mr_dev_fail(
+		return mr_error_set(
 			err, -ENOBUFS,
 			"cannot lock the %zu KiB of packet memory (UMEM): RLIMIT_MEMLOCK is "
 			"%llu KiB; raise it (ulimit -l), give the program CAP_IPC_LOCK, or "
 			"configure fewer UMEM frames",
 			cfg->umem_size >> 10, (unsigned long long)lim.rlim_cur >> 10);
 	}
-	return mr_dev_fail(
+	return mr_error_set(
 		err, -errno,
 		"the kernel refused the packet memory (UMEM) of %zu KiB in chunks of %u: %s",
 		cfg->umem_size >> 10, cfg->chunk_size, strerror(errno));
@@ -143,27 +129,27 @@ static int xsk_make_rings(struct mr_xsk *xsk, const struct mr_xsk_cfg *cfg, stru
 	int ret;
 
 	for (unsigned k = 0; k < MR_XSK_RINGS; k++) {
-		if (k == MR_XSK_TX && !xsk->has_tx)
+		if (!cfg->size[k])
 			continue;
 		if (setsockopt(xsk->fd, SOL_XDP, RINGS[k].option, &cfg->size[k],
 			       sizeof(cfg->size[k])))
-			return mr_dev_fail(
+			return mr_error_set(
 				err, -errno, "cannot make the %s ring of %u entries for %s: %s",
 				RINGS[k].name, cfg->size[k], cfg->ifname, strerror(errno));
 	}
 	/* Kernels before 5.4 answer a shorter struct, without the flags. */
 	if (getsockopt(xsk->fd, SOL_XDP, XDP_MMAP_OFFSETS, &off, &optlen) || optlen != sizeof(off))
-		return mr_dev_fail(
+		return mr_error_set(
 			err, -EOPNOTSUPP,
 			"this kernel's AF_XDP rings have an unknown layout: Linux 5.10 or later "
 			"is needed");
 	for (unsigned k = 0; k < MR_XSK_RINGS; k++) {
-		if (k == MR_XSK_TX && !xsk->has_tx)
+		if (!cfg->size[k])
 			continue;
 		ret = xsk_map_ring(xsk, k, offs[k], cfg->size[k]);
 		if (ret)
-			return mr_dev_fail(err, ret, "cannot map the %s ring for %s: %s",
-					   RINGS[k].name, cfg->ifname, strerror(-ret));
+			return mr_error_set(err, ret, "cannot map the %s ring for %s: %s",
+					    RINGS[k].name, cfg->ifname, strerror(-ret));
 	}
 	return 0;
 }
@@ -188,7 +174,7 @@ static int bind_failed(const struct mr_xsk_cfg *cfg, int code, struct mr_error *
 {
 	switch (-code) {
 	case EBUSY:
-		return mr_dev_fail(
+		return mr_error_set(
 			err, code,
 			"queue %u of %s is in use by another AF_XDP socket: stop the program "
 			"that has it, or choose another interface",
@@ -196,28 +182,28 @@ static int bind_failed(const struct mr_xsk_cfg *cfg, int code, struct mr_error *
 	case EOPNOTSUPP:
 		if (!cfg->zero_copy)
 			break;
-		return mr_dev_fail(err, code,
-				   "the driver of %s has no zero copy for queue %u: use copy mode",
-				   cfg->ifname, cfg->queue);
+		return mr_error_set(err, code,
+				    "the driver of %s has no zero copy for queue %u: use copy mode",
+				    cfg->ifname, cfg->queue);
 	case EINVAL:
-		return mr_dev_fail(
+		return mr_error_set(
 			err, code,
 			"the kernel refused an AF_XDP socket on queue %u of %s: the queue does "
 			"not exist, or the MTU does not fit chunks of %u bytes",
 			cfg->queue, cfg->ifname, cfg->chunk_size);
 	case ENODEV:
 	case ENXIO:
-		return mr_dev_fail(err, code, "interface %s is gone", cfg->ifname);
+		return mr_error_set(err, code, "interface %s is gone", cfg->ifname);
 	case ENETDOWN:
-		return mr_dev_fail(err, code, "%s is down: ip link set %s up", cfg->ifname,
-				   cfg->ifname);
+		return mr_error_set(err, code, "%s is down: ip link set %s up", cfg->ifname,
+				    cfg->ifname);
 	}
-	return mr_dev_fail(err, code, "cannot bind an AF_XDP socket to queue %u of %s: %s",
-			   cfg->queue, cfg->ifname, strerror(-code));
+	return mr_error_set(err, code, "cannot bind an AF_XDP socket to queue %u of %s: %s",
+			    cfg->queue, cfg->ifname, strerror(-code));
 }
 
 /* The first socket chooses the mode for all that share its UMEM; they must not name one. */
-static int xsk_bind(struct mr_xsk *xsk, const struct mr_xsk_cfg *cfg)
+static int xsk_bind(struct mr_xsk *xsk, const struct mr_xsk_cfg *cfg, struct mr_error *err)
 {
 	struct sockaddr_xdp addr = {
 		.sxdp_family = AF_XDP,
@@ -229,54 +215,37 @@ static int xsk_bind(struct mr_xsk *xsk, const struct mr_xsk_cfg *cfg)
 	if (cfg->shared_fd >= 0) {
 		addr.sxdp_flags = XDP_SHARED_UMEM;
 		addr.sxdp_shared_umem_fd = (uint32_t)cfg->shared_fd;
-		return bind_patiently(xsk->fd, &addr, cfg->patience);
+	} else {
+		addr.sxdp_flags = XDP_USE_NEED_WAKEUP | XDP_USE_SG;
+		addr.sxdp_flags |= cfg->zero_copy ? XDP_ZEROCOPY : XDP_COPY;
 	}
-	addr.sxdp_flags = XDP_USE_NEED_WAKEUP | XDP_USE_SG;
-	addr.sxdp_flags |= cfg->zero_copy ? XDP_ZEROCOPY : XDP_COPY;
 	ret = bind_patiently(xsk->fd, &addr, cfg->patience);
-	if (!ret) {
-		xsk->multibuf = true;
-		return 0;
+	xsk->multibuf = !ret && (addr.sxdp_flags & XDP_USE_SG);
+	/* Before Linux 6.6 the flag is unknown (EINVAL), and a zero-copy driver may not have it
+	 * (EOPNOTSUPP): then without, and the caller sees multibuf false. */
+	if ((addr.sxdp_flags & XDP_USE_SG) &&
+	    (ret == -EINVAL || (ret == -EOPNOTSUPP && cfg->zero_copy))) {
+		addr.sxdp_flags &= (uint16_t)~XDP_USE_SG;
+		ret = bind_patiently(xsk->fd, &addr, cfg->patience);
 	}
-	/* Before Linux 6.6 the flag is unknown (EINVAL); a zero-copy driver may not know it either
-	 * (EOPNOTSUPP). The caller sees multibuf false. */
-	if (ret != -EINVAL && !(ret == -EOPNOTSUPP && cfg->zero_copy))
-		return ret;
-	addr.sxdp_flags &= (uint16_t)~XDP_USE_SG;
-	return bind_patiently(xsk->fd, &addr, cfg->patience);
-}
-
-static int xsk_try(struct mr_xsk *xsk, const struct mr_xsk_cfg *cfg, bool with_tx,
-		   struct mr_error *err)
-{
-	int ret;
-
-	*xsk = (struct mr_xsk){.fd = -1, .has_tx = with_tx};
-	ret = xsk_socket(xsk, cfg, err);
-	if (!ret && cfg->shared_fd < 0)
-		ret = xsk_register_umem(xsk, cfg, err);
-	if (!ret)
-		ret = xsk_make_rings(xsk, cfg, err);
-	if (!ret) {
-		ret = xsk_bind(xsk, cfg);
-		if (ret)
-			bind_failed(cfg, ret, err);
-	}
-	if (ret)
-		mr_xsk_close(xsk);
-	return ret;
+	return ret ? bind_failed(cfg, ret, err) : 0;
 }
 
 int mr_xsk_open(struct mr_xsk *xsk, const struct mr_xsk_cfg *cfg, struct mr_error *err)
 {
-	int ret = xsk_try(xsk, cfg, true, err);
+	int ret;
 
-	/* An interface may have fewer transmit than receive queues: then this one only receives. */
-	if (ret == -EINVAL && cfg->shared_fd >= 0)
-		ret = xsk_try(xsk, cfg, false, err);
-	if (ret)
+	*xsk = (struct mr_xsk){.fd = -1};
+	ret = xsk_socket(xsk, cfg, err);
+	if (!ret && cfg->shared_fd < 0)
+		ret = xsk_register_umem(xsk, cfg, err);
+	ret = ret ?: xsk_make_rings(xsk, cfg, err);
+	ret = ret ?: xsk_bind(xsk, cfg, err);
+	if (ret) {
+		mr_xsk_close(xsk);
 		return ret;
-	if (xsk->has_tx && !cfg->zero_copy)
+	}
+	if (cfg->size[MR_XSK_TX] && !cfg->zero_copy)
 		xsk->budget = !setsockopt(xsk->fd, SOL_XDP, XDP_MAX_TX_SKB_BUDGET,
 					  &cfg->size[MR_XSK_TX], sizeof(cfg->size[MR_XSK_TX]));
 	return 0;

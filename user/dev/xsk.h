@@ -22,7 +22,6 @@ struct mr_xsk {
 		size_t len;
 	} map[MR_XSK_RINGS];
 	bool multibuf; /* bound with XDP_USE_SG: packets may have several descriptors */
-	bool has_tx;   /* false: the interface has no transmit queue of this number */
 	bool budget; /* XDP_MAX_TX_SKB_BUDGET is the TX ring's size, else the kernel's 32 packets */
 };
 
@@ -30,7 +29,7 @@ struct mr_xsk_cfg {
 	const char *ifname; /* for error texts */
 	int ifindex;
 	uint32_t queue;
-	uint32_t size[MR_XSK_RINGS]; /* entries, powers of two */
+	uint32_t size[MR_XSK_RINGS]; /* entries, powers of two; TX may be 0: receives only */
 	bool zero_copy;
 	void *umem; /* registered by the first socket; the others share it */
 	size_t umem_size;
@@ -45,9 +44,5 @@ struct mr_xsk_cfg {
 int mr_xsk_open(struct mr_xsk *xsk, const struct mr_xsk_cfg *cfg, struct mr_error *err);
 /* Closes what is open; the queue is free as soon as the kernel has seen to it (some 30 ms). */
 void mr_xsk_close(struct mr_xsk *xsk);
-
-/* Fill *err (may be NULL) and return code. */
-__attribute__((format(printf, 3, 4))) int mr_dev_fail(struct mr_error *err, int code,
-						      const char *fmt, ...);
 
 #endif
