@@ -41,9 +41,13 @@ static __always_inline int write_meta(struct packet *p)
 		.flags = p->flags,
 		.rx_queue = p->ctx->rx_queue_index,
 	};
-	if (p->flags & MR_META_TCP)
-		meta->hash = mr_flow_hash((const __u64 *)mr_cfg.hash_key, p->saddr, p->daddr,
-					  p->sport, p->dport);
+	if (p->flags & MR_META_TCP) {
+		/* Copied by volatile reads: the compiler may otherwise take the zeros that mr_cfg
+		 * holds before it is set for its value. */
+		const __u64 key[2] = {mr_cfg.hash_key[0], mr_cfg.hash_key[1]};
+
+		meta->hash = mr_flow_hash(key, p->saddr, p->daddr, p->sport, p->dport);
+	}
 	return NEXT;
 }
 
