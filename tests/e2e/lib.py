@@ -20,6 +20,7 @@ import hashlib
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -411,7 +412,7 @@ class Capture(Process):
 
     def finish(self):
         """End the capture, and be sure that it is complete."""
-        time.sleep(0.2)  # tcpdump learns of its last packets by a block timeout
+        time.sleep(1.2)  # tcpdump hears of a block that is not full after a second
         self.proc.send_signal(signal.SIGINT)
         self.wait(20)
         lost = re.search(r"(\d+) packets? dropped by kernel", self.stderr())
@@ -712,6 +713,8 @@ def main():
     signal.signal(signal.SIGALRM, _on_alarm)
     signal.signal(signal.SIGTERM, _on_term)
     signal.signal(signal.SIGHUP, _on_term)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     _sweep()
     chosen = [c for c in _cases if len(sys.argv) < 2 or any(a in c[0] for a in sys.argv[1:])]
     results = [_run_case(*c) for c in chosen]
