@@ -11,15 +11,17 @@
 
 typedef unsigned __int128 wide_t;
 
-static inline __attribute__((always_inline)) uint64_t take64(uint8_t **dst, const uint8_t **src)
+/* n bytes (a constant, at most 8) as the first ones of a word in memory, the rest of it zero. */
+static inline __attribute__((always_inline)) uint64_t take(uint8_t **dst, const uint8_t **src,
+							   size_t n)
 {
-	uint64_t v;
+	uint64_t v = 0;
 
-	memcpy(&v, *src, sizeof(v));
-	*src += sizeof(v);
+	memcpy(&v, *src, n);
+	*src += n;
 	if (*dst) {
-		memcpy(*dst, &v, sizeof(v));
-		*dst += sizeof(v);
+		memcpy(*dst, &v, n);
+		*dst += n;
 	}
 	return v;
 }
@@ -39,22 +41,23 @@ static inline __attribute__((always_inline)) uint32_t sum_block(uint8_t *dst, co
 								size_t len)
 {
 	wide_t even = 0, odd = 0; /* two chains of add and adc run side by side */
-	uint64_t tail = 0;
 
 	for (; len >= 32; len -= 32) {
-		even += take64(&dst, &src);
-		odd += take64(&dst, &src);
-		even += take64(&dst, &src);
-		odd += take64(&dst, &src);
+		even += take(&dst, &src, 8);
+		odd += take(&dst, &src, 8);
+		even += take(&dst, &src, 8);
+		odd += take(&dst, &src, 8);
 	}
 	even += odd;
 	for (; len >= 8; len -= 8)
-		even += take64(&dst, &src);
-	/* An odd last byte is the first of a word whose second is zero, in either byte order. */
-	memcpy(&tail, src, len);
-	if (dst)
-		memcpy(dst, &tail, len);
-	return fold32(even + tail);
+		even += take(&dst, &src, 8);
+	if (len & 4)
+		even += take(&dst, &src, 4);
+	if (len & 2)
+		even += take(&dst, &src, 2);
+	if (len & 1) /* the first byte of a word whose second is zero, in either byte order */
+		even += take(&dst, &src, 1);
+	return fold32(even);
 }
 
 uint32_t mr_csum(const void *buf, size_t len)
