@@ -38,7 +38,7 @@ static void siphash_gives_the_published_vectors(void **state)
 static void the_flow_hash_depends_on_every_part(void **state)
 {
 	struct mr_addr a = mr_addr_v4(htonl(0x0a000001)), b = mr_addr_v4(htonl(0x0a000002));
-	const uint64_t other[2] = {key[0], key[1] + 1};
+	const __u64 fkey[2] = {key[0], key[1]}, other[2] = {key[0], key[1] + 1};
 	uint32_t h = mr_flow_hash(fkey, a.w, b.w, 1, 2);
 
 	(void)state;
