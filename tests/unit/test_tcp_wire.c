@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* test_tcp_wire.c - segments as bytes: what is read, what is refused, what is written. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/compiler.h"
+#include "tcp/tcp_wire.h"
+
+/* 1000 -> 2000, seq 0x01020304, ack 0x05060708, window 0x1122, urgent 0x0033. */
+static const uint8_t base[MR_TCP_HLEN] = {
+	0x03, 0xe8, 0x07, 0xd0, 1, 2, 3, 4, 5, 6, 7, 8, 0x50, MR_TCP_ACK, 0x11, 0x22, 0, 0, 0, 0x33,
+};
+
+/* The base header with flags and options; returns its length. */
+static uint32_t header(uint8_t *out, uint8_t flags, const uint8_t *opts, uint32_t nopts)
+{
+	memcpy(out, base, sizeof(base));
+	memcpy(out + sizeof(base), opts, nopts);
+	out[12] = (uint8_t)((sizeof(base) + nopts) / 4 << 4);
+	out[13] = flags;
+	return (uint32_t)sizeof(base) + nopts;
+}
+
+static void every_field_of_the_header_is_read(void **state)
+{
+	uint8_t buf[64];
+	uint32_t n = header(buf, MR_TCP_ACK | MR_TCP_URG, NULL, 0);
+	struct mr_seg seg;
+
+	(void)state;
+	assert_int_equal(mr_tcp_parse(buf, n, n + 7, &seg), MR_DROP_NONE);
+	assert_int_equal(seg.sport, 1000);
+	assert_int_equal(seg.dport, 2000);
+	assert_int_equal(seg.seq, 0x01020304);
+	assert_int_equal(seg.ack, 0x05060708);
+	assert_int_equal(seg.wnd, 0x1122);
+	assert_int_equal(seg.up, 0x33);
+	assert_int_equal(seg.len, 7);
+	assert_int_equal(seg.hlen, 20);
+	assert_int_equal(seg.opts, 0);
+}
+
+static void flags_that_no_sender_makes_are_refused(void **state)
+{
+	static const struct {
+		const char *what;
+		uint8_t flags;
+		enum mr_drop want;
+	} rows[] = {
+		{"none", 0, MR_DROP_TCP_BAD_FLAGS},
+		{"SYN FIN", MR_TCP_SYN | MR_TCP_FIN, MR_DROP_TCP_BAD_FLAGS},
+		{"SYN RST", MR_TCP_SYN | MR_TCP_RST, MR_DROP_TCP_BAD_FLAGS},
+		{"RST FIN", MR_TCP_RST | MR_TCP_FIN, MR_DROP_TCP_BAD_FLAGS},
+		{"FIN without ACK", MR_TCP_FIN, MR_DROP_TCP_BAD_FLAGS},
+		{"Christmas tree", MR_TCP_FIN | MR_TCP_PSH | MR_TCP_URG, MR_DROP_TCP_BAD_FLAGS},
+		{"SYN", MR_TCP_SYN, MR_DROP_NONE},
+		{"SYN ACK", MR_TCP_SYN | MR_TCP_ACK, MR_DROP_NONE},
+		{"SYN ECE CWR (RFC 3168)", MR_TCP_SYN | MR_TCP_ECE | MR_TCP_CWR, MR_DROP_NONE},
+		{"RST", MR_TCP_RST, MR_DROP_NONE},
+		{"RST ACK", MR_TCP_RST | MR_TCP_ACK, MR_DROP_NONE},
+		{"FIN ACK", MR_TCP_FIN | MR_TCP_ACK, MR_DROP_NONE},
+		{"PSH without ACK (for the fifth step)", MR_TCP_PSH, MR_DROP_NONE},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(rows); i++) {
+		uint8_t buf[64];
+		struct mr_seg seg;
+		uint32_t n = header(buf, rows[i].flags, NULL, 0);
+
+		if (mr_tcp_parse(buf, n, n, &seg) != rows[i].want)
+			fail_msg("%s", rows[i].what);
+	}
+}
+
+static void a_header_cut_short_anywhere_is_refused(void **state)
+{
+	static const uint8_t ts[] = {1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2};
+	uint8_t buf[64];
+	uint32_t n = header(buf, MR_TCP_ACK, ts, sizeof(ts));
+	struct mr_seg seg;
+
+	(void)state;
+	for (uint32_t cut = 0; cut < n; cut++) {
+		assert_int_not_equal(mr_tcp_parse(buf, cut, cut, &seg), MR_DROP_NONE);
+		assert_int_not_equal(mr_tcp_parse(buf, n, cut, &seg), MR_DROP_NONE);
+	}
+	assert_int_equal(mr_tcp_parse(buf, n, n, &seg), MR_DROP_NONE);
+	buf[12] = 4 << 4;
+	assert_int_equal(mr_tcp_parse(buf, n, n, &seg), MR_DROP_TCP_BAD_HDRLEN);
+}
+
+static void port_zero_is_refused(void **state)
+{
+	uint8_t buf[64];
+	uint32_t n = header(buf, MR_TCP_ACK, NULL, 0);
+	struct mr_seg seg;
+
+	(void)state;
+	buf[0] = buf[1] = 0;
+	assert_int_equal(mr_tcp_parse(buf, n, n, &seg), MR_DROP_TCP_PORT_ZERO);
+	header(buf, MR_TCP_ACK, NULL, 0);
+	buf[2] = buf[3] = 0;
+	assert_int_equal(mr_tcp_parse(buf, n, n, &seg), MR_DROP_TCP_PORT_ZERO);
+}
+
+static void options_are_read_skipped_or_refused(void **state)
+{
+	static const struct {
+		const char *what;
+		uint8_t flags, opts[12], n;
+		enum mr_drop drop;
+		uint8_t want;
+	} rows[] = {
+		{"MSS in a SYN", MR_TCP_SYN, {2, 4, 5, 0xb4}, 4, MR_DROP_NONE, MR_TCPOPT_MSS},
+		{"MSS elsewhere is ignored", MR_TCP_ACK, {2, 4, 5, 0xb4}, 4, MR_DROP_NONE, 0},
+		{"MSS of wrong length is ignored", MR_TCP_SYN, {2, 3, 5, 1}, 4, MR_DROP_NONE, 0},
+		{"window scale", MR_TCP_SYN, {1, 3, 3, 7}, 4, MR_DROP_NONE, MR_TCPOPT_WSCALE},
+		{"unknown is skipped",
+		 MR_TCP_SYN,
+		 {250, 4, 9, 9, 2, 4, 1, 0},
+		 8,
+		 MR_DROP_NONE,
+		 MR_TCPOPT_MSS},
+		{"end of options ends", MR_TCP_SYN, {0, 2, 4, 1, 2, 4, 1, 0}, 8, MR_DROP_NONE, 0},
+		{"length 0", MR_TCP_ACK, {8, 0, 0, 0}, 4, MR_DROP_TCP_OPTIONS, 0},
+		{"length 1", MR_TCP_ACK, {8, 1, 0, 0}, 4, MR_DROP_TCP_OPTIONS, 0},
+		{"length beyond the header", MR_TCP_ACK, {8, 10, 0, 0}, 4, MR_DROP_TCP_OPTIONS, 0},
+		{"kind without a length", MR_TCP_ACK, {1, 1, 1, 8}, 4, MR_DROP_TCP_OPTIONS, 0},
+		{"timestamps",
+		 MR_TCP_ACK,
+		 {1, 1, 8, 10, 0, 0, 0, 5, 0, 0, 0, 6},
+		 12,
+		 MR_DROP_NONE,
+		 MR_TCPOPT_TS},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(rows); i++) {
+		uint8_t buf[64];
+		struct mr_seg seg = {0};
+		uint32_t n = header(buf, rows[i].flags, rows[i].opts, rows[i].n);
+		enum mr_drop got = mr_tcp_parse(buf, n, n, &seg);
+
+		if (got != rows[i].drop || (!got && seg.opts != rows[i].want))
+			fail_msg("%s: drop %d, options %#x", rows[i].what, got, seg.opts);
+	}
+}
+
+/* RFC 7323 section 2.3. */
+static void a_window_scale_above_14_counts_as_14(void **state)
+{
+	static const uint8_t opt[] = {1, 3, 3, 15};
+	uint8_t buf[64];
+	uint32_t n = header(buf, MR_TCP_SYN, opt, sizeof(opt));
+	struct mr_seg seg;
+
+	(void)state;
+	assert_int_equal(mr_tcp_parse(buf, n, n, &seg), MR_DROP_NONE);
+	assert_int_equal(seg.wscale, 14);
+}
+
+static void what_is_written_is_read_back(void **state)
+{
+	static const uint8_t sets[] = {
+		0,
+		MR_TCPOPT_TS,
+		MR_TCPOPT_MSS,
+		MR_TCPOPT_MSS | MR_TCPOPT_WSCALE,
+		MR_TCPOPT_MSS | MR_TCPOPT_WSCALE | MR_TCPOPT_TS,
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(sets); i++) {
+		struct mr_seg out = {
+			.sport = 7,
+			.dport = 65535,
+			.seq = 0xfffffff0,
+			.ack = 0x80000001,
+			.wnd = 65535,
+			.up = 3,
+			.flags = MR_TCP_SYN | MR_TCP_ACK | MR_TCP_URG,
+			.opts = sets[i],
+			.mss = sets[i] & MR_TCPOPT_MSS ? 1460 : 0,
+			.wscale = sets[i] & MR_TCPOPT_WSCALE ? 9 : 0,
+			.tsval = sets[i] & MR_TCPOPT_TS ? 0xdeadbeef : 0,
+			.tsecr = sets[i] & MR_TCPOPT_TS ? 0x01234567 : 0,
+		};
+		struct mr_seg in;
+		uint8_t buf[MR_TCP_HLEN_MAX];
+		uint32_t n = mr_tcp_write_header(buf, &out);
+
+		assert_int_equal(n, mr_tcp_header_len(&out));
+		assert_int_equal(n % 4, 0);
+		assert_int_equal(mr_tcp_parse(buf, n, n, &in), MR_DROP_NONE);
+		out.hlen = (uint8_t)n;
+		assert_memory_equal(&in, &out, sizeof(in));
+	}
+}
+
+/* The example of RFC 1071's arithmetic: a header whose sum with its own checksum folds to all ones.
+ */
+static void the_checksum_makes_the_header_sum_to_all_ones(void **state)
+{
+	struct mr_seg seg = {.sport = 80, .dport = 12345, .seq = 99, .flags = MR_TCP_ACK};
+	uint8_t buf[MR_TCP_HLEN];
+	uint32_t sum = 0;
+
+	(void)state;
+	mr_tcp_write_header(buf, &seg);
+	for (int i = 0; i < 20; i += 2)
+		sum += (uint32_t)(buf[i] | buf[i + 1] << 8); /* memory order on this machine */
+	mr_tcp_write_csum(buf, sum);
+	sum = 0;
+	for (int i = 0; i < 20; i += 2)
+		sum += (uint32_t)(buf[i] << 8 | buf[i + 1]);
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	assert_int_equal(sum, 0xffff);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_field_of_the_header_is_read),
+		cmocka_unit_test(flags_that_no_sender_makes_are_refused),
+		cmocka_unit_test(a_header_cut_short_anywhere_is_refused),
+		cmocka_unit_test(port_zero_is_refused),
+		cmocka_unit_test(options_are_read_skipped_or_refused),
+		cmocka_unit_test(a_window_scale_above_14_counts_as_14),
+		cmocka_unit_test(what_is_written_is_read_back),
+		cmocka_unit_test(the_checksum_makes_the_header_sum_to_all_ones),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
