@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* test_tcp_sndq.c - the send queue: what is written stands there byte for byte, summed, until
+ * acknowledged. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "../lib/net_fixture.h"
+#include "base/compiler.h"
+#include "base/csum.h"
+#include "tcp/tcp_priv.h"
+
+#define MSS 1000u
+
+struct conn {
+	struct mr_tcp tcp;
+	struct mr_tcb tcb;
+};
+
+static void conn_open(struct conn *c, struct net *n, uint32_t first_seq)
+{
+	memset(c, 0, sizeof(*c));
+	c->tcp.frames = &n->frames;
+	c->tcp.ctr = &n->ctr;
+	mr_list_init(&c->tcp.pending);
+	mr_list_init(&c->tcb.pending_node);
+	c->tcb.state = MR_TCP_ESTABLISHED;
+	c->tcb.snd_mss = MSS;
+	c->tcb.snd_una = c->tcb.snd_nxt = c->tcb.write_seq = first_seq;
+}
+
+static void conn_close(struct conn *c)
+{
+	sndq_free(&c->tcp, &c->tcb);
+	mr_list_del(&c->tcb.pending_node);
+	assert_int_equal(c->tcb.sndq.bytes, 0);
+	assert_int_equal(c->tcb.sndq.frames, 0);
+	assert_int_equal(c->tcb.lost_bytes, 0);
+}
+
+/* As output would: everything so far counts as sent at `at`. */
+static void all_sent(struct conn *c, uint64_t at)
+{
+	for (struct mr_frame *f = c->tcb.sndq.unsent; f; f = f->next)
+		f->sent_at = at;
+	c->tcb.sndq.unsent = NULL;
+	c->tcb.snd_nxt = c->tcb.write_seq;
+}
+
+/* The queue holds `len` bytes of `want`, and each frame's sum is that of its payload. */
+static void expect_bytes(const struct conn *c, const uint8_t *want, uint32_t len)
+{
+	uint32_t at = 0;
+
+	for (const struct mr_frame *f = c->tcb.sndq.head; f; f = f->next) {
+		assert_true(at + f->pay_len <= len);
+		assert_memory_equal(f->pay, want + at, f->pay_len);
+		assert_int_equal(mr_csum_fold(f->csum), mr_csum_fold(mr_csum(f->pay, f->pay_len)));
+		assert_int_equal(f->seq, c->tcb.write_seq - len + at);
+		at += f->pay_len;
+	}
+	assert_int_equal(at, len);
+	assert_int_equal(c->tcb.sndq.bytes, len);
+}
+
+static void fill(uint8_t *buf, uint32_t len)
+{
+	for (uint32_t i = 0; i < len; i++)
+		buf[i] = (uint8_t)(i * 31 + i / 256);
+}
+
+static void small_writes_share_a_frame_and_fill_whole_segments(void **state)
+{
+	struct net *n = *state;
+	uint8_t buf[2500];
+	struct conn c;
+
+	fill(buf, sizeof(buf));
+	conn_open(&c, n, 0xfffffe00u); /* wraps within */
+	for (uint32_t i = 0; i < sizeof(buf);) {
+		uint32_t k = mr_min(1 + i % 37, (uint32_t)sizeof(buf) - i);
+
+		assert_int_equal(mr_tcp_write(&c.tcp, &c.tcb, buf + i, k, 0), k);
+		i += k;
+	}
+	expect_bytes(&c, buf, sizeof(buf));
+	assert_int_equal(c.tcb.sndq.frames, 3);
+	assert_int_equal(c.tcb.sndq.head->pay_len, MSS);
+	assert_int_equal(c.tcb.sndq.tail->pay_len, 500);
+	conn_close(&c);
+}
+
+static void a_frame_that_was_sent_is_not_appended_to(void **state)
+{
+	struct net *n = *state;
+	uint8_t buf[200];
+	struct conn c;
+
+	fill(buf, sizeof(buf));
+	conn_open(&c, n, 1);
+	mr_tcp_write(&c.tcp, &c.tcb, buf, 100, 0);
+	all_sent(&c, 5);
+	mr_tcp_write(&c.tcp, &c.tcb, buf + 100, 100, 0);
+	assert_int_equal(c.tcb.sndq.frames, 2);
+	assert_ptr_equal(c.tcb.sndq.unsent, c.tcb.sndq.tail);
+	expect_bytes(&c, buf, 200);
+	conn_close(&c);
+}
+
+static void an_acknowledgment_removes_frames_and_trims_the_one_it_ends_in(void **state)
+{
+	struct net *n = *state;
+	uint8_t buf[3000];
+	struct conn c;
+
+	fill(buf, sizeof(buf));
+	conn_open(&c, n, 1);
+	mr_tcp_write(&c.tcp, &c.tcb, buf, sizeof(buf), 0);
+	all_sent(&c, 777);
+	assert_int_equal(sndq_ack(&c.tcp, &c.tcb, 1 + 1000), 777);
+	expect_bytes(&c, buf + 1000, 2000);
+	sndq_ack(&c.tcp, &c.tcb, 1 + 1333); /* an odd place: the sum is made anew */
+	expect_bytes(&c, buf + 1333, 1667);
+	assert_int_equal(sndq_ack(&c.tcp, &c.tcb, 1 + 3000), 777);
+	assert_null(c.tcb.sndq.head);
+	conn_close(&c);
+}
+
+static void what_was_not_sent_cannot_be_acknowledged_away(void **state)
+{
+	struct net *n = *state;
+	uint8_t buf[100];
+	struct conn c;
+
+	fill(buf, sizeof(buf));
+	conn_open(&c, n, 1);
+	mr_tcp_write(&c.tcp, &c.tcb, buf, 100, 0);
+	sndq_ack(&c.tcp, &c.tcb, 101);
+	expect_bytes(&c, buf, 100);
+	conn_close(&c);
+}
+
+/* Karn: an ACK whose newest segment was sent twice measures nothing. */
+static void retransmitted_frames_give_no_sample(void **state)
+{
+	struct net *n = *state;
+	uint8_t buf[3000];
+	struct conn c;
+
+	fill(buf, sizeof(buf));
+	conn_open(&c, n, 1);
+	mr_tcp_write(&c.tcp, &c.tcb, buf, sizeof(buf), 0);
+	all_sent(&c, 777);
+	c.tcb.sndq.head->flags |= MR_FRAME_RETRANS;
+	assert_int_equal(sndq_ack(&c.tcp, &c.tcb, 1 + 1000), 0);
+	c.tcb.sndq.tail->flags |= MR_FRAME_RETRANS;
+	assert_int_equal(sndq_ack(&c.tcp, &c.tcb, 1 + 3000), 0);
+	conn_close(&c);
+}
+
+static void a_split_keeps_bytes_sums_marks_and_accounts(void **state)
+{
+	struct net *n = *state;
+
+	for (uint32_t at = 1; at < 300; at += 7) {
+		uint8_t buf[300];
+		struct conn c;
+		struct mr_frame *f;
+
+		fill(buf, sizeof(buf));
+		conn_open(&c, n, 1);
+		mr_tcp_write(&c.tcp, &c.tcb, buf, sizeof(buf), 0);
+		all_sent(&c, 3);
+		f = c.tcb.sndq.head;
+		sndq_mark_lost(&c.tcb, f);
+		assert_int_equal(sndq_split(&c.tcp, &c.tcb, f, at), 0);
+		expect_bytes(&c, buf, sizeof(buf));
+		assert_int_equal(c.tcb.sndq.frames, 2);
+		assert_int_equal(f->pay_len, at);
+		assert_int_equal(c.tcb.lost_bytes, 300);
+		assert_false(f->flags & MR_FRAME_PSH);
+		assert_true(f->next->flags & MR_FRAME_PSH);
+		assert_true(f->next->flags & MR_FRAME_LOST);
+		conn_close(&c);
+	}
+}
+
+static void a_write_without_frames_is_short_and_changes_no_more_than_it_says(void **state)
+{
+	struct net *n = *state;
+	static uint8_t buf[NET_FRAMES * MSS + 1];
+	struct conn c;
+
+	fill(buf, sizeof(buf));
+	conn_open(&c, n, 1);
+	assert_int_equal(mr_tcp_write(&c.tcp, &c.tcb, buf, sizeof(buf), 0), NET_FRAMES * MSS);
+	assert_int_equal(mr_tcp_write(&c.tcp, &c.tcb, buf, 1, 0), 0);
+	expect_bytes(&c, buf, NET_FRAMES * MSS);
+	conn_close(&c);
+}
+
+/* A segment of several chunks divides evenly, so that whole frames make whole segments. */
+static void jumbo_segments_are_made_of_even_frames(void **state)
+{
+	struct net *n = *state;
+	struct conn c;
+	uint32_t size;
+
+	conn_open(&c, n, 1);
+	c.tcb.snd_mss = 8948;
+	size = mr_tcp_fill_size(&c.tcp, &c.tcb);
+	assert_true(size <= NET_CHUNK - MR_FRAME_HEADROOM);
+	assert_int_equal(size, 8948 / 5);
+	conn_close(&c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, net_setup, net_teardown)
+		T(small_writes_share_a_frame_and_fill_whole_segments),
+		T(a_frame_that_was_sent_is_not_appended_to),
+		T(an_acknowledgment_removes_frames_and_trims_the_one_it_ends_in),
+		T(what_was_not_sent_cannot_be_acknowledged_away),
+		T(retransmitted_frames_give_no_sample),
+		T(a_split_keeps_bytes_sums_marks_and_accounts),
+		T(a_write_without_frames_is_short_and_changes_no_more_than_it_says),
+		T(jumbo_segments_are_made_of_even_frames),
+#undef T
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
