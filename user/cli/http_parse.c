@@ -88,8 +88,7 @@ static bool parse_digits(struct http_slice s, uint64_t *value)
 	return s.len > 0;
 }
 
-/* ---- Lines --------------------------------------------------------------------------------------
- */
+/* ---- Lines ---------------------------------------------------------------------------------- */
 
 /* The line at *pos, without its CRLF; a lone LF ends it as well (RFC 9112 section 2.2), a lone CR
  * makes it malformed. 1: taken; 0: not complete; -400. */
@@ -165,8 +164,7 @@ static int parse_request_line(struct http_slice line, struct http_request *req)
 	return -501;
 }
 
-/* ---- Fields -------------------------------------------------------------------------------------
- */
+/* ---- Fields --------------------------------------------------------------------------------- */
 
 static int on_host(struct http_request *req, struct http_slice value)
 {
@@ -368,8 +366,7 @@ struct http_slice http_target_path(struct http_slice target)
 	return target;
 }
 
-/* ---- Ranges, dates, tags ------------------------------------------------------------------------
- */
+/* ---- Ranges, dates, tags -------------------------------------------------------------------- */
 
 enum http_range_kind http_parse_range(struct http_slice range, uint64_t size, uint64_t *first,
 				      uint64_t *last)

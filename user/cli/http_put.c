@@ -18,8 +18,7 @@
 
 struct upload {
 	struct http_body body;
-	struct http_request
-		req; /* its slices are stale once the head is gone: only for keep_alive */
+	struct http_request req; /* of its slices only what the log shows, made lasting */
 	int dir_fd, fd;
 	uint64_t received;
 	char temp[48];
@@ -95,6 +94,7 @@ static unsigned upload_open(struct server *srv, struct upload *up, char *path)
 	if (strlen(name) > NAME_MAX)
 		return 414;
 	strcpy(up->name, name);
+	up->req.target = (struct http_slice){up->name, strlen(up->name)};
 	up->dir_fd = http_path_open(srv->upload_fd, dir, O_PATH | O_DIRECTORY);
 	if (up->dir_fd < 0)
 		return status_of_errno(-up->dir_fd);
@@ -139,6 +139,7 @@ void put_start(struct conn *c, const struct http_request *req)
 	}
 	up->fd = up->dir_fd = -1;
 	up->req = *req;
+	up->req.method_name = (struct http_slice){"PUT", 3};
 	c->upload = up;
 	status = upload_open(srv, up, path);
 	if (status) {
@@ -157,32 +158,26 @@ void put_start(struct conn *c, const struct http_request *req)
 static void upload_finish(struct conn *c)
 {
 	struct upload *up = c->upload;
-	struct http_request req = up->req;
+	bool close_after = !up->req.keep_alive;
 	bool existed = !faccessat(up->dir_fd, up->name, F_OK, AT_SYMLINK_NOFOLLOW);
 
-	req.target.p = NULL; /* the head is gone */
 	if (renameat(up->dir_fd, up->temp, up->dir_fd, up->name)) {
-		unsigned status = status_of_errno(errno);
-
+		reply_status(c, &up->req, status_of_errno(errno), "", close_after);
 		put_cancel(c);
-		reply_status(c, &req, status, "", !req.keep_alive);
 		return;
 	}
-	upload_free(c);
-	reply_begin(c, &req, existed ? 204 : 201);
+	reply_begin(c, &up->req, existed ? 204 : 201);
 	if (!existed)
 		reply_printf(c, "Content-Length: 0\r\n");
-	reply_end(c, &req, !req.keep_alive);
+	reply_end(c, &up->req, close_after);
+	upload_free(c);
 }
 
 /* The answer to a body that cannot be taken; what is left of it is not read. */
 static void upload_fail(struct conn *c, unsigned status)
 {
-	struct http_request req = c->upload->req;
-
-	req.target.p = NULL;
+	refuse(c, &c->upload->req, status);
 	put_cancel(c);
-	refuse(c, &req, status);
 }
 
 /* 0 or a status. */

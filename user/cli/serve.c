@@ -38,8 +38,7 @@ struct serve_args {
 	uint64_t upload_limit;
 };
 
-/* ---- Connections --------------------------------------------------------------------------------
- */
+/* ---- Connections ---------------------------------------------------------------------------- */
 
 static void touch(struct conn *c)
 {
@@ -283,8 +282,7 @@ static void accept_resume(struct server *srv)
 	}
 }
 
-/* ---- The loop -----------------------------------------------------------------------------------
- */
+/* ---- The loop ------------------------------------------------------------------------------- */
 
 static void expire(struct server *srv, struct mr_list *list)
 {
@@ -372,8 +370,7 @@ static void close_all(struct server *srv)
 	}
 }
 
-/* ---- The command --------------------------------------------------------------------------------
- */
+/* ---- The command ---------------------------------------------------------------------------- */
 
 static int open_dir(const struct cli_session *s, const char *path)
 {
