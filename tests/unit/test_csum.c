@@ -66,6 +66,12 @@ static void carries_of_all_ones_are_not_lost(void **state)
 	buf[0] = 0;
 	buf[1] = 1;
 	assert_same_sum(ntohs(mr_csum_fold(mr_csum(buf, sizeof(buf)))), 1);
+
+	/* Twice 2^64 - 1, and 1: the end-around carry itself carries. */
+	memset(buf, 0xff, 16);
+	memset(buf + 16, 0, 8);
+	buf[16] = 1;
+	assert_same_sum(ntohs(mr_csum_fold(mr_csum(buf, 24))), reference(buf, 24));
 }
 
 static void sums_of_parts_add_up_wherever_the_border_is(void **state)

@@ -199,6 +199,7 @@ static void the_upper_layers_progress_confirms(void **state)
 	neigh = get(n, "10.0.0.2");
 	for (int i = 0; i < 20; i++) {
 		net_run(n, n->now + 10 * SEC);
+		assert_int_equal(neigh->state, MR_NEIGH_REACHABLE); /* 15 s from confirmation on */
 		mr_neigh_confirm(&n->link, neigh, n->now);
 		assert_int_equal(output(n, neigh, 1), 0);
 		assert_sent_packet(n, 1);

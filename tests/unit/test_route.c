@@ -111,6 +111,7 @@ static void routes_are_checked(void **state)
 	assert_int_equal(add(n, "2001:db8::/32", NULL, NULL, 0), -EAFNOSUPPORT);
 	assert_int_equal(add(n, "0.0.0.0/0", "10.0.0.2", NULL, 0), 0);
 	assert_int_equal(add(n, "0.0.0.0/0", "10.0.0.3", NULL, 0), -EEXIST);
+	assert_int_equal(add(n, "10.0.0.0/25", NULL, NULL, 0), 0); /* beside 10.0.0.0/24 */
 	/* The default route makes no address a neighbour. */
 	assert_int_equal(add(n, "10.7.0.0/16", "10.8.0.1", NULL, 0), -EINVAL);
 	for (unsigned i = n->ip.nroutes; i < MR_ROUTES_MAX; i++) {
