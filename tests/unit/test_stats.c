@@ -29,12 +29,14 @@ static void layers_have_headings_and_values_line_up(void **state)
 		{"arp.replies_out", "ARP replies sent", 0},
 		{"tcp.rto", "timeouts", 3},
 		{"tcp.segs_out", "segments sent", 42000},
+		{"dev.ring_full", "of the device itself", 5},
 	};
 	char *text = format(counters, MR_ARRAY_SIZE(counters));
 
 	(void)state;
 	assert_string_equal(text, "dev\n"
 				  "  rx_packets  1,234,567  packets taken\n"
+				  "  ring_full           5  of the device itself\n"
 				  "tcp\n"
 				  "  rto                 3  timeouts\n"
 				  "  segs_out       42,000  segments sent\n");

@@ -2,6 +2,7 @@
 /* stats.c - counters as an aligned table, a heading per layer, zeros left out. */
 #include "cli/stats.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,11 @@ static size_t layer_len(const char *name)
 	return dot ? (size_t)(dot - name) : 0;
 }
 
+static bool same_layer(const char *a, const char *b)
+{
+	return layer_len(a) == layer_len(b) && !strncmp(a, b, layer_len(a));
+}
+
 static const char *short_name(const char *name)
 {
 	const char *dot = strchr(name, '.');
@@ -21,10 +27,19 @@ static const char *short_name(const char *name)
 	return dot ? dot + 1 : name;
 }
 
+/* Is counters[i] the first of its layer that is shown? */
+static bool opens_layer(const struct mr_counter *counters, unsigned i)
+{
+	for (unsigned k = 0; k < i; k++) {
+		if (counters[k].value && same_layer(counters[k].name, counters[i].name))
+			return false;
+	}
+	return true;
+}
+
 void cli_stats_format(FILE *out, const struct mr_counter *counters, unsigned n)
 {
 	size_t name_width = 0, value_width = 0;
-	const char *layer = "";
 	char value[CLI_GROUPED_LEN];
 
 	for (unsigned i = 0; i < n; i++) {
@@ -38,17 +53,17 @@ void cli_stats_format(FILE *out, const struct mr_counter *counters, unsigned n)
 	}
 	for (unsigned i = 0; i < n; i++) {
 		const char *name = counters[i].name;
-		size_t len = layer_len(name);
 
-		if (!counters[i].value)
+		if (!counters[i].value || !opens_layer(counters, i))
 			continue;
-		if (len != layer_len(layer) || strncmp(name, layer, len) != 0) {
-			fprintf(out, "%.*s\n", (int)len, name);
-			layer = name;
+		fprintf(out, "%.*s\n", (int)layer_len(name), name);
+		for (unsigned k = i; k < n; k++) {
+			if (!counters[k].value || !same_layer(counters[k].name, name))
+				continue;
+			fprintf(out, "  %-*s  %*s  %s\n", (int)name_width,
+				short_name(counters[k].name), (int)value_width,
+				cli_format_grouped(counters[k].value, value), counters[k].text);
 		}
-		fprintf(out, "  %-*s  %*s  %s\n", (int)name_width, short_name(name),
-			(int)value_width, cli_format_grouped(counters[i].value, value),
-			counters[i].text);
 	}
 	if (!name_width)
 		fputs("every counter is zero\n", out);
