@@ -12,7 +12,7 @@
 #define DUPLICATE_PERCENT 1
 
 #define TC_ACT_OK     0
-#define TC_ACT_SHOT   2
+#define TC_ACT_STOLEN 4 /* unlike TC_ACT_SHOT: the sending kernel is not told, as on a real wire */
 #define BPF_F_INGRESS 1
 
 /* Set on a copy while it takes the same way again, so that a copy is neither lost nor copied. */
@@ -48,7 +48,7 @@ static int lossy(struct __sk_buff *skb, __u64 redirect_flags)
 	dice = bpf_get_prandom_u32() % 100;
 	if (dice < LOSS_PERCENT) {
 		count(LOSSY_LOST);
-		return TC_ACT_SHOT;
+		return TC_ACT_STOLEN;
 	}
 	if (dice < LOSS_PERCENT + DUPLICATE_PERCENT) {
 		__u32 mark = skb->mark;
