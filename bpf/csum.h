@@ -8,8 +8,9 @@
  * field included.
  *
  * The linear part is summed in place, a block for each bounds check; the rest, which programs
- * cannot address, is copied out in pieces and summed by bpf_csum_diff. Both are global functions:
- * the verifier walks each loop once, and not once for each way to reach it.
+ * cannot address, is copied out in pieces and summed there. (bpf_csum_diff is slower at the 512
+ * bytes that it is limited to before Linux 6.13.) All are global functions: the verifier walks
+ * each loop once, and not once for each way to reach it.
  */
 #ifndef MR_BPF_CSUM_H
 #define MR_BPF_CSUM_H
@@ -20,13 +21,17 @@ const volatile struct mr_xdp_cfg mr_cfg;
 
 #define CSUM_BLOCK	32
 #define CSUM_BLOCKS_MAX 128    /* 4096 bytes: more than a linear part holds on 4 KiB pages */
-#define CSUM_OFF_MAX	0x1fff /* mask: a linear part is shorter */
-#define CSUM_PIECE	512    /* what bpf_csum_diff takes at once before Linux 6.13 */
-#define CSUM_PIECES_MAX 128    /* 64 KiB: more than an IP packet holds */
+#define CSUM_OFF_MAX	0x7fff /* mask: more than the longest headers and CSUM_BLOCKS_MAX */
+#define CSUM_PIECE	2048   /* copied out at once */
+#define CSUM_PIECES_MAX 33 /* 64 KiB, more than an IP packet holds; and to see that it is done */
 
+struct csum_block {
+	__u32 w[CSUM_BLOCK / 4];
+};
+
+/* What was copied out, and one block more for the zeros behind it. */
 struct csum_scratch {
-	__u8 b[CSUM_PIECE +
-	       4]; /* 4: what a verifier takes a rounded-up remainder to reach at most */
+	struct csum_block block[CSUM_PIECE / CSUM_BLOCK + 1];
 };
 
 struct {
@@ -49,30 +54,56 @@ static __always_inline __u32 csum_fold(__u64 sum)
 	return (__u32)((sum & 0xffff) + (sum >> 16));
 }
 
-/* Sum of len bytes from off on, copied out; folded, or -1 where the packet is shorter. */
+static __always_inline __u64 sum_block(const struct csum_block *block)
+{
+	const __u32 *w = block->w;
+	__u64 sum = w[0];
+
+	sum += w[1];
+	sum += w[2];
+	sum += w[3];
+	sum += w[4];
+	sum += w[5];
+	sum += w[6];
+	sum += w[7];
+	return sum;
+}
+
+/* Sum of the first nblocks blocks of the scratch; folded. */
+__noinline int sum_scratch(__u32 nblocks)
+{
+	__u32 key = 0;
+	struct csum_scratch *s = bpf_map_lookup_elem(&mr_scratch, &key);
+	__u64 sum = 0;
+
+	for (__u32 i = 0; s && i < CSUM_PIECE / CSUM_BLOCK; i++) {
+		if (i >= nblocks)
+			break;
+		sum += sum_block(&s->block[i]);
+	}
+	return (int)csum_fold(sum);
+}
+
+/* Sum of len bytes from off on, by copies; folded, or -1 where the packet is shorter. */
 __noinline int sum_copied(struct xdp_md *ctx, __u32 off, __u32 len)
 {
-	__u32 key = 0, n = len % CSUM_PIECE;
+	__u32 key = 0, n;
 	struct csum_scratch *s = bpf_map_lookup_elem(&mr_scratch, &key);
-	__s64 sum = 0;
+	__u64 sum = 0;
 
-	if (!s)
-		return -1;
-	if (n) {
-		/* The remainder first, made whole words by zeros in the last one. */
-		*(__be32 *)(s->b + (n & ~3u)) = 0;
-		if (bpf_xdp_load_bytes(ctx, off + len - n, s->b, n))
-			return -1;
-		sum = bpf_csum_diff(NULL, 0, (void *)s->b, (n + 3) & ~3u, 0);
-	}
-	for (__u32 i = 0; i < CSUM_PIECES_MAX; i++, off += CSUM_PIECE) {
-		if (i >= len / CSUM_PIECE)
+	for (int i = 0; s && i < CSUM_PIECES_MAX; i++) {
+		if (!len)
+			return (int)csum_fold(sum);
+		n = len < CSUM_PIECE ? len : CSUM_PIECE;
+		/* Zeros behind the last byte, up to the end of its block. */
+		__builtin_memset(&s->block[n / CSUM_BLOCK], 0, CSUM_BLOCK);
+		if (bpf_xdp_load_bytes(ctx, off, s->block, n))
 			break;
-		if (bpf_xdp_load_bytes(ctx, off, s->b, CSUM_PIECE))
-			return -1;
-		sum = bpf_csum_diff(NULL, 0, (void *)s->b, CSUM_PIECE, (__u32)sum);
+		sum += sum_scratch((n + CSUM_BLOCK - 1) / CSUM_BLOCK);
+		off += n;
+		len -= n;
 	}
-	return (int)csum_fold((__u32)sum);
+	return -1;
 }
 
 /* Sum of len bytes from off on; folded, or -1 where the packet is shorter. */
@@ -85,18 +116,9 @@ __noinline int sum_packet(struct xdp_md *ctx, __u32 off, __u32 len)
 	int rest;
 
 	for (int i = 0; i < CSUM_BLOCKS_MAX; i++, pos += CSUM_BLOCK, left -= CSUM_BLOCK) {
-		const __u32 *w = pos;
-
 		if (left < CSUM_BLOCK || pos + CSUM_BLOCK > end)
 			break;
-		sum += w[0];
-		sum += w[1];
-		sum += w[2];
-		sum += w[3];
-		sum += w[4];
-		sum += w[5];
-		sum += w[6];
-		sum += w[7];
+		sum += sum_block(pos);
 	}
 	/* Found anew, so that the verifier need not follow each way out of the loop by itself. */
 	opaque(left);
