@@ -89,7 +89,7 @@ static void established(struct input *in)
 	tcb_set_state(tcb, MR_TCP_ESTABLISHED);
 	tcb->backoff = 0;
 	tcb->stalled_since = 0;
-	mr_cong(tcb->opts.congestion)->init(tcb, in->now);
+	tcb_cong_start(tcb, tcb->retrans != 0, in->now);
 	tcb_timer_clear(tcb, MR_TT_RTX);
 	mr_tcp_opts_changed(in->tcp, tcb, in->now); /* starts keepalive */
 	if (tcb->owner)
@@ -542,7 +542,7 @@ static enum mr_drop carry_out(struct input *in, enum verdict v)
 static enum mr_drop tcb_input(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f,
 			      struct mr_seg *seg, const struct mr_ip_rx *rx, uint64_t now)
 {
-	struct input in = {.tcp = tcp, .tcb = tcb, .f = f, .seg = seg, .rx = rx, .now = now};
+	struct input in = { .tcp = tcp, .tcb = tcb, .f = f, .seg = seg, .rx = rx, .now = now };
 	enum mr_drop reason;
 	enum verdict v;
 

@@ -15,7 +15,7 @@ static uint64_t tuple_hash(const struct mr_tcp *tcp, const struct mr_flow *flow,
 		struct mr_addr laddr, raddr;
 		uint16_t lport, rport;
 		uint32_t purpose;
-	} in = {flow->laddr, flow->raddr, flow->lport, flow->rport, purpose};
+	} in = { flow->laddr, flow->raddr, flow->lport, flow->rport, purpose };
 
 	_Static_assert(sizeof(in) == 40, "no padding may enter the hash");
 	return mr_siphash(tcp->secret, &in, sizeof(in));

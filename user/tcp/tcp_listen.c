@@ -120,7 +120,7 @@ static struct mr_tcb *promote(struct mr_tcp *tcp, struct mr_tcp_synreq *req,
 	flow_set(tcp, &tcb->flow, MR_FLOW_TCB, &req->flow.laddr, req->flow.lport, &req->flow.raddr,
 		 req->flow.rport);
 	tcb->dst = req->dst; /* with its reference */
-	req->dst = (struct mr_dst){0};
+	req->dst = (struct mr_dst){ 0 };
 	tcb->passive = true;
 	tcb->irs = req->irs;
 	tcb->rcv_nxt = req->irs + 1;
@@ -146,11 +146,12 @@ static struct mr_tcb *promote(struct mr_tcp *tcp, struct mr_tcp_synreq *req,
 	tcb->snd_wl2 = seg->ack;
 	if (!req->retries)
 		rtt_sample(tcb, now - req->sent_at);
-	mr_cong(tcb->opts.congestion)->init(tcb, now);
+	tcb_cong_start(tcb, req->retries != 0, now);
 	tcb_set_state(tcb, MR_TCP_SYN_RECEIVED);
 	tcb_set_state(tcb, MR_TCP_ESTABLISHED);
 	synreq_free(tcp, req);
 	flow_insert(tcp, &tcb->flow);
+	mr_tcp_opts_changed(tcp, tcb, now); /* starts keepalive */
 	MR_COUNT(tcp->ctr, TCP_PASSIVE_OPENS);
 	return tcb;
 }

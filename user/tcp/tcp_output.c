@@ -146,7 +146,7 @@ static bool gather(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, u
 
 	if (f->pay_len > limit && sndq_split(tcp, tcb, f, limit))
 		return false;
-	*r = (struct run){.first = f};
+	*r = (struct run){ .first = f };
 	for (; f && r->chunks < max_chunks && r->len + f->pay_len <= limit; f = f->next) {
 		if (lost && (!(f->flags & MR_FRAME_LOST) || f == tcb->sndq.unsent))
 			break;
@@ -448,6 +448,8 @@ bool tcp_output(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	if (mr_dst_resolve(tcp->ip, &tcb->dst, &tcb->flow.raddr, now)) {
 		tcb->soft_err =
 			-ENETUNREACH; /* the retransmission timer decides how long to hope */
+		if (tcb->timers[MR_TT_RTX] == MR_TIME_NEVER)
+			tcb_timer_set(tcp, tcb, MR_TT_RTX, now + rtt_rto(tcb));
 		return true;
 	}
 	if (!tcb_synchronized(tcb))

@@ -19,6 +19,8 @@ void tcb_set_state(struct mr_tcb *tcb, enum mr_tcp_state state);
 void tcb_mark(struct mr_tcp *tcp, struct mr_tcb *tcb);
 /* The connection is over: the TCB goes, then the owner hears err. */
 void tcb_end(struct mr_tcp *tcp, struct mr_tcb *tcb, int err);
+/* The connection is established: begin congestion control. */
+void tcb_cong_start(struct mr_tcb *tcb, bool syn_lost, uint64_t now);
 
 void tcb_timer_set(struct mr_tcp *tcp, struct mr_tcb *tcb, enum mr_tcb_timer which,
 		   uint64_t deadline);

@@ -11,7 +11,8 @@
 
 #define CHALLENGES_PER_SEC 1000u /* Linux tcp_challenge_ack_limit before 6.x */
 #define CHALLENGE_INTERVAL_NS                                                                      \
-	(500 * MR_NS_PER_MS) /* per connection; Linux tcp_invalid_ratelimit                        \
+	(500 *                                                                                     \
+	 MR_NS_PER_MS) /* per connection; Linux tcp_invalid_ratelimit                        \
 			      */
 
 void tcp_xmit_bare(struct mr_tcp *tcp, const struct mr_seg *seg, const struct mr_ip_tx *tx,
@@ -50,10 +51,11 @@ static struct mr_ip_tx flow_tx(const struct mr_flow *flow)
 void tcp_reply_rst(struct mr_tcp *tcp, const struct mr_ip_rx *rx, const struct mr_seg *seg,
 		   uint64_t now)
 {
-	struct mr_seg rst = {.sport = seg->dport, .dport = seg->sport, .flags = MR_TCP_RST};
+	struct mr_seg rst = { .sport = seg->dport, .dport = seg->sport, .flags = MR_TCP_RST };
 	struct mr_ip_tx tx = {
-		.src = rx->dst, .dst = rx->src, .proto = IPPROTO_TCP, .ttl = 64, .df = true};
-	struct mr_dst dst = {0};
+		.src = rx->dst, .dst = rx->src, .proto = IPPROTO_TCP, .ttl = 64, .df = true
+	};
+	struct mr_dst dst = { 0 };
 
 	if (seg->flags & MR_TCP_RST)
 		return;

@@ -27,7 +27,7 @@ int tcp_table_init(struct mr_tcp *tcp, struct mr_arena *arena, uint32_t flows)
 uint32_t flow_hash(const struct mr_tcp *tcp, const struct mr_addr *laddr, uint16_t lport,
 		   const struct mr_addr *raddr, uint16_t rport)
 {
-	const __u64 key[2] = {tcp->flow_key[0], tcp->flow_key[1]};
+	const __u64 key[2] = { tcp->flow_key[0], tcp->flow_key[1] };
 
 	return mr_flow_hash(key, raddr->w, laddr->w, htons(rport), htons(lport));
 }
@@ -134,7 +134,7 @@ uint16_t tcp_ephemeral_port(struct mr_tcp *tcp, const struct mr_addr *laddr,
 	struct {
 		struct mr_addr laddr, raddr;
 		uint32_t rport;
-	} in = {*laddr, *raddr, rport};
+	} in = { *laddr, *raddr, rport };
 	uint32_t offset = (uint32_t)mr_siphash(tcp->secret, &in, sizeof(in));
 
 	for (uint32_t i = 0; i < PORT_RANGE; i++) {

@@ -196,6 +196,13 @@ void tcb_set_snd_mss(struct mr_tcp *tcp, struct mr_tcb *tcb, uint16_t peer_mss)
 	tcb->snd_mss = (uint16_t)mss;
 }
 
+void tcb_cong_start(struct mr_tcb *tcb, bool syn_lost, uint64_t now)
+{
+	mr_cong(tcb->opts.congestion)->init(tcb, now);
+	if (syn_lost) /* RFC 5681 section 3.1: the path has just lost something */
+		tcb->cwnd = tcb->snd_mss;
+}
+
 uint8_t tcp_choose_wscale(uint32_t rcvbuf)
 {
 	/* Room for the buffer to be enlarged later: the shift is fixed with the SYN. */

@@ -83,9 +83,15 @@ static bool rtx(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		return rtx_handshake(tcp, tcb, now);
 	if (tcb->persist)
 		return probe(tcp, tcb, now);
-	if (tcb->snd_una == tcb->snd_nxt)
+	if (tcb->snd_una == tcb->snd_nxt) { /* there was no route: try again to send */
+		tcb_mark(tcp, tcb);
 		return true;
-	if (too_long(tcb, tcb->backoff, now)) {
+	}
+	/* A peer that closed its window over what is in flight, and still answers, is alive: this is a
+	 * window probe then, whatever else it looks like. */
+	if (!tcb->snd_wnd && now - tcb->last_rcv_at < MR_TCP_RTO_MAX_NS) {
+		tcb->stalled_since = now;
+	} else if (too_long(tcb, tcb->backoff, now)) {
 		give_up(tcp, tcb);
 		return false;
 	}

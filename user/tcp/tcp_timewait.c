@@ -32,7 +32,7 @@ void timewait_enter(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	tw->flow.kind = MR_FLOW_TIMEWAIT;
 	tw->flow.next = NULL;
 	tw->dst = tcb->dst;
-	tcb->dst = (struct mr_dst){0};
+	tcb->dst = (struct mr_dst){ 0 };
 	tw->rcv_nxt = tcb->rcv_nxt;
 	tw->snd_nxt = tcb->snd_nxt;
 	tw->rcv_wnd = (uint16_t)(tcb->rcv_wnd >> tcb->rcv_wscale);
