@@ -30,7 +30,7 @@ static void on_signal(int signo)
 
 static void catch_signals(void)
 {
-	struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
 
 	sigemptyset(&sa.sa_mask);
 	sigaction(SIGINT, &sa, NULL);
@@ -48,7 +48,7 @@ uint64_t cli_now_ms(void)
 
 void cli_log(const struct cli_session *s, int level, const char *fmt, ...)
 {
-	static const int shown[] = {LOG_WARNING, LOG_INFO, LOG_DEBUG};
+	static const int shown[] = { LOG_WARNING, LOG_INFO, LOG_DEBUG };
 	va_list ap;
 
 	if (level > shown[s->args.verbose < 2 ? s->args.verbose : 2])
@@ -89,9 +89,6 @@ int cli_session_wait(struct cli_session *s, struct mr_event *events, unsigned ma
 		stats_wanted = 0;
 		cli_stats_print(stderr, s->engine);
 	}
-	if (n < 0)
-		cli_log(s, LOG_ERR, "interface %s is gone: it was deleted or moved away",
-			s->args.cfg.ifname);
 	return n;
 }
 

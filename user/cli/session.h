@@ -18,8 +18,8 @@ struct cli_session {
  * CLI_FAILED after one sentence on stderr. */
 int cli_session_open(struct cli_session *s);
 
-/* mr_wait(), and what signals asked for. The number of events, 0 also after a signal; -ENETDOWN was
- * reported on stderr. */
+/* mr_wait(), and what signals asked for. The number of events, 0 also after a signal; -ENETDOWN, which
+ * the engine's log has explained. */
 int cli_session_wait(struct cli_session *s, struct mr_event *events, unsigned max,
 		     int64_t timeout_us);
 
