@@ -11,7 +11,7 @@ static uint32_t fill_level(const struct fake_xsk *x, unsigned queue)
 
 static struct mr_frame *rx_one(struct fake_xsk *x)
 {
-	struct mr_frame_queue q = {0};
+	struct mr_frame_queue q = { 0 };
 
 	assert_int_equal(mr_afxdp_rx(&x->d->dev, &q, 1, 0), 1);
 	assert_int_equal(q.count, 1);
@@ -20,7 +20,7 @@ static struct mr_frame *rx_one(struct fake_xsk *x)
 
 static unsigned rx_none(struct fake_xsk *x)
 {
-	struct mr_frame_queue q = {0};
+	struct mr_frame_queue q = { 0 };
 
 	return mr_afxdp_rx(&x->d->dev, &q, 64, 0);
 }
@@ -28,7 +28,7 @@ static unsigned rx_none(struct fake_xsk *x)
 static void fill_rings_are_full_from_the_start_with_different_chunks(void **state)
 {
 	struct fake_xsk *x = *state;
-	bool seen[FAKE_FRAMES] = {false};
+	bool seen[FAKE_FRAMES] = { false };
 
 	mr_afxdp_rx_init(x->d);
 	for (unsigned q = 0; q < FAKE_QUEUES; q++) {
@@ -70,7 +70,7 @@ static void descriptor_becomes_a_frame_in_place(void **state)
 static void chain_may_come_in_pieces(void **state)
 {
 	struct fake_xsk *x = *state;
-	const uint32_t lens[] = {1792, 1792, 500};
+	const uint32_t lens[] = { 1792, 1792, 500 };
 	struct mr_frame *f, *chunk;
 	unsigned i = 0;
 
@@ -89,7 +89,9 @@ static void chain_may_come_in_pieces(void **state)
 	assert_int_equal(f->pkt_len, 1792 + 1792 + 500);
 	assert_int_equal(f->nchunks, 3);
 	mr_frame_for_each_chunk (chunk, f) {
-		assert_int_equal(chunk->len, lens[i++]);
+		if (i < MR_ARRAY_SIZE(lens))
+			assert_int_equal(chunk->len, lens[i]);
+		i++;
 	}
 	assert_int_equal(i, 3);
 	assert_int_equal(x->ctr.c[MR_CTR_DEV_RX_CHUNKS], 4);
@@ -99,7 +101,7 @@ static void chain_may_come_in_pieces(void **state)
 static void budget_counts_packets_not_chunks(void **state)
 {
 	struct fake_xsk *x = *state;
-	struct mr_frame_queue q = {0};
+	struct mr_frame_queue q = { 0 };
 
 	mr_afxdp_rx_init(x->d);
 	for (unsigned i = 0; i < 5; i++) {
@@ -116,7 +118,7 @@ static void budget_counts_packets_not_chunks(void **state)
 static void busy_queue_does_not_starve_the_other(void **state)
 {
 	struct fake_xsk *x = *state;
-	unsigned got[FAKE_QUEUES] = {0};
+	unsigned got[FAKE_QUEUES] = { 0 };
 
 	mr_afxdp_rx_init(x->d);
 	for (unsigned i = 0; i < 40; i++)
@@ -130,7 +132,7 @@ static void busy_queue_does_not_starve_the_other(void **state)
 
 static void write_meta(struct fake_xsk *x, uint64_t addr, uint32_t magic, uint32_t cookie)
 {
-	struct mr_rx_meta m = {.magic = magic, .cookie = cookie, .l4_off = 34};
+	struct mr_rx_meta m = { .magic = magic, .cookie = cookie, .l4_off = 34 };
 
 	memcpy(x->umem + addr - sizeof(m), &m, sizeof(m));
 }
@@ -142,10 +144,10 @@ static void metadata_is_believed_with_magic_and_cookie_only(void **state)
 		uint32_t magic, cookie;
 		bool valid;
 	} rows[] = {
-		{"both right", MR_RX_META_MAGIC, FAKE_COOKIE, true},
-		{"another load's cookie", MR_RX_META_MAGIC, FAKE_COOKIE + 1, false},
-		{"no magic", 0, FAKE_COOKIE, false},
-		{"nothing there", 0, 0, false},
+		{ "both right", MR_RX_META_MAGIC, FAKE_COOKIE, true },
+		{ "another load's cookie", MR_RX_META_MAGIC, FAKE_COOKIE + 1, false },
+		{ "no magic", 0, FAKE_COOKIE, false },
+		{ "nothing there", 0, 0, false },
 	};
 	struct fake_xsk *x = *state;
 

@@ -70,8 +70,9 @@ static void play(struct fake_xsk *x, const struct answer *answers, unsigned n)
 static struct mr_frame *make_packet(struct fake_xsk *x, unsigned chunks, uint32_t len)
 {
 	struct mr_frame *head = NULL, **link = &head;
+	unsigned n = 0;
 
-	for (unsigned i = 0; i < chunks; i++) {
+	do {
 		struct mr_frame *f = mr_frame_get(&x->frames);
 
 		assert_non_null(f);
@@ -79,7 +80,7 @@ static struct mr_frame *make_packet(struct fake_xsk *x, unsigned chunks, uint32_
 		f->tx_refs = 1;
 		*link = f;
 		link = &f->frag;
-	}
+	} while (++n < chunks);
 	head->pkt_len = chunks * len;
 	head->nchunks = (uint8_t)chunks;
 	return head;
@@ -196,57 +197,78 @@ static void every_answer_of_the_doorbell_is_normal_life(void **state)
 		int ret;
 		unsigned rung, out, dropped; /* out: frames that are not back */
 	} rows[] = {
-		{"all sent", 5, 1, {{0, 5, false, true}}, 0, 1, 0, 0},
-		{"all sent, completions come later", 5, 1, {{0, 5, false, false}}, 0, 1, 5, 0},
-		{"nothing to send", 0, 1, {{0}}, 0, 0, 0, 0},
-		{"budget of 32",
-		 40,
-		 2,
-		 {{EAGAIN, 32, false, true}, {0, 8, false, true}},
-		 0,
-		 2,
-		 0,
-		 0},
-		{"budget, on a kernel that shows it late",
-		 40,
-		 2,
-		 {{EAGAIN, 32, true, true}, {0, 8, false, true}},
-		 0,
-		 2,
-		 0,
-		 0},
-		{"EAGAIN for ever", 5, 1, {{EAGAIN, 0, false, false}}, -EAGAIN, 2, 5, 0},
-		{"EAGAIN once, then sent",
-		 5,
-		 2,
-		 {{EAGAIN, 0, false, false}, {0, 5, false, true}},
-		 0,
-		 2,
-		 0,
-		 0},
-		{"device drops the first packet",
-		 3,
-		 2,
-		 {{EBUSY, 1, false, true}, {0, 2, false, true}},
-		 0,
-		 2,
-		 0,
-		 1},
-		{"device drops every packet", 3, 1, {{EBUSY, 1, false, true}}, 0, 3, 0, 3},
-		{"device drops every packet, index late",
-		 3,
-		 3,
-		 {{EBUSY, 1, true, true}, {EBUSY, 1, true, true}, {EBUSY, 1, false, true}},
-		 0,
-		 3,
-		 0,
-		 3},
-		{"busy, and nothing dropped", 3, 1, {{EBUSY, 0, false, false}}, -EAGAIN, 2, 3, 0},
-		{"no memory", 3, 1, {{ENOBUFS, 0, false, false}}, -EAGAIN, 1, 3, 0},
-		{"no memory, the other way", 3, 1, {{ENOMEM, 0, false, false}}, -EAGAIN, 1, 3, 0},
-		{"interface down", 3, 1, {{ENETDOWN, 0, false, false}}, 0, 1, 3, 0},
-		{"interface gone", 3, 1, {{ENXIO, 0, false, false}}, -ENETDOWN, 1, 3, 0},
-		{"socket of no use", 3, 1, {{EINVAL, 0, false, false}}, -ENETDOWN, 1, 3, 0},
+		{ "all sent", 5, 1, { { 0, 5, false, true } }, 0, 1, 0, 0 },
+		{ "all sent, completions come later",
+		  5,
+		  1,
+		  { { 0, 5, false, false } },
+		  0,
+		  1,
+		  5,
+		  0 },
+		{ "nothing to send", 0, 1, { { 0 } }, 0, 0, 0, 0 },
+		{ "budget of 32",
+		  40,
+		  2,
+		  { { EAGAIN, 32, false, true }, { 0, 8, false, true } },
+		  0,
+		  2,
+		  0,
+		  0 },
+		{ "budget, on a kernel that shows it late",
+		  40,
+		  2,
+		  { { EAGAIN, 32, true, true }, { 0, 8, false, true } },
+		  0,
+		  2,
+		  0,
+		  0 },
+		{ "EAGAIN for ever", 5, 1, { { EAGAIN, 0, false, false } }, -EAGAIN, 2, 5, 0 },
+		{ "EAGAIN once, then sent",
+		  5,
+		  2,
+		  { { EAGAIN, 0, false, false }, { 0, 5, false, true } },
+		  0,
+		  2,
+		  0,
+		  0 },
+		{ "device drops the first packet",
+		  3,
+		  2,
+		  { { EBUSY, 1, false, true }, { 0, 2, false, true } },
+		  0,
+		  2,
+		  0,
+		  1 },
+		{ "device drops every packet", 3, 1, { { EBUSY, 1, false, true } }, 0, 3, 0, 3 },
+		{ "device drops every packet, index late",
+		  3,
+		  3,
+		  { { EBUSY, 1, true, true }, { EBUSY, 1, true, true }, { EBUSY, 1, false, true } },
+		  0,
+		  3,
+		  0,
+		  3 },
+		{ "busy, and nothing dropped",
+		  3,
+		  1,
+		  { { EBUSY, 0, false, false } },
+		  -EAGAIN,
+		  2,
+		  3,
+		  0 },
+		{ "no memory", 3, 1, { { ENOBUFS, 0, false, false } }, -EAGAIN, 1, 3, 0 },
+		{ "no memory, the other way",
+		  3,
+		  1,
+		  { { ENOMEM, 0, false, false } },
+		  -EAGAIN,
+		  1,
+		  3,
+		  0 },
+		{ "interface down", 3, 1, { { ENETDOWN, 0, false, false } }, 0, 1, 3, 0 },
+		{ "interface gone", 3, 1, { { ENXIO, 0, false, false } }, -ENETDOWN, 1, 3, 0 },
+		{ "socket of no use", 3, 1, { { EINVAL, 0, false, false } }, -ENETDOWN, 1, 3, 0 },
 	};
 
 	(void)state;
@@ -273,7 +295,7 @@ static void every_answer_of_the_doorbell_is_normal_life(void **state)
 
 static void no_call_where_the_driver_is_awake(void **state)
 {
-	static const struct answer sent = {0, 64, false, true};
+	static const struct answer sent = { 0, 64, false, true };
 	struct fake_xsk *x = *state;
 
 	play(x, &sent, 1);
@@ -285,7 +307,7 @@ static void no_call_where_the_driver_is_awake(void **state)
 
 static void each_queue_with_work_is_rung_once(void **state)
 {
-	static const struct answer sent = {0, 64, false, true};
+	static const struct answer sent = { 0, 64, false, true };
 	struct fake_xsk *x = *state;
 
 	play(x, &sent, 1);
@@ -305,7 +327,7 @@ static void each_queue_with_work_is_rung_once(void **state)
 static void one_kick_is_bounded(void **state)
 {
 	/* each doorbell drops one packet, and a ring of them is waiting on both queues */
-	static const struct answer drop_one = {EBUSY, 1, false, true};
+	static const struct answer drop_one = { EBUSY, 1, false, true };
 	struct fake_xsk *x = *state;
 
 	play(x, &drop_one, 1);
@@ -325,7 +347,7 @@ static void one_kick_is_bounded(void **state)
 
 static void dead_device_drops_and_stays_dead(void **state)
 {
-	static const struct answer gone = {ENXIO, 0, false, false};
+	static const struct answer gone = { ENXIO, 0, false, false };
 	struct fake_xsk *x = *state;
 
 	play(x, &gone, 1);

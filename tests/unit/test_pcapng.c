@@ -61,9 +61,10 @@ static int bench_close(void **state)
 static struct mr_frame *packet(struct bench *b, uint32_t len, uint32_t part, uint8_t first)
 {
 	struct mr_frame *head = NULL, **link = &head;
+	uint32_t off = 0;
 	uint8_t chunks = 0;
 
-	for (uint32_t off = 0; off < len; chunks++) {
+	do {
 		struct mr_frame *f = mr_frame_get(&b->frames);
 
 		assert_non_null(f);
@@ -73,7 +74,8 @@ static struct mr_frame *packet(struct bench *b, uint32_t len, uint32_t part, uin
 		off += f->len;
 		*link = f;
 		link = &f->frag;
-	}
+		chunks++;
+	} while (off < len);
 	head->pkt_len = len;
 	head->nchunks = chunks;
 	return head;
@@ -112,9 +114,10 @@ struct block {
 	size_t body_len;     /* without the trailing length */
 };
 
-/* Read the block at *off and move on. false: the file ends exactly here. */
+/* Read the block at *off and move on. 0: the file ends exactly here; *blk is an empty block then. */
 static int next_block(const struct bench *b, size_t *off, struct block *blk)
 {
+	*blk = (struct block){ .body = b->file };
 	if (*off == b->len)
 		return 0;
 	assert_true(*off + 12 <= b->len);
@@ -127,6 +130,15 @@ static int next_block(const struct bench *b, size_t *off, struct block *blk)
 	blk->body_len = blk->len - 12;
 	*off += blk->len;
 	return 1;
+}
+
+static struct block expect_block(const struct bench *b, size_t *off)
+{
+	struct block blk;
+
+	if (!next_block(b, off, &blk))
+		fail_msg("the file ends at byte %zu", *off);
+	return blk;
 }
 
 /* The value of an option, NULL when absent; checks the list's form down to its end. */
@@ -189,11 +201,10 @@ static void read_epb(const struct block *blk, struct epb *e)
 /* Skip section header and interface description. */
 static size_t skip_head(const struct bench *b)
 {
-	struct block blk;
 	size_t off = 0;
 
-	assert_true(next_block(b, &off, &blk));
-	assert_true(next_block(b, &off, &blk));
+	expect_block(b, &off);
+	expect_block(b, &off);
 	return off;
 }
 
@@ -223,7 +234,7 @@ static void file_begins_with_section_and_interface(void **state)
 
 	assert_int_equal(mr_pcapng_close(capture(b, 96)), 0);
 	load(b);
-	assert_true(next_block(b, &off, &blk));
+	blk = expect_block(b, &off);
 	assert_int_equal(blk.type, 0x0a0d0d0a);
 	assert_int_equal(u32(blk.body), 0x1a2b3c4d);
 	assert_int_equal(u16(blk.body + 4), 1); /* version 1.0 */
@@ -233,7 +244,7 @@ static void file_begins_with_section_and_interface(void **state)
 	assert_non_null(v);
 	assert_memory_equal(v, "millrace ", 9);
 
-	assert_true(next_block(b, &off, &blk));
+	blk = expect_block(b, &off);
 	assert_int_equal(blk.type, 1);
 	assert_int_equal(u16(blk.body), 1); /* Ethernet */
 	assert_int_equal(u16(blk.body + 2), 0);
@@ -254,16 +265,16 @@ static void packet_has_time_bytes_and_direction(void **state)
 		uint32_t len, part, snaplen, caplen;
 		enum mr_pcapng_dir dir;
 	} rows[] = {
-		{"one byte", 1, 1500, 0, 1, MR_PCAPNG_IN},
-		{"every padding, 2", 62, 1500, 0, 62, MR_PCAPNG_OUT},
-		{"every padding, 1", 63, 1500, 0, 63, MR_PCAPNG_IN},
-		{"no padding", 64, 1500, 0, 64, MR_PCAPNG_OUT},
-		{"a chain of chunks", 9014, 1792, 0, 9014, MR_PCAPNG_IN},
-		{"the longest packet", 65549, 1900, 0, 65549, MR_PCAPNG_OUT},
-		{"snaplen cuts", 1514, 1500, 96, 96, MR_PCAPNG_IN},
-		{"snaplen cuts within a chain", 9014, 1000, 2500, 2500, MR_PCAPNG_OUT},
-		{"snaplen of just the length", 60, 1500, 60, 60, MR_PCAPNG_IN},
-		{"snaplen beyond the buffer", 9014, 1792, UINT32_MAX, 9014, MR_PCAPNG_IN},
+		{ "one byte", 1, 1500, 0, 1, MR_PCAPNG_IN },
+		{ "every padding, 2", 62, 1500, 0, 62, MR_PCAPNG_OUT },
+		{ "every padding, 1", 63, 1500, 0, 63, MR_PCAPNG_IN },
+		{ "no padding", 64, 1500, 0, 64, MR_PCAPNG_OUT },
+		{ "a chain of chunks", 9014, 1792, 0, 9014, MR_PCAPNG_IN },
+		{ "the longest packet", 65549, 1900, 0, 65549, MR_PCAPNG_OUT },
+		{ "snaplen cuts", 1514, 1500, 96, 96, MR_PCAPNG_IN },
+		{ "snaplen cuts within a chain", 9014, 1000, 2500, 2500, MR_PCAPNG_OUT },
+		{ "snaplen of just the length", 60, 1500, 60, 60, MR_PCAPNG_IN },
+		{ "snaplen beyond the buffer", 9014, 1792, UINT32_MAX, 9014, MR_PCAPNG_IN },
 	};
 	struct bench *b = *state;
 
@@ -310,7 +321,7 @@ static void every_drop_reason_becomes_a_comment(void **state)
 	load(b);
 	off = skip_head(b);
 	for (int r = MR_DROP_NONE; r < MR_DROP_MAX; r++) {
-		assert_true(next_block(b, &off, &blk));
+		blk = expect_block(b, &off);
 		read_epb(&blk, &e);
 		snprintf(want, sizeof(want), "dropped: %s", mr_drop_text((enum mr_drop)r));
 		assert_string_equal(e.comment, r == MR_DROP_NONE ? "" : want);
@@ -337,7 +348,7 @@ static void packet_without_verdict_is_not_in_the_file(void **state)
 	assert_int_equal(mr_pcapng_close(p), 0);
 	load(b);
 	off = skip_head(b);
-	assert_true(next_block(b, &off, &blk));
+	blk = expect_block(b, &off);
 	read_epb(&blk, &e);
 	assert_true(e.ts == 2 + (uint64_t)EPOCH);
 	assert_string_equal(e.comment, "");
@@ -367,7 +378,7 @@ static void capture_larger_than_the_buffer_is_whole(void **state)
 	load(b);
 	off = skip_head(b);
 	for (uint32_t i = 0; i < 500; i++) {
-		assert_true(next_block(b, &off, &blk));
+		blk = expect_block(b, &off);
 		read_epb(&blk, &e);
 		assert_int_equal(e.caplen, 1000 + i * 7 % 4000);
 		assert_int_equal(e.data[0], (uint8_t)i);
@@ -411,17 +422,17 @@ static void open_fails_by_name_and_close_takes_null(void **state)
 /* The judges' own readers, where they are installed. */
 static void tcpdump_and_tshark_read_it(void **state)
 {
-	static const uint8_t arp[42] = {255, 255, 255, 255, 255, 255, 2, 0, 0, 0, 0,  1, 8, 6,
-					0,   1,	  8,   0,   6,	 4,   0, 1, 2, 0, 0,  0, 0, 1,
-					10,  0,	  0,   1,   0,	 0,   0, 0, 0, 0, 10, 0, 0, 2};
+	static const uint8_t arp[42] = { 255, 255, 255, 255, 255, 255, 2, 0, 0, 0, 0,  1, 8, 6,
+					 0,   1,   8,	0,   6,	  4,   0, 1, 2, 0, 0,  0, 0, 1,
+					 10,  0,   0,	1,   0,	  0,   0, 0, 0, 0, 10, 0, 0, 2 };
 	static const struct {
 		const char *tool, *cmd, *want;
 	} rows[] = {
-		{"tcpdump", "tcpdump -nr %s 2>/dev/null | grep -c 'who-has 10.0.0.2'", "2\n"},
-		{"tshark",
-		 "tshark -r %s -T fields -e frame.packet_flags_direction -e frame.comment "
-		 "2>/dev/null | tr '\\t\\n' ' ;'",
-		 "0x00000001 dropped: ARP for another host;0x00000002 ;"},
+		{ "tcpdump", "tcpdump -nr %s 2>/dev/null | grep -c 'who-has 10.0.0.2'", "2\n" },
+		{ "tshark",
+		  "tshark -r %s -T fields -e frame.packet_flags_direction -e frame.comment "
+		  "2>/dev/null | tr '\\t\\n' ' ;'",
+		  "0x00000001 dropped: ARP for another host;0x00000002 ;" },
 	};
 	struct bench *b = *state;
 	struct mr_pcapng *p = capture(b, 0);

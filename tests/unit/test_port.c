@@ -111,7 +111,8 @@ static void fake_reap(struct mr_dev *dev)
 	note(k, 'c');
 	for (unsigned i = 0; i < k->done; i++)
 		mr_netif_tx_done(dev->frames, k->held[i]);
-	memmove(k->held, k->held + k->done, (k->nheld - k->done) * sizeof(k->held[0]));
+	for (unsigned i = k->done; i < k->nheld; i++)
+		k->held[i - k->done] = k->held[i];
 	k->sent += k->done;
 	k->nheld -= k->done;
 	k->done = 0;
@@ -126,7 +127,7 @@ static const struct mr_dev_ops FAKE_OPS = {
 
 static int bench_open(void **state)
 {
-	static const uint8_t mac[6] = {2, 0, 0, 0, 0, 1};
+	static const uint8_t mac[6] = { 2, 0, 0, 0, 0, 1 };
 	struct bench *b = calloc(1, sizeof(*b));
 
 	b->umem = calloc(NFRAMES, CHUNK);
@@ -135,7 +136,7 @@ static int bench_open(void **state)
 		mr_frame_pool_init(&b->frames, &b->arena, &b->ctr, b->umem, NFRAMES, CHUNK), 0);
 	mr_netif_init(&b->nif, &b->frames, &b->ctr, mac, 1500, NFRAMES);
 	b->fake = (struct fake){
-		.dev = {.ops = &FAKE_OPS, .frames = &b->frames, .ctr = &b->ctr},
+		.dev = { .ops = &FAKE_OPS, .frames = &b->frames, .ctr = &b->ctr },
 		.ring = 8,
 		.kick_sends = true,
 	};
@@ -324,7 +325,7 @@ static void packet_that_finds_the_ring_full_pays_the_shaper_once(void **state)
 static void receive_reaps_first_and_keeps_the_budget(void **state)
 {
 	struct bench *b = *state;
-	struct mr_frame_queue q = {0};
+	struct mr_frame_queue q = { 0 };
 
 	for (int i = 0; i < 3; i++)
 		b->fake.incoming[b->fake.nincoming++] = mr_frame_get(&b->frames);

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <errno.h>
 #include <sys/mman.h>
@@ -16,11 +17,12 @@ static unsigned long free_huge_pages(void)
 {
 	FILE *fp = fopen("/proc/meminfo", "r");
 	unsigned long n = 0;
+	const char *key = "HugePages_Free:";
 	char line[128];
 
 	while (fp && fgets(line, sizeof(line), fp))
-		if (sscanf(line, "HugePages_Free: %lu", &n) == 1)
-			break;
+		if (!strncmp(line, key, strlen(key)))
+			n = strtoul(line + strlen(key), NULL, 10);
 	if (fp)
 		fclose(fp);
 	return n;
@@ -30,7 +32,7 @@ static void memory_is_there_zeroed_and_shared(void **state)
 {
 	static const struct {
 		uint32_t nframes, chunk;
-	} rows[] = {{1, 2048}, {64, 2048}, {4096, 4096}, {3, 2048}};
+	} rows[] = { { 1, 2048 }, { 64, 2048 }, { 4096, 4096 }, { 3, 2048 } };
 
 	(void)state;
 	for (size_t i = 0; i < MR_ARRAY_SIZE(rows); i++) {

@@ -110,7 +110,7 @@ static void remove_pair(void)
 
 static int peer_socket(void)
 {
-	struct sockaddr_ll sll = {.sll_family = AF_PACKET, .sll_protocol = htons(ETHERTYPE)};
+	struct sockaddr_ll sll = { .sll_family = AF_PACKET, .sll_protocol = htons(ETHERTYPE) };
 	int fd, size = 8 << 20;
 
 	enter(ns_peer);
@@ -136,7 +136,7 @@ static uint64_t clock_ms(void)
  * ------------- */
 
 #define I(c, d, s, o, i)                                                                           \
-	((struct bpf_insn){.code = (c), .dst_reg = (d), .src_reg = (s), .off = (o), .imm = (i)})
+	((struct bpf_insn){ .code = (c), .dst_reg = (d), .src_reg = (s), .off = (o), .imm = (i) })
 #define META (int)sizeof(struct mr_rx_meta)
 
 static int load_redirect(int map)
@@ -210,9 +210,9 @@ static struct mr_afxdp_cfg config(const struct bench *b, unsigned queues)
 
 static void memory_open(struct bench *b)
 {
-	static const uint8_t mac[6] = {2, 0, 0, 0, 0, 1};
+	static const uint8_t mac[6] = { 2, 0, 0, 0, 0, 1 };
 
-	*b = (struct bench){.peer = -1, .map = -1, .prog = -1, .link = -1};
+	*b = (struct bench){ .peer = -1, .map = -1, .prog = -1, .link = -1 };
 	assert_int_equal(mr_arena_open(&b->arena, "test", 8 << 20), 0);
 	assert_int_equal(mr_umem_open(&b->umem, NFRAMES, CHUNK), 0);
 	assert_int_equal(
@@ -318,11 +318,12 @@ static struct mr_frame *make_packet(struct bench *b, unsigned id, uint32_t len, 
 {
 	static uint8_t bytes[65536];
 	struct mr_frame *head = NULL, **link = &head;
+	uint32_t off = 0;
 	uint8_t chunks = 0;
 
 	assert_true(len <= sizeof(bytes));
 	make_bytes(bytes, id, len);
-	for (uint32_t off = 0; off < len; chunks++) {
+	do {
 		struct mr_frame *f = mr_frame_get(&b->frames);
 
 		assert_non_null(f);
@@ -332,7 +333,8 @@ static struct mr_frame *make_packet(struct bench *b, unsigned id, uint32_t len, 
 		off += f->len;
 		*link = f;
 		link = &f->frag;
-	}
+		chunks++;
+	} while (off < len);
 	head->pkt_len = len;
 	head->nchunks = chunks;
 	return head;
@@ -342,7 +344,7 @@ static struct mr_frame *make_packet(struct bench *b, unsigned id, uint32_t len, 
 static unsigned peer_receive(struct bench *b, unsigned want, uint8_t *buf, size_t size,
 			     ssize_t *len)
 {
-	struct pollfd pfd = {.fd = b->peer, .events = POLLIN};
+	struct pollfd pfd = { .fd = b->peer, .events = POLLIN };
 	unsigned n = 0;
 
 	while (n < want && poll(&pfd, 1, 500) > 0) {
@@ -387,7 +389,7 @@ static void count_one(void *user, const char *name, const char *text, uint64_t v
 	struct counted *c = user;
 
 	assert_non_null(text);
-	if (strcmp(c->name, name))
+	if (strcmp(c->name, name) != 0)
 		return;
 	assert_false(c->seen);
 	c->seen = true;
@@ -396,7 +398,7 @@ static void count_one(void *user, const char *name, const char *text, uint64_t v
 
 static uint64_t counter(struct bench *b, const char *name)
 {
-	struct counted c = {.name = name};
+	struct counted c = { .name = name };
 
 	b->dev->ops->counters(b->dev, count_one, &c);
 	assert_true(c.seen);
@@ -450,13 +452,13 @@ static void packets_of_every_size_go_out_whole(void **state)
 		const char *what;
 		uint32_t len, part;
 	} rows[] = {
-		{"smallest", 60, 1920},
-		{"one chunk", 1514, 1920},
-		{"one chunk, full", 1920, 1920},
-		{"two chunks", 2000, 1920},
-		{"header apart from payload", 1514, 54 * 10},
-		{"jumbo in 5 chunks", 9014, 1920},
-		{"18 chunks, the most there can be", 9014, 510},
+		{ "smallest", 60, 1920 },
+		{ "one chunk", 1514, 1920 },
+		{ "one chunk, full", 1920, 1920 },
+		{ "two chunks", 2000, 1920 },
+		{ "header apart from payload", 1514, 54 * 10 },
+		{ "jumbo in 5 chunks", 9014, 1920 },
+		{ "18 chunks, the most there can be", 9014, 510 },
 	};
 	struct bench *b = *state;
 	uint8_t buf[65536];
@@ -584,8 +586,8 @@ static void what_the_peer_does_not_take_is_counted_as_dropped(void **state)
 
 static void received_packets_are_whole_and_carry_metadata(struct bench *b, uint32_t mtu)
 {
-	const uint32_t sizes[] = {60, 500, 1514, 1792, 1793, 4000, mtu + ETH_HLEN};
-	struct mr_frame_queue q = {0};
+	const uint32_t sizes[] = { 60, 500, 1514, 1792, 1793, 4000, mtu + ETH_HLEN };
+	struct mr_frame_queue q = { 0 };
 	uint8_t buf[65536];
 	unsigned id = 0;
 
@@ -646,7 +648,7 @@ static void receive_generic_60000(void **state)
 static void stale_cookie_is_not_believed(void **state)
 {
 	struct bench *b = *state;
-	struct mr_frame_queue q = {0};
+	struct mr_frame_queue q = { 0 };
 	struct mr_afxdp_cfg cfg;
 	struct mr_frame *f;
 
@@ -668,7 +670,7 @@ static void stale_cookie_is_not_believed(void **state)
 static void budget_is_kept_and_unread_packets_come_back(void **state)
 {
 	struct bench *b = *state;
-	struct mr_frame_queue q = {0};
+	struct mr_frame_queue q = { 0 };
 	struct mr_frame *f;
 
 	bench_open(b, 1, 9000, false);
@@ -691,7 +693,7 @@ static void jumbo_packets_stay_whole_while_the_rings_turn(void **state)
 {
 	const unsigned sent = 3000;
 	struct bench *b = *state;
-	struct mr_frame_queue q = {0};
+	struct mr_frame_queue q = { 0 };
 	uint8_t buf[9014];
 	unsigned got = 0;
 	bool sending = true;
@@ -738,9 +740,9 @@ static void jumbo_packets_stay_whole_while_the_rings_turn(void **state)
 static void both_queues_receive_and_send(void **state)
 {
 	struct bench *b = *state;
-	struct mr_frame_queue q = {0};
-	unsigned by_queue[2] = {0}, n = 0;
-	struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IP)};
+	struct mr_frame_queue q = { 0 };
+	unsigned by_queue[2] = { 0 }, n = 0;
+	struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IP) };
 	uint8_t pkt[100], buf[2048];
 	ssize_t len = 0;
 
@@ -751,8 +753,8 @@ static void both_queues_receive_and_send(void **state)
 	assert_int_equal(b->frames.nfree, NFRAMES - 2 * RING);
 	for (unsigned i = 0; i < 64; i++) {
 		/* UDP over IPv4, so that the peer spreads the flows over its queues */
-		static const uint8_t ip[28] = {0x45, 0, 0, 86, 0, 0, 0, 0, 64, 17, 0, 0, 10,
-					       0,    0, 1, 10, 0, 0, 2, 0, 0,  0,  9, 0, 66};
+		static const uint8_t ip[28] = { 0x45, 0, 0, 86, 0, 0, 0, 0, 64, 17, 0, 0, 10,
+						0,    0, 1, 10, 0, 0, 2, 0, 0,	0,  9, 0, 66 };
 
 		memset(pkt, 0, sizeof(pkt));
 		eth_header(pkt);
@@ -820,7 +822,7 @@ static void fewer_transmit_than_receive_queues_will_do(void **state)
 static void senders_holding_every_frame_leave_receiving_alive(void **state)
 {
 	struct bench *b = *state;
-	struct mr_frame_queue q = {0};
+	struct mr_frame_queue q = { 0 };
 	struct mr_frame *held = NULL, *f;
 
 	bench_open(b, 1, 1500, false);
@@ -854,7 +856,7 @@ static void a_burst_leaves_a_quarter_for_transmit(void **state)
 {
 	struct bench *b = *state;
 	struct mr_frame *f, *held = NULL;
-	struct mr_frame_queue q = {0};
+	struct mr_frame_queue q = { 0 };
 
 	bench_open(b, 1, 1500, false);
 	assert_int_equal(mr_afxdp_fill_frames(b->dev), RING);
@@ -881,7 +883,7 @@ static void a_burst_leaves_a_quarter_for_transmit(void **state)
 static void kernels_drops_show_in_the_counters(void **state)
 {
 	struct bench *b = *state;
-	struct mr_frame_queue q = {0};
+	struct mr_frame_queue q = { 0 };
 	struct mr_frame *f;
 
 	bench_open(b, 1, 1500, false);
@@ -905,7 +907,7 @@ static int wait_and_service(struct bench *b)
 	unsigned n = b->dev->ops->fds(b->dev, fds, 4);
 
 	for (unsigned i = 0; i < n; i++)
-		pfd[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+		pfd[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
 	assert_true(poll(pfd, n, 2000) > 0);
 	return b->dev->ops->service(b->dev);
 }
@@ -913,7 +915,7 @@ static int wait_and_service(struct bench *b)
 static void link_down_holds_packets_and_link_up_sends_them(void **state)
 {
 	struct bench *b = *state;
-	struct mr_frame_queue q = {0};
+	struct mr_frame_queue q = { 0 };
 	uint8_t buf[2048];
 	ssize_t len = 0;
 
@@ -1019,7 +1021,7 @@ static void busy_queue_is_named(void **state)
 {
 	struct bench *b = *state;
 	struct mr_afxdp_cfg cfg;
-	struct mr_error err = {0};
+	struct mr_error err = { 0 };
 	uint64_t t0 = clock_ms();
 
 	bench_open(b, 1, 1500, false);
@@ -1096,7 +1098,7 @@ static void without_privileges_it_says_which(void **state)
 	child = fork();
 	if (!child) {
 		struct mr_afxdp_cfg cfg = config(b, 1);
-		struct mr_error err = {0};
+		struct mr_error err = { 0 };
 		struct mr_dev *dev;
 
 		if (setresuid(65534, 65534, 65534))
@@ -1122,10 +1124,10 @@ static void unlockable_memory_is_named_with_its_size(void **state)
 	b->ifindex = (int)if_nametoindex("v0");
 	child = fork();
 	if (!child) {
-		const struct rlimit lim = {.rlim_cur = 64 << 10, .rlim_max = 64 << 10};
-		const cap_value_t drop[] = {CAP_IPC_LOCK};
+		const struct rlimit lim = { .rlim_cur = 64 << 10, .rlim_max = 64 << 10 };
+		const cap_value_t drop[] = { CAP_IPC_LOCK };
 		struct mr_afxdp_cfg cfg = config(b, 1);
-		struct mr_error err = {0};
+		struct mr_error err = { 0 };
 		cap_t caps = cap_get_proc();
 		struct mr_dev *dev;
 

@@ -22,11 +22,12 @@ struct mr_afxdp_cfg {
 	uint32_t cookie;	   /* of mr_rx_meta: that of the XDP program's load */
 };
 
-/* Open the sockets and fill the FILL rings. frames must lie on *umem and serve this device
- * alone; both must outlive it.
- * Sleeps up to a second where a queue still belongs to a process that has just died. 0: *out is the
- * caller's, until (*out)->ops->close(). On failure *out is NULL and *err (may be NULL) says in one
- * sentence what and what to do. */
+/* Open the sockets and fill the FILL rings. fds() of the device gives the sockets in the order of
+ * the queues, then one descriptor of link events: when that is readable, service() is due. frames
+ * must lie on *umem and serve this device alone; both must outlive it. Sleeps up to a second where
+ * a queue still belongs to a process that has just died. 0: *out is the caller's, until
+ * (*out)->ops->close(). On failure *out is NULL and *err (may be NULL) says in one sentence what
+ * and what to do. */
 int mr_afxdp_open(struct mr_dev **out, const struct mr_afxdp_cfg *cfg, const struct mr_umem *umem,
 		  struct mr_frame_pool *frames, struct mr_counters *ctr, struct mr_error *err);
 

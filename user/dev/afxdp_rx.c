@@ -163,6 +163,7 @@ unsigned mr_afxdp_rx(struct mr_dev *dev, struct mr_frame_queue *out, unsigned bu
 	(void)now;
 	for (unsigned i = 0; i < d->cfg.nqueues && packets < budget; i++)
 		packets += rx_queue(d, (d->turn + i) % d->cfg.nqueues, out, budget - packets);
-	d->turn = (d->turn + 1) % d->cfg.nqueues;
+	if (++d->turn >= d->cfg.nqueues)
+		d->turn = 0;
 	return packets;
 }
