@@ -449,7 +449,7 @@ static void reset_connections(struct mr_engine *engine)
 	while (!mr_list_empty(&st->tcp.all))
 		mr_tcp_abort(&st->tcp, mr_list_first(&st->tcp.all, struct mr_tcb, all_node),
 			     engine->now);
-	if (!engine->dev)
+	if (!engine->port.dev) /* mr_engine_start() was not reached or failed: nobody knows of us */
 		return;
 	for (unsigned i = 0; i < CLOSE_TURNS; i++) {
 		if (mr_engine_output(engine, engine->clock(engine->clock_user)) ||
