@@ -278,13 +278,6 @@ uint16_t mr_afxdp_max_chunks(const struct mr_dev *dev)
 	return d->multibuf && !d->cfg.zero_copy ? MR_FRAME_MAX_CHUNKS : 1;
 }
 
-uint32_t mr_afxdp_fill_frames(const struct mr_dev *dev)
-{
-	const struct mr_afxdp *d = to_afxdp(dev);
-
-	return d->fill_target * d->cfg.nqueues;
-}
-
 char *mr_afxdp_describe(const struct mr_dev *dev, char *buf, size_t size)
 {
 	const struct mr_afxdp *d = to_afxdp(dev);

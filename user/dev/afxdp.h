@@ -41,9 +41,6 @@ bool mr_afxdp_link_up(const struct mr_dev *dev);
  */
 uint16_t mr_afxdp_max_chunks(const struct mr_dev *dev);
 
-/* Frames that lie ready for receiving, on all queues together, when there are enough free ones. */
-uint32_t mr_afxdp_fill_frames(const struct mr_dev *dev);
-
 /* What was negotiated, as one line for a log: "v0: generic XDP, copy mode, 2 queues, multi-buffer,
  * ...". Fallbacks are named. Returns buf. */
 char *mr_afxdp_describe(const struct mr_dev *dev, char *buf, size_t size);
