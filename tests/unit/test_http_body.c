@@ -36,7 +36,7 @@ static void chunked_bodies_are_decoded_in_any_pieces(void **state)
 	static const char text[] =
 		"4\r\nWiki\r\n5;name=\"v\"\r\npedia\r\nE\r\n in\r\n\r\nchunks.\r\n"
 		"0\r\nTrailer: x\r\n\r\nGET /next";
-	const struct http_request req = {.chunked = true};
+	const struct http_request req = { .chunked = true };
 
 	(void)state;
 	for (size_t piece = 1; piece <= sizeof(text); piece++) {
@@ -52,7 +52,7 @@ static void chunked_bodies_are_decoded_in_any_pieces(void **state)
 
 static void a_length_ends_the_body_exactly(void **state)
 {
-	struct http_request req = {.has_length = true, .content_length = 5};
+	struct http_request req = { .has_length = true, .content_length = 5 };
 	struct http_body body;
 	char out[16];
 
@@ -69,7 +69,7 @@ static void a_length_ends_the_body_exactly(void **state)
 
 static void data_taken_past_the_decoder_is_accounted(void **state)
 {
-	const struct http_request req = {.chunked = true};
+	const struct http_request req = { .chunked = true };
 	struct http_body body;
 	char out[16];
 
@@ -91,15 +91,15 @@ static void malformed_chunks_are_refused(void **state)
 		const char *text;
 		int expect;
 	} rows[] = {
-		{"\r\n", -400},
-		{"x\r\n", -400},
-		{"-1\r\n", -400},
-		{"0x10\r\n", -400},
-		{";ext\r\n", -400},
-		{"2\r\nabc\r\n", -400},		 /* longer than it said */
-		{"80000000000000000\r\n", -400}, /* 2^67 */
+		{ "\r\n", -400 },
+		{ "x\r\n", -400 },
+		{ "-1\r\n", -400 },
+		{ "0x10\r\n", -400 },
+		{ ";ext\r\n", -400 },
+		{ "2\r\nabc\r\n", -400 },	   /* longer than it said */
+		{ "80000000000000000\r\n", -400 }, /* 2^67 */
 	};
-	const struct http_request req = {.chunked = true};
+	const struct http_request req = { .chunked = true };
 
 	(void)state;
 	for (size_t i = 0; i < MR_ARRAY_SIZE(rows); i++) {
@@ -113,7 +113,7 @@ static void malformed_chunks_are_refused(void **state)
 
 static void framing_has_limits(void **state)
 {
-	const struct http_request req = {.chunked = true};
+	const struct http_request req = { .chunked = true };
 	struct http_body body;
 	const char *data;
 	size_t len;

@@ -16,7 +16,7 @@
 
 static struct http_slice slice(const char *text)
 {
-	return (struct http_slice){text, strlen(text)};
+	return (struct http_slice){ text, strlen(text) };
 }
 
 static void assert_slice(struct http_slice s, const char *text)
@@ -32,52 +32,52 @@ static void heads_are_taken_whole_refused_or_waited_for(void **state)
 		const char *text;
 		int expect; /* WHOLE: all of text; MORE; else the status */
 	} rows[] = {
-		{"GET / HTTP/1.1\r\n" H "\r\n", WHOLE},
-		{"GET / HTTP/1.0\r\n\r\n", WHOLE},
-		{"\r\n\r\nGET / HTTP/1.1\r\n" H "\r\n", WHOLE},
-		{"GET / HTTP/1.1\n" H "\n", WHOLE}, /* RFC 9112 section 2.2 */
-		{"GET http://a/b HTTP/1.1\r\n" H "\r\n", WHOLE},
-		{"GET / HTTP/1.9\r\n" H "\r\n", WHOLE},
-		{"GET / HTTP/1.1\r\nHost:\r\n\r\n", WHOLE},
-		{"", MORE},
-		{"\r\n", MORE},
-		{"GET", MORE},
-		{"GET / HTTP/1.1\r\n", MORE},
-		{"GET / HTTP/1.1\r\n" H "\r", MORE},
-		{"GET / HTTP/1.1\r\n\r\n", 400}, /* no Host */
-		{"GET / HTTP/1.1\r\n" H H "\r\n", 400},
-		{"GET /\r\n" H "\r\n", 400}, /* HTTP/0.9 */
-		{"GET  / HTTP/1.1\r\n" H "\r\n", 400},
-		{"GET / HTTP/1.1 \r\n" H "\r\n", 400},
-		{"GET /a b HTTP/1.1\r\n" H "\r\n", 400},
-		{"GET /a\tb HTTP/1.1\r\n" H "\r\n", 400},
-		{" GET / HTTP/1.1\r\n" H "\r\n", 400},
-		{"G(T / HTTP/1.1\r\n" H "\r\n", 400},
-		{"GET / HTTP/1.1\r\n" H "a\rb: c\r\n\r\n", 400},
-		{"GET / HTTP/1.1\r\n" H "no colon\r\n\r\n", 400},
-		{"GET / HTTP/1.1\r\n" H "space : x\r\n\r\n", 400},
-		{"GET / HTTP/1.1\r\n" H " folded\r\n\r\n", 400},
-		{"GET / HTTP/1.1\r\n" H ": x\r\n\r\n", 400},
-		{"GET / http/1.1\r\n" H "\r\n", 400},
-		{"GET / HTTP/11\r\n" H "\r\n", 400},
-		{"GET / HTTP/2.0\r\n" H "\r\n", 505},
-		{"GET / HTTP/0.9\r\n" H "\r\n", 505},
-		{"FROB / HTTP/1.1\r\n" H "\r\n", 501},
-		{"get / HTTP/1.1\r\n" H "\r\n", 501}, /* methods are case-sensitive */
-		{"PUT / HTTP/1.1\r\n" H "Content-Length: x\r\n\r\n", 400},
-		{"PUT / HTTP/1.1\r\n" H "Content-Length: -1\r\n\r\n", 400},
-		{"PUT / HTTP/1.1\r\n" H "Content-Length: +1\r\n\r\n", 400},
-		{"PUT / HTTP/1.1\r\n" H "Content-Length:\r\n\r\n", 400},
-		{"PUT / HTTP/1.1\r\n" H "Content-Length: 99999999999999999999\r\n\r\n", 400},
-		{"PUT / HTTP/1.1\r\n" H "Content-Length: 1\r\nContent-Length: 2\r\n\r\n", 400},
-		{"PUT / HTTP/1.1\r\n" H "Content-Length: 1, 2\r\n\r\n", 400},
-		{"PUT / HTTP/1.1\r\n" H "Content-Length: 5, 5\r\n\r\n", WHOLE},
-		{"PUT / HTTP/1.1\r\n" H "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
-		 400},
-		{"PUT / HTTP/1.1\r\n" H "Transfer-Encoding: gzip, chunked\r\n\r\n", 501},
-		{"PUT / HTTP/1.1\r\n" H "Transfer-Encoding: chunked, chunked\r\n\r\n", 400},
-		{"PUT / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
-		{"PUT / HTTP/1.1\r\n" H "Expect: tea\r\n\r\n", 417},
+		{ "GET / HTTP/1.1\r\n" H "\r\n", WHOLE },
+		{ "GET / HTTP/1.0\r\n\r\n", WHOLE },
+		{ "\r\n\r\nGET / HTTP/1.1\r\n" H "\r\n", WHOLE },
+		{ "GET / HTTP/1.1\n" H "\n", WHOLE }, /* RFC 9112 section 2.2 */
+		{ "GET http://a/b HTTP/1.1\r\n" H "\r\n", WHOLE },
+		{ "GET / HTTP/1.9\r\n" H "\r\n", WHOLE },
+		{ "GET / HTTP/1.1\r\nHost:\r\n\r\n", WHOLE },
+		{ "", MORE },
+		{ "\r\n", MORE },
+		{ "GET", MORE },
+		{ "GET / HTTP/1.1\r\n", MORE },
+		{ "GET / HTTP/1.1\r\n" H "\r", MORE },
+		{ "GET / HTTP/1.1\r\n\r\n", 400 }, /* no Host */
+		{ "GET / HTTP/1.1\r\n" H H "\r\n", 400 },
+		{ "GET /\r\n" H "\r\n", 400 }, /* HTTP/0.9 */
+		{ "GET  / HTTP/1.1\r\n" H "\r\n", 400 },
+		{ "GET / HTTP/1.1 \r\n" H "\r\n", 400 },
+		{ "GET /a b HTTP/1.1\r\n" H "\r\n", 400 },
+		{ "GET /a\tb HTTP/1.1\r\n" H "\r\n", 400 },
+		{ " GET / HTTP/1.1\r\n" H "\r\n", 400 },
+		{ "G(T / HTTP/1.1\r\n" H "\r\n", 400 },
+		{ "GET / HTTP/1.1\r\n" H "a\rb: c\r\n\r\n", 400 },
+		{ "GET / HTTP/1.1\r\n" H "no colon\r\n\r\n", 400 },
+		{ "GET / HTTP/1.1\r\n" H "space : x\r\n\r\n", 400 },
+		{ "GET / HTTP/1.1\r\n" H " folded\r\n\r\n", 400 },
+		{ "GET / HTTP/1.1\r\n" H ": x\r\n\r\n", 400 },
+		{ "GET / http/1.1\r\n" H "\r\n", 400 },
+		{ "GET / HTTP/11\r\n" H "\r\n", 400 },
+		{ "GET / HTTP/2.0\r\n" H "\r\n", 505 },
+		{ "GET / HTTP/0.9\r\n" H "\r\n", 505 },
+		{ "FROB / HTTP/1.1\r\n" H "\r\n", 501 },
+		{ "get / HTTP/1.1\r\n" H "\r\n", 501 }, /* methods are case-sensitive */
+		{ "PUT / HTTP/1.1\r\n" H "Content-Length: x\r\n\r\n", 400 },
+		{ "PUT / HTTP/1.1\r\n" H "Content-Length: -1\r\n\r\n", 400 },
+		{ "PUT / HTTP/1.1\r\n" H "Content-Length: +1\r\n\r\n", 400 },
+		{ "PUT / HTTP/1.1\r\n" H "Content-Length:\r\n\r\n", 400 },
+		{ "PUT / HTTP/1.1\r\n" H "Content-Length: 99999999999999999999\r\n\r\n", 400 },
+		{ "PUT / HTTP/1.1\r\n" H "Content-Length: 1\r\nContent-Length: 2\r\n\r\n", 400 },
+		{ "PUT / HTTP/1.1\r\n" H "Content-Length: 1, 2\r\n\r\n", 400 },
+		{ "PUT / HTTP/1.1\r\n" H "Content-Length: 5, 5\r\n\r\n", WHOLE },
+		{ "PUT / HTTP/1.1\r\n" H "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+		  400 },
+		{ "PUT / HTTP/1.1\r\n" H "Transfer-Encoding: gzip, chunked\r\n\r\n", 501 },
+		{ "PUT / HTTP/1.1\r\n" H "Transfer-Encoding: chunked, chunked\r\n\r\n", 400 },
+		{ "PUT / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400 },
+		{ "PUT / HTTP/1.1\r\n" H "Expect: tea\r\n\r\n", 417 },
 	};
 
 	(void)state;
@@ -151,12 +151,12 @@ static void keep_alive_follows_version_and_connection_field(void **state)
 		const char *text;
 		bool keep_alive;
 	} rows[] = {
-		{"GET / HTTP/1.1\r\n" H "\r\n", true},
-		{"GET / HTTP/1.1\r\n" H "Connection: close\r\n\r\n", false},
-		{"GET / HTTP/1.1\r\n" H "Connection: TE, Close\r\n\r\n", false},
-		{"GET / HTTP/1.1\r\n" H "Connection: keep-alive\r\n\r\n", true},
-		{"GET / HTTP/1.0\r\n\r\n", false},
-		{"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", true},
+		{ "GET / HTTP/1.1\r\n" H "\r\n", true },
+		{ "GET / HTTP/1.1\r\n" H "Connection: close\r\n\r\n", false },
+		{ "GET / HTTP/1.1\r\n" H "Connection: TE, Close\r\n\r\n", false },
+		{ "GET / HTTP/1.1\r\n" H "Connection: keep-alive\r\n\r\n", true },
+		{ "GET / HTTP/1.0\r\n\r\n", false },
+		{ "GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", true },
 	};
 
 	(void)state;
@@ -205,14 +205,14 @@ static void the_path_is_what_stands_before_the_query(void **state)
 	static const struct {
 		const char *target, *path;
 	} rows[] = {
-		{"/", "/"},
-		{"/a/b?c/d?e", "/a/b"},
-		{"http://host", "/"},
-		{"http://host:80/a?b", "/a"},
-		{"HTTP://host/a", "/a"},
-		{"*", NULL},
-		{"host:80", NULL},
-		{"ftp://host/a", NULL},
+		{ "/", "/" },
+		{ "/a/b?c/d?e", "/a/b" },
+		{ "http://host", "/" },
+		{ "http://host:80/a?b", "/a" },
+		{ "HTTP://host/a", "/a" },
+		{ "*", NULL },
+		{ "host:80", NULL },
+		{ "ftp://host/a", NULL },
 	};
 
 	(void)state;
@@ -234,29 +234,29 @@ static void ranges_follow_rfc_9110(void **state)
 		enum http_range_kind kind;
 		uint64_t first, last;
 	} rows[] = {
-		{"bytes=0-499", 10000, HTTP_RANGE_PART, 0, 499},
-		{"bytes=9500-", 10000, HTTP_RANGE_PART, 9500, 9999},
-		{"bytes=-500", 10000, HTTP_RANGE_PART, 9500, 9999},
-		{"Bytes= 0-0", 10000, HTTP_RANGE_PART, 0, 0},
-		{"bytes=9999-9999", 10000, HTTP_RANGE_PART, 9999, 9999},
-		{"bytes=0-99999", 10000, HTTP_RANGE_PART, 0, 9999},
-		{"bytes=-99999", 10000, HTTP_RANGE_PART, 0, 9999},
-		{"bytes=5-99999999999999999999999", 10, HTTP_RANGE_PART, 5, 9},
-		{"bytes=5000000000-5000000001", 6000000000, HTTP_RANGE_PART, 5000000000,
-		 5000000001},
-		{"bytes=10000-", 10000, HTTP_RANGE_UNSATISFIABLE, 0, 0},
-		{"bytes=99999999999999999999999-", 10, HTTP_RANGE_UNSATISFIABLE, 0, 0},
-		{"bytes=-0", 10000, HTTP_RANGE_UNSATISFIABLE, 0, 0},
-		{"bytes=0-", 0, HTTP_RANGE_UNSATISFIABLE, 0, 0},
-		{"bytes=-5", 0, HTTP_RANGE_WHOLE, 0, 0},
-		{"bytes=5-4", 10000, HTTP_RANGE_WHOLE, 0, 0}, /* invalid: ignored */
-		{"bytes=0-1,5-6", 10000, HTTP_RANGE_WHOLE, 0, 0},
-		{"bytes=a-b", 10000, HTTP_RANGE_WHOLE, 0, 0},
-		{"bytes=-", 10000, HTTP_RANGE_WHOLE, 0, 0},
-		{"bytes=1", 10000, HTTP_RANGE_WHOLE, 0, 0},
-		{"bytes=", 10000, HTTP_RANGE_WHOLE, 0, 0},
-		{"lines=0-1", 10000, HTTP_RANGE_WHOLE, 0, 0},
-		{"", 10000, HTTP_RANGE_WHOLE, 0, 0},
+		{ "bytes=0-499", 10000, HTTP_RANGE_PART, 0, 499 },
+		{ "bytes=9500-", 10000, HTTP_RANGE_PART, 9500, 9999 },
+		{ "bytes=-500", 10000, HTTP_RANGE_PART, 9500, 9999 },
+		{ "Bytes= 0-0", 10000, HTTP_RANGE_PART, 0, 0 },
+		{ "bytes=9999-9999", 10000, HTTP_RANGE_PART, 9999, 9999 },
+		{ "bytes=0-99999", 10000, HTTP_RANGE_PART, 0, 9999 },
+		{ "bytes=-99999", 10000, HTTP_RANGE_PART, 0, 9999 },
+		{ "bytes=5-99999999999999999999999", 10, HTTP_RANGE_PART, 5, 9 },
+		{ "bytes=5000000000-5000000001", 6000000000, HTTP_RANGE_PART, 5000000000,
+		  5000000001 },
+		{ "bytes=10000-", 10000, HTTP_RANGE_UNSATISFIABLE, 0, 0 },
+		{ "bytes=99999999999999999999999-", 10, HTTP_RANGE_UNSATISFIABLE, 0, 0 },
+		{ "bytes=-0", 10000, HTTP_RANGE_UNSATISFIABLE, 0, 0 },
+		{ "bytes=0-", 0, HTTP_RANGE_UNSATISFIABLE, 0, 0 },
+		{ "bytes=-5", 0, HTTP_RANGE_WHOLE, 0, 0 },
+		{ "bytes=5-4", 10000, HTTP_RANGE_WHOLE, 0, 0 }, /* invalid: ignored */
+		{ "bytes=0-1,5-6", 10000, HTTP_RANGE_WHOLE, 0, 0 },
+		{ "bytes=a-b", 10000, HTTP_RANGE_WHOLE, 0, 0 },
+		{ "bytes=-", 10000, HTTP_RANGE_WHOLE, 0, 0 },
+		{ "bytes=1", 10000, HTTP_RANGE_WHOLE, 0, 0 },
+		{ "bytes=", 10000, HTTP_RANGE_WHOLE, 0, 0 },
+		{ "lines=0-1", 10000, HTTP_RANGE_WHOLE, 0, 0 },
+		{ "", 10000, HTTP_RANGE_WHOLE, 0, 0 },
 	};
 
 	(void)state;
@@ -301,8 +301,10 @@ static void entity_tags_are_found_in_lists(void **state)
 		const char *list;
 		bool found;
 	} rows[] = {
-		{"\"x\"", true},	 {"\"a\", \"x\"", true}, {"W/\"x\"", true}, {"*", true},
-		{"\"a\",,\"b\"", false}, {"x", false},		 {"\"xx\"", false}, {"", false},
+		{ "\"x\"", true },	   { "\"a\", \"x\"", true },
+		{ "W/\"x\"", true },	   { "*", true },
+		{ "\"a\",,\"b\"", false }, { "x", false },
+		{ "\"xx\"", false },	   { "", false },
 	};
 
 	(void)state;

@@ -20,32 +20,32 @@ static void paths_are_decoded_and_relative(void **state)
 	static const struct {
 		const char *path, *out; /* out NULL: 400 */
 	} rows[] = {
-		{"/", "."},
-		{"//", "."},
-		{"/a", "a"},
-		{"/a/b/", "a/b/"},
-		{"//a", "a"},
-		{"/a%20b", "a b"},
-		{"/%41%7e%C3%a4", "A~\xc3\xa4"},
-		{"/%2fetc", "etc"}, /* not absolute either */
-		{"/%2F%2Fetc", "etc"},
-		{"/a%2e%2E/b", "a../b"},
-		{"/..", ".."}, /* http_path_open() refuses it */
-		{"/a+b", "a+b"},
-		{"/%25", "%"},
-		{"/%00", NULL},
-		{"/a%00b", NULL},
-		{"/%", NULL},
-		{"/%4", NULL},
-		{"/%4g", NULL},
-		{"/%g4", NULL},
-		{"/%%41", NULL},
+		{ "/", "." },
+		{ "//", "." },
+		{ "/a", "a" },
+		{ "/a/b/", "a/b/" },
+		{ "//a", "a" },
+		{ "/a%20b", "a b" },
+		{ "/%41%7e%C3%a4", "A~\xc3\xa4" },
+		{ "/%2fetc", "etc" }, /* not absolute either */
+		{ "/%2F%2Fetc", "etc" },
+		{ "/a%2e%2E/b", "a../b" },
+		{ "/..", ".." }, /* http_path_open() refuses it */
+		{ "/a+b", "a+b" },
+		{ "/%25", "%" },
+		{ "/%00", NULL },
+		{ "/a%00b", NULL },
+		{ "/%", NULL },
+		{ "/%4", NULL },
+		{ "/%4g", NULL },
+		{ "/%g4", NULL },
+		{ "/%%41", NULL },
 	};
 	char out[HTTP_PATH_MAX];
 
 	(void)state;
 	for (size_t i = 0; i < MR_ARRAY_SIZE(rows); i++) {
-		struct http_slice path = {rows[i].path, strlen(rows[i].path)};
+		struct http_slice path = { rows[i].path, strlen(rows[i].path) };
 
 		if (rows[i].out) {
 			assert_int_equal(http_path_decode(path, out), 0);
@@ -64,9 +64,10 @@ static void long_paths_are_refused(void **state)
 	(void)state;
 	memset(text, 'a', sizeof(text));
 	text[0] = '/';
-	assert_int_equal(http_path_decode((struct http_slice){text, HTTP_PATH_MAX}, out), 0);
+	assert_int_equal(http_path_decode((struct http_slice){ text, HTTP_PATH_MAX }, out), 0);
 	assert_int_equal(strlen(out), HTTP_PATH_MAX - 1);
-	assert_int_equal(http_path_decode((struct http_slice){text, HTTP_PATH_MAX + 1}, out), -414);
+	assert_int_equal(http_path_decode((struct http_slice){ text, HTTP_PATH_MAX + 1 }, out),
+			 -414);
 }
 
 /* A directory with "in", "sub/", links that stay inside and links that leave; "secret" beside it.
@@ -119,24 +120,24 @@ static void no_path_leaves_the_directory(void **state)
 		const char *path;
 		int err; /* 0: it opens */
 	} rows[] = {
-		{"in", 0},
-		{".", 0},
-		{"sub/../in", 0},
-		{"sub/inside", 0},
-		{"./././in", 0},
-		{"nothing", -ENOENT},
-		{"in/below", -ENOTDIR},
-		{"in/", -ENOTDIR},
-		{"..", -EXDEV},
-		{"../secret", -EXDEV},
-		{"sub/../../secret", -EXDEV},
-		{"../root/in", -EXDEV},
-		{"/etc/passwd", -EXDEV},
-		{"sub/outside", -EXDEV},
-		{"absolute", -EXDEV},
-		{"up/secret", -EXDEV},
-		{"up/root/in", -EXDEV},
-		{"loop", -ELOOP},
+		{ "in", 0 },
+		{ ".", 0 },
+		{ "sub/../in", 0 },
+		{ "sub/inside", 0 },
+		{ "./././in", 0 },
+		{ "nothing", -ENOENT },
+		{ "in/below", -ENOTDIR },
+		{ "in/", -ENOTDIR },
+		{ "..", -EXDEV },
+		{ "../secret", -EXDEV },
+		{ "sub/../../secret", -EXDEV },
+		{ "../root/in", -EXDEV },
+		{ "/etc/passwd", -EXDEV },
+		{ "sub/outside", -EXDEV },
+		{ "absolute", -EXDEV },
+		{ "up/secret", -EXDEV },
+		{ "up/root/in", -EXDEV },
+		{ "loop", -ELOOP },
 	};
 	int root = open("root", O_RDONLY | O_DIRECTORY);
 
@@ -159,9 +160,9 @@ static void paths_split_into_directory_and_name(void **state)
 	static const struct {
 		const char *path, *dir, *name; /* dir NULL: refused */
 	} rows[] = {
-		{"a", ".", "a"},     {"a/b", "a", "b"},	   {"a/b/c.d", "a/b", "c.d"},
-		{".", NULL, NULL},   {"..", NULL, NULL},   {"a/", NULL, NULL},
-		{"a/.", NULL, NULL}, {"a/..", NULL, NULL}, {"a/...", "a", "..."},
+		{ "a", ".", "a" },     { "a/b", "a", "b" },    { "a/b/c.d", "a/b", "c.d" },
+		{ ".", NULL, NULL },   { "..", NULL, NULL },   { "a/", NULL, NULL },
+		{ "a/.", NULL, NULL }, { "a/..", NULL, NULL }, { "a/...", "a", "..." },
 	};
 
 	(void)state;

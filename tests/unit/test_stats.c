@@ -24,12 +24,12 @@ static char *format(const struct mr_counter *counters, unsigned n)
 static void layers_have_headings_and_values_line_up(void **state)
 {
 	static const struct mr_counter counters[] = {
-		{"dev.rx_packets", "packets taken", 1234567},
-		{"dev.tx_eagain", "busy doorbells", 0},
-		{"arp.replies_out", "ARP replies sent", 0},
-		{"tcp.rto", "timeouts", 3},
-		{"tcp.segs_out", "segments sent", 42000},
-		{"dev.ring_full", "of the device itself", 5},
+		{ "dev.rx_packets", "packets taken", 1234567 },
+		{ "dev.tx_eagain", "busy doorbells", 0 },
+		{ "arp.replies_out", "ARP replies sent", 0 },
+		{ "tcp.rto", "timeouts", 3 },
+		{ "tcp.segs_out", "segments sent", 42000 },
+		{ "dev.ring_full", "of the device itself", 5 },
 	};
 	char *text = format(counters, MR_ARRAY_SIZE(counters));
 
@@ -45,7 +45,7 @@ static void layers_have_headings_and_values_line_up(void **state)
 
 static void nothing_counted_is_said(void **state)
 {
-	static const struct mr_counter counters[] = {{"ip.in", "packets", 0}};
+	static const struct mr_counter counters[] = { { "ip.in", "packets", 0 } };
 	char *text = format(counters, 1);
 
 	(void)state;

@@ -17,28 +17,28 @@ static void sizes_are_powers_of_1024(void **state)
 		const char *text;
 		uint64_t bytes;
 	} rows[] = {
-		{"0", 0},
-		{"1500", 1500},
-		{"64k", 65536},
-		{"64K", 65536},
-		{"1.5m", 3u << 19},
-		{"2g", 2ull << 30},
-		{"0.001k", 1},
-		{"17179869183g", 17179869183ull << 30},
-		{"17179869184g", REFUSED}, /* 2^64 */
-		{"18446744073709551616", REFUSED},
-		{"", REFUSED},
-		{"k", REFUSED},
-		{"-1", REFUSED},
-		{"+1", REFUSED},
-		{" 1", REFUSED},
-		{"1 k", REFUSED},
-		{"1.", REFUSED},
-		{".5k", REFUSED},
-		{"1.5.5k", REFUSED},
-		{"1.1234567890k", REFUSED}, /* more digits than are exact */
-		{"64kb", REFUSED},
-		{"0x10", REFUSED},
+		{ "0", 0 },
+		{ "1500", 1500 },
+		{ "64k", 65536 },
+		{ "64K", 65536 },
+		{ "1.5m", 3u << 19 },
+		{ "2g", 2ull << 30 },
+		{ "0.001k", 1 },
+		{ "17179869183g", 17179869183ull << 30 },
+		{ "17179869184g", REFUSED }, /* 2^64 */
+		{ "18446744073709551616", REFUSED },
+		{ "", REFUSED },
+		{ "k", REFUSED },
+		{ "-1", REFUSED },
+		{ "+1", REFUSED },
+		{ " 1", REFUSED },
+		{ "1 k", REFUSED },
+		{ "1.", REFUSED },
+		{ ".5k", REFUSED },
+		{ "1.5.5k", REFUSED },
+		{ "1.1234567890k", REFUSED }, /* more digits than are exact */
+		{ "64kb", REFUSED },
+		{ "0x10", REFUSED },
 	};
 
 	(void)state;
@@ -57,11 +57,11 @@ static void rates_need_a_unit_and_are_powers_of_1000(void **state)
 		const char *text;
 		uint64_t bps;
 	} rows[] = {
-		{"9600bit", 9600},	 {"64kbit", 64000},
-		{"100mbit", 100000000},	 {"100Mbit", 100000000},
-		{"2.5gbit", 2500000000}, {"0.5kbit", 500},
-		{"100", REFUSED},	 {"100m", REFUSED},
-		{"100mbps", REFUSED},	 {"99999999999999gbit", REFUSED},
+		{ "9600bit", 9600 },	   { "64kbit", 64000 },
+		{ "100mbit", 100000000 },  { "100Mbit", 100000000 },
+		{ "2.5gbit", 2500000000 }, { "0.5kbit", 500 },
+		{ "100", REFUSED },	   { "100m", REFUSED },
+		{ "100mbps", REFUSED },	   { "99999999999999gbit", REFUSED },
 	};
 
 	(void)state;

@@ -35,37 +35,39 @@ enum {
 };
 
 static const struct argp_option options[] = {
-	{NULL, 0, NULL, 0, "Network:", 10},
-	{"interface", 'i', "IF", 0, "Attach to this network interface (required)", 0},
-	{"address", 'a', "ADDR/LEN", 0,
-	 "An address for the engine, unknown to the kernel: 10.0.0.5/24 (required; repeatable)", 0},
-	{"gateway", OPT_GATEWAY, "ADDR", 0, "Default route", 0},
-	{"route", OPT_ROUTE, "ROUTE", 0, "\"10.9.0.0/16 via 10.0.0.1\" (repeatable)", 0},
-	{NULL, 0, NULL, 0, "Device:", 20},
-	{"xdp-mode", OPT_XDP_MODE, "MODE", 0, "auto, native or generic (default auto)", 0},
-	{"rx-csum", OPT_RX_CSUM, "POLICY", 0,
-	 "Checksums of received packets: auto, verify, partial (accept those that a sender on this "
-	 "host left unfinished) or off (default auto: partial on veth, else verify)",
-	 0},
-	{"rx-ring", OPT_RX_RING, "N", 0, "Receive descriptors per queue, a power of two", 0},
-	{"tx-ring", OPT_TX_RING, "N", 0, "Transmit descriptors per queue, a power of two", 0},
-	{"umem-frames", OPT_UMEM_FRAMES, "N", 0, "Packet buffers in all", 0},
-	{"chunk-size", OPT_CHUNK_SIZE, "BYTES", 0, "Size of a packet buffer: 2048 or 4096", 0},
-	{"spin", OPT_SPIN, "US", 0, "Poll this many microseconds before sleeping", 0},
-	{"rate", OPT_RATE, "RATE", 0, "Send at most this fast: 64kbit, 100mbit, 2.5gbit", 0},
-	{NULL, 0, NULL, 0, "Connections:", 30},
-	{"max-sockets", OPT_MAX_SOCKETS, "N", 0, "Listeners and connections in all", 0},
-	{"sndbuf", OPT_SNDBUF, "SIZE", 0, "Send buffer of a connection: 2k to 16m", 0},
-	{"rcvbuf", OPT_RCVBUF, "SIZE", 0, "Receive buffer of a connection: 2k to 16m", 0},
-	{"seed", OPT_SEED, "N", 0, "Seed of all randomness (default: from the kernel)", 0},
-	{NULL, 0, NULL, 0, "Sight:", 40},
-	{"pcap", OPT_PCAP, "FILE", 0, "Write every packet of both directions there (pcapng)", 0},
-	{"snaplen", OPT_SNAPLEN, "BYTES", 0, "Bytes kept of each captured packet", 0},
-	{"stats", OPT_STATS, NULL, 0,
-	 "Print the counters of every layer at the end (SIGUSR1 prints them at any time)", 0},
-	{"verbose", 'v', NULL, 0, "Say more; twice: everything", 0},
-	{NULL, 0, NULL, 0, "Help:", -1},
-	{0},
+	{ NULL, 0, NULL, 0, "Network:", 10 },
+	{ "interface", 'i', "IF", 0, "Attach to this network interface (required)", 0 },
+	{ "address", 'a', "ADDR/LEN", 0,
+	  "An address for the engine, unknown to the kernel: 10.0.0.5/24 (required; repeatable)",
+	  0 },
+	{ "gateway", OPT_GATEWAY, "ADDR", 0, "Default route", 0 },
+	{ "route", OPT_ROUTE, "ROUTE", 0, "\"10.9.0.0/16 via 10.0.0.1\" (repeatable)", 0 },
+	{ NULL, 0, NULL, 0, "Device:", 20 },
+	{ "xdp-mode", OPT_XDP_MODE, "MODE", 0, "auto, native or generic (default auto)", 0 },
+	{ "rx-csum", OPT_RX_CSUM, "POLICY", 0,
+	  "Checksums of received packets: auto, verify, partial (accept those that a sender on "
+	  "this "
+	  "host left unfinished) or off (default auto: partial on veth, else verify)",
+	  0 },
+	{ "rx-ring", OPT_RX_RING, "N", 0, "Receive descriptors per queue, a power of two", 0 },
+	{ "tx-ring", OPT_TX_RING, "N", 0, "Transmit descriptors per queue, a power of two", 0 },
+	{ "umem-frames", OPT_UMEM_FRAMES, "N", 0, "Packet buffers in all", 0 },
+	{ "chunk-size", OPT_CHUNK_SIZE, "BYTES", 0, "Size of a packet buffer: 2048 or 4096", 0 },
+	{ "spin", OPT_SPIN, "US", 0, "Poll this many microseconds before sleeping", 0 },
+	{ "rate", OPT_RATE, "RATE", 0, "Send at most this fast: 64kbit, 100mbit, 2.5gbit", 0 },
+	{ NULL, 0, NULL, 0, "Connections:", 30 },
+	{ "max-sockets", OPT_MAX_SOCKETS, "N", 0, "Listeners and connections in all", 0 },
+	{ "sndbuf", OPT_SNDBUF, "SIZE", 0, "Send buffer of a connection: 2k to 16m", 0 },
+	{ "rcvbuf", OPT_RCVBUF, "SIZE", 0, "Receive buffer of a connection: 2k to 16m", 0 },
+	{ "seed", OPT_SEED, "N", 0, "Seed of all randomness (default: from the kernel)", 0 },
+	{ NULL, 0, NULL, 0, "Sight:", 40 },
+	{ "pcap", OPT_PCAP, "FILE", 0, "Write every packet of both directions there (pcapng)", 0 },
+	{ "snaplen", OPT_SNAPLEN, "BYTES", 0, "Bytes kept of each captured packet", 0 },
+	{ "stats", OPT_STATS, NULL, 0,
+	  "Print the counters of every layer at the end (SIGUSR1 prints them at any time)", 0 },
+	{ "verbose", 'v', NULL, 0, "Say more; twice: everything", 0 },
+	{ NULL, 0, NULL, 0, "Help:", -1 },
+	{ 0 },
 };
 
 void cli_usage_error(const struct argp_state *state, const char *fmt, ...)
@@ -280,4 +282,4 @@ static error_t parse_opt(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-const struct argp cli_common_argp = {.options = options, .parser = parse_opt};
+const struct argp cli_common_argp = { .options = options, .parser = parse_opt };

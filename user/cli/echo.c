@@ -162,13 +162,13 @@ static error_t parse_opt(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option options[] = {
-	{NULL, 0, NULL, 0, "Echoing:", 1},
-	{"port", 'p', "PORT", 0, "Listen on this port (default 7)", 0},
-	{"discard", 'd', NULL, 0, "Send nothing back", 0},
-	{0},
+	{ NULL, 0, NULL, 0, "Echoing:", 1 },
+	{ "port", 'p', "PORT", 0, "Listen on this port (default 7)", 0 },
+	{ "discard", 'd', NULL, 0, "Send nothing back", 0 },
+	{ 0 },
 };
 
-static const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
+static const struct argp_child children[] = { { &cli_common_argp, 0, NULL, 0 }, { 0 } };
 static const struct argp argp = {
 	.options = options,
 	.parser = parse_opt,
@@ -178,10 +178,10 @@ static const struct argp argp = {
 
 int cmd_echo(int argc, char **argv)
 {
-	struct cli_session session = {.name = argv[0]};
-	struct echo_args args = {.common = &session.args, .port = 7};
-	struct echo_server srv = {.session = &session};
-	struct mr_endpoint local = {0};
+	struct cli_session session = { .name = argv[0] };
+	struct echo_args args = { .common = &session.args, .port = 7 };
+	struct echo_server srv = { .session = &session };
+	struct mr_endpoint local = { 0 };
 	int status;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &args);

@@ -63,7 +63,7 @@ static bool list_next(struct http_slice *list, struct http_slice *member)
 		size_t n = comma ? (size_t)(comma - list->p) : list->len;
 		size_t taken = comma ? n + 1 : n;
 
-		*member = trim((struct http_slice){list->p, n});
+		*member = trim((struct http_slice){ list->p, n });
 		list->p += taken;
 		list->len -= taken;
 		if (member->len)
@@ -106,7 +106,7 @@ static int take_line(const char *buf, size_t len, size_t *pos, struct http_slice
 		n--;
 	if (memchr(start, '\r', n) || memchr(start, '\0', n))
 		return -400;
-	*line = (struct http_slice){start, n};
+	*line = (struct http_slice){ start, n };
 	return 1;
 }
 
@@ -114,9 +114,15 @@ static const struct {
 	const char *name;
 	enum http_method method;
 } methods[] = {
-	{"GET", HTTP_GET},	     {"HEAD", HTTP_HEAD},	   {"PUT", HTTP_PUT},
-	{"POST", HTTP_NOT_ALLOWED},  {"DELETE", HTTP_NOT_ALLOWED}, {"OPTIONS", HTTP_NOT_ALLOWED},
-	{"PATCH", HTTP_NOT_ALLOWED}, {"TRACE", HTTP_NOT_ALLOWED},  {"CONNECT", HTTP_NOT_ALLOWED},
+	{ "GET", HTTP_GET },
+	{ "HEAD", HTTP_HEAD },
+	{ "PUT", HTTP_PUT },
+	{ "POST", HTTP_NOT_ALLOWED },
+	{ "DELETE", HTTP_NOT_ALLOWED },
+	{ "OPTIONS", HTTP_NOT_ALLOWED },
+	{ "PATCH", HTTP_NOT_ALLOWED },
+	{ "TRACE", HTTP_NOT_ALLOWED },
+	{ "CONNECT", HTTP_NOT_ALLOWED },
 };
 
 static int parse_version(struct http_slice s, struct http_request *req)
@@ -140,8 +146,8 @@ static int parse_request_line(struct http_slice line, struct http_request *req)
 
 	if (!sp2)
 		return -400;
-	req->method_name = (struct http_slice){line.p, (size_t)(sp1 - line.p)};
-	req->target = (struct http_slice){sp1 + 1, (size_t)(sp2 - sp1 - 1)};
+	req->method_name = (struct http_slice){ line.p, (size_t)(sp1 - line.p) };
+	req->target = (struct http_slice){ sp1 + 1, (size_t)(sp2 - sp1 - 1) };
 	if (!is_token(req->method_name) || !req->target.len)
 		return -400;
 	for (size_t i = 0; i < req->target.len; i++) {
@@ -152,7 +158,7 @@ static int parse_request_line(struct http_slice line, struct http_request *req)
 		if (c <= 0x20 || c == 0x7f)
 			return -400;
 	}
-	err = parse_version((struct http_slice){sp2 + 1, (size_t)(end - sp2 - 1)}, req);
+	err = parse_version((struct http_slice){ sp2 + 1, (size_t)(end - sp2 - 1) }, req);
 	if (err)
 		return err;
 	for (size_t i = 0; i < MR_ARRAY_SIZE(methods); i++) {
@@ -262,16 +268,16 @@ static const struct {
 	const char *name;
 	int (*take)(struct http_request *req, struct http_slice value);
 } fields[] = {
-	{"Host", on_host},
-	{"Content-Length", on_content_length},
-	{"Transfer-Encoding", on_transfer_encoding},
-	{"Connection", on_connection},
-	{"Expect", on_expect},
-	{"Content-Range", on_content_range},
-	{"Range", on_range},
-	{"If-Range", on_if_range},
-	{"If-None-Match", on_if_none_match},
-	{"If-Modified-Since", on_if_modified_since},
+	{ "Host", on_host },
+	{ "Content-Length", on_content_length },
+	{ "Transfer-Encoding", on_transfer_encoding },
+	{ "Connection", on_connection },
+	{ "Expect", on_expect },
+	{ "Content-Range", on_content_range },
+	{ "Range", on_range },
+	{ "If-Range", on_if_range },
+	{ "If-None-Match", on_if_none_match },
+	{ "If-Modified-Since", on_if_modified_since },
 };
 
 /* RFC 9112 section 5: no space before the colon, no folded lines. */
@@ -282,8 +288,8 @@ static int parse_field(struct http_slice line, struct http_request *req)
 
 	if (!colon)
 		return -400;
-	name = (struct http_slice){line.p, (size_t)(colon - line.p)};
-	value = trim((struct http_slice){colon + 1, line.len - name.len - 1});
+	name = (struct http_slice){ line.p, (size_t)(colon - line.p) };
+	value = trim((struct http_slice){ colon + 1, line.len - name.len - 1 });
 	if (!is_token(name))
 		return -400;
 	for (size_t i = 0; i < MR_ARRAY_SIZE(fields); i++) {
@@ -307,7 +313,7 @@ static int check_head(const struct http_request *req)
 int http_parse_request(const char *buf, size_t len, struct http_request *req)
 {
 	size_t pos = 0, usable = len < HTTP_HEAD_MAX ? len : HTTP_HEAD_MAX;
-	struct http_slice line = {0};
+	struct http_slice line = { 0 };
 	unsigned nfields = 0;
 	int got, err;
 
@@ -355,11 +361,11 @@ struct http_slice http_target_path(struct http_slice target)
 		const char *slash = memchr(authority, '/', n);
 
 		if (!slash)
-			return (struct http_slice){"/", 1};
-		target = (struct http_slice){slash, n - (size_t)(slash - authority)};
+			return (struct http_slice){ "/", 1 };
+		target = (struct http_slice){ slash, n - (size_t)(slash - authority) };
 	}
 	if (!target.len || target.p[0] != '/')
-		return (struct http_slice){NULL, 0};
+		return (struct http_slice){ NULL, 0 };
 	query = memchr(target.p, '?', target.len);
 	if (query)
 		target.len = (size_t)(query - target.p);
@@ -379,12 +385,12 @@ enum http_range_kind http_parse_range(struct http_slice range, uint64_t size, ui
 
 	if (range.len < unit_len || strncasecmp(range.p, unit, unit_len) != 0)
 		return HTTP_RANGE_WHOLE;
-	spec = trim((struct http_slice){range.p + unit_len, range.len - unit_len});
+	spec = trim((struct http_slice){ range.p + unit_len, range.len - unit_len });
 	dash = memchr(spec.p, '-', spec.len);
 	if (!dash || memchr(spec.p, ',', spec.len))
 		return HTTP_RANGE_WHOLE;
-	from = (struct http_slice){spec.p, (size_t)(dash - spec.p)};
-	to = (struct http_slice){dash + 1, spec.len - from.len - 1};
+	from = (struct http_slice){ spec.p, (size_t)(dash - spec.p) };
+	to = (struct http_slice){ dash + 1, spec.len - from.len - 1 };
 
 	if (!from.len) {
 		if (!parse_digits(to, &b))
@@ -424,7 +430,7 @@ int http_parse_date(struct http_slice text, time_t *t)
 	memcpy(buf, text.p, text.len);
 	buf[text.len] = '\0';
 	for (size_t i = 0; i < MR_ARRAY_SIZE(formats); i++) {
-		struct tm tm = {0};
+		struct tm tm = { 0 };
 		const char *end = strptime(buf, formats[i], &tm);
 
 		if (end && !*end) {

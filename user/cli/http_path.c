@@ -83,7 +83,7 @@ int http_escape_html(const char *text, char *out, size_t size)
 	size_t n = 0;
 
 	for (; *text; text++) {
-		char plain[2] = {*text, '\0'};
+		char plain[2] = { *text, '\0' };
 		const char *with = plain;
 		size_t len;
 

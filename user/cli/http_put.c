@@ -94,7 +94,7 @@ static unsigned upload_open(struct server *srv, struct upload *up, char *path)
 	if (strlen(name) > NAME_MAX)
 		return 414;
 	strcpy(up->name, name);
-	up->req.target = (struct http_slice){up->name, strlen(up->name)};
+	up->req.target = (struct http_slice){ up->name, strlen(up->name) };
 	up->dir_fd = http_path_open(srv->upload_fd, dir, O_PATH | O_DIRECTORY);
 	if (up->dir_fd < 0)
 		return status_of_errno(-up->dir_fd);
@@ -139,7 +139,7 @@ void put_start(struct conn *c, const struct http_request *req)
 	}
 	up->fd = up->dir_fd = -1;
 	up->req = *req;
-	up->req.method_name = (struct http_slice){"PUT", 3};
+	up->req.method_name = (struct http_slice){ "PUT", 3 };
 	c->upload = up;
 	status = upload_open(srv, up, path);
 	if (status) {

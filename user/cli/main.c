@@ -16,11 +16,11 @@ static const struct command {
 	int (*run)(int argc, char **argv);
 	const char *text;
 } commands[] = {
-	{"serve", cmd_serve, "serve the files of a directory over HTTP"},
-	{"nc", cmd_nc, "connect or listen; standard input and output are the connection"},
-	{"echo", cmd_echo, "send back what arrives"},
-	{"version", cmd_version, "print the version"},
-	{"help", cmd_help, "print this text, or the help of a command"},
+	{ "serve", cmd_serve, "serve the files of a directory over HTTP" },
+	{ "nc", cmd_nc, "connect or listen; standard input and output are the connection" },
+	{ "echo", cmd_echo, "send back what arrives" },
+	{ "version", cmd_version, "print the version" },
+	{ "help", cmd_help, "print this text, or the help of a command" },
 };
 
 static const struct command *find(const char *name)
@@ -72,7 +72,7 @@ static int cmd_help(int argc, char **argv)
 {
 	static char help_option[] = "--help";
 	const struct command *cmd;
-	char *help_argv[] = {NULL, help_option, NULL};
+	char *help_argv[] = { NULL, help_option, NULL };
 
 	if (argc < 2) {
 		print_help(stdout);

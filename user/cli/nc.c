@@ -266,12 +266,12 @@ static error_t parse_opt(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option options[] = {
-	{NULL, 0, NULL, 0, "Connection:", 1},
-	{"listen", OPT_LISTEN, NULL, 0, "Take one connection instead of making one", 0},
-	{0},
+	{ NULL, 0, NULL, 0, "Connection:", 1 },
+	{ "listen", OPT_LISTEN, NULL, 0, "Take one connection instead of making one", 0 },
+	{ 0 },
 };
 
-static const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
+static const struct argp_child children[] = { { &cli_common_argp, 0, NULL, 0 }, { 0 } };
 static const struct argp argp = {
 	.options = options,
 	.parser = parse_opt,
@@ -284,9 +284,9 @@ int cmd_nc(int argc, char **argv)
 {
 	static struct pump in = PUMP_INIT,
 			   out = PUMP_INIT; /* their threads may outlive this function */
-	struct cli_session session = {.name = argv[0]};
-	struct nc_args args = {.common = &session.args};
-	struct nc nc = {.session = &session, .in = &in, .out = &out};
+	struct cli_session session = { .name = argv[0] };
+	struct nc_args args = { .common = &session.args };
+	struct nc nc = { .session = &session, .in = &in, .out = &out };
 	int status;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &args);

@@ -303,7 +303,7 @@ static void expire(struct server *srv, struct mr_list *list)
 /* Microseconds until the first deadline; -1: there is none. */
 static int64_t next_timeout_us(const struct server *srv)
 {
-	const struct mr_list *lists[] = {&srv->idle, &srv->lingering};
+	const struct mr_list *lists[] = { &srv->idle, &srv->lingering };
 	uint64_t first = srv->accept_at_ms ? srv->accept_at_ms : UINT64_MAX;
 
 	for (size_t i = 0; i < MR_ARRAY_SIZE(lists); i++) {
@@ -356,7 +356,7 @@ static int serve_loop(struct server *srv)
 /* Connections between two requests end with FIN, those in the middle of one with RST. */
 static void close_all(struct server *srv)
 {
-	struct mr_list *lists[] = {&srv->idle, &srv->lingering};
+	struct mr_list *lists[] = { &srv->idle, &srv->lingering };
 
 	for (size_t i = 0; i < MR_ARRAY_SIZE(lists); i++) {
 		while (!mr_list_empty(lists[i])) {
@@ -396,7 +396,7 @@ static int serve(struct server *srv, const struct serve_args *args)
 {
 	struct cli_session *s = srv->session;
 	char what[PATH_MAX];
-	struct mr_endpoint local = {.port = args->port};
+	struct mr_endpoint local = { .port = args->port };
 	int status = cli_session_listen(s, &local, 1024, &srv->listener);
 
 	if (status)
@@ -417,11 +417,11 @@ static int serve(struct server *srv, const struct serve_args *args)
 enum { OPT_UPLOAD = 0x200, OPT_UPLOAD_LIMIT };
 
 static const struct argp_option options[] = {
-	{NULL, 0, NULL, 0, "Serving:", 1},
-	{"port", 'p', "PORT", 0, "Listen on this port (default 80)", 0},
-	{"upload", OPT_UPLOAD, "DIR", 0, "Store what is sent with PUT below this directory", 0},
-	{"upload-limit", OPT_UPLOAD_LIMIT, "SIZE", 0, "Refuse larger uploads (default 64g)", 0},
-	{0},
+	{ NULL, 0, NULL, 0, "Serving:", 1 },
+	{ "port", 'p', "PORT", 0, "Listen on this port (default 80)", 0 },
+	{ "upload", OPT_UPLOAD, "DIR", 0, "Store what is sent with PUT below this directory", 0 },
+	{ "upload-limit", OPT_UPLOAD_LIMIT, "SIZE", 0, "Refuse larger uploads (default 64g)", 0 },
+	{ 0 },
 };
 
 static error_t parse_opt(int key, char *arg, struct argp_state *state)
@@ -457,7 +457,7 @@ static error_t parse_opt(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-static const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
+static const struct argp_child children[] = { { &cli_common_argp, 0, NULL, 0 }, { 0 } };
 static const struct argp argp = {
 	.options = options,
 	.parser = parse_opt,
@@ -468,13 +468,13 @@ static const struct argp argp = {
 
 int cmd_serve(int argc, char **argv)
 {
-	struct cli_session session = {.name = argv[0]};
+	struct cli_session session = { .name = argv[0] };
 	struct serve_args args = {
 		.common = &session.args,
 		.port = 80,
 		.upload_limit = 64ull << 30,
 	};
-	struct server srv = {.session = &session, .root_fd = -1, .upload_fd = -1};
+	struct server srv = { .session = &session, .root_fd = -1, .upload_fd = -1 };
 	int status = CLI_FAILED;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &args);

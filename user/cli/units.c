@@ -17,17 +17,17 @@ struct unit {
 };
 
 static const struct unit size_units[] = {
-	{"", 1},
-	{"k", 1ull << 10},
-	{"m", 1ull << 20},
-	{"g", 1ull << 30},
+	{ "", 1 },
+	{ "k", 1ull << 10 },
+	{ "m", 1ull << 20 },
+	{ "g", 1ull << 30 },
 };
 
 static const struct unit rate_units[] = {
-	{"bit", 1},
-	{"kbit", 1000},
-	{"mbit", 1000000},
-	{"gbit", 1000000000},
+	{ "bit", 1 },
+	{ "kbit", 1000 },
+	{ "mbit", 1000000 },
+	{ "gbit", 1000000000 },
 };
 
 /* Digits at *text, which is moved behind them. 0, or -EINVAL: none, or more than 64 bits. */
