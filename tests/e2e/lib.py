@@ -441,6 +441,10 @@ class Counters(dict):
     def __missing__(self, _name):
         return 0
 
+    def dropped(self, reason):
+        """By the XDP program and by the engine."""
+        return self["xdp.drop." + reason] + self["drop." + reason]
+
     def sum(self, prefix):
         return sum(v for k, v in self.items() if k.startswith(prefix))
 

@@ -81,9 +81,9 @@ def _():
 @case("another XDP program on the interface: refused, and that program stays")
 def _():
     with Pair() as pair:
-        lossy = os.path.join(BUILD, "tests/e2e/pass.bpf.o")
-        check(os.path.exists(lossy), "%s is not built: make tests", lossy)
-        run("ip", "link", "set", "v0", "xdpgeneric", "obj", lossy, "sec", "xdp", ns=pair.engine)
+        other = os.path.join(BUILD, "tests/e2e/pass.bpf.o")
+        check(os.path.exists(other), "%s is not built: make tests", other)
+        run("ip", "link", "set", "v0", "xdpgeneric", "obj", other, "sec", "xdp", ns=pair.engine)
         done = run(MILLRACE, *ECHO, ns=pair.engine, ok=False, timeout=20)
         note(done.stderr)
         equal("lines on stderr", len(done.stderr.splitlines()), 1)
@@ -130,8 +130,17 @@ def _():
         refused(pair, *ECHO, "--rate", "100", says=["100mbit"], status=2)
         refused(pair, *ECHO, "--chunk-size", "3000", says=["2048"], status=2)
         refused(pair, *ECHO, "--gateway", "here", says=["here"], status=2)
-        refused(pair, *ECHO, "--nosuch", says=["nosuch"], status=2)
         refused(pair, "juggle", says=["juggle"], status=2)
+
+
+@case("an option that does not exist: it is named, with the way to the right ones")
+def _():
+    with Pair() as pair:
+        done = run(MILLRACE, *ECHO, "--nosuch", ns=pair.engine, ok=False)
+        equal("exit status", done.returncode, 2)
+        lines = done.stderr.splitlines()  # two, as every GNU program says it
+        check(len(lines) == 2 and "--nosuch" in lines[0] and "--help" in lines[1],
+              "stderr is:\n%s", done.stderr)
 
 
 @case("a capture file that cannot be written: it is named")

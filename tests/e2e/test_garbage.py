@@ -63,7 +63,7 @@ def million(mode, binary, frames, seed):
             all_counted(pair, before, counters)
             for reason in ("ip_truncated", "ip_bad_csum", "tcp_bad_csum", "tcp_bad_hdrlen",
                            "tcp_bad_flags", "ip_bad_hdrlen", "arp_bad", "tcp_truncated"):
-                check(counters["drop." + reason] > 0, "no frame was dropped for %s", reason)
+                check(counters.dropped(reason) > 0, "no frame was dropped for %s", reason)
 
 
 @case("a million garbage frames under ASan and UBSan: no crash, all counted, a transfer completes",

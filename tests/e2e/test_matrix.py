@@ -43,7 +43,7 @@ def combination(mtu, mode, tx_csum, tso, policies):
         for policy in policies:
             got, counters = both_ways(pair, top, "--xdp-mode", mode, "--rx-csum", policy)
             equal("attach mode", got, mode)
-            equal("corrupt packets", counters["drop.tcp_bad_csum"], 0)
+            equal("corrupt packets", counters.dropped("tcp_bad_csum"), 0)
             if policy == "off":
                 check(counters["xdp.csum_unverified"] > 0, "checksums were not left to the engine")
             elif tx_csum:
@@ -79,7 +79,7 @@ def _():
         with serve(pair, os.path.join(top, "www"), "--rx-csum", "verify") as server:
             done = run("curl", "-s", "--max-time", "1", url("f"), ns=pair.peer, ok=False)
             equal("curl's status (28: timeout)", done.returncode, 28)
-            check(server.finish()["drop.tcp_bad_csum"] > 0, "nothing was counted")
+            check(server.finish().dropped("tcp_bad_csum") > 0, "nothing was counted")
 
 
 @case("--xdp-mode auto attaches in generic mode on veth, where the peer keeps its offloads")
@@ -118,7 +118,7 @@ def _():
             equal("receive queues", len(packets), 2)
             check(min(packets) > 100, "the queues got %s packets", packets)
             # On a queue without a socket the kernel would have got the packet and answered with RST.
-            equal("packets without a socket", counters["drop.xdp_no_xsk"], 0)
+            equal("packets without a socket", counters.dropped("xdp_no_xsk"), 0)
             equal("tcp.estab_resets", counters["tcp.estab_resets"], 0)
 
 
