@@ -34,7 +34,7 @@ _Static_assert(sizeof(struct arp_packet) == 28, "as on the wire");
 
 static __always_inline bool is_own_v4(__be32 addr)
 {
-	__be32 key[4] = {0, 0, V4_MAPPED, addr};
+	__be32 key[4] = { 0, 0, V4_MAPPED, addr };
 
 	return addr_flags(key) & MR_ADDR_OWN;
 }
@@ -53,7 +53,7 @@ static __always_inline bool arp_is_sane(const struct arp_packet *arp)
 
 static __always_inline int note_arp(const struct arp_packet *arp)
 {
-	struct mr_note_arp note = {.spa = arp->spa};
+	struct mr_note_arp note = { .spa = arp->spa };
 
 	__builtin_memcpy(note.sha, arp->sha, sizeof(note.sha));
 	if (bpf_ringbuf_output(&mr_notes, &note, sizeof(note), BPF_RB_NO_WAKEUP))

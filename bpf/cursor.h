@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * cursor.h - a bounds-checked walk over the linear part of a packet.
- * The offset is counted beside the pointer: subtracting packet pointers would take CAP_PERFMON,
- * and the program is to load with CAP_BPF and CAP_NET_ADMIN alone.
+ * The offset is counted beside the pointer, so that it is a number with bounds from the start.
+ * Pointers that move by a number from the packet are what the program needs CAP_PERFMON for: without
+ * it the verifier guards against speculative reads by refusing them.
  */
 #ifndef MR_BPF_CURSOR_H
 #define MR_BPF_CURSOR_H

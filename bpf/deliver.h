@@ -44,19 +44,27 @@ static __always_inline int write_meta(struct packet *p)
 	if (p->flags & MR_META_TCP) {
 		/* Copied by volatile reads: the compiler may otherwise take the zeros that mr_cfg
 		 * holds before it is set for its value. */
-		const __u64 key[2] = {mr_cfg.hash_key[0], mr_cfg.hash_key[1]};
+		const __u64 key[2] = { mr_cfg.hash_key[0], mr_cfg.hash_key[1] };
 
 		meta->hash = mr_flow_hash(key, p->saddr, p->daddr, p->sport, p->dport);
 	}
 	return NEXT;
 }
 
-static __always_inline int redirect(struct packet *p)
+static __always_inline __u32 csum_counter(const struct packet *p)
+{
+	if (p->redirect == MR_XDP_REDIRECT_ARP)
+		return 0;
+	if (p->csum == MR_CSUM_GOOD)
+		return MR_XDP_CSUM_GOOD;
+	return p->csum == MR_CSUM_PARTIAL ? MR_XDP_CSUM_PARTIAL : MR_XDP_CSUM_UNVERIFIED;
+}
+
+static __always_inline int redirect(const struct packet *p)
 {
 	if (bpf_redirect_map(&mr_xsks, p->ctx->rx_queue_index, XDP_DROP) != XDP_REDIRECT)
 		return DROP(XDP_NO_XSK);
-	count_csum(p);
-	return EXIT | p->redirect;
+	return REDIRECT(p->redirect, csum_counter(p));
 }
 
 #endif

@@ -51,13 +51,15 @@ struct packet {
 
 /*
  * What a step returns: NEXT (no objection, ask the following step) or how the packet leaves.
- * Bits 0-7: enum mr_xdp_verdict; bits 8-15: enum mr_drop; EXIT tells both from NEXT.
+ * Bits 0-7: enum mr_xdp_verdict; 8-15: enum mr_drop; 16-23: of a packet that is redirected, the
+ * verdict on its checksum (MR_XDP_CSUM_*, 0 for ARP); EXIT tells all of it from NEXT.
  */
-#define NEXT	    0
-#define EXIT	    0x10000
-#define PASS(name)  (EXIT | MR_XDP_PASS_##name)
-#define DROP(name)  (EXIT | MR_XDP_DROP | MR_DROP_##name << 8)
-#define DROP_FOR(r) (EXIT | MR_XDP_DROP | (r) << 8)
+#define NEXT			0
+#define EXIT			(1u << 24)
+#define PASS(name)		(EXIT | MR_XDP_PASS_##name)
+#define DROP_FOR(reason)	(EXIT | MR_XDP_DROP | (reason) << 8)
+#define DROP(name)		DROP_FOR(MR_DROP_##name)
+#define REDIRECT(verdict, csum) (EXIT | (verdict) | (csum) << 16)
 
 static __always_inline bool is_ipv4(const struct packet *p)
 {

@@ -17,11 +17,13 @@ struct {
 /* Count a packet under what a step returned, and translate that into the XDP action. */
 static __always_inline int leave(__u32 exit)
 {
-	__u32 verdict = exit & 0xff, reason = exit >> 8 & 0xff, key = 0;
+	__u32 verdict = exit & 0xff, reason = exit >> 8 & 0xff, csum = exit >> 16 & 0xff, key = 0;
 	struct mr_xdp_stats *stats = bpf_map_lookup_elem(&mr_stats, &key);
 
 	if (stats && verdict < MR_XDP_VERDICT_MAX)
 		stats->verdict[verdict]++;
+	if (stats && csum && csum < MR_XDP_VERDICT_MAX)
+		stats->verdict[csum]++;
 	switch (verdict) {
 	case MR_XDP_DROP:
 		if (stats && reason < MR_DROP_XDP_LAST)
@@ -35,22 +37,6 @@ static __always_inline int leave(__u32 exit)
 	default:
 		return XDP_PASS;
 	}
-}
-
-/* Of a packet that is redirected, count what its checksum was. ARP has none. */
-static __always_inline void count_csum(const struct packet *p)
-{
-	__u32 key = 0;
-	struct mr_xdp_stats *stats = bpf_map_lookup_elem(&mr_stats, &key);
-
-	if (!stats || p->redirect == MR_XDP_REDIRECT_ARP)
-		return;
-	if (p->csum == MR_CSUM_GOOD)
-		stats->verdict[MR_XDP_CSUM_GOOD]++;
-	else if (p->csum == MR_CSUM_PARTIAL)
-		stats->verdict[MR_XDP_CSUM_PARTIAL]++;
-	else
-		stats->verdict[MR_XDP_CSUM_UNVERIFIED]++;
 }
 
 #endif

@@ -39,7 +39,7 @@ static __always_inline __u32 addr_flags(const __be32 addr[4])
 
 static __always_inline bool is_our_port(const __be32 addr[4], __be16 port)
 {
-	struct mr_port_key key = {{addr[0], addr[1], addr[2], addr[3]}, port, 0};
+	struct mr_port_key key = { { addr[0], addr[1], addr[2], addr[3] }, port, 0 };
 
 	if (bpf_map_lookup_elem(&mr_ports, &key))
 		return true;

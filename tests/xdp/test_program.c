@@ -42,7 +42,7 @@
 #define CWR 0x80
 
 #define COOKIE 0xc0017e5u
-static const uint64_t hash_key[2] = {0x0706050403020100, 0x0f0e0d0c0b0a0908};
+static const uint64_t hash_key[2] = { 0x0706050403020100, 0x0f0e0d0c0b0a0908 };
 
 /* One loaded program for each checksum policy, and what they were seen to do. */
 static struct millrace_bpf *progs[MR_CSUM_OFF + 1];
@@ -77,7 +77,7 @@ static void run_on(struct millrace_bpf *prog, const void *packet, uint32_t len, 
 		   struct result *r)
 {
 	static uint8_t in[PACKET_MAX + 256];
-	struct xdp_md ctx_in = {.data = meta_len, .data_end = meta_len + len}, ctx_out = {0};
+	struct xdp_md ctx_in = { .data = meta_len, .data_end = meta_len + len }, ctx_out = { 0 };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in, .data_size_in = meta_len + len,
 		    .data_out = r->out, .data_size_out = sizeof(r->out), .ctx_in = &ctx_in,
 		    .ctx_size_in = sizeof(ctx_in), .ctx_out = &ctx_out,
@@ -179,21 +179,29 @@ static void expect_on(enum mr_csum_policy policy, const struct packet *p, const 
 #define ICMP6	     .v6 = true, .proto = IPPROTO_ICMPV6
 
 /* Packets of ours, as ICMP errors quote them. */
-static const struct desc sent4 = {.src = "10.0.0.2", .dst = "10.0.0.9", .sport = 80, .dport = 4000};
+static const struct desc sent4 = {
+	.src = "10.0.0.2", .dst = "10.0.0.9", .sport = 80, .dport = 4000
+};
 static const struct desc sent4_opt = {
-	.src = "10.0.0.2", .dst = "10.0.0.9", .sport = 80, .ip_opt = 10};
-static const struct desc sent4_any = {.src = "10.0.0.2", .dst = "10.0.0.9", .sport = 8080};
-static const struct desc sent4_other = {.src = "10.0.0.2", .dst = "10.0.0.9", .sport = 81};
-static const struct desc sent4_own = {.src = "10.0.0.1", .dst = "10.0.0.9", .sport = 80};
+	.src = "10.0.0.2", .dst = "10.0.0.9", .sport = 80, .ip_opt = 10
+};
+static const struct desc sent4_any = { .src = "10.0.0.2", .dst = "10.0.0.9", .sport = 8080 };
+static const struct desc sent4_other = { .src = "10.0.0.2", .dst = "10.0.0.9", .sport = 81 };
+static const struct desc sent4_own = { .src = "10.0.0.1", .dst = "10.0.0.9", .sport = 80 };
 static const struct desc sent4_frag = {
-	.src = "10.0.0.2", .dst = "10.0.0.9", .sport = 80, .frag = 9};
-static const struct desc sent4_udp = {.src = "10.0.0.2", .dst = "10.0.0.9", .proto = IPPROTO_UDP};
-static const struct desc sent6 = {.v6 = true, .src = "fd00::2", .dst = "fd00::9", .sport = 80};
+	.src = "10.0.0.2", .dst = "10.0.0.9", .sport = 80, .frag = 9
+};
+static const struct desc sent4_udp = { .src = "10.0.0.2", .dst = "10.0.0.9", .proto = IPPROTO_UDP };
+static const struct desc sent6 = { .v6 = true, .src = "fd00::2", .dst = "fd00::9", .sport = 80 };
 static const struct desc sent6_other = {
-	.v6 = true, .src = "fd00::2", .dst = "fd00::9", .sport = 81};
-static const struct desc sent6_own = {.v6 = true, .src = "fd00::1", .dst = "fd00::9", .sport = 80};
+	.v6 = true, .src = "fd00::2", .dst = "fd00::9", .sport = 81
+};
+static const struct desc sent6_own = {
+	.v6 = true, .src = "fd00::1", .dst = "fd00::9", .sport = 80
+};
 static const struct desc sent6_ext = {
-	.v6 = true, .src = "fd00::2", .dst = "fd00::9", .sport = 80, .ext = "D"};
+	.v6 = true, .src = "fd00::2", .dst = "fd00::9", .sport = 80, .ext = "D"
+};
 
 static const struct {
 	const char *claim;
@@ -202,286 +210,321 @@ static const struct {
 	enum mr_drop drop;
 } ip_rows[] = {
 	/* What is whose. */
-	{"TCP to an own address, any port", {.dport = 9}, REDIR(TCP)},
-	{"the same in IPv6", {OWN6, .dport = 9}, REDIR(TCP)},
-	{"TCP to another address", {.dst = "10.0.0.3"}, PASSED(NOT_OURS)},
-	{"the same in IPv6", {.v6 = true, .dst = "fd00::3"}, PASSED(NOT_OURS)},
-	{"TCP to a shared address, listed port", {SHARED4}, REDIR(TCP)},
-	{"the same in IPv6", {SHARED6}, REDIR(TCP)},
-	{"TCP to a shared address, port listed for any", {SHARED4, .dport = 8080}, REDIR(TCP)},
-	{"the same in IPv6", {SHARED6, .dport = 8080}, REDIR(TCP)},
-	{"TCP to a shared address, other port", {SHARED4, .dport = 81}, PASSED(NOT_OURS)},
-	{"the same in IPv6", {SHARED6, .dport = 81}, PASSED(NOT_OURS)},
-	{"a port listed for any, on a foreign address",
-	 {.dst = "10.0.0.3", .dport = 8080},
-	 PASSED(NOT_OURS)},
-	{"a listed port as source", {SHARED4, .sport = 80, .dport = 81}, PASSED(NOT_OURS)},
-	{"a wrong checksum that is not ours",
-	 {.dst = "10.0.0.3", .csum = CSUM_WRONG},
-	 PASSED(NOT_OURS)},
-	{"UDP to an own address", {.proto = IPPROTO_UDP}, REDIR(OTHER)},
-	{"the same in IPv6", {OWN6, .proto = IPPROTO_UDP}, REDIR(OTHER)},
-	{"UDP to a shared address", {SHARED4, .proto = IPPROTO_UDP}, PASSED(NOT_OURS)},
-	{"the same in IPv6", {SHARED6, .proto = IPPROTO_UDP}, PASSED(NOT_OURS)},
-	{"an unknown protocol to an own address", {.proto = 200}, REDIR(OTHER)},
-	{"ICMPv6 over IPv4 is some protocol", {.proto = IPPROTO_ICMPV6}, REDIR(OTHER)},
-	{"ICMP over IPv6 is some protocol", {OWN6, .proto = IPPROTO_ICMP}, REDIR(OTHER)},
-	{"IPv6 to a mapped own address", {.v6 = true, .dst = "::ffff:10.0.0.1"}, PASSED(NOT_OURS)},
+	{ "TCP to an own address, any port", { .dport = 9 }, REDIR(TCP) },
+	{ "the same in IPv6", { OWN6, .dport = 9 }, REDIR(TCP) },
+	{ "TCP to another address", { .dst = "10.0.0.3" }, PASSED(NOT_OURS) },
+	{ "the same in IPv6", { .v6 = true, .dst = "fd00::3" }, PASSED(NOT_OURS) },
+	{ "TCP to a shared address, listed port", { SHARED4 }, REDIR(TCP) },
+	{ "the same in IPv6", { SHARED6 }, REDIR(TCP) },
+	{ "TCP to a shared address, port listed for any", { SHARED4, .dport = 8080 }, REDIR(TCP) },
+	{ "the same in IPv6", { SHARED6, .dport = 8080 }, REDIR(TCP) },
+	{ "TCP to a shared address, other port", { SHARED4, .dport = 81 }, PASSED(NOT_OURS) },
+	{ "the same in IPv6", { SHARED6, .dport = 81 }, PASSED(NOT_OURS) },
+	{ "a port listed for any, on a foreign address",
+	  { .dst = "10.0.0.3", .dport = 8080 },
+	  PASSED(NOT_OURS) },
+	{ "a listed port as source", { SHARED4, .sport = 80, .dport = 81 }, PASSED(NOT_OURS) },
+	{ "a wrong checksum that is not ours",
+	  { .dst = "10.0.0.3", .csum = CSUM_WRONG },
+	  PASSED(NOT_OURS) },
+	{ "UDP to an own address", { .proto = IPPROTO_UDP }, REDIR(OTHER) },
+	{ "the same in IPv6", { OWN6, .proto = IPPROTO_UDP }, REDIR(OTHER) },
+	{ "UDP to a shared address", { SHARED4, .proto = IPPROTO_UDP }, PASSED(NOT_OURS) },
+	{ "the same in IPv6", { SHARED6, .proto = IPPROTO_UDP }, PASSED(NOT_OURS) },
+	{ "an unknown protocol to an own address", { .proto = 200 }, REDIR(OTHER) },
+	{ "ICMPv6 over IPv4 is some protocol", { .proto = IPPROTO_ICMPV6 }, REDIR(OTHER) },
+	{ "ICMP over IPv6 is some protocol", { OWN6, .proto = IPPROTO_ICMP }, REDIR(OTHER) },
+	{ "IPv6 to a mapped own address",
+	  { .v6 = true, .dst = "::ffff:10.0.0.1" },
+	  PASSED(NOT_OURS) },
 
 	/* Broadcast and multicast. */
-	{"Ethernet multicast to an own address", {.group = true}, PASSED(MULTICAST)},
-	{"the same in IPv6", {OWN6, .group = true}, PASSED(MULTICAST)},
-	{"Ethernet multicast to another address",
-	 {.group = true, .dst = "10.0.0.3"},
-	 PASSED(MULTICAST)},
-	{"IPv4 multicast", {.dst = "224.0.0.1"}, PASSED(MULTICAST)},
-	{"limited broadcast", {.dst = "255.255.255.255", .proto = IPPROTO_UDP}, PASSED(MULTICAST)},
-	{"IPv6 multicast", {.v6 = true, .dst = "ff02::1", .group = true}, PASSED(MULTICAST)},
+	{ "Ethernet multicast to an own address", { .group = true }, PASSED(MULTICAST) },
+	{ "the same in IPv6", { OWN6, .group = true }, PASSED(MULTICAST) },
+	{ "Ethernet multicast to another address",
+	  { .group = true, .dst = "10.0.0.3" },
+	  PASSED(MULTICAST) },
+	{ "IPv4 multicast", { .dst = "224.0.0.1" }, PASSED(MULTICAST) },
+	{ "limited broadcast",
+	  { .dst = "255.255.255.255", .proto = IPPROTO_UDP },
+	  PASSED(MULTICAST) },
+	{ "IPv6 multicast", { .v6 = true, .dst = "ff02::1", .group = true }, PASSED(MULTICAST) },
 
 	/* Ethernet and VLAN. */
-	{"neither IP nor ARP", {.ethertype = 0x88cc}, PASSED(NOT_IP)},
-	{"an IEEE 802.3 length", {.ethertype = 100}, PASSED(NOT_IP)},
-	{"one priority tag", {.nvlan = 1, .tci = {0xe000}}, REDIR(TCP)},
-	{"two priority tags", {.nvlan = 2, .tci = {0xe000, 0x2000}}, REDIR(TCP)},
-	{"two priority tags and IPv6", {OWN6, .nvlan = 2}, REDIR(TCP)},
-	{"VLAN 1", {.nvlan = 1, .tci = {1}}, PASSED(NOT_OURS)},
-	{"VLAN 4095 with priority", {.nvlan = 1, .tci = {0xffff}}, PASSED(NOT_OURS)},
-	{"VLAN 2 in VLAN 0", {.nvlan = 2, .tci = {0, 2}}, PASSED(NOT_OURS)},
-	{"VLAN 0 in VLAN 2", {.nvlan = 2, .tci = {2, 0}}, PASSED(NOT_OURS)},
-	{"three tags", {.nvlan = 3}, PASSED(NOT_IP)},
-	{"a tag cut short", {.nvlan = 1, .cut = 17}, PASSED(NOT_IP)},
-	{"a second tag cut short", {.nvlan = 2, .cut = 21}, PASSED(NOT_IP)},
-	{"a tagged wrong checksum", {.nvlan = 1, .csum = CSUM_WRONG}, DROPPED(TCP_BAD_CSUM)},
+	{ "neither IP nor ARP", { .ethertype = 0x88cc }, PASSED(NOT_IP) },
+	{ "an IEEE 802.3 length", { .ethertype = 100 }, PASSED(NOT_IP) },
+	{ "one priority tag", { .nvlan = 1, .tci = { 0xe000 } }, REDIR(TCP) },
+	{ "two priority tags", { .nvlan = 2, .tci = { 0xe000, 0x2000 } }, REDIR(TCP) },
+	{ "two priority tags and IPv6", { OWN6, .nvlan = 2 }, REDIR(TCP) },
+	{ "VLAN 1", { .nvlan = 1, .tci = { 1 } }, PASSED(NOT_OURS) },
+	{ "VLAN 4095 with priority", { .nvlan = 1, .tci = { 0xffff } }, PASSED(NOT_OURS) },
+	{ "VLAN 2 in VLAN 0", { .nvlan = 2, .tci = { 0, 2 } }, PASSED(NOT_OURS) },
+	{ "VLAN 0 in VLAN 2", { .nvlan = 2, .tci = { 2, 0 } }, PASSED(NOT_OURS) },
+	{ "three tags", { .nvlan = 3 }, PASSED(NOT_IP) },
+	{ "a tag cut short", { .nvlan = 1, .cut = 17 }, PASSED(NOT_IP) },
+	{ "a second tag cut short", { .nvlan = 2, .cut = 21 }, PASSED(NOT_IP) },
+	{ "a tagged wrong checksum", { .nvlan = 1, .csum = CSUM_WRONG }, DROPPED(TCP_BAD_CSUM) },
 
 	/* The IPv4 header. */
-	{"all option words", {.ip_opt = 10}, REDIR(TCP)},
-	{"options, shared", {SHARED4, .ip_opt = 1}, REDIR(TCP)},
-	{"options, shared, other port", {SHARED4, .ip_opt = 1, .dport = 81}, PASSED(NOT_OURS)},
-	{"version 5", {.before = {{L3, 0, 0x55}}}, DROPPED(IP_BAD_VERSION)},
-	{"version 6 where the Ethernet type says 4",
-	 {.before = {{L3, 0, 0x65}}},
-	 DROPPED(IP_BAD_VERSION)},
-	{"version 5, shared", {SHARED4, .before = {{L3, 0, 0x55}}}, DROPPED(IP_BAD_VERSION)},
-	{"version 5, another's", {.dst = "10.0.0.3", .before = {{L3, 0, 0x55}}}, PASSED(NOT_OURS)},
-	{"header of 4 words", {.before = {{L3, 0, 0x44}}}, DROPPED(IP_BAD_HDRLEN)},
-	{"header of 0 words", {.before = {{L3, 0, 0x40}}}, DROPPED(IP_BAD_HDRLEN)},
-	{"header of 4 words hides the port",
-	 {SHARED4, .before = {{L3, 0, 0x44}}},
-	 PASSED(NOT_OURS)},
-	{"total length 19", {.before = {{L3, 3, 19}}}, DROPPED(IP_BAD_LEN)},
-	{"total length 0", {.before = {{L3, 3, 0}}}, DROPPED(IP_BAD_LEN)},
-	{"total length below the options",
-	 {.ip_opt = 3, .before = {{L3, 3, 28}}},
-	 DROPPED(IP_BAD_LEN)},
-	{"total length below the header hides the port",
-	 {SHARED4, .before = {{L3, 3, 19}}},
-	 PASSED(NOT_OURS)},
-	{"total length one above the frame",
-	 {.payload = 10, .before = {{L3, 3, 51}}},
-	 DROPPED(IP_TRUNCATED)},
-	{"total length 65535", {.before = {{L3, 2, 0xff}, {L3, 3, 0xff}}}, DROPPED(IP_TRUNCATED)},
-	{"the same, shared", {SHARED4, .before = {{L3, 2, 0xff}}}, DROPPED(IP_TRUNCATED)},
-	{"padding behind the packet", {.pad = 6}, REDIR(TCP)},
-	{"padding and an odd payload", {.payload = 3, .pad = 30}, REDIR(TCP)},
-	{"header checksum wrong", {.after = {{L3, 10, 0}, {L3, 11, 0}}}, DROPPED(IP_BAD_CSUM)},
-	{"TTL changed", {.after = {{L3, 8, 63}}}, DROPPED(IP_BAD_CSUM)},
-	{"an option changed", {.ip_opt = 10, .after = {{L3, 59, 0}}}, DROPPED(IP_BAD_CSUM)},
-	{"header checksum wrong, shared", {SHARED4, .after = {{L3, 8, 63}}}, DROPPED(IP_BAD_CSUM)},
-	{"header checksum wrong, another's",
-	 {.dst = "10.0.0.3", .after = {{L3, 8, 63}}},
-	 PASSED(NOT_OURS)},
+	{ "all option words", { .ip_opt = 10 }, REDIR(TCP) },
+	{ "options, shared", { SHARED4, .ip_opt = 1 }, REDIR(TCP) },
+	{ "options, shared, other port", { SHARED4, .ip_opt = 1, .dport = 81 }, PASSED(NOT_OURS) },
+	{ "version 5", { .before = { { L3, 0, 0x55 } } }, DROPPED(IP_BAD_VERSION) },
+	{ "version 6 where the Ethernet type says 4",
+	  { .before = { { L3, 0, 0x65 } } },
+	  DROPPED(IP_BAD_VERSION) },
+	{ "version 5, shared",
+	  { SHARED4, .before = { { L3, 0, 0x55 } } },
+	  DROPPED(IP_BAD_VERSION) },
+	{ "version 5, another's",
+	  { .dst = "10.0.0.3", .before = { { L3, 0, 0x55 } } },
+	  PASSED(NOT_OURS) },
+	{ "header of 4 words", { .before = { { L3, 0, 0x44 } } }, DROPPED(IP_BAD_HDRLEN) },
+	{ "header of 0 words", { .before = { { L3, 0, 0x40 } } }, DROPPED(IP_BAD_HDRLEN) },
+	{ "header of 4 words hides the port",
+	  { SHARED4, .before = { { L3, 0, 0x44 } } },
+	  PASSED(NOT_OURS) },
+	{ "total length 19", { .before = { { L3, 3, 19 } } }, DROPPED(IP_BAD_LEN) },
+	{ "total length 0", { .before = { { L3, 3, 0 } } }, DROPPED(IP_BAD_LEN) },
+	{ "total length below the options",
+	  { .ip_opt = 3, .before = { { L3, 3, 28 } } },
+	  DROPPED(IP_BAD_LEN) },
+	{ "total length below the header hides the port",
+	  { SHARED4, .before = { { L3, 3, 19 } } },
+	  PASSED(NOT_OURS) },
+	{ "total length one above the frame",
+	  { .payload = 10, .before = { { L3, 3, 51 } } },
+	  DROPPED(IP_TRUNCATED) },
+	{ "total length 65535",
+	  { .before = { { L3, 2, 0xff }, { L3, 3, 0xff } } },
+	  DROPPED(IP_TRUNCATED) },
+	{ "the same, shared", { SHARED4, .before = { { L3, 2, 0xff } } }, DROPPED(IP_TRUNCATED) },
+	{ "padding behind the packet", { .pad = 6 }, REDIR(TCP) },
+	{ "padding and an odd payload", { .payload = 3, .pad = 30 }, REDIR(TCP) },
+	{ "header checksum wrong",
+	  { .after = { { L3, 10, 0 }, { L3, 11, 0 } } },
+	  DROPPED(IP_BAD_CSUM) },
+	{ "TTL changed", { .after = { { L3, 8, 63 } } }, DROPPED(IP_BAD_CSUM) },
+	{ "an option changed", { .ip_opt = 10, .after = { { L3, 59, 0 } } }, DROPPED(IP_BAD_CSUM) },
+	{ "header checksum wrong, shared",
+	  { SHARED4, .after = { { L3, 8, 63 } } },
+	  DROPPED(IP_BAD_CSUM) },
+	{ "header checksum wrong, another's",
+	  { .dst = "10.0.0.3", .after = { { L3, 8, 63 } } },
+	  PASSED(NOT_OURS) },
 
 	/* Sources that no host may send from. */
-	{"from 0.0.0.0", {.src = "0.0.0.0"}, DROPPED(IP_MARTIAN_SRC)},
-	{"from 0.1.2.3", {.src = "0.1.2.3"}, DROPPED(IP_MARTIAN_SRC)},
-	{"from 127.0.0.1", {.src = "127.0.0.1"}, DROPPED(IP_MARTIAN_SRC)},
-	{"from 224.0.0.1", {.src = "224.0.0.1"}, DROPPED(IP_MARTIAN_SRC)},
-	{"from 240.0.0.1", {.src = "240.0.0.1"}, DROPPED(IP_MARTIAN_SRC)},
-	{"from 255.255.255.255", {.src = "255.255.255.255"}, DROPPED(IP_MARTIAN_SRC)},
-	{"from 126.0.0.1", {.src = "126.0.0.1"}, REDIR(TCP)},
-	{"from 128.0.0.1", {.src = "128.0.0.1"}, REDIR(TCP)},
-	{"from 223.255.255.254", {.src = "223.255.255.254"}, REDIR(TCP)},
-	{"from loopback, shared", {SHARED4, .src = "127.0.0.1"}, DROPPED(IP_MARTIAN_SRC)},
-	{"from ::1", {OWN6, .src = "::1"}, DROPPED(IP_MARTIAN_SRC)},
-	{"from ::", {OWN6, .src = "::"}, DROPPED(IP_MARTIAN_SRC)},
-	{"from ff02::1", {OWN6, .src = "ff02::1"}, DROPPED(IP_MARTIAN_SRC)},
-	{"from ::ffff:10.0.0.9", {OWN6, .src = "::ffff:10.0.0.9"}, DROPPED(IP_MARTIAN_SRC)},
-	{"from ::2", {OWN6, .src = "::2"}, REDIR(TCP)},
-	{"from fe80::9", {OWN6, .src = "fe80::9"}, REDIR(TCP)},
-	{"TCP from its own destination", {.src = "10.0.0.1"}, DROPPED(TCP_LAND)},
-	{"the same in IPv6", {OWN6, .src = "fd00::1"}, DROPPED(TCP_LAND)},
-	{"the same, shared", {SHARED4, .src = "10.0.0.2"}, DROPPED(TCP_LAND)},
-	{"UDP from its own destination",
-	 {.src = "10.0.0.1", .proto = IPPROTO_UDP},
-	 DROPPED(IP_MARTIAN_SRC)},
+	{ "from 0.0.0.0", { .src = "0.0.0.0" }, DROPPED(IP_MARTIAN_SRC) },
+	{ "from 0.1.2.3", { .src = "0.1.2.3" }, DROPPED(IP_MARTIAN_SRC) },
+	{ "from 127.0.0.1", { .src = "127.0.0.1" }, DROPPED(IP_MARTIAN_SRC) },
+	{ "from 224.0.0.1", { .src = "224.0.0.1" }, DROPPED(IP_MARTIAN_SRC) },
+	{ "from 240.0.0.1", { .src = "240.0.0.1" }, DROPPED(IP_MARTIAN_SRC) },
+	{ "from 255.255.255.255", { .src = "255.255.255.255" }, DROPPED(IP_MARTIAN_SRC) },
+	{ "from 126.0.0.1", { .src = "126.0.0.1" }, REDIR(TCP) },
+	{ "from 128.0.0.1", { .src = "128.0.0.1" }, REDIR(TCP) },
+	{ "from 223.255.255.254", { .src = "223.255.255.254" }, REDIR(TCP) },
+	{ "from loopback, shared", { SHARED4, .src = "127.0.0.1" }, DROPPED(IP_MARTIAN_SRC) },
+	{ "from ::1", { OWN6, .src = "::1" }, DROPPED(IP_MARTIAN_SRC) },
+	{ "from ::", { OWN6, .src = "::" }, DROPPED(IP_MARTIAN_SRC) },
+	{ "from ff02::1", { OWN6, .src = "ff02::1" }, DROPPED(IP_MARTIAN_SRC) },
+	{ "from ::ffff:10.0.0.9", { OWN6, .src = "::ffff:10.0.0.9" }, DROPPED(IP_MARTIAN_SRC) },
+	{ "from ::2", { OWN6, .src = "::2" }, REDIR(TCP) },
+	{ "from fe80::9", { OWN6, .src = "fe80::9" }, REDIR(TCP) },
+	{ "TCP from its own destination", { .src = "10.0.0.1" }, DROPPED(TCP_LAND) },
+	{ "the same in IPv6", { OWN6, .src = "fd00::1" }, DROPPED(TCP_LAND) },
+	{ "the same, shared", { SHARED4, .src = "10.0.0.2" }, DROPPED(TCP_LAND) },
+	{ "UDP from its own destination",
+	  { .src = "10.0.0.1", .proto = IPPROTO_UDP },
+	  DROPPED(IP_MARTIAN_SRC) },
 
 	/* Fragments. */
-	{"first fragment, own", {.frag = 0x2000, .payload = 8}, REDIR(OTHER)},
-	{"last fragment, own", {.frag = 0x0001, .payload = 8}, REDIR(OTHER)},
-	{"first fragment, shared", {SHARED4, .frag = 0x2000}, PASSED(FRAGMENT)},
-	{"last fragment, shared", {SHARED4, .frag = 0x0001}, PASSED(FRAGMENT)},
-	{"a fragment of another's", {.dst = "10.0.0.3", .frag = 0x2000}, PASSED(NOT_OURS)},
-	{"DF is no fragment", {.frag = 0x4000}, REDIR(TCP)},
-	{"a fragment's header is verified",
-	 {.frag = 0x2000, .after = {{L3, 8, 1}}},
-	 DROPPED(IP_BAD_CSUM)},
-	{"IPv6 fragment, own", {OWN6, .ext = "f"}, REDIR(OTHER)},
-	{"IPv6 fragment, shared", {SHARED6, .ext = "f"}, PASSED(FRAGMENT)},
-	{"an atomic fragment is whole", {SHARED6, .ext = "a"}, REDIR(TCP)},
+	{ "first fragment, own", { .frag = 0x2000, .payload = 8 }, REDIR(OTHER) },
+	{ "last fragment, own", { .frag = 0x0001, .payload = 8 }, REDIR(OTHER) },
+	{ "first fragment, shared", { SHARED4, .frag = 0x2000 }, PASSED(FRAGMENT) },
+	{ "last fragment, shared", { SHARED4, .frag = 0x0001 }, PASSED(FRAGMENT) },
+	{ "a fragment of another's", { .dst = "10.0.0.3", .frag = 0x2000 }, PASSED(NOT_OURS) },
+	{ "DF is no fragment", { .frag = 0x4000 }, REDIR(TCP) },
+	{ "a fragment's header is verified",
+	  { .frag = 0x2000, .after = { { L3, 8, 1 } } },
+	  DROPPED(IP_BAD_CSUM) },
+	{ "IPv6 fragment, own", { OWN6, .ext = "f" }, REDIR(OTHER) },
+	{ "IPv6 fragment, shared", { SHARED6, .ext = "f" }, PASSED(FRAGMENT) },
+	{ "an atomic fragment is whole", { SHARED6, .ext = "a" }, REDIR(TCP) },
 
 	/* IPv6 and its extension headers. */
-	{"version 5 in IPv6", {OWN6, .before = {{L3, 0, 0x50}}}, DROPPED(IP_BAD_VERSION)},
-	{"payload length one above the frame",
-	 {OWN6, .before = {{L3, 5, 21}}},
-	 DROPPED(IP_TRUNCATED)},
-	{"hop-by-hop", {SHARED6, .ext = "H"}, REDIR(TCP)},
-	{"hop-by-hop, routing, destination", {SHARED6, .ext = "HRD"}, REDIR(TCP)},
-	{"extension headers of 64 bytes", {SHARED6, .ext = "HRD", .ext_words = 7}, REDIR(TCP)},
-	{"the longest extension header", {OWN6, .ext = "H", .ext_words = 255}, REDIR(TCP)},
-	{"six extension headers", {OWN6, .ext = "HDDDDD"}, REDIR(TCP)},
-	{"seven extension headers", {OWN6, .ext = "HDDDDDD"}, DROPPED(IP_EXTHDR)},
-	{"seven hide the port", {SHARED6, .ext = "HDDDDDD"}, PASSED(NOT_OURS)},
-	{"hop-by-hop not first", {OWN6, .ext = "DH"}, DROPPED(IP_EXTHDR)},
-	{"extension header beyond the packet",
-	 {OWN6, .ext = "D", .before = {{L3, 41, 9}}},
-	 DROPPED(IP_EXTHDR)},
-	{"extension header beyond the payload length",
-	 {OWN6, .ext = "D", .payload = 80, .before = {{L3, 5, 7}}},
-	 DROPPED(IP_EXTHDR)},
-	{"an authentication header is not read", {OWN6, .ext = "A"}, REDIR(OTHER)},
-	{"and hides the port", {SHARED6, .ext = "A"}, PASSED(NOT_OURS)},
-	{"wrong checksum behind extension headers",
-	 {SHARED6, .ext = "HD", .csum = CSUM_WRONG},
-	 DROPPED(TCP_BAD_CSUM)},
+	{ "version 5 in IPv6", { OWN6, .before = { { L3, 0, 0x50 } } }, DROPPED(IP_BAD_VERSION) },
+	{ "payload length one above the frame",
+	  { OWN6, .before = { { L3, 5, 21 } } },
+	  DROPPED(IP_TRUNCATED) },
+	{ "hop-by-hop", { SHARED6, .ext = "H" }, REDIR(TCP) },
+	{ "hop-by-hop, routing, destination", { SHARED6, .ext = "HRD" }, REDIR(TCP) },
+	{ "extension headers of 64 bytes", { SHARED6, .ext = "HRD", .ext_words = 7 }, REDIR(TCP) },
+	{ "the longest extension header", { OWN6, .ext = "H", .ext_words = 255 }, REDIR(TCP) },
+	{ "six extension headers", { OWN6, .ext = "HDDDDD" }, REDIR(TCP) },
+	{ "seven extension headers", { OWN6, .ext = "HDDDDDD" }, DROPPED(IP_EXTHDR) },
+	{ "seven hide the port", { SHARED6, .ext = "HDDDDDD" }, PASSED(NOT_OURS) },
+	{ "hop-by-hop not first", { OWN6, .ext = "DH" }, DROPPED(IP_EXTHDR) },
+	{ "extension header beyond the packet",
+	  { OWN6, .ext = "D", .before = { { L3, 41, 9 } } },
+	  DROPPED(IP_EXTHDR) },
+	{ "extension header beyond the payload length",
+	  { OWN6, .ext = "D", .payload = 80, .before = { { L3, 5, 7 } } },
+	  DROPPED(IP_EXTHDR) },
+	{ "an authentication header is not read", { OWN6, .ext = "A" }, REDIR(OTHER) },
+	{ "and hides the port", { SHARED6, .ext = "A" }, PASSED(NOT_OURS) },
+	{ "wrong checksum behind extension headers",
+	  { SHARED6, .ext = "HD", .csum = CSUM_WRONG },
+	  DROPPED(TCP_BAD_CSUM) },
 
 	/* TCP. */
-	{"40 bytes of options", {.tcp_opt = 10, .payload = 5}, REDIR(TCP)},
-	{"data offset 4", {.before = {{L4, 12, 0x40}}}, DROPPED(TCP_BAD_HDRLEN)},
-	{"data offset beyond the packet", {.before = {{L4, 12, 0x60}}}, DROPPED(TCP_BAD_HDRLEN)},
-	{"data offset up to the end", {.payload = 4, .before = {{L4, 12, 0x60}}}, REDIR(TCP)},
-	{"19 bytes of TCP", {.before = {{L3, 3, 39}}}, DROPPED(TCP_TRUNCATED)},
-	{"19 bytes of TCP, shared", {SHARED4, .before = {{L3, 3, 39}}}, DROPPED(TCP_TRUNCATED)},
-	{"no byte of TCP, own", {.before = {{L3, 3, 20}}}, DROPPED(TCP_TRUNCATED)},
-	{"3 bytes of TCP name no port", {SHARED4, .before = {{L3, 3, 23}}}, PASSED(NOT_OURS)},
-	{"source port 0", {.zero_sport = true}, DROPPED(TCP_PORT_ZERO)},
-	{"destination port 0", {.zero_dport = true}, DROPPED(TCP_PORT_ZERO)},
-	{"source port 0, shared", {SHARED4, .zero_sport = true}, DROPPED(TCP_PORT_ZERO)},
-	{"no flags", {.no_flags = true}, DROPPED(TCP_BAD_FLAGS)},
-	{"FIN alone", {.flags = FIN}, DROPPED(TCP_BAD_FLAGS)},
-	{"PSH URG", {.flags = PSH | URG}, DROPPED(TCP_BAD_FLAGS)},
-	{"FIN PSH URG (Xmas)", {.flags = FIN | PSH | URG}, DROPPED(TCP_BAD_FLAGS)},
-	{"SYN FIN", {.flags = SYN | FIN}, DROPPED(TCP_BAD_FLAGS)},
-	{"SYN FIN ACK", {.flags = SYN | FIN | ACK}, DROPPED(TCP_BAD_FLAGS)},
-	{"SYN RST", {.flags = SYN | RST}, DROPPED(TCP_BAD_FLAGS)},
-	{"RST FIN ACK", {.flags = RST | FIN | ACK}, DROPPED(TCP_BAD_FLAGS)},
-	{"all flags", {.flags = 0xff}, DROPPED(TCP_BAD_FLAGS)},
-	{"SYN FIN to a port that is not ours",
-	 {SHARED4, .dport = 81, .flags = SYN | FIN},
-	 PASSED(NOT_OURS)},
-	{"SYN", {.flags = SYN}, REDIR(TCP)},
-	{"SYN ECE CWR", {.flags = SYN | ECE | CWR}, REDIR(TCP)},
-	{"SYN ACK", {.flags = SYN | ACK}, REDIR(TCP)},
-	{"RST", {.flags = RST}, REDIR(TCP)},
-	{"RST ACK", {.flags = RST | ACK}, REDIR(TCP)},
-	{"FIN ACK", {.flags = FIN | ACK}, REDIR(TCP)},
-	{"FIN PSH URG ACK", {.flags = FIN | PSH | URG | ACK}, REDIR(TCP)},
-	{"reserved bits", {.before = {{L4, 12, 0x5f}}}, REDIR(TCP)},
-	{"checksum wrong", {.csum = CSUM_WRONG}, DROPPED(TCP_BAD_CSUM)},
-	{"checksum wrong in IPv6", {OWN6, .csum = CSUM_WRONG}, DROPPED(TCP_BAD_CSUM)},
-	{"checksum wrong, shared", {SHARED4, .csum = CSUM_WRONG}, DROPPED(TCP_BAD_CSUM)},
-	{"first payload byte changed",
-	 {.payload = 9, .after = {{L4, 20, 0}}},
-	 DROPPED(TCP_BAD_CSUM)},
-	{"last payload byte changed",
-	 {.payload = 9, .after = {{L4, 28, 0}}},
-	 DROPPED(TCP_BAD_CSUM)},
+	{ "40 bytes of options", { .tcp_opt = 10, .payload = 5 }, REDIR(TCP) },
+	{ "data offset 4", { .before = { { L4, 12, 0x40 } } }, DROPPED(TCP_BAD_HDRLEN) },
+	{ "data offset beyond the packet",
+	  { .before = { { L4, 12, 0x60 } } },
+	  DROPPED(TCP_BAD_HDRLEN) },
+	{ "data offset up to the end",
+	  { .payload = 4, .before = { { L4, 12, 0x60 } } },
+	  REDIR(TCP) },
+	{ "19 bytes of TCP", { .before = { { L3, 3, 39 } } }, DROPPED(TCP_TRUNCATED) },
+	{ "19 bytes of TCP, shared",
+	  { SHARED4, .before = { { L3, 3, 39 } } },
+	  DROPPED(TCP_TRUNCATED) },
+	{ "no byte of TCP, own", { .before = { { L3, 3, 20 } } }, DROPPED(TCP_TRUNCATED) },
+	{ "3 bytes of TCP name no port",
+	  { SHARED4, .before = { { L3, 3, 23 } } },
+	  PASSED(NOT_OURS) },
+	{ "source port 0", { .zero_sport = true }, DROPPED(TCP_PORT_ZERO) },
+	{ "destination port 0", { .zero_dport = true }, DROPPED(TCP_PORT_ZERO) },
+	{ "source port 0, shared", { SHARED4, .zero_sport = true }, DROPPED(TCP_PORT_ZERO) },
+	{ "no flags", { .no_flags = true }, DROPPED(TCP_BAD_FLAGS) },
+	{ "FIN alone", { .flags = FIN }, DROPPED(TCP_BAD_FLAGS) },
+	{ "PSH URG", { .flags = PSH | URG }, DROPPED(TCP_BAD_FLAGS) },
+	{ "FIN PSH URG (Xmas)", { .flags = FIN | PSH | URG }, DROPPED(TCP_BAD_FLAGS) },
+	{ "SYN FIN", { .flags = SYN | FIN }, DROPPED(TCP_BAD_FLAGS) },
+	{ "SYN FIN ACK", { .flags = SYN | FIN | ACK }, DROPPED(TCP_BAD_FLAGS) },
+	{ "SYN RST", { .flags = SYN | RST }, DROPPED(TCP_BAD_FLAGS) },
+	{ "RST FIN ACK", { .flags = RST | FIN | ACK }, DROPPED(TCP_BAD_FLAGS) },
+	{ "all flags", { .flags = 0xff }, DROPPED(TCP_BAD_FLAGS) },
+	{ "SYN FIN to a port that is not ours",
+	  { SHARED4, .dport = 81, .flags = SYN | FIN },
+	  PASSED(NOT_OURS) },
+	{ "SYN", { .flags = SYN }, REDIR(TCP) },
+	{ "SYN ECE CWR", { .flags = SYN | ECE | CWR }, REDIR(TCP) },
+	{ "SYN ACK", { .flags = SYN | ACK }, REDIR(TCP) },
+	{ "RST", { .flags = RST }, REDIR(TCP) },
+	{ "RST ACK", { .flags = RST | ACK }, REDIR(TCP) },
+	{ "FIN ACK", { .flags = FIN | ACK }, REDIR(TCP) },
+	{ "FIN PSH URG ACK", { .flags = FIN | PSH | URG | ACK }, REDIR(TCP) },
+	{ "reserved bits", { .before = { { L4, 12, 0x5f } } }, REDIR(TCP) },
+	{ "checksum wrong", { .csum = CSUM_WRONG }, DROPPED(TCP_BAD_CSUM) },
+	{ "checksum wrong in IPv6", { OWN6, .csum = CSUM_WRONG }, DROPPED(TCP_BAD_CSUM) },
+	{ "checksum wrong, shared", { SHARED4, .csum = CSUM_WRONG }, DROPPED(TCP_BAD_CSUM) },
+	{ "first payload byte changed",
+	  { .payload = 9, .after = { { L4, 20, 0 } } },
+	  DROPPED(TCP_BAD_CSUM) },
+	{ "last payload byte changed",
+	  { .payload = 9, .after = { { L4, 28, 0 } } },
+	  DROPPED(TCP_BAD_CSUM) },
 
 	/* ICMP. */
-	{"echo request to an own address", {ICMP4, .icmp_type = 8, .payload = 56}, REDIR(ICMP)},
-	{"the same in IPv6", {ICMP6, .icmp_type = 128, .payload = 56}, REDIR(ICMP)},
-	{"echo request to a shared address", {ICMP4, SHARED4, .icmp_type = 8}, PASSED(NOT_OURS)},
-	{"the same in IPv6", {ICMP6, .dst = "fd00::2", .icmp_type = 128}, PASSED(NOT_OURS)},
-	{"echo request with a wrong checksum",
-	 {ICMP4, .icmp_type = 8, .csum = CSUM_WRONG},
-	 DROPPED(ICMP_BAD_CSUM)},
-	{"the same in IPv6", {ICMP6, .icmp_type = 128, .csum = CSUM_WRONG}, DROPPED(ICMP_BAD_CSUM)},
-	{"ICMP of 7 bytes",
-	 {ICMP4, .icmp_type = 8, .before = {{L3, 3, 27}}},
-	 DROPPED(ICMP_TRUNCATED)},
-	{"unreachable about our TCP",
-	 {ICMP4, SHARED4, .icmp_type = 3, .quote = &sent4},
-	 REDIR(ICMP)},
-	{"time exceeded about our TCP",
-	 {ICMP4, SHARED4, .icmp_type = 11, .quote = &sent4},
-	 REDIR(ICMP)},
-	{"parameter problem about our TCP",
-	 {ICMP4, SHARED4, .icmp_type = 12, .quote = &sent4},
-	 REDIR(ICMP)},
-	{"quoted IP options", {ICMP4, SHARED4, .icmp_type = 3, .quote = &sent4_opt}, REDIR(ICMP)},
-	{"quoted port listed for any",
-	 {ICMP4, SHARED4, .icmp_type = 3, .quote = &sent4_any},
-	 REDIR(ICMP)},
-	{"quoted port not listed",
-	 {ICMP4, SHARED4, .icmp_type = 3, .quote = &sent4_other},
-	 PASSED(NOT_OURS)},
-	{"quoted source is not where it was sent",
-	 {ICMP4, SHARED4, .icmp_type = 3, .quote = &sent4_own},
-	 PASSED(NOT_OURS)},
-	{"quoted fragment without ports",
-	 {ICMP4, SHARED4, .icmp_type = 3, .quote = &sent4_frag},
-	 PASSED(NOT_OURS)},
-	{"quoted UDP", {ICMP4, SHARED4, .icmp_type = 3, .quote = &sent4_udp}, PASSED(NOT_OURS)},
-	{"quoted header of 4 words",
-	 {ICMP4, SHARED4, .icmp_type = 3, .quote = &sent4, .before = {{QUOTE, 0, 0x44}}},
-	 PASSED(NOT_OURS)},
-	{"a redirect is the kernel's",
-	 {ICMP4, SHARED4, .icmp_type = 5, .quote = &sent4},
-	 PASSED(NOT_OURS)},
-	{"an error about ours with a wrong checksum",
-	 {ICMP4, SHARED4, .icmp_type = 3, .quote = &sent4, .csum = CSUM_WRONG},
-	 DROPPED(ICMP_BAD_CSUM)},
-	{"an error to an own address", {ICMP4, .icmp_type = 3, .quote = &sent4_own}, REDIR(ICMP)},
-	{"packet too big about our TCP",
-	 {ICMP6, .dst = "fd00::2", .icmp_type = 2, .quote = &sent6},
-	 REDIR(ICMP)},
-	{"ICMPv6 quoted port not listed",
-	 {ICMP6, .dst = "fd00::2", .icmp_type = 1, .quote = &sent6_other},
-	 PASSED(NOT_OURS)},
-	{"ICMPv6 quoted source is not where it was sent",
-	 {ICMP6, .dst = "fd00::2", .icmp_type = 1, .quote = &sent6_own},
-	 PASSED(NOT_OURS)},
-	{"ICMPv6 quoted extension header",
-	 {ICMP6, .dst = "fd00::2", .icmp_type = 1, .quote = &sent6_ext},
-	 PASSED(NOT_OURS)},
-	{"ICMPv6 type 5",
-	 {ICMP6, .dst = "fd00::2", .icmp_type = 5, .quote = &sent6},
-	 PASSED(NOT_OURS)},
+	{ "echo request to an own address", { ICMP4, .icmp_type = 8, .payload = 56 }, REDIR(ICMP) },
+	{ "the same in IPv6", { ICMP6, .icmp_type = 128, .payload = 56 }, REDIR(ICMP) },
+	{ "echo request to a shared address",
+	  { ICMP4, SHARED4, .icmp_type = 8 },
+	  PASSED(NOT_OURS) },
+	{ "the same in IPv6", { ICMP6, .dst = "fd00::2", .icmp_type = 128 }, PASSED(NOT_OURS) },
+	{ "echo request with a wrong checksum",
+	  { ICMP4, .icmp_type = 8, .csum = CSUM_WRONG },
+	  DROPPED(ICMP_BAD_CSUM) },
+	{ "the same in IPv6",
+	  { ICMP6, .icmp_type = 128, .csum = CSUM_WRONG },
+	  DROPPED(ICMP_BAD_CSUM) },
+	{ "ICMP of 7 bytes",
+	  { ICMP4, .icmp_type = 8, .before = { { L3, 3, 27 } } },
+	  DROPPED(ICMP_TRUNCATED) },
+	{ "unreachable about our TCP",
+	  { ICMP4, SHARED4, .icmp_type = 3, .quote = &sent4 },
+	  REDIR(ICMP) },
+	{ "time exceeded about our TCP",
+	  { ICMP4, SHARED4, .icmp_type = 11, .quote = &sent4 },
+	  REDIR(ICMP) },
+	{ "parameter problem about our TCP",
+	  { ICMP4, SHARED4, .icmp_type = 12, .quote = &sent4 },
+	  REDIR(ICMP) },
+	{ "quoted IP options",
+	  { ICMP4, SHARED4, .icmp_type = 3, .quote = &sent4_opt },
+	  REDIR(ICMP) },
+	{ "quoted port listed for any",
+	  { ICMP4, SHARED4, .icmp_type = 3, .quote = &sent4_any },
+	  REDIR(ICMP) },
+	{ "quoted port not listed",
+	  { ICMP4, SHARED4, .icmp_type = 3, .quote = &sent4_other },
+	  PASSED(NOT_OURS) },
+	{ "quoted source is not where it was sent",
+	  { ICMP4, SHARED4, .icmp_type = 3, .quote = &sent4_own },
+	  PASSED(NOT_OURS) },
+	{ "quoted fragment without ports",
+	  { ICMP4, SHARED4, .icmp_type = 3, .quote = &sent4_frag },
+	  PASSED(NOT_OURS) },
+	{ "quoted UDP", { ICMP4, SHARED4, .icmp_type = 3, .quote = &sent4_udp }, PASSED(NOT_OURS) },
+	{ "quoted header of 4 words",
+	  { ICMP4, SHARED4, .icmp_type = 3, .quote = &sent4, .before = { { QUOTE, 0, 0x44 } } },
+	  PASSED(NOT_OURS) },
+	{ "a redirect is the kernel's",
+	  { ICMP4, SHARED4, .icmp_type = 5, .quote = &sent4 },
+	  PASSED(NOT_OURS) },
+	{ "an error about ours with a wrong checksum",
+	  { ICMP4, SHARED4, .icmp_type = 3, .quote = &sent4, .csum = CSUM_WRONG },
+	  DROPPED(ICMP_BAD_CSUM) },
+	{ "an error to an own address",
+	  { ICMP4, .icmp_type = 3, .quote = &sent4_own },
+	  REDIR(ICMP) },
+	{ "packet too big about our TCP",
+	  { ICMP6, .dst = "fd00::2", .icmp_type = 2, .quote = &sent6 },
+	  REDIR(ICMP) },
+	{ "ICMPv6 quoted port not listed",
+	  { ICMP6, .dst = "fd00::2", .icmp_type = 1, .quote = &sent6_other },
+	  PASSED(NOT_OURS) },
+	{ "ICMPv6 quoted source is not where it was sent",
+	  { ICMP6, .dst = "fd00::2", .icmp_type = 1, .quote = &sent6_own },
+	  PASSED(NOT_OURS) },
+	{ "ICMPv6 quoted extension header",
+	  { ICMP6, .dst = "fd00::2", .icmp_type = 1, .quote = &sent6_ext },
+	  PASSED(NOT_OURS) },
+	{ "ICMPv6 type 5",
+	  { ICMP6, .dst = "fd00::2", .icmp_type = 5, .quote = &sent6 },
+	  PASSED(NOT_OURS) },
 
 	/* Neighbour discovery. */
-	{"solicitation for an own address",
-	 {ICMP6, .group = true, .dst = "ff02::1:ff00:1", .icmp_type = 135, .nd_target = "fd00::1"},
-	 REDIR(ICMP)},
-	{"duplicate address detection of an own address",
-	 {ICMP6, .group = true, .src = "::", .dst = "ff02::1:ff00:1", .icmp_type = 135,
-	  .nd_target = "fd00::1"},
-	 REDIR(ICMP)},
-	{"somebody advertises an own address",
-	 {ICMP6, .group = true, .dst = "ff02::1", .icmp_type = 136, .nd_target = "fd00::1"},
-	 REDIR(ICMP)},
-	{"unicast solicitation", {ICMP6, .icmp_type = 135, .nd_target = "fd00::1"}, REDIR(ICMP)},
-	{"solicitation for a shared address",
-	 {ICMP6, .group = true, .dst = "ff02::1:ff00:2", .icmp_type = 135, .nd_target = "fd00::2"},
-	 PASSED(MULTICAST)},
-	{"solicitation for another address",
-	 {ICMP6, .group = true, .dst = "ff02::1:ff00:3", .icmp_type = 135, .nd_target = "fd00::3"},
-	 PASSED(MULTICAST)},
-	{"router solicitation",
-	 {ICMP6, .group = true, .dst = "ff02::2", .icmp_type = 133},
-	 PASSED(MULTICAST)},
-	{"solicitation with a wrong checksum",
-	 {ICMP6, .group = true, .dst = "ff02::1:ff00:1", .icmp_type = 135, .nd_target = "fd00::1",
-	  .csum = CSUM_WRONG},
-	 DROPPED(ICMP_BAD_CSUM)},
+	{ "solicitation for an own address",
+	  { ICMP6, .group = true, .dst = "ff02::1:ff00:1", .icmp_type = 135,
+	    .nd_target = "fd00::1" },
+	  REDIR(ICMP) },
+	{ "duplicate address detection of an own address",
+	  { ICMP6, .group = true, .src = "::", .dst = "ff02::1:ff00:1", .icmp_type = 135,
+	    .nd_target = "fd00::1" },
+	  REDIR(ICMP) },
+	{ "somebody advertises an own address",
+	  { ICMP6, .group = true, .dst = "ff02::1", .icmp_type = 136, .nd_target = "fd00::1" },
+	  REDIR(ICMP) },
+	{ "unicast solicitation",
+	  { ICMP6, .icmp_type = 135, .nd_target = "fd00::1" },
+	  REDIR(ICMP) },
+	{ "solicitation for a shared address",
+	  { ICMP6, .group = true, .dst = "ff02::1:ff00:2", .icmp_type = 135,
+	    .nd_target = "fd00::2" },
+	  PASSED(MULTICAST) },
+	{ "solicitation for another address",
+	  { ICMP6, .group = true, .dst = "ff02::1:ff00:3", .icmp_type = 135,
+	    .nd_target = "fd00::3" },
+	  PASSED(MULTICAST) },
+	{ "router solicitation",
+	  { ICMP6, .group = true, .dst = "ff02::2", .icmp_type = 133 },
+	  PASSED(MULTICAST) },
+	{ "solicitation with a wrong checksum",
+	  { ICMP6, .group = true, .dst = "ff02::1:ff00:1", .icmp_type = 135, .nd_target = "fd00::1",
+	    .csum = CSUM_WRONG },
+	  DROPPED(ICMP_BAD_CSUM) },
 };
 
 static void every_ip_packet_gets_its_verdict(void **state)
@@ -503,42 +546,54 @@ static const struct {
 	enum mr_xdp_verdict verdict;
 	enum mr_drop drop;
 } arp_rows[] = {
-	{"request for an own address", {.spa = "10.0.0.9", .tpa = "10.0.0.1"}, REDIR(ARP)},
-	{"probe for an own address", {.spa = "0.0.0.0", .tpa = "10.0.0.1"}, REDIR(ARP)},
-	{"reply to an own address", {.spa = "10.0.0.9", .tpa = "10.0.0.1", .op = 2}, REDIR(ARP)},
-	{"claim of an own address", {.spa = "10.0.0.1", .tpa = "10.0.0.9"}, REDIR(ARP)},
-	{"gratuitous claim of an own address", {.spa = "10.0.0.1", .tpa = "10.0.0.1"}, REDIR(ARP)},
-	{"request for a shared address", {.spa = "10.0.0.9", .tpa = "10.0.0.2"}, PASSED(NOT_OURS)},
-	{"request for another address", {.spa = "10.0.0.9", .tpa = "10.0.0.3"}, PASSED(NOT_OURS)},
-	{"gratuitous, another's",
-	 {.spa = "10.0.0.3", .tpa = "10.0.0.3"},
-	 .verdict = MR_XDP_ARP_NOTED},
-	{"gratuitous, a shared address",
-	 {.spa = "10.0.0.2", .tpa = "10.0.0.2"},
-	 .verdict = MR_XDP_ARP_NOTED},
-	{"gratuitous but malformed",
-	 {.spa = "10.0.0.3", .tpa = "10.0.0.3", .patch = {L3, 4, 8}},
-	 PASSED(NOT_OURS)},
-	{"cut short", {.spa = "10.0.0.9", .tpa = "10.0.0.1", .cut = 41}, PASSED(NOT_OURS)},
-	{"not Ethernet",
-	 {.spa = "10.0.0.9", .tpa = "10.0.0.1", .patch = {L3, 1, 6}},
-	 DROPPED(ARP_BAD)},
-	{"not IPv4",
-	 {.spa = "10.0.0.9", .tpa = "10.0.0.1", .patch = {L3, 2, 0x86}},
-	 DROPPED(ARP_BAD)},
-	{"hardware length 8",
-	 {.spa = "10.0.0.9", .tpa = "10.0.0.1", .patch = {L3, 4, 8}},
-	 DROPPED(ARP_BAD)},
-	{"protocol length 16",
-	 {.spa = "10.0.0.9", .tpa = "10.0.0.1", .patch = {L3, 5, 16}},
-	 DROPPED(ARP_BAD)},
-	{"operation 3", {.spa = "10.0.0.9", .tpa = "10.0.0.1", .op = 3}, DROPPED(ARP_BAD)},
-	{"sender with a group address",
-	 {.spa = "10.0.0.9", .tpa = "10.0.0.1", .patch = {L3, 8, 1}},
-	 DROPPED(ARP_BAD)},
-	{"sender 127.0.0.1", {.spa = "127.0.0.1", .tpa = "10.0.0.1"}, DROPPED(ARP_BAD)},
-	{"sender 255.255.255.255", {.spa = "255.255.255.255", .tpa = "10.0.0.1"}, DROPPED(ARP_BAD)},
-	{"malformed, another's", {.spa = "10.0.0.9", .tpa = "10.0.0.3", .op = 3}, PASSED(NOT_OURS)},
+	{ "request for an own address", { .spa = "10.0.0.9", .tpa = "10.0.0.1" }, REDIR(ARP) },
+	{ "probe for an own address", { .spa = "0.0.0.0", .tpa = "10.0.0.1" }, REDIR(ARP) },
+	{ "reply to an own address",
+	  { .spa = "10.0.0.9", .tpa = "10.0.0.1", .op = 2 },
+	  REDIR(ARP) },
+	{ "claim of an own address", { .spa = "10.0.0.1", .tpa = "10.0.0.9" }, REDIR(ARP) },
+	{ "gratuitous claim of an own address",
+	  { .spa = "10.0.0.1", .tpa = "10.0.0.1" },
+	  REDIR(ARP) },
+	{ "request for a shared address",
+	  { .spa = "10.0.0.9", .tpa = "10.0.0.2" },
+	  PASSED(NOT_OURS) },
+	{ "request for another address",
+	  { .spa = "10.0.0.9", .tpa = "10.0.0.3" },
+	  PASSED(NOT_OURS) },
+	{ "gratuitous, another's",
+	  { .spa = "10.0.0.3", .tpa = "10.0.0.3" },
+	  .verdict = MR_XDP_ARP_NOTED },
+	{ "gratuitous, a shared address",
+	  { .spa = "10.0.0.2", .tpa = "10.0.0.2" },
+	  .verdict = MR_XDP_ARP_NOTED },
+	{ "gratuitous but malformed",
+	  { .spa = "10.0.0.3", .tpa = "10.0.0.3", .patch = { L3, 4, 8 } },
+	  PASSED(NOT_OURS) },
+	{ "cut short", { .spa = "10.0.0.9", .tpa = "10.0.0.1", .cut = 41 }, PASSED(NOT_OURS) },
+	{ "not Ethernet",
+	  { .spa = "10.0.0.9", .tpa = "10.0.0.1", .patch = { L3, 1, 6 } },
+	  DROPPED(ARP_BAD) },
+	{ "not IPv4",
+	  { .spa = "10.0.0.9", .tpa = "10.0.0.1", .patch = { L3, 2, 0x86 } },
+	  DROPPED(ARP_BAD) },
+	{ "hardware length 8",
+	  { .spa = "10.0.0.9", .tpa = "10.0.0.1", .patch = { L3, 4, 8 } },
+	  DROPPED(ARP_BAD) },
+	{ "protocol length 16",
+	  { .spa = "10.0.0.9", .tpa = "10.0.0.1", .patch = { L3, 5, 16 } },
+	  DROPPED(ARP_BAD) },
+	{ "operation 3", { .spa = "10.0.0.9", .tpa = "10.0.0.1", .op = 3 }, DROPPED(ARP_BAD) },
+	{ "sender with a group address",
+	  { .spa = "10.0.0.9", .tpa = "10.0.0.1", .patch = { L3, 8, 1 } },
+	  DROPPED(ARP_BAD) },
+	{ "sender 127.0.0.1", { .spa = "127.0.0.1", .tpa = "10.0.0.1" }, DROPPED(ARP_BAD) },
+	{ "sender 255.255.255.255",
+	  { .spa = "255.255.255.255", .tpa = "10.0.0.1" },
+	  DROPPED(ARP_BAD) },
+	{ "malformed, another's",
+	  { .spa = "10.0.0.9", .tpa = "10.0.0.3", .op = 3 },
+	  PASSED(NOT_OURS) },
 };
 
 static void every_arp_packet_gets_its_verdict(void **state)
@@ -566,7 +621,7 @@ static int keep_note(void *ctx, void *data, size_t size)
 static void gratuitous_arp_of_others_is_noted(void **state)
 {
 	struct millrace_bpf *prog = progs[MR_CSUM_OFF];
-	struct mr_note_arp note = {0};
+	struct mr_note_arp note = { 0 };
 	struct ring_buffer *ring =
 		ring_buffer__new(bpf_map__fd(prog->maps.mr_notes), keep_note, &note, NULL);
 	uint32_t naddrs = prog->bss->mr_naddrs;
@@ -575,7 +630,7 @@ static void gratuitous_arp_of_others_is_noted(void **state)
 
 	(void)state;
 	assert_non_null(ring);
-	packet_make_arp(&p, &(struct arp_desc){"10.0.0.7", "10.0.0.7", .op = 2});
+	packet_make_arp(&p, &(struct arp_desc){ "10.0.0.7", "10.0.0.7", .op = 2 });
 	expect_on(MR_CSUM_OFF, &p, "gratuitous", MR_XDP_ARP_NOTED, MR_DROP_NONE, &r);
 	assert_int_equal(ring_buffer__consume(ring), 1);
 	assert_memory_equal(note.sha, "\2\0\0\0\0\x9", 6);
@@ -607,23 +662,23 @@ static void the_policy_decides_which_tcp_checksum_passes(void **state)
 		int counted; /* enum mr_xdp_verdict; MR_XDP_DROP: dropped */
 		enum mr_csum_verdict verdict;
 	} rows[] = {
-		{MR_CSUM_VERIFY, CSUM_OK, MR_XDP_CSUM_GOOD, MR_CSUM_GOOD},
-		{MR_CSUM_VERIFY, CSUM_LEFT_PARTIAL, MR_XDP_DROP, 0},
-		{MR_CSUM_VERIFY, CSUM_WRONG, MR_XDP_DROP, 0},
-		{MR_CSUM_VERIFY_PARTIAL, CSUM_OK, MR_XDP_CSUM_GOOD, MR_CSUM_GOOD},
-		{MR_CSUM_VERIFY_PARTIAL, CSUM_LEFT_PARTIAL, MR_XDP_CSUM_PARTIAL, MR_CSUM_PARTIAL},
-		{MR_CSUM_VERIFY_PARTIAL, CSUM_WRONG, MR_XDP_DROP, 0},
-		{MR_CSUM_OFF, CSUM_OK, MR_XDP_CSUM_UNVERIFIED, MR_CSUM_UNVERIFIED},
-		{MR_CSUM_OFF, CSUM_LEFT_PARTIAL, MR_XDP_CSUM_UNVERIFIED, MR_CSUM_UNVERIFIED},
-		{MR_CSUM_OFF, CSUM_WRONG, MR_XDP_CSUM_UNVERIFIED, MR_CSUM_UNVERIFIED},
+		{ MR_CSUM_VERIFY, CSUM_OK, MR_XDP_CSUM_GOOD, MR_CSUM_GOOD },
+		{ MR_CSUM_VERIFY, CSUM_LEFT_PARTIAL, MR_XDP_DROP, 0 },
+		{ MR_CSUM_VERIFY, CSUM_WRONG, MR_XDP_DROP, 0 },
+		{ MR_CSUM_VERIFY_PARTIAL, CSUM_OK, MR_XDP_CSUM_GOOD, MR_CSUM_GOOD },
+		{ MR_CSUM_VERIFY_PARTIAL, CSUM_LEFT_PARTIAL, MR_XDP_CSUM_PARTIAL, MR_CSUM_PARTIAL },
+		{ MR_CSUM_VERIFY_PARTIAL, CSUM_WRONG, MR_XDP_DROP, 0 },
+		{ MR_CSUM_OFF, CSUM_OK, MR_XDP_CSUM_UNVERIFIED, MR_CSUM_UNVERIFIED },
+		{ MR_CSUM_OFF, CSUM_LEFT_PARTIAL, MR_XDP_CSUM_UNVERIFIED, MR_CSUM_UNVERIFIED },
+		{ MR_CSUM_OFF, CSUM_WRONG, MR_XDP_CSUM_UNVERIFIED, MR_CSUM_UNVERIFIED },
 	};
 	/* Payloads that fill the last word and not, the linear part and not (3520 bytes and where
 	 * the test run puts its end), one piece of what is copied out and not, an IP packet to its
 	 * end. */
-	static const uint32_t payloads[] = {0,	  1,	 2,	3,     4,    5,	   31,	 32,
-					    33,	  1460,	 3400,	3466,  3467, 3500, 3519, 3520,
-					    3521, 3600,	 3978,	3979,  4000, 8960, 8961, 9000,
-					    9001, 20000, 60000, 60001, 65470};
+	static const uint32_t payloads[] = { 0,	   1,	  2,	 3,	4,    5,    31,	  32,
+					     33,   1460,  3400,	 3466,	3467, 3500, 3519, 3520,
+					     3521, 3600,  3978,	 3979,	4000, 8960, 8961, 9000,
+					     9001, 20000, 60000, 60001, 65470 };
 	static struct packet p;
 	static struct result r;
 
@@ -635,9 +690,9 @@ static void the_policy_decides_which_tcp_checksum_passes(void **state)
 
 			snprintf(claim, sizeof(claim), "policy %d, checksum %d, IPv%c, %u bytes",
 				 rows[i].policy, rows[i].csum, v6 ? '6' : '4', payloads[j / 2]);
-			packet_make(&p, &(struct desc){.v6 = v6,
-						       .payload = payloads[j / 2],
-						       .csum = rows[i].csum});
+			packet_make(&p, &(struct desc){ .v6 = v6,
+							.payload = payloads[j / 2],
+							.csum = rows[i].csum });
 			expect_on(rows[i].policy, &p, claim,
 				  dropped ? MR_XDP_DROP : MR_XDP_REDIRECT_TCP,
 				  dropped ? MR_DROP_TCP_BAD_CSUM : MR_DROP_NONE, &r);
@@ -651,13 +706,13 @@ static void the_policy_decides_which_tcp_checksum_passes(void **state)
 
 static void one_changed_byte_anywhere_in_a_long_packet_is_found(void **state)
 {
-	static const uint32_t lens[] = {3000, 9000, 60000};
+	static const uint32_t lens[] = { 3000, 9000, 60000 };
 	static struct packet p;
 	static struct result r;
 
 	(void)state;
 	for (size_t i = 0; i < 2 * MR_ARRAY_SIZE(lens); i++) {
-		packet_make(&p, &(struct desc){.v6 = i & 1, .payload = lens[i / 2]});
+		packet_make(&p, &(struct desc){ .v6 = i & 1, .payload = lens[i / 2] });
 		for (uint32_t at = p.pay; at < p.len; at += at % 97 + 61) {
 			p.b[at] ^= 0x20;
 			expect_on(MR_CSUM_VERIFY_PARTIAL, &p, "a changed byte", MR_XDP_DROP,
@@ -676,10 +731,10 @@ static void no_icmp_checksum_is_accepted_as_partial(void **state)
 	static struct result r;
 
 	(void)state;
-	packet_make(&p, &(struct desc){ICMP6, .icmp_type = 128, .payload = 9000,
-				       .csum = CSUM_LEFT_PARTIAL});
+	packet_make(&p, &(struct desc){ ICMP6, .icmp_type = 128, .payload = 9000,
+					.csum = CSUM_LEFT_PARTIAL });
 	expect_on(MR_CSUM_VERIFY_PARTIAL, &p, "ICMPv6", MR_XDP_DROP, MR_DROP_ICMP_BAD_CSUM, &r);
-	packet_make(&p, &(struct desc){ICMP4, .icmp_type = 8, .payload = 9001});
+	packet_make(&p, &(struct desc){ ICMP4, .icmp_type = 8, .payload = 9001 });
 	expect_on(MR_CSUM_VERIFY_PARTIAL, &p, "ICMP", MR_XDP_REDIRECT_ICMP, MR_DROP_NONE, &r);
 	assert_int_equal(r.meta->csum, MR_CSUM_GOOD);
 	p.b[p.len - 1] ^= 1;
@@ -706,100 +761,118 @@ static void the_metadata_says_what_the_packet_is(void **state)
 		uint16_t l3, l4, pay, pay_len, proto, flags;
 		uint8_t l4_proto, csum;
 	} rows[] = {
-		{"TCP", {.payload = 11}, 14, 34, 54, 11, 0x0800, MR_META_TCP, 6, MR_CSUM_GOOD},
-		{"padding is no payload",
-		 {.payload = 1, .pad = 5},
-		 14,
-		 34,
-		 54,
-		 1,
-		 0x0800,
-		 MR_META_TCP,
-		 6,
-		 MR_CSUM_GOOD},
-		{"options",
-		 {.ip_opt = 2, .tcp_opt = 3, .payload = 100},
-		 14,
-		 42,
-		 74,
-		 100,
-		 0x0800,
-		 MR_META_TCP,
-		 6,
-		 MR_CSUM_GOOD},
-		{"IPv6",
-		 {.v6 = true, .payload = 7},
-		 14,
-		 54,
-		 74,
-		 7,
-		 0x86dd,
-		 MR_META_TCP,
-		 6,
-		 MR_CSUM_GOOD},
-		{"extension headers",
-		 {.v6 = true, .ext = "HD", .ext_words = 1, .tcp_opt = 1},
-		 14,
-		 86,
-		 110,
-		 0,
-		 0x86dd,
-		 MR_META_TCP,
-		 6,
-		 MR_CSUM_GOOD},
-		{"one tag",
-		 {.nvlan = 1, .payload = 1},
-		 18,
-		 38,
-		 58,
-		 1,
-		 0x0800,
-		 MR_META_TCP | MR_META_VLAN,
-		 6,
-		 MR_CSUM_GOOD},
-		{"two tags, IPv6",
-		 {.v6 = true, .nvlan = 2},
-		 22,
-		 62,
-		 82,
-		 0,
-		 0x86dd,
-		 MR_META_TCP | MR_META_VLAN,
-		 6,
-		 MR_CSUM_GOOD},
-		{"multi-buffer",
-		 {.payload = 60000},
-		 14,
-		 34,
-		 54,
-		 60000,
-		 0x0800,
-		 MR_META_TCP,
-		 6,
-		 MR_CSUM_GOOD},
-		{"partial",
-		 {.payload = 60000, .csum = CSUM_LEFT_PARTIAL},
-		 14,
-		 34,
-		 54,
-		 60000,
-		 0x0800,
-		 MR_META_TCP,
-		 6,
-		 MR_CSUM_PARTIAL},
-		{"ICMP", {ICMP4, .icmp_type = 8}, 14, 34, 0, 0, 0x0800, 0, 1, MR_CSUM_GOOD},
-		{"ICMPv6", {ICMP6, .icmp_type = 128}, 14, 54, 0, 0, 0x86dd, 0, 58, MR_CSUM_GOOD},
-		{"UDP", {.proto = IPPROTO_UDP}, 14, 34, 0, 0, 0x0800, 0, 17, MR_CSUM_UNVERIFIED},
-		{"fragment",
-		 {.frag = 0x2000, .payload = 8},
-		 14,
-		 34,
-		 0,
-		 0,
-		 0x0800,
-		 MR_META_FRAGMENT,
-		 6,
-		 MR_CSUM_UNVERIFIED},
+		{ "TCP", { .payload = 11 }, 14, 34, 54, 11, 0x0800, MR_META_TCP, 6, MR_CSUM_GOOD },
+		{ "padding is no payload",
+		  { .payload = 1, .pad = 5 },
+		  14,
+		  34,
+		  54,
+		  1,
+		  0x0800,
+		  MR_META_TCP,
+		  6,
+		  MR_CSUM_GOOD },
+		{ "options",
+		  { .ip_opt = 2, .tcp_opt = 3, .payload = 100 },
+		  14,
+		  42,
+		  74,
+		  100,
+		  0x0800,
+		  MR_META_TCP,
+		  6,
+		  MR_CSUM_GOOD },
+		{ "IPv6",
+		  { .v6 = true, .payload = 7 },
+		  14,
+		  54,
+		  74,
+		  7,
+		  0x86dd,
+		  MR_META_TCP,
+		  6,
+		  MR_CSUM_GOOD },
+		{ "extension headers",
+		  { .v6 = true, .ext = "HD", .ext_words = 1, .tcp_opt = 1 },
+		  14,
+		  86,
+		  110,
+		  0,
+		  0x86dd,
+		  MR_META_TCP,
+		  6,
+		  MR_CSUM_GOOD },
+		{ "one tag",
+		  { .nvlan = 1, .payload = 1 },
+		  18,
+		  38,
+		  58,
+		  1,
+		  0x0800,
+		  MR_META_TCP | MR_META_VLAN,
+		  6,
+		  MR_CSUM_GOOD },
+		{ "two tags, IPv6",
+		  { .v6 = true, .nvlan = 2 },
+		  22,
+		  62,
+		  82,
+		  0,
+		  0x86dd,
+		  MR_META_TCP | MR_META_VLAN,
+		  6,
+		  MR_CSUM_GOOD },
+		{ "multi-buffer",
+		  { .payload = 60000 },
+		  14,
+		  34,
+		  54,
+		  60000,
+		  0x0800,
+		  MR_META_TCP,
+		  6,
+		  MR_CSUM_GOOD },
+		{ "partial",
+		  { .payload = 60000, .csum = CSUM_LEFT_PARTIAL },
+		  14,
+		  34,
+		  54,
+		  60000,
+		  0x0800,
+		  MR_META_TCP,
+		  6,
+		  MR_CSUM_PARTIAL },
+		{ "ICMP", { ICMP4, .icmp_type = 8 }, 14, 34, 0, 0, 0x0800, 0, 1, MR_CSUM_GOOD },
+		{ "ICMPv6",
+		  { ICMP6, .icmp_type = 128 },
+		  14,
+		  54,
+		  0,
+		  0,
+		  0x86dd,
+		  0,
+		  58,
+		  MR_CSUM_GOOD },
+		{ "UDP",
+		  { .proto = IPPROTO_UDP },
+		  14,
+		  34,
+		  0,
+		  0,
+		  0x0800,
+		  0,
+		  17,
+		  MR_CSUM_UNVERIFIED },
+		{ "fragment",
+		  { .frag = 0x2000, .payload = 8 },
+		  14,
+		  34,
+		  0,
+		  0,
+		  0x0800,
+		  MR_META_FRAGMENT,
+		  6,
+		  MR_CSUM_UNVERIFIED },
 	};
 	static struct packet p;
 	static struct result r;
@@ -861,21 +934,21 @@ static void arp_has_metadata_too(void **state)
 
 /* All kinds of packets that are redirected when whole. */
 static const struct desc whole[] = {
-	{.payload = 20},
-	{OWN6, .payload = 20},
-	{SHARED4, .ip_opt = 10, .tcp_opt = 10, .payload = 5},
-	{SHARED6, .ext = "HRD", .ext_words = 1, .tcp_opt = 10, .payload = 5},
-	{.nvlan = 2, .payload = 5},
-	{.v6 = true, .nvlan = 2, .ext = "a", .payload = 5},
-	{.proto = IPPROTO_UDP, .payload = 5},
-	{.frag = 0x2000, .payload = 16},
-	{OWN6, .ext = "f", .payload = 16},
-	{ICMP4, .icmp_type = 8, .payload = 56},
-	{ICMP6, .icmp_type = 128, .payload = 56},
-	{ICMP4, SHARED4, .icmp_type = 3, .quote = &sent4_opt},
-	{ICMP6, .dst = "fd00::2", .icmp_type = 2, .quote = &sent6},
-	{ICMP6, .group = true, .dst = "ff02::1:ff00:1", .icmp_type = 135, .nd_target = "fd00::1"},
-	{.payload = 9000, .csum = CSUM_LEFT_PARTIAL},
+	{ .payload = 20 },
+	{ OWN6, .payload = 20 },
+	{ SHARED4, .ip_opt = 10, .tcp_opt = 10, .payload = 5 },
+	{ SHARED6, .ext = "HRD", .ext_words = 1, .tcp_opt = 10, .payload = 5 },
+	{ .nvlan = 2, .payload = 5 },
+	{ .v6 = true, .nvlan = 2, .ext = "a", .payload = 5 },
+	{ .proto = IPPROTO_UDP, .payload = 5 },
+	{ .frag = 0x2000, .payload = 16 },
+	{ OWN6, .ext = "f", .payload = 16 },
+	{ ICMP4, .icmp_type = 8, .payload = 56 },
+	{ ICMP6, .icmp_type = 128, .payload = 56 },
+	{ ICMP4, SHARED4, .icmp_type = 3, .quote = &sent4_opt },
+	{ ICMP6, .dst = "fd00::2", .icmp_type = 2, .quote = &sent6 },
+	{ ICMP6, .group = true, .dst = "ff02::1:ff00:1", .icmp_type = 135, .nd_target = "fd00::1" },
+	{ .payload = 9000, .csum = CSUM_LEFT_PARTIAL },
 };
 
 static void a_packet_cut_at_any_byte_never_reaches_the_engine(void **state)
@@ -915,11 +988,11 @@ static void no_single_flipped_bit_is_delivered(void **state)
 	static struct packet p;
 	static struct result r;
 	static const struct desc descs[] = {
-		{.ip_opt = 2, .tcp_opt = 3, .payload = 9},
-		{OWN6, .tcp_opt = 3, .payload = 9},
-		{SHARED4, .payload = 9},
-		{ICMP4, .icmp_type = 8, .payload = 9},
-		{ICMP4, SHARED4, .icmp_type = 3, .quote = &sent4},
+		{ .ip_opt = 2, .tcp_opt = 3, .payload = 9 },
+		{ OWN6, .tcp_opt = 3, .payload = 9 },
+		{ SHARED4, .payload = 9 },
+		{ ICMP4, .icmp_type = 8, .payload = 9 },
+		{ ICMP4, SHARED4, .icmp_type = 3, .quote = &sent4 },
 	};
 
 	(void)state;
@@ -1004,9 +1077,9 @@ static void without_a_socket_a_packet_is_dropped(void **state)
 	static struct result r;
 
 	assert_int_equal(bpf_map_delete_elem(bpf_map__fd(prog->maps.mr_xsks), &queue), 0);
-	packet_make(&p, &(struct desc){.payload = 5});
+	packet_make(&p, &(struct desc){ .payload = 5 });
 	expect_on(MR_CSUM_OFF, &p, "no socket", MR_XDP_DROP, MR_DROP_XDP_NO_XSK, &r);
-	packet_make(&p, &(struct desc){.dst = "10.0.0.3"});
+	packet_make(&p, &(struct desc){ .dst = "10.0.0.3" });
 	expect_on(MR_CSUM_OFF, &p, "not ours", MR_XDP_PASS_NOT_OURS, MR_DROP_NONE, &r);
 	xsk_set(prog, *xsk);
 }
@@ -1017,7 +1090,7 @@ static void without_room_for_metadata_a_packet_is_dropped(void **state)
 	static struct result r;
 
 	(void)state;
-	packet_make(&p, &(struct desc){.payload = 5});
+	packet_make(&p, &(struct desc){ .payload = 5 });
 	/* 200 bytes of metadata are there already; 216 is the most that the kernel allows. */
 	run_on(progs[MR_CSUM_OFF], p.b, p.len, 200, &r);
 	assert_int_equal(r.action, XDP_DROP);
@@ -1050,30 +1123,31 @@ static void cost(const char *what, enum mr_csum_policy policy, const struct desc
 static void the_cost_per_packet_is_told(void **state)
 {
 	(void)state;
-	cost("not ours: passed", MR_CSUM_VERIFY, &(struct desc){.dst = "10.0.0.3", .payload = 10});
-	cost("TCP, checksum verified", MR_CSUM_VERIFY, &(struct desc){.payload = 10});
-	cost("TCP, checksum partial", MR_CSUM_VERIFY_PARTIAL,
-	     &(struct desc){.payload = 10, .csum = CSUM_LEFT_PARTIAL});
-	cost("TCP, shared address, partial", MR_CSUM_VERIFY_PARTIAL,
-	     &(struct desc){SHARED4, .payload = 10, .csum = CSUM_LEFT_PARTIAL});
-	cost("TCP over IPv6, checksum verified", MR_CSUM_VERIFY, &(struct desc){OWN6});
 	cost("not ours: passed", MR_CSUM_VERIFY,
-	     &(struct desc){.dst = "10.0.0.3", .payload = 1446});
-	cost("TCP, checksum verified", MR_CSUM_VERIFY, &(struct desc){.payload = 1446});
+	     &(struct desc){ .dst = "10.0.0.3", .payload = 10 });
+	cost("TCP, checksum verified", MR_CSUM_VERIFY, &(struct desc){ .payload = 10 });
 	cost("TCP, checksum partial", MR_CSUM_VERIFY_PARTIAL,
-	     &(struct desc){.payload = 1446, .csum = CSUM_LEFT_PARTIAL});
-	cost("TCP, checksum verified", MR_CSUM_VERIFY, &(struct desc){.payload = 8946});
+	     &(struct desc){ .payload = 10, .csum = CSUM_LEFT_PARTIAL });
+	cost("TCP, shared address, partial", MR_CSUM_VERIFY_PARTIAL,
+	     &(struct desc){ SHARED4, .payload = 10, .csum = CSUM_LEFT_PARTIAL });
+	cost("TCP over IPv6, checksum verified", MR_CSUM_VERIFY, &(struct desc){ OWN6 });
+	cost("not ours: passed", MR_CSUM_VERIFY,
+	     &(struct desc){ .dst = "10.0.0.3", .payload = 1446 });
+	cost("TCP, checksum verified", MR_CSUM_VERIFY, &(struct desc){ .payload = 1446 });
 	cost("TCP, checksum partial", MR_CSUM_VERIFY_PARTIAL,
-	     &(struct desc){.payload = 8946, .csum = CSUM_LEFT_PARTIAL});
-	cost("TCP, checksum verified", MR_CSUM_VERIFY, &(struct desc){.payload = 60000});
+	     &(struct desc){ .payload = 1446, .csum = CSUM_LEFT_PARTIAL });
+	cost("TCP, checksum verified", MR_CSUM_VERIFY, &(struct desc){ .payload = 8946 });
 	cost("TCP, checksum partial", MR_CSUM_VERIFY_PARTIAL,
-	     &(struct desc){.payload = 60000, .csum = CSUM_LEFT_PARTIAL});
+	     &(struct desc){ .payload = 8946, .csum = CSUM_LEFT_PARTIAL });
+	cost("TCP, checksum verified", MR_CSUM_VERIFY, &(struct desc){ .payload = 60000 });
+	cost("TCP, checksum partial", MR_CSUM_VERIFY_PARTIAL,
+	     &(struct desc){ .payload = 60000, .csum = CSUM_LEFT_PARTIAL });
 }
 
 /* Reasons of the shared list that the program has no use for: a frame cut short within Ethernet or
  * a VLAN tag names no address, so that it is never provably ours; the kernel gets it. NONE is no
  * drop. */
-static const enum mr_drop never[] = {MR_DROP_NONE, MR_DROP_ETH_TRUNCATED};
+static const enum mr_drop never[] = { MR_DROP_NONE, MR_DROP_ETH_TRUNCATED };
 
 /* Runs last. */
 static void every_verdict_and_every_drop_reason_was_seen(void **state)
@@ -1116,7 +1190,7 @@ static void add_addr(struct millrace_bpf *prog, const char *text, uint32_t flags
 static void add_port(struct millrace_bpf *prog, const char *text, uint16_t port)
 {
 	struct mr_addr addr = addr_of(text);
-	struct mr_port_key key = {.port = htons(port)};
+	struct mr_port_key key = { .port = htons(port) };
 	uint32_t flags = 0;
 
 	memcpy(key.addr, addr.w, sizeof(key.addr));

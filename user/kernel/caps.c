@@ -15,6 +15,9 @@
 #ifndef CAP_BPF
 #define CAP_BPF 39 /* Linux 5.8 */
 #endif
+#ifndef CAP_PERFMON
+#define CAP_PERFMON 38 /* Linux 5.8 */
+#endif
 
 static bool has_cap(cap_t caps, cap_value_t cap)
 {
@@ -25,16 +28,16 @@ static bool has_cap(cap_t caps, cap_value_t cap)
 
 unsigned mr_caps_missing(char *buf, size_t size)
 {
-	/* CAP_SYS_ADMIN stands in for the first two, as it did before Linux 5.8, not for the third.
-	 */
+	/* CAP_SYS_ADMIN stands in for all but the last, as it did before Linux 5.8. */
 	static const struct {
 		cap_value_t cap;
 		bool or_sys_admin;
 		const char *name;
 	} needed[] = {
-		{CAP_BPF, true, "CAP_BPF"},
-		{CAP_NET_ADMIN, true, "CAP_NET_ADMIN"},
-		{CAP_NET_RAW, false, "CAP_NET_RAW"},
+		{ CAP_BPF, true, "CAP_BPF" },
+		{ CAP_PERFMON, true, "CAP_PERFMON" },
+		{ CAP_NET_ADMIN, true, "CAP_NET_ADMIN" },
+		{ CAP_NET_RAW, false, "CAP_NET_RAW" },
 	};
 	cap_t caps = cap_get_proc();
 	unsigned missing = 0;
@@ -49,7 +52,7 @@ unsigned mr_caps_missing(char *buf, size_t size)
 			continue;
 		if (used < size)
 			used += (size_t)snprintf(buf + used, size - used, "%s%s",
-						 missing ? " and " : "", needed[i].name);
+						 missing ? ", " : "", needed[i].name);
 		missing++;
 	}
 	cap_free(caps);

@@ -193,7 +193,7 @@ static bool has_zero_copy(int ifindex)
 static bool ethtool(const char *ifname, void *cmd)
 {
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq ifr = {.ifr_data = cmd};
+	struct ifreq ifr = { .ifr_data = cmd };
 	bool ok;
 
 	if (fd < 0)
@@ -206,8 +206,8 @@ static bool ethtool(const char *ifname, void *cmd)
 
 static void ask_ethtool(struct mr_ifinfo *info)
 {
-	struct ethtool_drvinfo drv = {.cmd = ETHTOOL_GDRVINFO};
-	struct ethtool_channels ch = {.cmd = ETHTOOL_GCHANNELS};
+	struct ethtool_drvinfo drv = { .cmd = ETHTOOL_GDRVINFO };
+	struct ethtool_channels ch = { .cmd = ETHTOOL_GCHANNELS };
 
 	if (ethtool(info->name, &drv)) {
 		_Static_assert(sizeof(info->driver) == sizeof(drv.driver), "copied whole");
@@ -243,8 +243,8 @@ static void list_interfaces(char *buf, size_t size)
 
 int mr_ifinfo_get(const char *ifname, struct mr_ifinfo *out, struct mr_error *err)
 {
-	struct mr_ifinfo info = {.queues = 1};
-	struct link link = {.info = &info};
+	struct mr_ifinfo info = { .queues = 1 };
+	struct link link = { .info = &info };
 	char names[160];
 	int ret;
 

@@ -61,13 +61,14 @@ static bool kernel_is_too_old(struct utsname *u)
 
 static int explain_eperm(struct mr_error *err, const char *what)
 {
-	char missing[64];
+	char missing[80];
 
 	if (mr_caps_missing(missing, sizeof(missing)))
 		return mr_error_set(
 			err, -EPERM,
 			"no permission to %s: this process lacks %s; run it as root, or "
-			"grant cap_bpf,cap_net_admin,cap_net_raw,cap_ipc_lock=ep to the "
+			"grant cap_bpf,cap_perfmon,cap_net_admin,cap_net_raw,cap_ipc_lock=ep to "
+			"the "
 			"program with setcap",
 			what, missing);
 	return mr_error_set(
@@ -101,11 +102,15 @@ static const char *last_complaint(char *log)
 static int explain_load(struct mr_error *err, int code, char *log)
 {
 	struct utsname u;
+	char missing[80];
 
 	if (kernel_is_too_old(&u))
 		return mr_error_set(err, -EOPNOTSUPP,
 				    "Linux %s is too old: the XDP program needs 5.18 or later",
 				    u.release);
+	/* EACCES is the verifier's, which without CAP_PERFMON wants more than the program does. */
+	if (code == -EACCES && mr_caps_missing(missing, sizeof(missing)))
+		code = -EPERM;
 	switch (code) {
 	case -EPERM:
 		return explain_eperm(err, "load the XDP program");
@@ -131,7 +136,11 @@ static int explain_load(struct mr_error *err, int code, char *log)
 static int explain_attach(const struct mr_xdp *xdp, struct mr_error *err, int code)
 {
 	const char *mode = xdp->native ? "native" : "generic";
+	char name[IFNAMSIZ];
 
+	/* Of an index that does not exist the kernel says EINVAL. */
+	if (code == -EINVAL && !if_indextoname((unsigned)xdp->ifindex, name))
+		code = -ENODEV;
 	switch (code) {
 	case -EPERM:
 		return explain_eperm(err, "attach the XDP program");
@@ -194,7 +203,7 @@ static int load(struct mr_xdp *xdp, const struct mr_xdp_params *p, char *log)
 		goto put_back;
 	}
 	xdp->skel->rodata->mr_cfg = (struct mr_xdp_cfg){
-		.hash_key = {p->hash_key[0], p->hash_key[1]},
+		.hash_key = { p->hash_key[0], p->hash_key[1] },
 		.cookie = p->cookie,
 		.csum_policy = p->csum,
 	};
@@ -315,7 +324,7 @@ int mr_xdp_addr_del(struct mr_xdp *xdp, const struct mr_addr *addr)
 /* "Any" is all zeros in the map, also where it was said as 0.0.0.0, which is a mapped address. */
 static struct mr_port_key port_key(const struct mr_addr *addr, uint16_t port)
 {
-	struct mr_port_key key = {.port = htons(port)};
+	struct mr_port_key key = { .port = htons(port) };
 
 	if (addr && !mr_addr_is_any(addr))
 		memcpy(key.addr, addr->w, sizeof(key.addr));
