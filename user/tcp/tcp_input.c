@@ -38,6 +38,7 @@ struct input {
 	uint64_t now;
 	enum mr_drop reason;
 	bool fin_due; /* the stream in order has reached the peer's FIN */
+	bool had_syn; /* the segment came with a SYN that is known already: its window is not scaled */
 };
 
 static enum verdict verdict(struct input *in, enum verdict v, enum mr_drop reason)
@@ -345,7 +346,7 @@ static enum verdict step5_ack(struct input *in)
 		if (seq_leq(seg->ack, tcb->snd_una) || seq_gt(seg->ack, tcb->snd_nxt))
 			return verdict(in, V_RST, MR_DROP_TCP_ACK_INVALID);
 		tcb->snd_una = seg->ack;
-		window_update(tcb, seg, tcb->snd_wscale);
+		window_update(tcb, seg, in->had_syn ? 0 : tcb->snd_wscale);
 		established(in);
 		return V_NEXT;
 	}
@@ -478,6 +479,7 @@ static enum verdict other_states(struct input *in)
 		seg->flags &= (uint8_t)~MR_TCP_SYN;
 		seg->seq++;
 		in->f->seq = seg->seq;
+		in->had_syn = true;
 	}
 	v = step0_paws(in) ?:
 	    step1_sequence(in) ?:
