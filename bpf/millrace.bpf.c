@@ -9,8 +9,9 @@
  *redirect to the queue's AF_XDP socket		deliver.h
  *
  * Every packet leaves through leave() (stats.h), counted. Policy is user space's: the maps, and
- * mr_cfg before loading (user/kernel/xdp.c). No kernel type is read but the UAPI's, so that the
- * program loads where the kernel carries no BTF. It needs Linux 5.18 (multi-buffer XDP).
+ * mr_cfg before loading (user/kernel/xdp.c). No kernel type is read but the UAPI's, so nothing is
+ * relocated. It needs Linux 5.18 (multi-buffer XDP), and the kernel's BTF, by which the verifier
+ * recognises the context in a global function's arguments.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_endian.h>
@@ -41,7 +42,7 @@ int mr_xdp(struct xdp_md *ctx)
 {
 	struct packet p = {
 		.ctx = ctx,
-		.c = {.pos = (void *)(long)ctx->data, .end = (void *)(long)ctx->data_end},
+		.c = { .pos = (void *)(long)ctx->data, .end = (void *)(long)ctx->data_end },
 	};
 	int exit = parse_eth(&p);
 

@@ -119,7 +119,7 @@ static enum mr_xdp_verdict verdict_of(const struct result *r)
 		}
 		verdicts += r->count.verdict[i];
 		if (r->count.verdict[i])
-			verdict = i;
+			verdict = (enum mr_xdp_verdict)i;
 	}
 	for (int i = 0; i < MR_DROP_XDP_LAST; i++)
 		drops += r->count.drop[i];
@@ -134,7 +134,7 @@ static enum mr_drop drop_of(const struct result *r)
 {
 	for (int i = 0; i < MR_DROP_XDP_LAST; i++)
 		if (r->count.drop[i])
-			return i;
+			return (enum mr_drop)i;
 	return MR_DROP_NONE;
 }
 
@@ -1157,7 +1157,8 @@ static void every_verdict_and_every_drop_reason_was_seen(void **state)
 	(void)state;
 	for (int i = 0; i < MR_XDP_VERDICT_MAX; i++) {
 		if (!seen.verdict[i]) {
-			print_error("never seen: %s\n", mr_xdp_verdict_name(i));
+			print_error("never seen: %s\n",
+				    mr_xdp_verdict_name((enum mr_xdp_verdict)i));
 			missed = true;
 		}
 	}
@@ -1168,7 +1169,7 @@ static void every_verdict_and_every_drop_reason_was_seen(void **state)
 			excused |= (int)never[j] == i;
 		if (excused != !seen.drop[i]) {
 			print_error("%s: %s\n", excused ? "seen after all" : "never seen",
-				    mr_drop_name(i));
+				    mr_drop_name((enum mr_drop)i));
 			missed = true;
 		}
 	}

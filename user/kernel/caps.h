@@ -9,7 +9,8 @@
 
 #include <stddef.h>
 
-/* Write the missing ones of these four into buf as "CAP_BPF, CAP_NET_RAW", truncated to size. Returns how many are missing; buf is "" for none. */
+/* Write the missing ones of these four into buf as "CAP_BPF, CAP_NET_RAW", truncated to size.
+ * Returns how many are missing; buf is "" for none. */
 unsigned mr_caps_missing(char *buf, size_t size);
 
 #endif

@@ -24,6 +24,8 @@
 /* The verifier's complaint is at the end of its log; this holds one of the whole program. */
 #define VERIFIER_LOG_BYTES (1u << 20)
 
+#define KERNEL_BTF "/sys/kernel/btf/vmlinux"
+
 struct mr_xdp {
 	struct millrace_bpf *skel;
 	struct ring_buffer *notes;
@@ -125,6 +127,13 @@ static int explain_load(struct mr_error *err, int code, char *log)
 			"this kernel has no bpf() system call: it needs CONFIG_BPF_SYSCALL "
 			"and CONFIG_XDP_SOCKETS");
 	default:
+		if (access(KERNEL_BTF, R_OK))
+			return mr_error_set(
+				err, code,
+				"the kernel refused the XDP program (%s), and there is "
+				"no " KERNEL_BTF
+				": it needs a kernel built with CONFIG_DEBUG_INFO_BTF=y",
+				strerror(-code));
 		return mr_error_set(
 			err, code,
 			"the kernel refused the XDP program (%s: %.160s); please report this "
