@@ -63,7 +63,7 @@ int mr_socks_open(struct mr_socks *socks, struct mr_socket **out)
 /* "Any" has one form below this layer. */
 static struct mr_addr plain_addr(const struct mr_addr *addr)
 {
-	return mr_addr_is_any(addr) ? (struct mr_addr){0} : *addr;
+	return mr_addr_is_any(addr) ? (struct mr_addr){ 0 } : *addr;
 }
 
 /* Another socket that holds this port by mr_bind() alone: TCP knows only ports that are in use. */
@@ -90,7 +90,7 @@ int mr_bind(struct mr_socket *sock, const struct mr_endpoint *local)
 
 	if (!sock || !local || sock->kind != MR_SOCK_NEW || sock->bound)
 		return -EINVAL;
-	ep = (struct mr_endpoint){plain_addr(&local->addr), local->port};
+	ep = (struct mr_endpoint){ plain_addr(&local->addr), local->port };
 	if (!mr_addr_is_any(&ep.addr) && !mr_ip_is_local(sock->socks->tcp->ip, &ep.addr))
 		return -EADDRNOTAVAIL;
 	if (ep.port &&
@@ -143,8 +143,8 @@ static void stream_begin(struct mr_socket *sock, struct mr_tcb *tcb)
 {
 	sock->kind = MR_SOCK_STREAM;
 	sock->tcb = tcb;
-	sock->local = (struct mr_endpoint){tcb->flow.laddr, tcb->flow.lport};
-	sock->peer = (struct mr_endpoint){tcb->flow.raddr, tcb->flow.rport};
+	sock->local = (struct mr_endpoint){ tcb->flow.laddr, tcb->flow.lport };
+	sock->peer = (struct mr_endpoint){ tcb->flow.raddr, tcb->flow.rport };
 }
 
 static void stream_connected(struct mr_socket *sock)
@@ -206,13 +206,13 @@ int mr_connect(struct mr_socket *sock, const struct mr_endpoint *peer)
 	if (sock->tcb)
 		return -EALREADY;
 	tcp = sock->socks->tcp;
-	to = (struct mr_endpoint){plain_addr(&peer->addr), peer->port};
+	to = (struct mr_endpoint){ plain_addr(&peer->addr), peer->port };
 	/* There is no way back to ourselves: the wire does not return what we send. */
 	if (!mr_addr_is_unicast(&to.addr) || mr_ip_is_local(tcp->ip, &to.addr))
 		return -ENETUNREACH;
 	/* After a failed attempt sock->local is what that one used: chosen anew, if not by
 	 * mr_bind(). */
-	local = sock->bound ? sock->local : (struct mr_endpoint){0};
+	local = sock->bound ? sock->local : (struct mr_endpoint){ 0 };
 	err = mr_tcp_connect(tcp, &local, &to, &sock->opts, sock, sock->socks->now, &tcb);
 	if (err)
 		return err;

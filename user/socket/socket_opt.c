@@ -15,22 +15,22 @@
 static const struct range {
 	int64_t least, most;
 } ranges[] = {
-	[MR_OPT_NODELAY] = {0, 1},
-	[MR_OPT_CORK] = {0, 1},
-	[MR_OPT_QUICKACK] = {0, 1},
-	[MR_OPT_LINGER] = {-1, 0},
-	[MR_OPT_SNDBUF] = {BUF_MIN, BUF_MAX},
-	[MR_OPT_RCVBUF] = {BUF_MIN, BUF_MAX},
-	[MR_OPT_MAXSEG] = {88, 32767},
-	[MR_OPT_KEEPALIVE] = {0, 1},
-	[MR_OPT_KEEPIDLE] = {1, 32767},
-	[MR_OPT_KEEPINTVL] = {1, 32767},
-	[MR_OPT_KEEPCNT] = {1, 127},
-	[MR_OPT_USER_TIMEOUT] = {0, INT32_MAX},
-	[MR_OPT_OOBINLINE] = {0, 1},
-	[MR_OPT_CONGESTION] = {0, UINT8_MAX},
-	[MR_OPT_TOS] = {0, 255},
-	[MR_OPT_TTL] = {1, 255},
+	[MR_OPT_NODELAY] = { 0, 1 },
+	[MR_OPT_CORK] = { 0, 1 },
+	[MR_OPT_QUICKACK] = { 0, 1 },
+	[MR_OPT_LINGER] = { -1, 0 },
+	[MR_OPT_SNDBUF] = { BUF_MIN, BUF_MAX },
+	[MR_OPT_RCVBUF] = { BUF_MIN, BUF_MAX },
+	[MR_OPT_MAXSEG] = { 88, 32767 },
+	[MR_OPT_KEEPALIVE] = { 0, 1 },
+	[MR_OPT_KEEPIDLE] = { 1, 32767 },
+	[MR_OPT_KEEPINTVL] = { 1, 32767 },
+	[MR_OPT_KEEPCNT] = { 1, 127 },
+	[MR_OPT_USER_TIMEOUT] = { 0, INT32_MAX },
+	[MR_OPT_OOBINLINE] = { 0, 1 },
+	[MR_OPT_CONGESTION] = { 0, UINT8_MAX },
+	[MR_OPT_TOS] = { 0, 255 },
+	[MR_OPT_TTL] = { 1, 255 },
 };
 
 /* Options that a connection takes over when it begins, and never again. */

@@ -73,7 +73,7 @@ struct view {
  * steps over it, or takes it where urgent data is in line. */
 static struct view read_view(const struct mr_socket *sock)
 {
-	struct view v = {0, sock->rcvq.bytes};
+	struct view v = { 0, sock->rcvq.bytes };
 	uint32_t mark;
 
 	if (mr_likely(!sock->urgent))
@@ -220,15 +220,15 @@ void recv_urgent(void *owner)
  */
 
 /* Why there is nothing to read: 0 is the end of the stream. The order is Linux's: after a FIN the
- * stream has ended, whatever happened later. */
-static int nothing_to_read(struct mr_socket *sock)
+ * stream has ended, whatever happened later. Looking at an error does not use it up. */
+static int nothing_to_read(struct mr_socket *sock, bool peek)
 {
 	if (sock->kind != MR_SOCK_STREAM)
 		return -ENOTCONN;
 	if (sock->fin_rcvd)
 		return 0;
 	if (sock->err)
-		return sock_take_error(sock);
+		return peek ? sock->err : sock_take_error(sock);
 	return sock->shut_rd || sock_over(sock) ? 0 : -EAGAIN;
 }
 
@@ -300,7 +300,7 @@ ssize_t mr_recvv(struct mr_socket *sock, const struct iovec *iov, int iovcnt, un
 		return recv_oob(sock, iov, iovcnt, flags & MR_RECV_PEEK);
 	v = read_view(sock);
 	if (!v.len)
-		return nothing_to_read(sock);
+		return nothing_to_read(sock, flags & MR_RECV_PEEK);
 	if (!wanted)
 		return 0;
 	n = copy_out(sock, v, iov, iovcnt);
@@ -313,7 +313,7 @@ ssize_t mr_recvv(struct mr_socket *sock, const struct iovec *iov, int iovcnt, un
 
 ssize_t mr_recv(struct mr_socket *sock, void *buf, size_t len, unsigned flags)
 {
-	struct iovec iov = {.iov_base = buf, .iov_len = len};
+	struct iovec iov = { .iov_base = buf, .iov_len = len };
 
 	return mr_recvv(sock, &iov, 1, flags);
 }
@@ -344,7 +344,7 @@ static void lend_front(struct mr_socket *sock, struct mr_slice *slice, uint32_t 
 	uint32_t n = mr_min(f->pay_len, most);
 
 	/* reserved: what counts when it comes back, even if the application moved data and len. */
-	*slice = (struct mr_slice){.data = f->pay, .len = n, .reserved = n, .frame = f};
+	*slice = (struct mr_slice){ .data = f->pay, .len = n, .reserved = n, .frame = f };
 	f->flags |= MR_FRAME_LENT;
 	f->lent_by = lender(sock);
 	advance(sock, n);
@@ -366,7 +366,7 @@ int mr_recv_borrow(struct mr_socket *sock, struct mr_slice *slices, unsigned max
 		return -EINVAL;
 	v = read_view(sock);
 	if (!v.len)
-		return nothing_to_read(sock);
+		return nothing_to_read(sock, false);
 	if (v.skip)
 		consume(sock, v.skip);
 	for (n = 0; n < max && n < INT32_MAX && v.len; n++) {
@@ -389,7 +389,7 @@ void mr_socks_return(struct mr_socks *socks, struct mr_slice *slices, unsigned n
 		struct mr_socket *sock;
 		uint32_t len = slices[i].reserved;
 
-		slices[i] = (struct mr_slice){0}; /* so that a second return is harmless */
+		slices[i] = (struct mr_slice){ 0 }; /* so that a second return is harmless */
 		if (!f || !is_lent_frame(socks->frames, f))
 			continue;
 		sock = find_lender(socks, f->lent_by);

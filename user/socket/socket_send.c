@@ -18,7 +18,7 @@
 #include "base/compiler.h"
 #include "socket/socket_priv.h"
 
-#define SPARE_FRAMES 8u /* beyond twice what sndbuf bytes need */
+#define SPARE_FRAMES 32u /* beyond twice what sndbuf bytes need, for writers of single bytes */
 
 static uint32_t most_frames(const struct mr_socket *sock, uint32_t fill)
 {
@@ -156,7 +156,7 @@ ssize_t mr_sendv(struct mr_socket *sock, const struct iovec *iov, int iovcnt, un
 ssize_t mr_send(struct mr_socket *sock, const void *buf, size_t len, unsigned flags)
 {
 	/* iovec has no const; the bytes are only read. */
-	struct iovec iov = {.iov_base = (void *)(uintptr_t)buf, .iov_len = len};
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf, .iov_len = len };
 
 	return mr_sendv(sock, &iov, 1, flags);
 }
@@ -172,7 +172,7 @@ int mr_send_reserve(struct mr_socket *sock, struct mr_sendbuf *buf)
 
 	if (!sock || !buf)
 		return -EINVAL;
-	*buf = (struct mr_sendbuf){0};
+	*buf = (struct mr_sendbuf){ 0 };
 	err = may_send(sock);
 	if (err)
 		return err;
@@ -185,7 +185,7 @@ int mr_send_reserve(struct mr_socket *sock, struct mr_sendbuf *buf)
 		return -EAGAIN;
 	}
 	sock->reserved = f;
-	*buf = (struct mr_sendbuf){.data = f->pay, .room = mr_min(room, most), .frame = f};
+	*buf = (struct mr_sendbuf){ .data = f->pay, .room = mr_min(room, most), .frame = f };
 	return 0;
 }
 
@@ -201,7 +201,7 @@ int mr_send_commit(struct mr_socket *sock, struct mr_sendbuf *buf, uint32_t len,
 	err = may_send(sock);
 	if (!err && (!len || len > buf->room || flags & ~(MR_SEND_MORE | MR_SEND_OOB)))
 		err = -EINVAL;
-	*buf = (struct mr_sendbuf){0};
+	*buf = (struct mr_sendbuf){ 0 };
 	if (err) {
 		mr_frame_put(sock->socks->frames, f);
 	} else {
@@ -223,7 +223,7 @@ void mr_send_cancel(struct mr_socket *sock, struct mr_sendbuf *buf)
 {
 	if (!sock || !buf || !buf->frame || buf->frame != sock->reserved)
 		return;
-	*buf = (struct mr_sendbuf){0};
+	*buf = (struct mr_sendbuf){ 0 };
 	send_drop_reserved(sock);
 	sock_mark(sock);
 }
