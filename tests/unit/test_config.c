@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* test_config.c - parsing, checks and what is chosen from them (user/engine/config.c). */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <string.h>
+#include "base/addr.h"
+#include "base/compiler.h"
+#include "engine/engine.h"
+#include "kernel/ifinfo.h"
+
+static struct mr_config good_config(void)
+{
+	struct mr_config cfg;
+
+	mr_config_init(&cfg);
+	cfg.ifname = "eth0";
+	assert_int_equal(mr_config_add_address(&cfg, "10.0.0.5/24"), 0);
+	return cfg;
+}
+
+static void defaults_with_interface_and_address_pass(void **state)
+{
+	struct mr_config cfg = good_config();
+	struct mr_error err = { 0 };
+
+	(void)state;
+	assert_int_equal(mr_config_check(&cfg, &err), 0);
+}
+
+static void addresses_are_parsed_and_bounded(void **state)
+{
+	static const char *const bad[] = { "", "10.0.0.5", "10.0.0.5/33", "10.0.0/24", "x/24" };
+	struct mr_config cfg;
+
+	(void)state;
+	mr_config_init(&cfg);
+	for (size_t i = 0; i < MR_ARRAY_SIZE(bad); i++)
+		assert_int_equal(mr_config_add_address(&cfg, bad[i]), -EINVAL);
+	assert_int_equal(cfg.naddrs, 0);
+	for (unsigned i = 0; i < MR_CONFIG_ADDRS_MAX; i++)
+		assert_int_equal(mr_config_add_address(&cfg, "10.0.0.5/24"), 0);
+	assert_int_equal(mr_config_add_address(&cfg, "10.0.0.5/24"), -ENOSPC);
+	assert_int_equal(mr_config_add_address(NULL, "10.0.0.5/24"), -EINVAL);
+	assert_int_equal(mr_config_add_address(&cfg, NULL), -EINVAL);
+}
+
+static void routes_are_parsed(void **state)
+{
+	static const struct {
+		const char *text;
+		int result;
+		bool gateway;
+	} rows[] = {
+		{ "0.0.0.0/0 via 10.0.0.1", 0, true },
+		{ "10.9.0.0/16", 0, false },
+		{ "  10.9.0.0/16   via   10.0.0.1 ", 0, true },
+		{ "10.9.0.0/16 via", -EINVAL, false },
+		{ "10.9.0.0/16 via 10.0.0.1 dev eth0", -EINVAL, false },
+		{ "10.9.0.0/16 via 0.0.0.0", -EINVAL, false },
+		{ "10.9.0.0/16 by 10.0.0.1", -EINVAL, false },
+		{ "10.9.0.0", -EINVAL, false },
+		{ "", -EINVAL, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(rows); i++) {
+		struct mr_config cfg;
+
+		mr_config_init(&cfg);
+		assert_int_equal(mr_config_add_route(&cfg, rows[i].text), rows[i].result);
+		assert_int_equal(cfg.nroutes, rows[i].result ? 0 : 1);
+		if (!rows[i].result)
+			assert_int_equal(!mr_addr_is_any(&cfg.routes[0].gateway), rows[i].gateway);
+	}
+}
+
+/* Each changes one thing of a good configuration. */
+static void no_ifname(struct mr_config *c)
+{
+	c->ifname = NULL;
+}
+static void long_ifname(struct mr_config *c)
+{
+	c->ifname = "a-name-of-sixteen";
+}
+static void no_address(struct mr_config *c)
+{
+	c->naddrs = 0;
+}
+static void v6_address(struct mr_config *c)
+{
+	assert_int_equal(mr_config_add_address(c, "fe80::1/64"), 0);
+}
+static void network_address(struct mr_config *c)
+{
+	assert_int_equal(mr_config_add_address(c, "10.1.0.0/24"), 0);
+}
+static void broadcast_address(struct mr_config *c)
+{
+	assert_int_equal(mr_config_add_address(c, "10.1.0.255/24"), 0);
+}
+static void multicast_address(struct mr_config *c)
+{
+	assert_int_equal(mr_config_add_address(c, "224.0.0.1/24"), 0);
+}
+static void point_to_point(struct mr_config *c)
+{
+	assert_int_equal(mr_config_add_address(c, "10.1.0.0/31"), 0);
+}
+static void host_route(struct mr_config *c)
+{
+	assert_int_equal(mr_config_add_address(c, "10.1.0.0/32"), 0);
+}
+static void same_address_twice(struct mr_config *c)
+{
+	assert_int_equal(mr_config_add_address(c, "10.0.0.5/8"), 0);
+}
+static void gateway_elsewhere(struct mr_config *c)
+{
+	assert_int_equal(mr_config_add_route(c, "0.0.0.0/0 via 10.0.1.1"), 0);
+}
+static void gateway_behind_route(struct mr_config *c)
+{
+	assert_int_equal(mr_config_add_route(c, "0.0.0.0/0 via 10.0.1.1"), 0);
+	assert_int_equal(mr_config_add_route(c, "10.0.1.0/24"), 0);
+}
+static void gateway_is_us(struct mr_config *c)
+{
+	assert_int_equal(mr_config_add_route(c, "0.0.0.0/0 via 10.0.0.5"), 0);
+}
+static void route_with_host_bits(struct mr_config *c)
+{
+	assert_int_equal(mr_config_add_route(c, "10.9.0.1/16"), 0);
+}
+static void route_twice(struct mr_config *c)
+{
+	assert_int_equal(mr_config_add_route(c, "10.9.0.0/16"), 0);
+	assert_int_equal(mr_config_add_route(c, "10.9.0.0/16 via 10.0.0.1"), 0);
+}
+static void odd_ring(struct mr_config *c)
+{
+	c->rx_ring = 1000;
+}
+static void small_ring(struct mr_config *c)
+{
+	c->tx_ring = 32;
+}
+static void large_ring(struct mr_config *c)
+{
+	c->tx_ring = 65536;
+}
+static void odd_chunk(struct mr_config *c)
+{
+	c->chunk_size = 8192;
+}
+static void no_sockets(struct mr_config *c)
+{
+	c->max_sockets = 0;
+}
+static void tiny_buffer(struct mr_config *c)
+{
+	c->sndbuf = 2047;
+}
+static void huge_buffer(struct mr_config *c)
+{
+	c->rcvbuf = (16 << 20) + 1;
+}
+
+static void one_wrong_thing_is_one_sentence(void **state)
+{
+	static const struct {
+		void (*spoil)(struct mr_config *cfg);
+		const char *says; /* NULL: nothing is wrong */
+	} rows[] = {
+		{ no_ifname, "no interface" },
+		{ long_ifname, "too long" },
+		{ no_address, "no address is given" },
+		{ v6_address, "not an IPv4 address" },
+		{ network_address, "network address" },
+		{ broadcast_address, "broadcast address" },
+		{ multicast_address, "no address that a host" },
+		{ point_to_point, NULL },
+		{ host_route, NULL },
+		{ same_address_twice, "given twice" },
+		{ gateway_elsewhere, "in no subnet" },
+		{ gateway_behind_route, NULL },
+		{ gateway_is_us, "own address" },
+		{ route_with_host_bits, "beyond its prefix" },
+		{ route_twice, "given twice" },
+		{ odd_ring, "power of two" },
+		{ small_ring, "from 64 to 32768" },
+		{ large_ring, "from 64 to 32768" },
+		{ odd_chunk, "2048 or 4096" },
+		{ no_sockets, "number of sockets" },
+		{ tiny_buffer, "send buffer" },
+		{ huge_buffer, "receive buffer" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(rows); i++) {
+		struct mr_config cfg = good_config();
+		struct mr_error err = { 0 };
+
+		rows[i].spoil(&cfg);
+		assert_int_equal(mr_config_check(&cfg, &err), rows[i].says ? -EINVAL : 0);
+		if (!rows[i].says)
+			continue;
+		assert_int_equal(err.code, -EINVAL);
+		if (!strstr(err.text, rows[i].says))
+			fail_msg("\"%s\" does not say \"%s\"", err.text, rows[i].says);
+		assert_null(strchr(err.text, '\n'));
+	}
+}
+
+static void mode_policy_and_chunks_follow_the_interface(void **state)
+{
+	static const struct {
+		const char *name;
+		enum mr_xdp_mode mode;
+		enum mr_rx_csum rx_csum;
+		uint32_t mtu, chunk_given;
+		bool veth, has_zero_copy;
+		bool native, zero_copy;
+		enum mr_csum_policy csum;
+		uint32_t chunk;
+	} rows[] = {
+		{ "veth", MR_XDP_AUTO, MR_RX_CSUM_AUTO, 1500, 0, true, false, false, false,
+		  MR_CSUM_VERIFY_PARTIAL, 4096 },
+		{ "veth, native by force", MR_XDP_NATIVE, MR_RX_CSUM_AUTO, 1500, 0, true, false,
+		  true, false, MR_CSUM_VERIFY_PARTIAL, 2048 },
+		{ "native, jumbo", MR_XDP_NATIVE, MR_RX_CSUM_AUTO, 9000, 0, true, false, true,
+		  false, MR_CSUM_VERIFY_PARTIAL, 4096 },
+		{ "native, largest for 2048", MR_XDP_NATIVE, MR_RX_CSUM_VERIFY, 1770, 0, true,
+		  false, true, false, MR_CSUM_VERIFY, 2048 },
+		{ "native, one more", MR_XDP_NATIVE, MR_RX_CSUM_VERIFY, 1771, 0, true, false, true,
+		  false, MR_CSUM_VERIFY, 4096 },
+		{ "zero-copy driver", MR_XDP_AUTO, MR_RX_CSUM_AUTO, 1500, 0, false, true, true,
+		  true, MR_CSUM_VERIFY, 2048 },
+		{ "zero-copy driver, generic", MR_XDP_GENERIC, MR_RX_CSUM_OFF, 1500, 0, false, true,
+		  false, false, MR_CSUM_OFF, 4096 },
+		{ "other driver", MR_XDP_AUTO, MR_RX_CSUM_PARTIAL, 1500, 2048, false, false, false,
+		  false, MR_CSUM_VERIFY_PARTIAL, 2048 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(rows); i++) {
+		struct mr_config cfg = good_config();
+		struct mr_ifinfo info = {
+			.mtu = rows[i].mtu,
+			.queues = 1,
+			.veth = rows[i].veth,
+			.zero_copy = rows[i].has_zero_copy,
+		};
+		struct mr_plan plan;
+
+		print_message("   %s\n", rows[i].name);
+		cfg.xdp_mode = rows[i].mode;
+		cfg.rx_csum = rows[i].rx_csum;
+		cfg.chunk_size = rows[i].chunk_given;
+		assert_int_equal(mr_config_plan(&cfg, &info, &plan, NULL), 0);
+		assert_int_equal(plan.native, rows[i].native);
+		assert_int_equal(plan.zero_copy, rows[i].zero_copy);
+		assert_int_equal(plan.csum, rows[i].csum);
+		assert_int_equal(plan.chunk_size, rows[i].chunk);
+	}
+}
+
+static void frames_follow_queues_and_rings(void **state)
+{
+	static const struct {
+		unsigned queues;
+		uint32_t rx_ring, tx_ring, given;
+		int result;
+		uint32_t nframes, dev_frames;
+	} rows[] = {
+		{ 1, 2048, 2048, 0, 0, 8192, 2048 },
+		{ 2, 2048, 2048, 0, 0, 12288, 4096 },
+		{ 4, 64, 64, 0, 0, 8192, 256 },
+		{ 1, 2048, 2048, 1024, 0, 1024, 768 }, /* three quarters at the most */
+		{ 1, 2048, 2048, 255, -EINVAL, 0, 0 },
+		{ 4, 2048, 2048, 1023, -EINVAL, 0, 0 },
+		{ 4, 64, 64, 1024, 0, 1024, 256 },
+		{ 1024, 32768, 32768, 0, 0, 1 << 22, 3 << 20 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(rows); i++) {
+		struct mr_config cfg = good_config();
+		struct mr_ifinfo info = { .mtu = 1500, .queues = rows[i].queues };
+		struct mr_plan plan;
+
+		cfg.rx_ring = rows[i].rx_ring;
+		cfg.tx_ring = rows[i].tx_ring;
+		cfg.umem_frames = rows[i].given;
+		assert_int_equal(mr_config_plan(&cfg, &info, &plan, NULL), rows[i].result);
+		if (rows[i].result)
+			continue;
+		assert_int_equal(plan.nframes, rows[i].nframes);
+		assert_int_equal(plan.dev_frames, rows[i].dev_frames);
+	}
+}
+
+static void an_mtu_out_of_range_is_refused_with_advice(void **state)
+{
+	static const struct {
+		uint32_t mtu;
+		int result;
+	} rows[] = {
+		{ 68, -EINVAL }, { 575, -EINVAL }, { 576, 0 }, { 65535, 0 }, { 65536, -EINVAL }
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(rows); i++) {
+		struct mr_config cfg = good_config();
+		struct mr_ifinfo info = { .mtu = rows[i].mtu, .queues = 1 };
+		struct mr_error err = { 0 };
+		struct mr_plan plan;
+
+		assert_int_equal(mr_config_plan(&cfg, &info, &plan, &err), rows[i].result);
+		if (rows[i].result)
+			assert_non_null(strstr(err.text, "ip link set eth0 mtu"));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults_with_interface_and_address_pass),
+		cmocka_unit_test(addresses_are_parsed_and_bounded),
+		cmocka_unit_test(routes_are_parsed),
+		cmocka_unit_test(one_wrong_thing_is_one_sentence),
+		cmocka_unit_test(mode_policy_and_chunks_follow_the_interface),
+		cmocka_unit_test(frames_follow_queues_and_rings),
+		cmocka_unit_test(an_mtu_out_of_range_is_refused_with_advice),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
