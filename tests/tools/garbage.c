@@ -27,6 +27,7 @@
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,7 +96,7 @@ static void append_random(struct frame *f, size_t len)
 /* At most what leaves room for the longest headers of all. */
 static void append_payload(struct frame *f)
 {
-	static const uint32_t limits[] = {1, 64, 600, 1300};
+	static const uint32_t limits[] = { 1, 64, 600, 1300 };
 
 	append_random(f, below(limits[below(MR_ARRAY_SIZE(limits))]));
 }
@@ -138,8 +139,10 @@ static void ip4_end(struct frame *f)
 
 static void tcp_header(struct frame *f)
 {
-	static const uint8_t flags[] = {TH_SYN, TH_SYN,		 TH_ACK,	  TH_ACK | TH_PUSH,
-					TH_RST, TH_RST | TH_ACK, TH_FIN | TH_ACK, TH_SYN | TH_ACK};
+	static const uint8_t flags[] = {
+		TH_SYN, TH_SYN,		 TH_ACK,	  TH_ACK | TH_PUSH,
+		TH_RST, TH_RST | TH_ACK, TH_FIN | TH_ACK, TH_SYN | TH_ACK
+	};
 	struct tcphdr *h;
 	size_t options = 4 * below(one_in(2) ? 11 : 1);
 
@@ -216,8 +219,8 @@ static void make_echo(struct frame *f)
 /* An ICMP error: it quotes an IP header and some bytes of TCP, as if the target had sent them. */
 static void make_icmp_error(struct frame *f)
 {
-	static const uint8_t types[] = {ICMP_DEST_UNREACH, ICMP_SOURCE_QUENCH, ICMP_REDIRECT,
-					ICMP_TIME_EXCEEDED, ICMP_PARAMETERPROB};
+	static const uint8_t types[] = { ICMP_DEST_UNREACH, ICMP_SOURCE_QUENCH, ICMP_REDIRECT,
+					 ICMP_TIME_EXCEEDED, ICMP_PARAMETERPROB };
 	struct icmphdr *h;
 	struct iphdr *quoted;
 
@@ -241,7 +244,7 @@ static void make_icmp_error(struct frame *f)
 
 static void make_fragment(struct frame *f)
 {
-	static const uint8_t protos[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP};
+	static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP };
 	struct iphdr *h;
 
 	ip4(f, protos[below(MR_ARRAY_SIZE(protos))]);
@@ -262,8 +265,8 @@ static void make_other_ip(struct frame *f)
 
 static void make_ip6(struct frame *f)
 {
-	static const uint8_t chain[] = {IPPROTO_HOPOPTS,  IPPROTO_DSTOPTS, IPPROTO_ROUTING,
-					IPPROTO_FRAGMENT, IPPROTO_NONE,	   IPPROTO_ICMPV6};
+	static const uint8_t chain[] = { IPPROTO_HOPOPTS,  IPPROTO_DSTOPTS, IPPROTO_ROUTING,
+					 IPPROTO_FRAGMENT, IPPROTO_NONE,    IPPROTO_ICMPV6 };
 	struct ip6_hdr *h;
 	uint8_t *next;
 
@@ -293,7 +296,7 @@ static void make_ip6(struct frame *f)
 /* One bit, one byte, or two bytes of the headers; extremes are likelier than chance makes them. */
 static void change(struct frame *f)
 {
-	static const uint8_t extremes[] = {0x00, 0xff, 0x01, 0x80, 0x7f, 0xfe, 0x0f, 0xf0};
+	static const uint8_t extremes[] = { 0x00, 0xff, 0x01, 0x80, 0x7f, 0xfe, 0x0f, 0xf0 };
 	size_t headers = mr_min(f->len, (size_t)114);
 	size_t at = below(8) ? ETH_HLEN + below((uint32_t)(headers - ETH_HLEN + 1)) :
 			       below((uint32_t)headers);
@@ -327,7 +330,8 @@ static void put_csum(uint8_t *field, uint32_t sum)
 static void mend_checksums(struct frame *f)
 {
 	static const uint8_t offsets[256] = {
-		[IPPROTO_TCP] = 16, [IPPROTO_UDP] = 6, [IPPROTO_ICMP] = 2};
+		[IPPROTO_TCP] = 16, [IPPROTO_UDP] = 6, [IPPROTO_ICMP] = 2
+	};
 	struct iphdr *h = (struct iphdr *)(void *)(f->b + f->l3);
 	size_t header_len, l4_len, offset;
 	uint32_t sum = 0;
@@ -354,12 +358,25 @@ static void mend_checksums(struct frame *f)
 
 static void tag(struct frame *f)
 {
-	static const uint16_t tpids[] = {0x8100, 0x88a8, 0x9100};
-	uint16_t words[2] = {htons(tpids[below(MR_ARRAY_SIZE(tpids))]), (uint16_t)mr_rng_u64(&rng)};
+	static const uint16_t tpids[] = { 0x8100, 0x88a8, 0x9100 };
+	uint16_t words[2] = { htons(tpids[below(MR_ARRAY_SIZE(tpids))]),
+			      (uint16_t)mr_rng_u64(&rng) };
 
 	memmove(f->b + 16, f->b + 12, f->len - 12);
 	memcpy(f->b + 12, words, sizeof(words));
 	f->len += 4;
+}
+
+/* A change may have made the sender of an ARP packet one of the hosts that the test needs, and a
+ * forged neighbour is no garbage: ARP has to believe it. */
+static void claim_no_host(struct frame *f)
+{
+	const uint16_t type = htons(ETHERTYPE_ARP);
+	const uint32_t net = htonl(target.ip);
+	uint8_t *spa = f->b + ETH_HLEN + offsetof(struct ether_arp, arp_spa);
+
+	if (memcmp(f->b + 2 * ETH_ALEN, &type, 2) == 0 && memcmp(spa, &net, 3) == 0)
+		spa[3] |= 128;
 }
 
 static void make(struct frame *f)
@@ -373,6 +390,7 @@ static void make(struct frame *f)
 	makers[below(MR_ARRAY_SIZE(makers))](f);
 	for (uint32_t n = below(3); n > 0; n--)
 		change(f);
+	claim_no_host(f);
 	if (one_in(2))
 		mend_checksums(f);
 	if (one_in(10))
@@ -410,7 +428,7 @@ static void send_batch(int fd, struct mmsghdr *msgs, unsigned n, struct sent *se
 
 static int open_interface(const char *name)
 {
-	struct sockaddr_ll ll = {.sll_family = AF_PACKET};
+	struct sockaddr_ll ll = { .sll_family = AF_PACKET };
 	socklen_t len = sizeof(ll);
 	int fd = socket(AF_PACKET, SOCK_RAW, 0); /* protocol 0: receives nothing */
 
@@ -428,9 +446,9 @@ static int open_interface(const char *name)
 int main(int argc, char **argv)
 {
 	static struct frame frames[BATCH];
-	struct mmsghdr msgs[BATCH] = {0};
+	struct mmsghdr msgs[BATCH] = { 0 };
 	struct iovec iov[BATCH];
-	struct sent sent = {0};
+	struct sent sent = { 0 };
 	struct in_addr ip;
 	uint64_t count;
 	int fd;
@@ -446,13 +464,13 @@ int main(int argc, char **argv)
 	fd = open_interface(argv[1]);
 
 	for (unsigned i = 0; i < BATCH; i++)
-		msgs[i].msg_hdr = (struct msghdr){.msg_iov = &iov[i], .msg_iovlen = 1};
+		msgs[i].msg_hdr = (struct msghdr){ .msg_iov = &iov[i], .msg_iovlen = 1 };
 	while (count > 0) {
 		unsigned n = (unsigned)mr_min(count, (uint64_t)BATCH);
 
 		for (unsigned i = 0; i < n; i++) {
 			make(&frames[i]);
-			iov[i] = (struct iovec){frames[i].b, frames[i].len};
+			iov[i] = (struct iovec){ frames[i].b, frames[i].len };
 		}
 		send_batch(fd, msgs, n, &sent);
 		count -= n;
