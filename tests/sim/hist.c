@@ -29,8 +29,8 @@
 #define PEER_MSS   1460
 #define PEER_WND   65535
 
-static const uint8_t engine_mac[6] = {0x02, 0, 0, 0, 0, 1};
-static const uint8_t peer_mac[6] = {0x02, 0, 0, 0, 0, 2};
+static const uint8_t engine_mac[6] = { 0x02, 0, 0, 0, 0, 1 };
+static const uint8_t peer_mac[6] = { 0x02, 0, 0, 0, 0, 2 };
 
 struct hist_test *hist_tests;
 
@@ -100,7 +100,7 @@ static uint8_t peer_byte(uint32_t pos)
 
 static void answer_arp(struct hist *h, const uint8_t *req)
 {
-	uint8_t reply[60] = {0};
+	uint8_t reply[60] = { 0 };
 
 	/* Only a question (operation 1) for the script's address. */
 	if (pkt_get16(req + 20) != 1 || pkt_get32(req + 38) != PEER_IP)
@@ -285,7 +285,7 @@ void hist_inject_raw(struct hist *h, const uint8_t *pkt, uint32_t len)
 
 void hist_give(struct hist *h, const struct hist_seg *s)
 {
-	uint8_t pkt[PKT_MAX] = {0}, *tcp = pkt + PKT_ETH_HLEN + PKT_IP_HLEN, *ip;
+	uint8_t pkt[PKT_MAX] = { 0 }, *tcp = pkt + PKT_ETH_HLEN + PKT_IP_HLEN, *ip;
 	uint32_t hlen = MR_TCP_HLEN + put_options(tcp + MR_TCP_HLEN, h, s), len;
 	struct pkt_tcp t;
 	char text[200];
@@ -321,7 +321,7 @@ void hist_inject(struct hist *h, const struct hist_seg *seg)
 
 void hist_inject_icmp(struct hist *h, uint8_t type, uint8_t code, uint32_t rest, uint32_t seq)
 {
-	uint8_t pkt[PKT_MAX] = {0}, *icmp = pkt + PKT_ETH_HLEN + PKT_IP_HLEN;
+	uint8_t pkt[PKT_MAX] = { 0 }, *icmp = pkt + PKT_ETH_HLEN + PKT_IP_HLEN;
 	uint8_t *ip = icmp + ICMP_HLEN, *tcp = ip + PKT_IP_HLEN;
 	/* The quote: IP header and 8 bytes (RFC 792). */
 	uint32_t quoted = PKT_IP_HLEN + 8, len;
@@ -423,7 +423,7 @@ void hist_option(struct hist *h, enum mr_opt opt, int64_t value)
 
 void hist_listen(struct hist *h, int backlog)
 {
-	struct mr_endpoint local = {.port = HIST_ENGINE_PORT};
+	struct mr_endpoint local = { .port = HIST_ENGINE_PORT };
 
 	h->eport = HIST_ENGINE_PORT;
 	if (!h->listener)
@@ -471,7 +471,7 @@ void hist_established(struct hist *h, const struct hist_peer *peer)
 
 void hist_connect(struct hist *h)
 {
-	struct mr_endpoint peer = {.addr = mr_addr_v4(htonl(PEER_IP)), .port = HIST_PEER_PORT};
+	struct mr_endpoint peer = { .addr = mr_addr_v4(htonl(PEER_IP)), .port = HIST_PEER_PORT };
 	struct mr_endpoint local;
 
 	if (!h->sock)
@@ -584,7 +584,7 @@ static void hist_open(struct hist *h, const char *pcap)
 		.max_chunks = MR_FRAME_MAX_CHUNKS,
 	};
 	struct mr_config cfg;
-	struct mr_error err = {0};
+	struct mr_error err = { 0 };
 	char pcap_path[4096];
 
 	memcpy(scfg.mac, engine_mac, sizeof(scfg.mac));

@@ -121,7 +121,7 @@ void hist_run_test(const struct hist_test *test, bool verbose, const char *pcap)
 /* A history is registered by being there. */
 #define TEST(id)                                                                                   \
 	static void id(struct hist *h);                                                            \
-	static struct hist_test id##_test = {.name = #id, .run = id};                              \
+	static struct hist_test id##_test = { .name = #id, .run = id };                            \
 	__attribute__((constructor)) static void id##_register(void)                               \
 	{                                                                                          \
 		hist_register(&id##_test);                                                         \
@@ -161,10 +161,10 @@ void hist_zero(struct hist *h);
 
 /* Hand it to the device; the engine sees it in its next round. */
 void hist_give(struct hist *h, const struct hist_seg *seg);
-#define GIVE(h, ...) hist_give(h, &(struct hist_seg){__VA_ARGS__})
+#define GIVE(h, ...) hist_give(h, &(struct hist_seg){ __VA_ARGS__ })
 /* The same, and a round. */
 void hist_inject(struct hist *h, const struct hist_seg *seg);
-#define INJECT(h, ...) hist_inject(h, &(struct hist_seg){__VA_ARGS__})
+#define INJECT(h, ...) hist_inject(h, &(struct hist_seg){ __VA_ARGS__ })
 /* Any bytes as an Ethernet frame to the engine. */
 void hist_inject_raw(struct hist *h, const uint8_t *pkt, uint32_t len);
 /* An ICMP error (type, code, and the 32 bits behind the checksum) that quotes a segment of the
@@ -176,7 +176,7 @@ void hist_inject_icmp(struct hist *h, uint8_t type, uint8_t code, uint32_t rest,
 void hist_expect(struct hist *h, const char *file, int line, uint64_t at,
 		 const struct hist_want *want);
 #define EXPECT_AT(h, at, ...)                                                                      \
-	hist_expect(h, __FILE__, __LINE__, at, &(struct hist_want){__VA_ARGS__})
+	hist_expect(h, __FILE__, __LINE__, at, &(struct hist_want){ __VA_ARGS__ })
 #define EXPECT(h, ...) EXPECT_AT(h, (h)->now - (h)->zero, __VA_ARGS__)
 /* Nothing came out that was not expected. */
 void hist_expect_nothing(struct hist *h, const char *file, int line);

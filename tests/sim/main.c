@@ -19,7 +19,7 @@
 
 #define WORKERS_MAX	64u
 #define REPLAYS_SHOWN	5u
-#define JOB_REAL_TIME_S 300u /* of real time: a run takes milliseconds */
+#define JOB_REAL_TIME_S 100u /* of real time: a run takes milliseconds */
 #define NO_JOB		UINT32_MAX
 
 enum job_state { JOB_WAITS, JOB_RUNS, JOB_OK, JOB_FAILED };
@@ -59,7 +59,7 @@ static void add_job(struct job j)
 
 static void run_job(const struct job *j, const struct options *o)
 {
-	const struct sim_opts so = {.verbose = o->verbose, .pcap = o->pcap};
+	const struct sim_opts so = { .verbose = o->verbose, .pcap = o->pcap };
 
 	if (j->hist)
 		hist_run_test(j->hist, o->verbose, o->pcap);
@@ -237,15 +237,15 @@ static uint64_t number(const char *text, char **end)
 static void parse_options(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = {
-		{"scenario", required_argument, NULL, 's'},
-		{"hist", required_argument, NULL, 'H'},
-		{"seed", required_argument, NULL, 'n'},
-		{"seeds", required_argument, NULL, 'N'},
-		{"jobs", required_argument, NULL, 'j'},
-		{"pcap", required_argument, NULL, 'p'},
-		{"list", no_argument, NULL, 'l'},
-		{"help", no_argument, NULL, 'h'},
-		{0},
+		{ "scenario", required_argument, NULL, 's' },
+		{ "hist", required_argument, NULL, 'H' },
+		{ "seed", required_argument, NULL, 'n' },
+		{ "seeds", required_argument, NULL, 'N' },
+		{ "jobs", required_argument, NULL, 'j' },
+		{ "pcap", required_argument, NULL, 'p' },
+		{ "list", no_argument, NULL, 'l' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
 	};
 	char *end;
 	int c;
@@ -303,17 +303,17 @@ static void choose_jobs(const struct options *o)
 		if (o->hist || (o->scenario && strcmp(o->scenario, sc->name)))
 			continue;
 		for (uint64_t seed = o->seeds_given ? o->first : 1; seed <= last; seed++)
-			add_job((struct job){.sc = sc, .seed = seed});
+			add_job((struct job){ .sc = sc, .seed = seed });
 	}
 	for (const struct hist_test *t = hist_tests; t; t = t->next)
 		if (o->hist ? !strcmp(o->hist, t->name) : all || !strcmp(o->scenario, "hist"))
-			add_job((struct job){.hist = t});
+			add_job((struct job){ .hist = t });
 }
 
 int main(int argc, char **argv)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	struct options o = {.workers = cpus > 0 && cpus < (long)WORKERS_MAX ? (unsigned)cpus : 1};
+	struct options o = { .workers = cpus > 0 && cpus < (long)WORKERS_MAX ? (unsigned)cpus : 1 };
 
 	self = argv[0];
 	parse_options(argc, argv, &o);

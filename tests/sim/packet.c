@@ -137,8 +137,8 @@ static void format_flags(uint8_t flags, char out[9])
 		uint8_t bit;
 		char name;
 	} names[] = {
-		{MR_TCP_SYN, 'S'}, {MR_TCP_FIN, 'F'}, {MR_TCP_RST, 'R'}, {MR_TCP_PSH, 'P'},
-		{MR_TCP_URG, 'U'}, {MR_TCP_ACK, '.'}, {MR_TCP_ECE, 'E'}, {MR_TCP_CWR, 'W'},
+		{ MR_TCP_SYN, 'S' }, { MR_TCP_FIN, 'F' }, { MR_TCP_RST, 'R' }, { MR_TCP_PSH, 'P' },
+		{ MR_TCP_URG, 'U' }, { MR_TCP_ACK, '.' }, { MR_TCP_ECE, 'E' }, { MR_TCP_CWR, 'W' },
 	};
 	size_t n = 0;
 

@@ -23,17 +23,17 @@ enum sim_fault {
 };
 
 const struct sim_scenario sim_scenarios[] = {
-	{.name = "clean", .seeds = 250},
-	{.name = "loss", .seeds = 250, .faults = FAULT_LOSS},
-	{.name = "dup", .seeds = 250, .faults = FAULT_DUP},
-	{.name = "reorder", .seeds = 250, .faults = FAULT_REORDER},
-	{.name = "corrupt", .seeds = 250, .faults = FAULT_CORRUPT},
-	{.name = "delay", .seeds = 250, .faults = FAULT_DELAY},
-	{.name = "bandwidth", .seeds = 250, .faults = FAULT_BANDWIDTH},
-	{.name = "device", .seeds = 250, .faults = FAULT_DEVICE},
-	{.name = "all", .seeds = 350, .faults = FAULT_ALL},
-	{.name = "wrap", .seeds = 100, .faults = FAULT_LOSS | FAULT_REORDER, .wrap = true},
-	{.name = "repeat", .seeds = 20, .faults = FAULT_ALL, .twice = true},
+	{ .name = "clean", .seeds = 250 },
+	{ .name = "loss", .seeds = 250, .faults = FAULT_LOSS },
+	{ .name = "dup", .seeds = 250, .faults = FAULT_DUP },
+	{ .name = "reorder", .seeds = 250, .faults = FAULT_REORDER },
+	{ .name = "corrupt", .seeds = 250, .faults = FAULT_CORRUPT },
+	{ .name = "delay", .seeds = 250, .faults = FAULT_DELAY },
+	{ .name = "bandwidth", .seeds = 250, .faults = FAULT_BANDWIDTH },
+	{ .name = "device", .seeds = 250, .faults = FAULT_DEVICE },
+	{ .name = "all", .seeds = 350, .faults = FAULT_ALL },
+	{ .name = "wrap", .seeds = 100, .faults = FAULT_LOSS | FAULT_REORDER, .wrap = true },
+	{ .name = "repeat", .seeds = 20, .faults = FAULT_ALL, .twice = true },
 };
 const unsigned sim_nscenarios = MR_ARRAY_SIZE(sim_scenarios);
 
@@ -70,8 +70,8 @@ static uint32_t draw_mtu(struct sim_rng *r)
 
 static void draw_host(struct sim_rng *r, struct sim_host_cfg *h, unsigned faults)
 {
-	static const uint16_t chunks[] = {1, 2, 4, 18, 18};
-	static const uint64_t completion[] = {0, 10 * MR_NS_PER_US, MR_NS_PER_MS};
+	static const uint16_t chunks[] = { 1, 2, 4, 18, 18 };
+	static const uint64_t completion[] = { 0, 10 * MR_NS_PER_US, MR_NS_PER_MS };
 
 	h->chunk_size = sim_one_in(r, 2) ? 2048 : 4096;
 	h->nframes = 8192;
@@ -154,7 +154,7 @@ static uint64_t draw_limit(const struct run *run, unsigned faults)
 
 static void draw_run(struct sim *sim, struct run *run, const struct sim_scenario *sc, uint64_t seed)
 {
-	struct sim_rng r = {.s = sim_mix(seed * 64 + (uint64_t)(sc - sim_scenarios))};
+	struct sim_rng r = { .s = sim_mix(seed * 64 + (uint64_t)(sc - sim_scenarios)) };
 	uint32_t mtu = draw_mtu(&r);
 	bool aborts = sim_one_in(&r, 2);
 
@@ -172,6 +172,7 @@ static void draw_run(struct sim *sim, struct run *run, const struct sim_scenario
 	if (sc->wrap) {
 		run->wl.nconns = 1;
 		run->wl.conn[0].open = WL_OPEN_PASSIVE;
+		run->wl.conn[0].side[1].active = false;
 	}
 	run->limit_ns = draw_limit(run, sc->faults);
 }
@@ -278,7 +279,7 @@ void sim_run_seed(const struct sim_scenario *sc, uint64_t seed, const struct sim
 {
 	static struct run run;
 	static struct sim sim, first;
-	const struct sim_opts quiet = {0};
+	const struct sim_opts quiet = { 0 };
 
 	if (sc->wrap || sc->twice) {
 		sim_begin(&first, sc, seed, &quiet);

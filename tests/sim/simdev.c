@@ -174,7 +174,7 @@ static int simdev_tx(struct mr_dev *base, struct mr_frame *f, uint64_t now)
 		if (!c->len || c->data < c->chunk ||
 		    c->data + c->len > c->chunk + base->frames->chunk_size)
 			dev->broken(dev->user, "chunk is empty or reaches over its end");
-		tx->chunk[tx->nchunks++] = (struct sim_tx_chunk){c, c->data, c->len};
+		tx->chunk[tx->nchunks++] = (struct sim_tx_chunk){ c, c->data, c->len };
 		total += c->len;
 	}
 	if (total != f->pkt_len)
@@ -314,7 +314,7 @@ struct sim_dev *sim_dev_new(const struct sim_dev_cfg *cfg, struct mr_frame_pool 
 
 	if (!dev)
 		abort();
-	dev->base = (struct mr_dev){.ops = &simdev_ops, .frames = frames, .ctr = ctr};
+	dev->base = (struct mr_dev){ .ops = &simdev_ops, .frames = frames, .ctr = ctr };
 	dev->cfg = *cfg;
 	dev->rng.s = cfg->seed;
 	dev->clock = clock;

@@ -71,7 +71,7 @@ static void enqueue(struct sim *sim, int to, uint64_t at, const uint8_t *pkt, ui
 
 	if (!p)
 		abort();
-	*p = (struct sim_pkt){.at = at, .order = sim->order++, .to = to, .len = len};
+	*p = (struct sim_pkt){ .at = at, .order = sim->order++, .to = to, .len = len };
 	memcpy(p->data, pkt, len);
 	heap_push(sim, p);
 }
@@ -88,7 +88,7 @@ static void flip(struct sim_rng *rng, uint8_t *pkt, uint32_t from, uint32_t to)
  * Flip bits anywhere, or just in the headers, or cut the end off. A 16-bit sum does not see every
  * change (two flips may cancel out), so flip on until it sees this one: what goes on to the stack
  * is what checksums can catch, and it must. Ethernet's FCS is not simulated, so a change to the
- * Ethernet header or to padding may pass, and does no harm. ARP has nothing but the FCS: it is
+ * Ethernet header (a type that is not IPv4, say) or to padding may pass, and does no harm. ARP has nothing but the FCS: it is
  * dropped. Returns the new length; 0: dropped.
  */
 static uint32_t corrupt(struct sim_rng *rng, uint8_t *pkt, uint32_t len)
@@ -112,7 +112,8 @@ static uint32_t corrupt(struct sim_rng *rng, uint8_t *pkt, uint32_t len)
 	else
 		while (n--)
 			flip(rng, pkt, 0, len);
-	while (memcmp(before + PKT_ETH_HLEN, pkt + PKT_ETH_HLEN, len - PKT_ETH_HLEN) &&
+	while (!memcmp(before + 12, pkt + 12, 2) &&
+	       memcmp(before + PKT_ETH_HLEN, pkt + PKT_ETH_HLEN, len - PKT_ETH_HLEN) &&
 	       pkt_checksums_ok(pkt, len))
 		flip(rng, pkt, PKT_ETH_HLEN, hdr);
 	free(before);

@@ -16,6 +16,7 @@
 #define CLOSED_PORT  81
 #define BOTH_PORT    4000
 #define IO_MAX	     65536u
+#define CALLS_MAX    2048u /* reads or writes of a stream, about */
 #define LISTENER_TAG UINT64_MAX
 #define EVENTS	     32u
 /* A peer that lost our RST finds out by itself. */
@@ -88,11 +89,11 @@ static uint32_t plan_total(struct sim_rng *r)
 
 static void plan_side(struct sim_rng *r, struct wl_plan *p, bool aborts)
 {
-	static const uint64_t pauses[] = {2 * MR_NS_PER_MS, 50 * MR_NS_PER_MS, 3 * MR_NS_PER_S};
+	static const uint64_t pauses[] = { 2 * MR_NS_PER_MS, 50 * MR_NS_PER_MS, 3 * MR_NS_PER_S };
 
 	p->tx_total = plan_total(r);
-	/* Tiny reads and writes only for streams that are not long. */
-	p->write_max = (uint32_t)sim_log(r, IO_MAX);
+	/* Tiny calls only for streams that are not long. */
+	p->write_max = mr_max((uint32_t)sim_log(r, IO_MAX), p->tx_total / CALLS_MAX);
 	p->read_max = (uint32_t)sim_log(r, IO_MAX);
 	p->pauses_left = (unsigned)sim_below(r, 20);
 	p->pause_max_ns = pauses[sim_below(r, MR_ARRAY_SIZE(pauses))];
@@ -132,7 +133,7 @@ void wl_plan(struct workload *wl, struct sim *sim, bool faults, bool aborts)
 		unsigned flip = (unsigned)sim_below(r, 2);
 		uint64_t start = sim_one_in(r, 2) ? 0 : sim_log(r, 200 * MR_NS_PER_MS);
 
-		*c = (struct wl_conn){.id = (int)i, .may_fail = faults};
+		*c = (struct wl_conn){ .id = (int)i, .may_fail = faults };
 		c->open = sim_one_in(r, 8)  ? WL_OPEN_BOTH :
 			  sim_one_in(r, 16) ? WL_OPEN_REFUSED :
 					      WL_OPEN_PASSIVE;
@@ -145,6 +146,9 @@ void wl_plan(struct workload *wl, struct sim *sim, bool faults, bool aborts)
 			side->start_at = start;
 			plan_side(r, &side->plan, aborts && c->open == WL_OPEN_PASSIVE);
 		}
+		for (unsigned s = 0; s < 2; s++)
+			c->side[s].plan.read_max = mr_max(c->side[s].plan.read_max,
+							  c->side[!s].plan.tx_total / CALLS_MAX);
 		if (sim_one_in(r, 4) && !c->side[1].plan.abort)
 			c->side[0].plan.end = WL_END_AT_EOF;
 	}
@@ -165,7 +169,7 @@ uint64_t wl_bytes(const struct workload *wl)
 static void side_error(struct sim *sim, struct wl_side *s, const char *call, int err)
 {
 	struct wl_conn *c = s->conn;
-	bool expected = c->aborted && (err == -ECONNRESET || err == -EPIPE);
+	bool expected = c->aborted && (err == -ECONNRESET || err == -EPIPE || err == -ENOTCONN);
 
 	if (c->open == WL_OPEN_REFUSED)
 		expected = err == -ECONNREFUSED;
@@ -236,8 +240,8 @@ static void set_options(struct sim *sim, struct wl_side *s)
 static void side_connect(struct sim *sim, struct wl_side *s)
 {
 	struct wl_conn *c = s->conn;
-	struct mr_endpoint peer = {.addr = other(s)->host->addr, .port = LISTEN_PORT};
-	struct mr_endpoint local = {.port = (uint16_t)(BOTH_PORT + c->id)};
+	struct mr_endpoint peer = { .addr = other(s)->host->addr, .port = LISTEN_PORT };
+	struct mr_endpoint local = { .port = (uint16_t)(BOTH_PORT + c->id) };
 	int err;
 
 	err = mr_socket(s->host->engine, &s->sock);
@@ -312,7 +316,7 @@ static ssize_t send_some(struct sim *sim, struct wl_side *s, uint32_t len)
 	unsigned flags = s->plan.more && !last ? MR_SEND_MORE : 0;
 	uint8_t buf[IO_MAX];
 	uint32_t cut = (uint32_t)sim_below(&wl->rng, len + 1);
-	struct iovec iov[2] = {{buf, cut}, {buf + cut, len - cut}};
+	struct iovec iov[2] = { { buf, cut }, { buf + cut, len - cut } };
 	ssize_t n;
 
 	if (s->plan.zc_send && sim_one_in(&wl->rng, 2))
@@ -400,13 +404,15 @@ static ssize_t recv_some(struct sim *sim, struct wl_side *s, uint32_t len)
 	struct workload *wl = sim->app;
 	uint8_t buf[IO_MAX], peek[64];
 	uint32_t cut = (uint32_t)sim_below(&wl->rng, len + 1);
-	struct iovec iov[2] = {{buf, cut}, {buf + cut, len - cut}};
-	ssize_t n, peeked = -1;
+	struct iovec iov[2] = { { buf, cut }, { buf + cut, len - cut } };
+	ssize_t n, peeked = 0;
 
 	if (s->plan.zc_recv && sim_one_in(&wl->rng, 2))
 		return recv_zero_copy(sim, s);
 	if (sim_one_in(&wl->rng, 16))
 		peeked = mr_recv(s->sock, peek, mr_min(len, sizeof(peek)), MR_RECV_PEEK);
+	if (peeked < 0)
+		return peeked; /* an error is told once */
 	n = s->plan.vectors ? mr_recvv(s->sock, iov, 2, 0) : mr_recv(s->sock, buf, len, 0);
 	SIM_CHECK(sim, peeked <= 0 || (n >= peeked && !memcmp(buf, peek, (size_t)peeked)),
 		  "conn %d host %c: peeked %zd bytes, then read %zd others", s->conn->id,
@@ -663,7 +669,7 @@ static uint64_t wl_next(const struct sim *sim, const struct sim_host *h)
 
 void wl_start(struct workload *wl, struct sim *sim)
 {
-	struct mr_endpoint local = {.port = LISTEN_PORT};
+	struct mr_endpoint local = { .port = LISTEN_PORT };
 	int err;
 
 	sim->app = wl;
@@ -705,13 +711,13 @@ bool wl_done(const struct workload *wl)
 
 void wl_dump(const struct workload *wl, const struct sim *sim)
 {
-	static const char *const states[] = {"wait", "opening", "open", "done"};
+	static const char *const states[] = { "wait", "opening", "open", "done" };
 
 	(void)sim;
 	for (unsigned i = 0; i < wl->nconns; i++)
 		for (unsigned k = 0; k < 2; k++) {
 			const struct wl_side *s = &wl->conn[i].side[k];
-			struct mr_sock_info info = {.state = MR_TCP_CLOSED};
+			struct mr_sock_info info = { .state = MR_TCP_CLOSED };
 
 			if (s->sock)
 				mr_sock_info(s->sock, &info);

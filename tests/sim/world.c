@@ -88,11 +88,11 @@ static void host_log(void *user, int level, const char *line)
 
 static void host_open(struct sim *sim, int i, const struct sim_host_cfg *hc, const char *pcap)
 {
-	static const char *const prefix[2] = {"10.0.0.1/24", "10.0.0.2/24"};
+	static const char *const prefix[2] = { "10.0.0.1/24", "10.0.0.2/24" };
 	struct sim_host *h = &sim->host[i];
 	char pcap_path[4096];
 	struct mr_stack_cfg scfg = {
-		.mac = {0x02, 0, 0, 0, 0, (uint8_t)(i + 1)},
+		.mac = { 0x02, 0, 0, 0, 0, (uint8_t)(i + 1) },
 		.mtu = hc->mtu,
 		.nframes = hc->nframes,
 		.chunk_size = hc->chunk_size,
@@ -101,7 +101,7 @@ static void host_open(struct sim *sim, int i, const struct sim_host_cfg *hc, con
 		.seed = hc->seed,
 	};
 	struct mr_config cfg;
-	struct mr_error err = {0};
+	struct mr_error err = { 0 };
 
 	h->sim = sim;
 	h->index = i;
@@ -146,13 +146,33 @@ static uint64_t host_next(const struct sim *sim, const struct sim_host *h)
 	return mr_min(t, sim->app_next(sim, h));
 }
 
+/* With -v: what TCP counted in this round that a trace of packets does not show. */
+static void trace_counters(const struct sim *sim, const struct sim_host *h,
+			   const struct mr_counters *before)
+{
+	const struct mr_counters *ctr = &h->engine->st->ctr;
+
+	for (int i = MR_CTR_TCP_RETRANS; i < MR_CTR_MAX; i++)
+		if (i != MR_CTR_ENGINE_ROUNDS && ctr->c[i] != before->c[i])
+			sim_trace(sim, "%c  + %s", h->name, mr_counter_id_name(i));
+	for (int i = 0; i < MR_DROP_MAX; i++)
+		if (ctr->drop[i] != before->drop[i])
+			sim_trace(sim, "%c  + %s", h->name, mr_drop_name(i));
+}
+
 static void host_round(struct sim *sim, struct sim_host *h)
 {
+	struct mr_counters before;
+
+	if (sim->verbose)
+		before = h->engine->st->ctr;
 	mr_engine_input(h->engine, host_now(h));
 	mr_engine_check(h->engine);
 	h->busy = sim->app_run(sim, h);
 	SIM_CHECK(sim, !mr_engine_output(h->engine, host_now(h)), "mr_engine_output failed");
 	mr_engine_check(h->engine);
+	if (sim->verbose)
+		trace_counters(sim, h, &before);
 }
 
 /* ---- Time ---------------------------------------------------------------------------------------
