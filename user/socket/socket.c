@@ -349,14 +349,17 @@ int mr_socks_init(struct mr_socks *socks, struct mr_arena *arena, struct mr_tcp 
 		  struct mr_frame_pool *frames, struct mr_counters *ctr,
 		  const struct mr_config *cfg, uint32_t dev_frames)
 {
-	uint32_t ours = frames->nframes - mr_min(dev_frames, frames->nframes);
+	uint32_t all = frames->nframes, ours = all - mr_min(dev_frames, all);
 
+	/* The device stops to take frames for receiving when a quarter is left (dev/afxdp_rx.c). Sends
+	 * stop a little before, so that they cannot take its share; receive buffers become thrifty when
+	 * that share itself is in use. In a pool that is hardly larger than the rings, less must do. */
 	*socks = (struct mr_socks){
 		.tcp = tcp,
 		.frames = frames,
 		.ctr = ctr,
-		.tx_reserve = ours / 4,
-		.rx_low = ours / 8,
+		.tx_reserve = mr_min(all / 4 + all / 32, ours / 2),
+		.rx_low = mr_min(all / 4, ours / 3),
 	};
 	mr_list_init(&socks->ready);
 	mr_list_init(&socks->starved);

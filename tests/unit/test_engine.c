@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * test_engine.c - the rhythm, waiting and waking, the end, counters (user/engine/). Where a call must
+ * sleep the clock is the real one, and the device has no descriptor: only timers and mr_wakeup() wake.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+#include "../lib/pair.h"
+#include "base/compiler.h"
+
+static struct pair p;
+static uint8_t buf[1 << 17];
+
+struct lines {
+	unsigned n;
+	int level;
+	char last[512];
+};
+
+static void note_line(void *user, int level, const char *line)
+{
+	struct lines *l = user;
+
+	l->n++;
+	l->level = level;
+	snprintf(l->last, sizeof(l->last), "%s", line);
+}
+
+static uint64_t clock_ns(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (uint64_t)ts.tv_sec * MR_NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+static void open_real(void)
+{
+	struct pair_cfg cfg = { .real_clock = true };
+
+	pair_open(&p, &cfg);
+}
+
+/* A connection under the real clock, driven by mr_wait() on both sides. */
+static void connect_real(struct mr_socket **c, struct mr_socket **s)
+{
+	struct mr_event ev;
+
+	assert_int_equal(mr_socket(p.engine[1], &p.listener), 0);
+	assert_int_equal(mr_bind(p.listener, &p.addr[1]), 0);
+	assert_int_equal(mr_listen(p.listener, 4), 0);
+	assert_int_equal(mr_socket(p.engine[0], c), 0);
+	assert_int_equal(mr_connect(*c, &p.addr[1]), -EINPROGRESS);
+	for (int i = 0; i < 10 && mr_accept(p.listener, s, NULL); i++) {
+		assert_in_range(mr_wait(p.engine[0], &ev, 1, 0), 0, 1);
+		assert_in_range(mr_wait(p.engine[1], &ev, 1, 0), 0, 1);
+	}
+	assert_int_equal(mr_engine_connections(p.engine[1]), 1);
+}
+
+/* ---- Waiting ------------------------------------------------------------------------------------ */
+
+static void a_wait_ends_at_its_timeout(void **state)
+{
+	uint64_t before, took;
+	struct mr_event ev;
+
+	(void)state;
+	open_real();
+	before = clock_ns(CLOCK_MONOTONIC);
+	assert_int_equal(mr_wait(p.engine[0], &ev, 1, 30000), 0);
+	took = clock_ns(CLOCK_MONOTONIC) - before;
+	assert_in_range(took, 30 * MR_NS_PER_MS, 2 * MR_NS_PER_S);
+	assert_true(pair_counter(&p, 0, MR_CTR_ENGINE_SLEEPS) > 0);
+	before = pair_counter(&p, 0, MR_CTR_ENGINE_SLEEPS);
+	assert_int_equal(mr_wait(p.engine[0], &ev, 1, 0), 0); /* one round, no sleep */
+	assert_int_equal(pair_counter(&p, 0, MR_CTR_ENGINE_SLEEPS), before);
+	pair_close(&p);
+}
+
+static void an_idle_engine_costs_next_to_nothing(void **state)
+{
+	struct mr_socket *c, *s;
+	uint64_t cpu, sleeps;
+	struct mr_event ev;
+
+	(void)state;
+	open_real();
+	connect_real(&c, &s);
+	/* Announcements (2 s apart) and delayed ACKs of the beginning may still be there. */
+	cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	sleeps = pair_counter(&p, 0, MR_CTR_ENGINE_SLEEPS);
+	assert_int_equal(mr_wait(p.engine[0], &ev, 1, 500000), 0);
+	assert_true(clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu < 25 * MR_NS_PER_MS);
+	assert_true(pair_counter(&p, 0, MR_CTR_ENGINE_SLEEPS) - sleeps < 20);
+	pair_close(&p);
+}
+
+static void a_wait_receives_answers_and_tells(void **state)
+{
+	struct mr_socket *c, *s;
+	struct mr_event ev[4];
+
+	(void)state;
+	open_real();
+	connect_real(&c, &s);
+	mr_set_interest(s, MR_IN, 42);
+	assert_int_equal(mr_send(c, "ping", 4, 0), 4);
+	assert_int_equal(mr_wait(p.engine[0], ev, 4, 0), 0); /* sends */
+	assert_int_equal(mr_wait(p.engine[1], ev, 4, -1), 1);
+	assert_ptr_equal(ev[0].sock, s);
+	assert_int_equal(ev[0].user, 42);
+	assert_int_equal(ev[0].ready, MR_IN);
+	assert_int_equal(mr_wait(p.engine[1], ev, 4, -1), 1); /* again, until it is read */
+	assert_int_equal(mr_recv(s, buf, 10, 0), 4);
+	assert_int_equal(mr_wait(p.engine[1], ev, 4, 0), 0);
+	pair_close(&p);
+}
+
+static void an_answer_carries_the_acknowledgment(void **state)
+{
+	struct mr_socket *c, *s;
+	struct mr_event ev;
+	uint32_t sent;
+
+	(void)state;
+	open_real();
+	connect_real(&c, &s);
+	assert_int_equal(mr_send(c, "ping", 4, 0), 4);
+	assert_int_equal(mr_flush(p.engine[0]), 0);
+	sent = p.dev[1]->sent;
+	assert_int_equal(mr_wait(p.engine[1], &ev, 1, -1), 1);
+	assert_int_equal(p.dev[1]->sent, sent); /* what is owed waits for the application */
+	assert_int_equal(mr_recv(s, buf, 10, 0), 4);
+	assert_int_equal(mr_send(s, "pong", 4, 0), 4);
+	assert_int_equal(mr_flush(p.engine[1]), 0);
+	assert_int_equal(p.dev[1]->sent, sent + 1);
+	pair_close(&p);
+}
+
+static void *wake_later(void *arg)
+{
+	(void)arg;
+	usleep(20000);
+	mr_wakeup(p.engine[0]);
+	return NULL;
+}
+
+static void a_wakeup_ends_a_wait_from_another_thread(void **state)
+{
+	struct mr_event ev;
+	pthread_t thread;
+
+	(void)state;
+	open_real();
+	assert_int_equal(pthread_create(&thread, NULL, wake_later, NULL), 0);
+	assert_int_equal(mr_wait(p.engine[0], &ev, 1, -1), 0);
+	pthread_join(thread, NULL);
+	mr_wakeup(p.engine[0]); /* before the wait: the next one returns */
+	mr_wakeup(p.engine[0]);
+	assert_int_equal(mr_wait(p.engine[0], &ev, 1, -1), 0);
+	/* Both are used up. */
+	assert_int_equal(mr_wait(p.engine[0], &ev, 1, 5000), 0);
+	mr_wakeup(NULL);
+	pair_close(&p);
+}
+
+static void on_alarm(int signo)
+{
+	(void)signo;
+}
+
+static void a_signal_ends_a_wait(void **state)
+{
+	struct itimerval once = { .it_value.tv_usec = 20000 };
+	struct sigaction sa = { .sa_handler = on_alarm };
+	struct mr_event ev;
+
+	(void)state;
+	open_real();
+	sigaction(SIGALRM, &sa, NULL);
+	setitimer(ITIMER_REAL, &once, NULL);
+	assert_int_equal(mr_wait(p.engine[0], &ev, 1, -1), 0);
+	pair_close(&p);
+}
+
+static void a_timer_is_run_while_waiting(void **state)
+{
+	struct mr_socket *c, *s;
+	struct mr_event ev;
+	uint64_t rtos;
+
+	(void)state;
+	open_real();
+	connect_real(&c, &s);
+	p.dev[1]->cut = true;
+	assert_int_equal(mr_send(c, "lost", 4, 0), 4);
+	rtos = pair_counter(&p, 0, MR_CTR_TCP_RETRANS);
+	assert_int_equal(mr_wait(p.engine[0], &ev, 1, 600000), 0);
+	assert_true(pair_counter(&p, 0, MR_CTR_TCP_RETRANS) > rtos);
+	assert_true(pair_counter(&p, 0, MR_CTR_ENGINE_SLEEPS) < 50);
+	pair_close(&p);
+}
+
+/* ---- The end ------------------------------------------------------------------------------------ */
+
+static void a_lost_interface_is_told_and_logged_once(void **state)
+{
+	struct lines lines = { 0 };
+	struct pair_cfg cfg = { .real_clock = true, .log = note_line, .log_user = &lines };
+	struct mr_socket *c;
+	struct mr_event ev;
+
+	(void)state;
+	pair_open(&p, &cfg);
+	assert_int_equal(mr_socket(p.engine[0], &c), 0);
+	p.dev[0]->gone = true;
+	assert_int_equal(mr_connect(c, &p.addr[1]), -EINPROGRESS);
+	assert_int_equal(mr_wait(p.engine[0], &ev, 1, -1), -ENETDOWN);
+	assert_int_equal(mr_wait(p.engine[0], &ev, 1, -1), -ENETDOWN);
+	assert_int_equal(mr_flush(p.engine[0]), -ENETDOWN);
+	assert_int_equal(lines.n, 1);
+	assert_non_null(strstr(lines.last, "pair"));
+	pair_close(&p);
+}
+
+static void an_idle_engine_learns_of_the_loss_from_service(void **state)
+{
+	(void)state;
+	pair_open(&p, NULL);
+	assert_int_equal(mr_engine_service(p.engine[0], p.now), 0);
+	p.dev[0]->gone = true;
+	assert_int_equal(mr_engine_service(p.engine[0], p.now), -ENETDOWN);
+	assert_int_equal(mr_engine_output(p.engine[0], p.now), -ENETDOWN);
+	pair_close(&p);
+}
+
+static void closing_the_engine_resets_every_peer(void **state)
+{
+	struct mr_socket *c[3], *s[3];
+
+	(void)state;
+	pair_open(&p, NULL);
+	for (int i = 0; i < 3; i++)
+		pair_connect(&p, &c[i], &s[i]);
+	memset(buf, 1, sizeof(buf));
+	assert_true(mr_send(c[2], buf, sizeof(buf), 0) > 0);
+	mr_close(c[2]); /* an orphan with data to send */
+	mr_engine_close(p.engine[0]);
+	p.engine[0] = NULL;
+	mr_engine_input(p.engine[1], p.now);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(mr_sock_error(s[i]), -ECONNRESET);
+	assert_int_equal(mr_engine_connections(p.engine[1]), 0);
+	mr_engine_close(p.engine[1]);
+	free(p.dev[0]);
+	free(p.dev[1]);
+}
+
+static void every_frame_comes_back(void **state)
+{
+	struct mr_socket *c[8], *s[8];
+	uint32_t before[2];
+
+	(void)state;
+	pair_open(&p, NULL);
+	pair_run(&p, 10 * MR_NS_PER_S); /* announcements are over */
+	for (int i = 0; i < 2; i++)
+		before[i] = p.engine[i]->st->frames.nfree;
+	for (int i = 0; i < 8; i++) {
+		pair_connect(&p, &c[i], &s[i]);
+		assert_true(mr_send(c[i], buf, 5000, 0) == 5000);
+		assert_true(mr_send(s[i], buf, 7000, 0) == 7000);
+	}
+	pair_run(&p, MR_NS_PER_S);
+	for (int i = 0; i < 8; i++) {
+		if (i & 1)
+			assert_int_equal(mr_recv(s[i], buf, sizeof(buf), 0), 5000);
+		(i & 2 ? mr_abort : mr_close)(c[i]);
+		mr_close(s[i]);
+	}
+	pair_run(&p, 120 * MR_NS_PER_S); /* TIME-WAIT, too */
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(p.engine[i]->st->frames.nfree, before[i]);
+		assert_int_equal(mr_engine_connections(p.engine[i]), 0);
+		assert_int_equal(p.engine[i]->st->tcp.tws.used, 0);
+	}
+	pair_close(&p);
+}
+
+/* ---- Sight -------------------------------------------------------------------------------------- */
+
+static uint64_t value_of(const struct mr_counter *c, unsigned n, const char *name)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (!strcmp(c[i].name, name))
+			return c[i].value;
+	fail_msg("there is no counter %s", name);
+	return 0;
+}
+
+static void counters_have_names_of_their_own(void **state)
+{
+	struct mr_socket *c, *s;
+	struct mr_counter *ctr;
+	unsigned n;
+
+	(void)state;
+	pair_open(&p, NULL);
+	pair_connect(&p, &c, &s);
+	n = mr_counters(p.engine[1], NULL, 0);
+	assert_in_range(n, MR_CTR_MAX + MR_DROP_MAX, 1000);
+	ctr = calloc(n, sizeof(*ctr));
+	assert_non_null(ctr);
+	assert_int_equal(mr_counters(p.engine[1], ctr, 1), n);
+	assert_null(ctr[1].name); /* no more than there is room for */
+	assert_int_equal(mr_counters(p.engine[1], ctr, n), n);
+	for (unsigned i = 0; i < n; i++) {
+		assert_true(ctr[i].name[0] && ctr[i].text[0]);
+		for (unsigned k = 0; k < i; k++)
+			if (!strcmp(ctr[i].name, ctr[k].name))
+				fail_msg("two counters are named %s", ctr[i].name);
+	}
+	assert_int_equal(value_of(ctr, n, "tcp.passive_opens"), 1);
+	assert_int_equal(value_of(ctr, n, "dev.pair_sent"), p.dev[1]->sent);
+	assert_int_equal(value_of(ctr, n, "drop.tcp_bad_csum"), 0);
+	assert_int_equal(value_of(ctr, n, "xdp.drop.tcp_bad_csum"), 0);
+	assert_int_equal(value_of(ctr, n, "xdp.redirect_tcp"), 0);
+	assert_int_equal(mr_counters(NULL, NULL, 0), 0);
+	free(ctr);
+	pair_close(&p);
+}
+
+/* A frame that arrives from nowhere. */
+static void inject(int side, const void *bytes, uint32_t len)
+{
+	struct pair_dev *d = p.dev[side];
+	struct pair_packet *slot = &d->inbox[d->tail++ % PAIR_INBOX];
+
+	slot->len = len;
+	slot->bytes = malloc(len);
+	assert_non_null(slot->bytes);
+	memcpy(slot->bytes, bytes, len);
+}
+
+static void every_dropped_frame_has_a_reason(void **state)
+{
+	const struct mr_counters *ctr;
+	uint64_t drops = 0;
+	uint32_t before;
+
+	(void)state;
+	pair_open(&p, NULL);
+	pair_pump(&p);
+	ctr = &p.engine[0]->st->ctr;
+	before = p.engine[0]->st->frames.nfree;
+	for (uint32_t i = 0; i < 500; i++) {
+		uint8_t junk[200] = { 2, 0, 0, 0, 0, 1 };
+
+		for (size_t k = 6; k < sizeof(junk); k++)
+			junk[k] = (uint8_t)rand();
+		if (i % 3) {
+			junk[12] = 8; /* IPv4, with something wrong */
+			junk[13] = 0;
+			junk[14] = 0x45;
+		}
+		inject(0, junk, i % sizeof(junk) + 1);
+	}
+	while (mr_engine_input(p.engine[0], p.now))
+		;
+	for (int i = MR_DROP_NONE + 1; i < MR_DROP_MAX; i++)
+		drops += ctr->drop[i];
+	assert_int_equal(drops, 500);
+	assert_int_equal(ctr->drop[MR_DROP_NONE], 0);
+	assert_int_equal(p.engine[0]->st->frames.nfree, before);
+	pair_close(&p);
+}
+
+static void a_capture_is_complete_after_close(void **state)
+{
+	char path[] = "/tmp/mr-test-engine-XXXXXX";
+	struct pair_cfg cfg = { .pcap_path = path };
+	struct mr_socket *c, *s;
+	struct stat st;
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	pair_open(&p, &cfg);
+	pair_connect(&p, &c, &s);
+	assert_int_equal(mr_send(c, buf, 20000, 0), 20000);
+	pair_run(&p, MR_NS_PER_S);
+	pair_close(&p);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_in_range(st.st_size, 20000, 40000);
+	close(fd);
+	unlink(path);
+}
+
+/* ---- Opening ------------------------------------------------------------------------------------ */
+
+static void the_same_seed_is_the_same_run(void **state)
+{
+	uint64_t key[2][2], isn[2];
+
+	(void)state;
+	for (int run = 0; run < 2; run++) {
+		struct mr_socket *c, *s;
+
+		pair_open(&p, NULL);
+		pair_connect(&p, &c, &s);
+		memcpy(key[run], p.engine[0]->st->tcp.flow_key, sizeof(key[run]));
+		isn[run] = (uint64_t)c->tcb->iss << 32 | s->tcb->iss;
+		assert_int_not_equal(p.engine[0]->st->tcp.flow_key[0],
+				     p.engine[1]->st->tcp.flow_key[0]);
+		pair_close(&p);
+	}
+	assert_memory_equal(key[0], key[1], sizeof(key[0]));
+	assert_int_equal(isn[0], isn[1]);
+}
+
+static void a_failed_open_leaves_null_and_one_sentence(void **state)
+{
+	struct mr_engine *engine = (void *)&p;
+	struct mr_error err;
+	struct mr_config cfg;
+
+	(void)state;
+	mr_config_init(&cfg);
+	cfg.ifname = "mr-no-such-if";
+	assert_int_equal(mr_config_add_address(&cfg, "10.0.0.5/24"), 0);
+	assert_int_equal(mr_engine_open(&engine, &cfg, &err), -ENODEV);
+	assert_null(engine);
+	assert_int_equal(err.code, -ENODEV);
+	assert_non_null(strstr(err.text, "mr-no-such-if"));
+	cfg.naddrs = 0;
+	assert_int_equal(mr_engine_open(&engine, &cfg, &err), -EINVAL);
+	assert_int_equal(mr_engine_open(&engine, &cfg, NULL), -EINVAL);
+	assert_int_equal(mr_engine_open(NULL, &cfg, &err), -EINVAL);
+	assert_int_equal(mr_engine_open(&engine, NULL, &err), -EINVAL);
+	mr_engine_close(NULL);
+}
+
+static void calls_on_no_engine_are_refused(void **state)
+{
+	struct mr_event ev;
+
+	(void)state;
+	assert_int_equal(mr_wait(NULL, &ev, 1, 0), -EINVAL);
+	assert_int_equal(mr_flush(NULL), -EINVAL);
+	assert_int_equal(mr_engine_connections(NULL), 0);
+	pair_open(&p, NULL);
+	assert_int_equal(mr_wait(p.engine[0], NULL, 1, 0), -EINVAL);
+	assert_int_equal(mr_wait(p.engine[0], &ev, 0, 0), -EINVAL);
+	pair_close(&p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_wait_ends_at_its_timeout),
+		cmocka_unit_test(an_idle_engine_costs_next_to_nothing),
+		cmocka_unit_test(a_wait_receives_answers_and_tells),
+		cmocka_unit_test(an_answer_carries_the_acknowledgment),
+		cmocka_unit_test(a_wakeup_ends_a_wait_from_another_thread),
+		cmocka_unit_test(a_signal_ends_a_wait),
+		cmocka_unit_test(a_timer_is_run_while_waiting),
+		cmocka_unit_test(a_lost_interface_is_told_and_logged_once),
+		cmocka_unit_test(an_idle_engine_learns_of_the_loss_from_service),
+		cmocka_unit_test(closing_the_engine_resets_every_peer),
+		cmocka_unit_test(every_frame_comes_back),
+		cmocka_unit_test(counters_have_names_of_their_own),
+		cmocka_unit_test(every_dropped_frame_has_a_reason),
+		cmocka_unit_test(a_capture_is_complete_after_close),
+		cmocka_unit_test(the_same_seed_is_the_same_run),
+		cmocka_unit_test(a_failed_open_leaves_null_and_one_sentence),
+		cmocka_unit_test(calls_on_no_engine_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
