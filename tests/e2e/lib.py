@@ -506,12 +506,9 @@ def echo(pair, *args, **kwargs):
 
 
 def sanitized():
-    """The command built with ASan and UBSan; it is built now if it is not there."""
-    build = os.path.join(ROOT, "build/san")
-    binary = os.path.join(build, "millrace")
-    if not os.path.exists(binary):
-        run("make", "-C", ROOT, "SAN=1", "BUILD=build/san", "-j2", "build/san/millrace", timeout=240)
-    return binary
+    """The command built with ASan and UBSan. It is built now, where it is missing or out of date."""
+    run("make", "-C", ROOT, "SAN=1", "BUILD=build/san", "-j2", "build/san/millrace", timeout=240)
+    return os.path.join(ROOT, "build/san/millrace")
 
 
 def url(name="", address=ENGINE, port=PORT):
