@@ -27,6 +27,7 @@ static void conn_open(struct conn *c, struct net *n, uint32_t first_seq)
 	c->tcp.ctr = &n->ctr;
 	mr_list_init(&c->tcp.pending);
 	mr_list_init(&c->tcb.pending_node);
+	mr_list_init(&c->tcb.in_flight);
 	c->tcb.state = MR_TCP_ESTABLISHED;
 	c->tcb.snd_mss = MSS;
 	c->tcb.snd_una = c->tcb.snd_nxt = c->tcb.write_seq = first_seq;
@@ -44,10 +45,20 @@ static void conn_close(struct conn *c)
 /* As output would: everything so far counts as sent at `at`. */
 static void all_sent(struct conn *c, uint64_t at)
 {
-	for (struct mr_frame *f = c->tcb.sndq.unsent; f; f = f->next)
+	for (struct mr_frame *f = c->tcb.sndq.unsent; f; f = f->next) {
 		f->sent_at = at;
+		mr_list_move_tail(&c->tcb.in_flight, &f->sent_node);
+	}
 	c->tcb.sndq.unsent = NULL;
 	c->tcb.snd_nxt = c->tcb.write_seq;
+}
+
+/* As input would. */
+static uint64_t acked(struct conn *c, uint32_t una)
+{
+	struct ack ack = { .now = 1000 };
+
+	return sndq_ack(&c->tcp, &c->tcb, una, &ack);
 }
 
 /* The queue holds `len` bytes of `want`, and each frame's sum is that of its payload. */
@@ -120,11 +131,11 @@ static void an_acknowledgment_removes_frames_and_trims_the_one_it_ends_in(void *
 	conn_open(&c, n, 1);
 	mr_tcp_write(&c.tcp, &c.tcb, buf, sizeof(buf), 0);
 	all_sent(&c, 777);
-	assert_int_equal(sndq_ack(&c.tcp, &c.tcb, 1 + 1000), 777);
+	assert_int_equal(acked(&c, 1 + 1000), 777);
 	expect_bytes(&c, buf + 1000, 2000);
-	sndq_ack(&c.tcp, &c.tcb, 1 + 1333); /* an odd place: the sum is made anew */
+	acked(&c, 1 + 1333); /* an odd place: the sum is made anew */
 	expect_bytes(&c, buf + 1333, 1667);
-	assert_int_equal(sndq_ack(&c.tcp, &c.tcb, 1 + 3000), 777);
+	assert_int_equal(acked(&c, 1 + 3000), 777);
 	assert_null(c.tcb.sndq.head);
 	conn_close(&c);
 }
@@ -138,7 +149,7 @@ static void what_was_not_sent_cannot_be_acknowledged_away(void **state)
 	fill(buf, sizeof(buf));
 	conn_open(&c, n, 1);
 	mr_tcp_write(&c.tcp, &c.tcb, buf, 100, 0);
-	sndq_ack(&c.tcp, &c.tcb, 101);
+	acked(&c, 101);
 	expect_bytes(&c, buf, 100);
 	conn_close(&c);
 }
@@ -155,9 +166,9 @@ static void retransmitted_frames_give_no_sample(void **state)
 	mr_tcp_write(&c.tcp, &c.tcb, buf, sizeof(buf), 0);
 	all_sent(&c, 777);
 	c.tcb.sndq.head->flags |= MR_FRAME_RETRANS;
-	assert_int_equal(sndq_ack(&c.tcp, &c.tcb, 1 + 1000), 0);
+	assert_int_equal(acked(&c, 1 + 1000), 0);
 	c.tcb.sndq.tail->flags |= MR_FRAME_RETRANS;
-	assert_int_equal(sndq_ack(&c.tcp, &c.tcb, 1 + 3000), 0);
+	assert_int_equal(acked(&c, 1 + 3000), 0);
 	conn_close(&c);
 }
 

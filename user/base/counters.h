@@ -48,6 +48,10 @@
 	X(TCP_RETRANS, "tcp.retrans_segs", "segments retransmitted")                               \
 	X(TCP_RTO, "tcp.rto", "retransmission timeouts")                                           \
 	X(TCP_FAST_RETRANS, "tcp.fast_retrans", "fast recoveries begun (RFC 5681)")                \
+	X(TCP_UNDO, "tcp.undo", "recoveries taken back: nothing had been lost (Eifel, D-SACK, F-RTO)") \
+	X(TCP_TLP, "tcp.loss_probes", "tail loss probes sent (RFC 8985)")                          \
+	X(TCP_DSACK_IN, "tcp.dsack_in", "D-SACKs received: something arrived twice (RFC 2883)")    \
+	X(TCP_RENEGED, "tcp.sack_reneged", "timeouts at which SACKed data was taken as lost again") \
 	X(TCP_DUPACK_IN, "tcp.dupacks_in", "duplicate ACKs received")                              \
 	X(TCP_ACK_DELAYED, "tcp.delayed_acks", "ACKs sent by the delayed ACK timer")               \
 	X(TCP_OOO_QUEUED, "tcp.ooo_queued", "segments kept for reassembly")                        \

@@ -21,6 +21,7 @@
 #include <stdint.h>
 #include "base/arena.h"
 #include "base/counters.h"
+#include "base/list.h"
 
 /* Room kept in front of outgoing payload: Ethernet 14 + two VLAN tags 8 + IPv6 40 + TCP 60 = 122. */
 #define MR_FRAME_HEADROOM 128u
@@ -36,6 +37,7 @@
 #define MR_FRAME_LENT	 (1u << 4) /* lent to the application */
 #define MR_FRAME_IN_DEV	 (1u << 5) /* device: the kernel owns the chunk (FILL or TX ring) */
 #define MR_FRAME_LOST	 (1u << 6) /* TCP: judged lost, counted in tcb.lost_bytes */
+#define MR_FRAME_SACKED	 (1u << 7) /* TCP: selectively acknowledged, counted in tcb.sacked_bytes */
 
 struct mr_frame {
 	struct mr_frame *next; /* of whatever queue holds the packet: receive, reassembly or send buffer */
@@ -64,7 +66,10 @@ struct mr_frame {
 		uint64_t lent_by; /* received, MR_FRAME_LENT: the socket layer's mark of its owner */
 	};
 
-	struct mr_rx_meta meta; /* received: what the XDP program found; valid with MR_FRAME_META */
+	union {
+		struct mr_rx_meta meta;	  /* received: what the XDP program found; valid with MR_FRAME_META */
+		struct mr_list sent_node; /* sent: TCP's list of what is in flight, by time of sending */
+	};
 };
 _Static_assert(sizeof(struct mr_frame) <= 128, "two cache lines");
 

@@ -90,6 +90,42 @@ struct mr_oooq {
 	uint32_t frames; /* chunks */
 };
 
+/* What RACK knows of the most recently sent segment that was delivered (RFC 8985 section 5.2), and how
+ * long it waits for reordering. */
+struct mr_rack {
+	uint64_t sent_at;		    /* RACK.xmit_ts, ns; 0: nothing delivered yet */
+	uint64_t rtt_ns;		    /* RACK.rtt */
+	uint64_t min_rtt_ns[2], min_rtt_at; /* least RTT of this and the last period; 0: none */
+	uint32_t end_seq, fack;
+	uint32_t dsack_round;
+	uint8_t reo_mult, reo_persist; /* RACK.reo_wnd_mult, _persist */
+	bool reordering_seen, dsack_seen;
+};
+
+/* Proportional rate reduction (RFC 6937bis), bytes. */
+struct mr_prr {
+	uint32_t delivered, out, recover_fs;
+};
+
+/* Tail loss probe (RFC 8985 section 7). */
+struct mr_tlp {
+	uint32_t end_seq;
+	bool out;     /* a probe has been sent and not been answered */
+	bool retrans; /* it was a retransmission */
+	bool owed;    /* send one with the next output */
+	bool rearm;   /* new data was sent or acknowledged: the timer starts anew */
+};
+
+/* What a recovery changed, in case it turns out to have been for nothing. */
+struct mr_undo {
+	uint32_t cwnd, ssthresh; /* before */
+	uint32_t marker;	 /* SND.UNA then */
+	uint32_t retrans;	 /* retransmissions not yet shown needless by a D-SACK */
+	uint32_t retrans_ts;	 /* our timestamp at the first retransmission */
+	bool armed;		 /* the above are valid */
+	bool any_retrans;
+};
+
 /* tcb.loss */
 enum mr_loss_state {
 	MR_LOSS_OPEN,	  /* nothing is known to be lost */
@@ -103,6 +139,8 @@ enum mr_tcb_timer {
 	MR_TT_DELACK, /* delayed ACK */
 	MR_TT_KEEP,   /* keepalive; in FIN-WAIT-2 without owner: the end */
 	MR_TT_CORK,   /* a corked partial segment goes out */
+	MR_TT_REO,    /* RACK: reordering has been waited for */
+	MR_TT_TLP,    /* tail loss probe */
 	MR_TT_MAX
 };
 
@@ -113,6 +151,7 @@ struct mr_tcb {
 	uint8_t snd_wscale, rcv_wscale;
 	bool ts_ok;	 /* both sides sent the timestamps option */
 	bool wscale_ok;	 /* both sides sent the window scale option */
+	bool sack_ok;	 /* both sides sent SACK-permitted */
 	bool passive;	 /* came from a listener: a failed handshake is nobody's error */
 	bool fin_queued; /* the application has closed its direction: FIN follows the send queue */
 	bool fin_sent;	 /* snd_nxt counts the FIN */
@@ -156,13 +195,24 @@ struct mr_tcb {
 	uint64_t ts_recent_at; /* ns: PAWS forgets after 24 days */
 	uint32_t ts_offset;    /* added to the clock for TSval */
 	struct mr_oooq oooq;
+	struct mr_sack_block
+		sack[MR_TCP_SACK_BLOCKS]; /* to be told, the most recent first (RFC 2018) */
+	struct mr_sack_block dsack;	  /* received twice: told once, in front (RFC 2883) */
+	uint8_t nsack;
+	bool dsack_owed;
 
 	/* Loss recovery and congestion control, bytes. */
 	uint32_t cwnd, ssthresh;
-	uint32_t recover;      /* RFC 6582 */
-	uint32_t dupacks;      /* in a row */
-	uint32_t dup_bytes;    /* left the network, judged by the duplicate ACKs */
-	uint32_t lost_bytes;   /* in the send queue, judged lost and not sent again since */
+	uint32_t recover;	  /* RFC 6582 */
+	uint32_t dupacks;	  /* in a row */
+	uint32_t dup_bytes;	  /* left the network, judged by the duplicate ACKs */
+	uint32_t lost_bytes;	  /* in the send queue, judged lost and not sent again since */
+	uint32_t sacked_bytes;	  /* in the send queue, selectively acknowledged */
+	struct mr_list in_flight; /* frames sent, neither lost nor SACKed, by time of sending */
+	struct mr_rack rack;
+	struct mr_prr prr;
+	struct mr_tlp tlp;
+	struct mr_undo undo;
 	uint64_t cc_priv[8];   /* of the congestion control */
 	uint64_t last_sent_at; /* ns, of data */
 
@@ -201,7 +251,7 @@ struct mr_tcp_synreq {
 	uint64_t sent_at; /* first SYN-ACK, for the RTT; 0 once it was retransmitted (Karn) */
 	uint16_t peer_mss, adv_mss;
 	uint8_t snd_wscale, rcv_wscale;
-	bool ts_ok, wscale_ok;
+	bool ts_ok, wscale_ok, sack_ok;
 	uint8_t retries;
 };
 

@@ -9,7 +9,8 @@
 static void check_sndq(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 {
 	const struct mr_sndq *q = &tcb->sndq;
-	uint32_t bytes = 0, frames = 0, lost = 0, seq;
+	uint32_t bytes = 0, frames = 0, lost = 0, sacked = 0, flying = 0, seq;
+	struct mr_list *pos;
 	bool unsent = false;
 
 	seq = tcb->write_seq - q->bytes;
@@ -25,11 +26,20 @@ static void check_sndq(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 			assert(!unsent);
 			lost += f->pay_len;
 		}
+		if (f->flags & MR_FRAME_SACKED)
+			sacked += f->pay_len;
+		/* Sent, and neither lost nor SACKed: in flight. */
+		assert(mr_list_empty(&f->sent_node) ==
+		       (unsent || (f->flags & (MR_FRAME_LOST | MR_FRAME_SACKED))));
+		flying += !mr_list_empty(&f->sent_node);
 		seq += f->pay_len;
 		bytes += f->pay_len;
 		frames++;
 		assert(f->next || f == q->tail);
 	}
+	mr_list_for_each (pos, &tcb->in_flight)
+		flying--;
+	assert(!flying && sacked == tcb->sacked_bytes);
 	assert(unsent == (q->unsent != NULL));
 	assert(seq == tcb->write_seq && bytes == q->bytes && frames == q->frames &&
 	       lost == tcb->lost_bytes);

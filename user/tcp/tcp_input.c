@@ -75,6 +75,7 @@ static void learn_options(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct m
 	tcb->ts_ok = (seg->opts & MR_TCPOPT_TS) != 0;
 	tcb->ts_recent = seg->tsval;
 	tcb->ts_recent_at = now;
+	tcb->sack_ok = (seg->opts & MR_TCPOPT_SACK_PERM) != 0;
 	tcb->wscale_ok = (seg->opts & MR_TCPOPT_WSCALE) != 0;
 	tcb->snd_wscale = tcb->wscale_ok ? seg->wscale : 0;
 	tcb->rcv_wscale = tcb->wscale_ok ? tcp_choose_wscale(tcb->opts.rcvbuf) : 0;
@@ -219,6 +220,8 @@ static void trim(struct input *in)
 	if (seq_lt(seg->seq, tcb->rcv_nxt)) {
 		uint32_t n = mr_min(seq_diff(tcb->rcv_nxt, seg->seq), seg->len);
 
+		sack_duplicate(tcb, seg->seq, seg->seq + n);
+
 		in->f = pay_trim_front(in->tcp->frames, in->f, n);
 		seg->seq += n;
 		seg->len -= n;
@@ -257,8 +260,11 @@ static enum verdict step1_sequence(struct input *in)
 	if (seg->flags & MR_TCP_RST)
 		return verdict(in, V_DROP, MR_DROP_TCP_SEQ);
 	if (span &&
-	    seq_leq(end, tcb->rcv_nxt)) /* all of it was received before: its ACK was lost */
+	    seq_leq(end, tcb->rcv_nxt)) { /* all of it was received before: its ACK was lost */
+		if (seq_geq(seg->seq, tcb->rcv_nxt - tcb->opts.rcvbuf))
+			sack_duplicate(tcb, seg->seq, end);
 		return verdict(in, V_ACK, MR_DROP_TCP_DUPLICATE);
+	}
 	if (seg->seq == tcb->rcv_nxt - 1 &&
 	    seg->len <= 1) /* a probe of window or life: always answered */
 		return verdict(in, V_ACK, MR_DROP_TCP_SEQ);
@@ -284,32 +290,43 @@ static enum verdict step4_syn(struct input *in)
 	return verdict(in, V_CHALLENGE, MR_DROP_TCP_SYN_CHALLENGE);
 }
 
+/* RFC 7765 section 3.3: with few segments out, and nothing to follow them, the timer runs from when the
+ * oldest was sent and not from this ACK, so that a lost tail is not waited for a round trip longer. */
+static void restart_rtx(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+{
+	const struct mr_frame *f = tcb->sndq.head;
+
+	tcp_arm_rtx(tcp, tcb, now);
+	if (f && f != tcb->sndq.unsent && !tcb->sndq.unsent &&
+	    tcb->sndq.bytes < 4u * tcb->snd_mss && f->sent_at + rtt_rto(tcb) > now)
+		tcb_timer_set(tcp, tcb, MR_TT_RTX, f->sent_at + rtt_rto(tcb));
+}
+
 /* An ACK of something new: RFC 9293 fifth step, RFC 6298, and the send queue becomes shorter. */
-static void ack_new(struct input *in)
+static void ack_new(struct input *in, struct ack *ack)
 {
 	struct mr_tcb *tcb = in->tcb;
-	const struct mr_seg *seg = in->seg;
-	uint32_t acked = seq_diff(seg->ack, tcb->snd_una), had = tcb->sndq.bytes;
-	uint64_t sent_at = sndq_ack(in->tcp, tcb, seg->ack), rtt = 0;
+	uint32_t had = tcb->sndq.bytes;
+	uint64_t sent_at = sndq_ack(in->tcp, tcb, in->seg->ack, ack);
 
-	tcb->snd_una = seg->ack;
-
-	if (tcb->urg_out && seq_geq(seg->ack, tcb->snd_up))
+	tcb->snd_una = in->seg->ack;
+	if (tcb->urg_out && seq_geq(in->seg->ack, tcb->snd_up))
 		tcb->urg_out = false;
 	if (sent_at)
-		rtt = in->now - sent_at;
-	else if (tcb->ts_ok && seg->opts & MR_TCPOPT_TS &&
-		 seg->tsecr) /* good after retransmissions, too */
-		rtt = tcp_ts_rtt(tcb->ts_offset, seg->tsecr, in->now);
-	if (rtt)
-		rtt_sample(tcb, rtt);
+		ack->rtt_ns = in->now - sent_at;
+	else if (ack->ts_valid) /* good after retransmissions, too */
+		ack->rtt_ns = tcp_ts_rtt(tcb->ts_offset, ack->tsecr, in->now);
+	if (ack->rtt_ns) {
+		rtt_sample(tcb, ack->rtt_ns);
+		rack_rtt(tcb, ack->rtt_ns, in->now);
+	}
 	tcb->backoff = 0;
 	tcb->stalled_since = 0;
 	tcb->soft_err = 0;
 	tcb->bytes_acked += had - tcb->sndq.bytes;
 	mr_neigh_confirm(in->tcp->ip->link, tcb->dst.neigh, in->now);
-	tcp_arm_rtx(in->tcp, tcb, in->now);
-	loss_new_ack(in->tcp, tcb, acked, rtt, in->now);
+	restart_rtx(in->tcp, tcb, in->now);
+	tcb->tlp.rearm = true;
 	if (had != tcb->sndq.bytes && tcb->owner)
 		tcp_up(in->tcp)->acked(tcb->owner);
 }
@@ -339,6 +356,7 @@ static enum verdict step5_ack(struct input *in)
 {
 	struct mr_tcb *tcb = in->tcb;
 	const struct mr_seg *seg = in->seg;
+	struct ack ack;
 
 	if (!(seg->flags & MR_TCP_ACK))
 		return verdict(in, V_DROP, MR_DROP_TCP_NO_ACK);
@@ -357,10 +375,18 @@ static enum verdict step5_ack(struct input *in)
 		return verdict(in, V_CHALLENGE, MR_DROP_TCP_ACK_OLD);
 
 	tcb->probes = 0;
-	if (seq_gt(seg->ack, tcb->snd_una))
-		ack_new(in);
-	else if (is_dupack(tcb, seg))
-		loss_dupack(in->tcp, tcb, in->now);
+	ack = (struct ack){
+		.now = in->now,
+		.acked = seq_gt(seg->ack, tcb->snd_una) ? seq_diff(seg->ack, tcb->snd_una) : 0,
+		.ts_valid = tcb->ts_ok && seg->opts & MR_TCPOPT_TS && seg->tsecr,
+		.tsecr = seg->tsecr,
+		.dup = is_dupack(tcb, seg),
+	};
+	sack_input(in->tcp, tcb, seg, &ack);
+	if (ack.acked)
+		ack_new(in, &ack);
+	if (ack.acked || ack.dup || ack.delivered || ack.dsack)
+		loss_ack(in->tcp, tcb, seg, &ack);
 	if (seq_geq(seg->ack, tcb->snd_una))
 		take_window(in);
 	if (tcb->persist)
@@ -422,7 +448,13 @@ static enum verdict step7_text(struct input *in)
 	if (!mr_seg_span(in->seg))
 		return V_NEXT;
 	if (in->seg->seq != tcb->rcv_nxt) {
+		uint32_t start = in->seg->seq, end = start + in->seg->len;
 		enum mr_drop reason = ooo_insert(in->tcp, tcb, in->f);
+
+		if (reason == MR_DROP_NONE && start != end)
+			sack_received(tcb, start, end);
+		else if (reason == MR_DROP_TCP_DUPLICATE)
+			sack_duplicate(tcb, start, end);
 
 		/* RFC 5681 section 4.2: one duplicate ACK for each, not merged with others. */
 		tcb->dupacks_owed++;
@@ -436,6 +468,7 @@ static enum verdict step7_text(struct input *in)
 	in->f = NULL;
 	while (!in->fin_due && (f = ooo_take(in->tcp, tcb)))
 		deliver(in, f);
+	sack_forget(tcb);
 	owe_ack(in, gap);
 	return V_NEXT;
 }
@@ -452,6 +485,7 @@ static enum verdict step8_fin(struct input *in)
 	tcb->ack_now = true;
 	tcb_mark(in->tcp, tcb);
 	ooo_free(in->tcp, tcb);
+	sack_forget(tcb);
 	if (tcb->owner)
 		tcp_up(in->tcp)->fin(tcb->owner);
 	switch (tcb->state) {

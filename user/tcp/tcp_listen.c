@@ -78,6 +78,7 @@ static enum mr_drop take_syn(struct mr_tcp *tcp, struct mr_tcp_listener *l,
 	req->ts_offset = tcp_ts_offset(tcp, &req->flow);
 	req->ts_ok = (seg->opts & MR_TCPOPT_TS) != 0;
 	req->ts_recent = seg->tsval;
+	req->sack_ok = (seg->opts & MR_TCPOPT_SACK_PERM) != 0;
 	req->wscale_ok = (seg->opts & MR_TCPOPT_WSCALE) != 0;
 	req->snd_wscale = seg->wscale;
 	req->rcv_wscale = req->wscale_ok ? tcp_choose_wscale(l->opts.rcvbuf) : 0;
@@ -132,6 +133,7 @@ static struct mr_tcb *promote(struct mr_tcp *tcp, struct mr_tcp_synreq *req,
 	tcb->ts_recent = req->ts_recent;
 	tcb->ts_recent_at = now;
 	tcb->ts_offset = req->ts_offset;
+	tcb->sack_ok = req->sack_ok;
 	tcb->wscale_ok = req->wscale_ok;
 	tcb->snd_wscale = req->wscale_ok ? req->snd_wscale : 0;
 	tcb->rcv_wscale = req->rcv_wscale;

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * tcp_loss.c - judge what is lost, and how fast to go on.
- * Owns        loss, recover, dupacks, dup_bytes, ssthresh; lowers cwnd (the control raises it).
- * Implements  RFC 5681 section 3.2 (fast retransmit and recovery), RFC 6582 (NewReno partial ACKs),
- *             RFC 6298 (5.4) - (5.6).
- * Called by   ACK processing and the retransmission timer.
- * Not here    sending again (tcp_output.c): here frames are only marked.
+ * tcp_loss.c - what a loss does to a connection: recovery, how fast it sends meanwhile, and taking all of
+ * it back when the loss turns out to have been none.
+ * Owns        loss, recover, dupacks, dup_bytes, ssthresh, prr, undo; lowers cwnd (the control raises it).
+ * Implements  RFC 5681 section 3.2 and RFC 6582 (without SACK), RFC 6937bis (PRR), RFC 5682 (F-RTO with
+ *             SACK, section 3), RFC 3522 and 4015 (Eifel), RFC 3708 (undo by D-SACK), RFC 6298 (5.4)-(5.6).
+ * Called by   ACK processing and the timers.
+ * Not here    what is lost (tcp_rack.c; without SACK the third duplicate ACK, here); sending (tcp_output.c).
  *
- * Instead of inflating cwnd by a segment for each duplicate ACK (RFC 5681 3.2 step 4), what those
- * ACKs say has left the network is deducted from what counts as in flight: the same sum, but cwnd
- * keeps its meaning.
+ * Without SACK, duplicate ACKs do not inflate cwnd by a segment each (RFC 5681 3.2 step 4): what they say
+ * has left the network is deducted from what counts as in flight. The sum is the same, and cwnd keeps its
+ * meaning.
  */
 #include "tcp/tcp_cong.h"
 #include "tcp/tcp_priv.h"
@@ -18,6 +19,74 @@ static const struct mr_cong_ops *control(const struct mr_tcb *tcb)
 {
 	return mr_cong(tcb->opts.congestion);
 }
+
+/* ---- Undo --------------------------------------------------------------------------------------- */
+
+static void undo_arm(struct mr_tcb *tcb)
+{
+	tcb->undo = (struct mr_undo){
+		.cwnd = tcb->cwnd,
+		.ssthresh = tcb->ssthresh,
+		.marker = tcb->snd_una,
+		.armed = true,
+	};
+}
+
+void loss_retransmitted(struct mr_tcb *tcb, uint64_t now)
+{
+	struct mr_undo *u = &tcb->undo;
+
+	if (!u->armed)
+		return;
+	u->retrans++;
+	if (!u->any_retrans) {
+		u->any_retrans = true;
+		u->retrans_ts = tcp_ts_now(tcb->ts_offset, now);
+	}
+}
+
+static void leave_recovery(struct mr_tcb *tcb)
+{
+	if (tcb->loss != MR_LOSS_OPEN)
+		rack_recovery_done(tcb);
+	tcb->loss = MR_LOSS_OPEN;
+	tcb->dupacks = 0;
+	tcb->dup_bytes = 0;
+}
+
+/* Nothing was lost: as if it had not happened. What was judged lost is in flight again. */
+static void undo(struct mr_tcp *tcp, struct mr_tcb *tcb)
+{
+	struct mr_undo *u = &tcb->undo;
+
+	MR_COUNT(tcp->ctr, TCP_UNDO);
+	tcb->cwnd = mr_max(tcb->cwnd, u->cwnd);
+	tcb->ssthresh = mr_max(tcb->ssthresh, u->ssthresh);
+	u->armed = false;
+	sndq_unmark_lost(tcb);
+	leave_recovery(tcb);
+}
+
+/* Has the peer shown that what we sent again had arrived the first time? */
+static bool needless(struct mr_tcb *tcb, const struct ack *ack)
+{
+	struct mr_undo *u = &tcb->undo;
+
+	if (!u->armed)
+		return false;
+	/* RFC 3708: every retransmission was reported as a duplicate. */
+	if (ack->dsack && u->any_retrans && u->retrans &&
+	    seq_geq(ack->dsack_block.start, u->marker) && !--u->retrans)
+		return true;
+	/* RFC 3522: the ACK answers a segment from before the first retransmission. */
+	if (ack->acked && u->any_retrans && ack->ts_valid && seq_lt(ack->tsecr, u->retrans_ts))
+		return true;
+	/* RFC 5682 section 3: after a timeout something is delivered that was never sent again. */
+	return tcb->loss == MR_LOSS_RTO && tcb->sack_ok && ack->orig_delivered &&
+	       seq_lt(tcb->snd_una, tcb->recover);
+}
+
+/* ---- Recovery ----------------------------------------------------------------------------------- */
 
 /* The first segment that is not acknowledged: all frames of it. */
 static void mark_head_lost(struct mr_tcb *tcb)
@@ -37,93 +106,161 @@ static void mark_head_lost(struct mr_tcb *tcb)
 	}
 }
 
-static void leave_recovery(struct mr_tcb *tcb)
-{
-	tcb->loss = MR_LOSS_OPEN;
-	tcb->dupacks = 0;
-	tcb->dup_bytes = 0;
-}
-
 static void enter_recovery(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	uint32_t flight = seq_diff(tcb->snd_nxt, tcb->snd_una);
 
 	MR_COUNT(tcp->ctr, TCP_FAST_RETRANS);
+	undo_arm(tcb);
 	tcb->ssthresh = control(tcb)->ssthresh(tcb, flight, now);
-	tcb->cwnd = tcb->ssthresh;
 	tcb->recover = tcb->snd_nxt;
 	tcb->loss = MR_LOSS_RECOVERY;
-	mark_head_lost(tcb);
+	tcb->tlp.out = false;
+	tcb->prr = (struct mr_prr){ .recover_fs = mr_max(flight, 1u) };
 }
 
-void loss_dupack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+/* RFC 6937bis section 6: how much may go out for what this ACK says was delivered. */
+static void prr_ack(struct mr_tcb *tcb, uint32_t delivered, bool progress)
+{
+	uint32_t pipe = tcb_in_flight(tcb), mss = tcb->snd_mss, count;
+	struct mr_prr *p = &tcb->prr;
+
+	p->delivered += delivered;
+	if (pipe > tcb->ssthresh) {
+		uint64_t due = ((uint64_t)p->delivered * tcb->ssthresh + p->recover_fs - 1) /
+			       p->recover_fs;
+
+		count = due > p->out ? (uint32_t)(due - p->out) : 0;
+	} else {
+		uint32_t limit =
+			mr_max(p->delivered > p->out ? p->delivered - p->out : 0, delivered);
+
+		if (progress)
+			limit += mss;
+		count = mr_min(tcb->ssthresh - pipe, limit);
+	}
+	if (!p->out) /* the fast retransmission itself */
+		count = mr_max(count, mss);
+	tcb->cwnd = mr_max(pipe + count, mss);
+}
+
+static bool third_dupack(const struct mr_tcb *tcb)
+{
+	/* RFC 6582 section 3.2 step 2: not again for losses of a window that was already dealt with. */
+	return !tcb->sack_ok && tcb->dupacks == MR_TCP_DUPTHRESH &&
+	       seq_gt(tcb->snd_una, tcb->recover);
+}
+
+/* A duplicate ACK without SACK: one segment has left the network (RFC 5681). */
+static void count_dupack(struct mr_tcp *tcp, struct mr_tcb *tcb, struct ack *ack)
 {
 	uint32_t out = seq_diff(tcb->snd_nxt, tcb->snd_una);
 
 	MR_COUNT(tcp->ctr, TCP_DUPACK_IN);
 	tcb->dupacks++;
-	if (tcb->loss != MR_LOSS_RTO)
-		tcb->dup_bytes = mr_min(tcb->dup_bytes + tcb->snd_mss, out);
-	/* RFC 6582 section 3.2 step 2: not again for losses of a window that was already dealt
-	 * with. */
-	if (tcb->loss == MR_LOSS_OPEN && tcb->dupacks == MR_TCP_DUPTHRESH &&
-	    seq_gt(tcb->snd_una, tcb->recover))
-		enter_recovery(tcp, tcb, now);
+	if (tcb->sack_ok || tcb->loss == MR_LOSS_RTO)
+		return;
+	tcb->dup_bytes = mr_min(tcb->dup_bytes + tcb->snd_mss, out);
+	ack->delivered += tcb->snd_mss;
+}
+
+static void in_recovery(struct mr_tcb *tcb, const struct ack *ack, bool found)
+{
+	if (!tcb->sack_ok &&
+	    ack->acked) { /* RFC 6582 section 3.2 step 3: the next hole is lost, too */
+		tcb->dup_bytes -= mr_min(tcb->dup_bytes, ack->acked);
+		mark_head_lost(tcb);
+	}
+	prr_ack(tcb, ack->delivered, ack->acked && !found);
+}
+
+void loss_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, struct ack *ack)
+{
+	bool found = false;
+
+	if (ack->dup)
+		count_dupack(tcp, tcb, ack);
+	if (tcb->sack_ok)
+		found = rack_ack(tcp, tcb, ack);
+	if (tcb->loss != MR_LOSS_OPEN && needless(tcb, ack))
+		undo(tcp, tcb);
+	else if (tcb->loss == MR_LOSS_OPEN && ack->dsack && needless(tcb, ack)) /* known late */
+		undo(tcp, tcb);
+	if (tcb->loss != MR_LOSS_OPEN && ack->acked && seq_geq(tcb->snd_una, tcb->recover)) {
+		if (tcb->loss == MR_LOSS_RECOVERY) /* RFC 6937bis: out with what was aimed for */
+			tcb->cwnd = mr_min(tcb->ssthresh,
+					   mr_max(tcb_in_flight(tcb), (uint32_t)tcb->snd_mss) +
+						   tcb->snd_mss);
+		if (tcb->loss == MR_LOSS_RECOVERY && tcb->sack_ok)
+			tcb->cwnd = tcb->ssthresh;
+		leave_recovery(tcb);
+		ack->acked_in_recovery = true;
+	}
+	if (tlp_ack(tcb, seg, ack) && tcb->loss == MR_LOSS_OPEN) {
+		/* The probe repaired a loss: one reduction, no recovery (RFC 8985 section 7.4.2). */
+		tcb->ssthresh =
+			control(tcb)->ssthresh(tcb, seq_diff(tcb->snd_nxt, tcb->snd_una), ack->now);
+		tcb->cwnd = mr_min(tcb->cwnd, tcb->ssthresh);
+	}
+	if (tcb->loss == MR_LOSS_OPEN && (third_dupack(tcb) || (found && tcb->lost_bytes))) {
+		enter_recovery(tcp, tcb, ack->now);
+		if (!tcb->sack_ok)
+			mark_head_lost(tcb);
+		prr_ack(tcb, ack->delivered, false);
+	} else if (tcb->loss == MR_LOSS_RECOVERY) {
+		in_recovery(tcb, ack, found);
+	} else if (ack->acked) {
+		if (tcb->loss == MR_LOSS_OPEN) {
+			tcb->dupacks = 0;
+			tcb->dup_bytes = 0;
+		}
+		/* RFC 7661: cwnd that is not used is not validated. */
+		if (!ack->acked_in_recovery && (tcb->loss == MR_LOSS_RTO || tcb->cwnd_limited))
+			control(tcb)->acked(tcb, ack->acked, ack->rtt_ns, ack->now);
+	}
 	tcb_mark(tcp, tcb);
 }
 
-/* RFC 6582 section 3.2 step 3, partial acknowledgment: the next hole is lost, too. */
-static void partial_ack(struct mr_tcb *tcb, uint32_t acked)
+/* The reordering window has passed without an ACK. */
+void loss_reorder_timeout(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
-	tcb->dup_bytes -= mr_min(tcb->dup_bytes, acked);
-	mark_head_lost(tcb);
-}
-
-void loss_new_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t acked, uint64_t rtt_ns,
-		  uint64_t now)
-{
-	switch ((enum mr_loss_state)tcb->loss) {
-	case MR_LOSS_RECOVERY:
-		if (seq_lt(tcb->snd_una, tcb->recover)) {
-			partial_ack(tcb, acked);
-			break;
-		}
-		leave_recovery(tcb);
-		/* RFC 6582 step 3, full acknowledgment, option 1: no burst of what the window now
-		 * allows. */
-		tcb->cwnd =
-			mr_min(tcb->ssthresh,
-			       mr_max(tcb_in_flight(tcb), (uint32_t)tcb->snd_mss) + tcb->snd_mss);
-		break;
-	case MR_LOSS_RTO:
-		if (seq_geq(tcb->snd_una, tcb->recover))
-			leave_recovery(tcb);
-		control(tcb)->acked(tcb, acked, rtt_ns, now);
-		break;
-	case MR_LOSS_OPEN:
-		leave_recovery(tcb);
-		if (tcb->cwnd_limited) /* RFC 7661: cwnd that is not used is not validated */
-			control(tcb)->acked(tcb, acked, rtt_ns, now);
-		break;
+	if (!rack_detect(tcp, tcb, now))
+		return;
+	if (tcb->loss == MR_LOSS_OPEN) {
+		enter_recovery(tcp, tcb, now);
+		prr_ack(tcb, 0, false);
 	}
 	tcb_mark(tcp, tcb);
 }
 
 void loss_rto(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
-	struct mr_frame *f;
+	struct mr_frame *f = tcb->sndq.head;
 
 	MR_COUNT(tcp->ctr, TCP_RTO);
 	/* RFC 5681 section 3.1: a segment that is timed out again does not lower ssthresh again. */
-	if (!tcb->backoff)
+	if (!tcb->backoff) {
+		if (tcb->loss == MR_LOSS_OPEN)
+			undo_arm(tcb);
+		else
+			tcb->undo.armed = false;
 		tcb->ssthresh = control(tcb)->ssthresh(tcb, tcb_in_flight(tcb), now);
+	}
 	tcb->cwnd = tcb->snd_mss;
 	tcb->loss = MR_LOSS_RTO;
 	tcb->recover = tcb->snd_nxt;
 	tcb->dupacks = 0;
 	tcb->dup_bytes = 0;
-	for (f = tcb->sndq.head; f && f != tcb->sndq.unsent; f = f->next)
-		sndq_mark_lost(tcb, f);
+	tcb->tlp.out = false;
+	if (f && f->flags & MR_FRAME_SACKED) { /* it had it, and has it no more */
+		MR_COUNT(tcp->ctr, TCP_RENEGED);
+		sack_renege(tcb);
+	}
+	for (; f && f != tcb->sndq.unsent; f = f->next)
+		if (!(f->flags & MR_FRAME_SACKED))
+			sndq_mark_lost(tcb, f);
 	tcb->fin_lost = tcb->fin_sent;
+	tcb_timer_clear(tcb, MR_TT_REO);
+	tcb_timer_clear(tcb, MR_TT_TLP);
 	tcb_mark(tcp, tcb);
 }

@@ -111,9 +111,13 @@ static void send_bare(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t seq, uint
 	struct mr_seg seg;
 
 	seg_fill(tcb, &seg, seq, flags, now);
+	if (!(flags & (MR_TCP_SYN | MR_TCP_RST)))
+		sack_fill(tcb, &seg);
 	if (flags & MR_TCP_SYN) {
 		seg.opts |= MR_TCPOPT_MSS;
 		seg.mss = tcb->adv_mss;
+		if (!(flags & MR_TCP_ACK) || tcb->sack_ok)
+			seg.opts |= MR_TCPOPT_SACK_PERM;
 		if (!(flags & MR_TCP_ACK) || tcb->wscale_ok) {
 			seg.opts |= MR_TCPOPT_WSCALE;
 			seg.wscale = tcb->wscale_ok || !(flags & MR_TCP_ACK) ?
@@ -222,12 +226,17 @@ static bool xmit_run(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct run *r
 	hdr = mr_frame_push(p, hlen);
 	mr_tcp_write_header(hdr, &seg);
 	mr_tcp_write_csum(hdr, mr_csum_add(sum, mr_csum(hdr, hlen)));
-	for (f = r->first; f != r->next; f = f->next)
+	for (f = r->first; f != r->next; f = f->next) {
 		f->sent_at = now;
+		mr_list_move_tail(&tcb->in_flight, &f->sent_node);
+	}
+	if (tcb->loss == MR_LOSS_RECOVERY)
+		tcb->prr.out += r->len;
 	MR_COUNT(tcp->ctr, TCP_SEGS_OUT);
 	tcb->segs_out++;
 	tcb->last_sent_at = now;
-	acked(tcb);
+	if (!tcb->dsack_owed) /* that needs a segment without payload */
+		acked(tcb);
 	/* A drop on the way out is a lost segment like any other; an unreachable neighbour is
 	 * remembered. */
 	if (mr_ip_output(tcp->ip, p, &tx, &tcb->dst, now) == -EHOSTUNREACH)
@@ -242,10 +251,22 @@ static uint8_t data_flags(const struct run *r, bool fin)
 			 (fin ? MR_TCP_FIN : 0));
 }
 
-static void count_retrans(struct mr_tcp *tcp, struct mr_tcb *tcb)
+static void count_retrans(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	MR_COUNT(tcp->ctr, TCP_RETRANS);
 	tcb->retrans++;
+	loss_retransmitted(tcb, now);
+}
+
+static void mark_sent_again(struct mr_tcb *tcb, const struct run *r)
+{
+	for (struct mr_frame *f = r->first; f != r->next; f = f->next) {
+		if (f->flags & MR_FRAME_LOST)
+			tcb->lost_bytes -= f->pay_len;
+		f->flags = (uint8_t)((f->flags & ~MR_FRAME_LOST) | MR_FRAME_RETRANS);
+		if (f->retrans < UINT8_MAX)
+			f->retrans++;
+	}
 }
 
 /* Send again what is judged lost. The first segment of the queue always goes: it is what recovery
@@ -270,22 +291,18 @@ static enum stop send_lost(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		fin = tcb->fin_sent && !r.next;
 		if (!xmit_run(tcp, tcb, &r, data_flags(&r, fin), now))
 			return STOP_ROOM;
-		for (; f != r.next; f = f->next) {
-			f->flags = (uint8_t)((f->flags & ~MR_FRAME_LOST) | MR_FRAME_RETRANS);
-			if (f->retrans < UINT8_MAX)
-				f->retrans++;
-			tcb->lost_bytes -= f->pay_len;
-		}
+		mark_sent_again(tcb, &r);
+		f = r.next;
 		if (fin)
 			tcb->fin_lost = false;
-		count_retrans(tcp, tcb);
+		count_retrans(tcp, tcb, now);
 	}
 	if (tcb->fin_lost && !tcb->lost_bytes) {
 		if (!mr_netif_tx_room(tcp->ip->nif, 1))
 			return STOP_ROOM;
 		send_bare(tcp, tcb, tcb->snd_nxt - 1, MR_TCP_FIN | MR_TCP_ACK, now);
 		tcb->fin_lost = false;
-		count_retrans(tcp, tcb);
+		count_retrans(tcp, tcb, now);
 	}
 	return STOP_DONE;
 }
@@ -359,6 +376,7 @@ static enum stop send_new(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		if (r.len < tcb->snd_mss)
 			tcb->snd_sml = tcb->snd_nxt;
 		tcb->push_small = false;
+		tcb->tlp.rearm = true;
 		if (fin) {
 			tcb->snd_nxt++;
 			tcb->fin_sent = true;
@@ -373,6 +391,44 @@ static enum stop send_new(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		tcb->snd_nxt++;
 		tcb->fin_sent = true;
 	}
+	return STOP_DONE;
+}
+
+/* RFC 8985 section 7.3: one segment, whatever cwnd says; new data if the peer's window takes it, else what
+ * was sent last, once more. */
+static enum stop send_probe(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+{
+	struct mr_frame *f = tcb->sndq.unsent;
+	struct run r;
+
+	if (f && f->pay_len <= usable_window(tcb)) {
+		if (!gather(tcp, tcb, f, mr_min((uint32_t)tcb->snd_mss, usable_window(tcb)), false,
+			    &r) ||
+		    !xmit_run(tcp, tcb, &r, data_flags(&r, false), now))
+			return STOP_ROOM;
+		tcb->sndq.unsent = r.next;
+		tcb->snd_nxt += r.len;
+		tcb->tlp.retrans = false;
+	} else {
+		for (f = tcb->sndq.head; f && f->next != tcb->sndq.unsent; f = f->next)
+			;
+		if (!f || f->flags & MR_FRAME_SACKED)
+			return STOP_DONE;
+		r = (struct run){ .first = f,
+				  .len = f->pay_len,
+				  .chunks = 1,
+				  .busy = f->tx_refs,
+				  .next = f->next };
+		if (!xmit_run(tcp, tcb, &r, data_flags(&r, tcb->fin_sent && !r.next), now))
+			return STOP_ROOM;
+		mark_sent_again(tcb, &r);
+		count_retrans(tcp, tcb, now);
+		tcb->tlp.retrans = true;
+	}
+	MR_COUNT(tcp->ctr, TCP_TLP);
+	tcb->tlp.out = true;
+	tcb->tlp.end_seq = tcb->snd_nxt;
+	tcp_arm_rtx(tcp, tcb, now); /* section 7.3: the RTO starts from the probe */
 	return STOP_DONE;
 }
 
@@ -417,6 +473,10 @@ static void after_send(struct mr_tcp *tcp, struct mr_tcb *tcb, enum stop why, ui
 	}
 	if (out && tcb->timers[MR_TT_RTX] == MR_TIME_NEVER)
 		tcp_arm_rtx(tcp, tcb, now);
+	if (tcb->tlp.rearm) {
+		tcb->tlp.rearm = false;
+		tlp_arm(tcp, tcb, now);
+	}
 }
 
 /* ---- The whole of it ----------------------------------------------------------------------------
@@ -459,6 +519,10 @@ bool tcp_output(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 			return false;
 		tcb->dupacks_owed--;
 		send_bare(tcp, tcb, tcb->snd_nxt, MR_TCP_ACK, now);
+	}
+	if (tcb->tlp.owed) {
+		tcb->tlp.owed = false;
+		send_probe(tcp, tcb, now); /* without room it is not worth waiting for */
 	}
 	why = send_lost(tcp, tcb, now);
 	if (why == STOP_DONE)

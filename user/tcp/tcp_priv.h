@@ -41,10 +41,25 @@ uint8_t tcp_choose_wscale(uint32_t rcvbuf);
 /* The first window of a connection, as the unscaled field of a SYN can say it. */
 uint32_t tcp_initial_rcv_wnd(uint32_t rcvbuf);
 
+/* What one ACK says, gathered by the steps of its processing. Bytes and ns. */
+struct ack {
+	uint64_t now;
+	uint64_t rtt_ns;    /* sample, 0: none */
+	uint32_t acked;	    /* snd_una moved by this much */
+	uint32_t delivered; /* newly acknowledged, cumulatively or selectively */
+	uint32_t tsecr;	    /* if ts_valid */
+	bool ts_valid;
+	bool dup;		/* a duplicate ACK by RFC 5681's definition */
+	bool dsack;		/* it reports a duplicate: dsack_block */
+	bool orig_delivered;	/* something that was sent only once was delivered */
+	bool acked_in_recovery; /* it ended one: cwnd has been set */
+	struct mr_sack_block dsack_block;
+};
+
 static inline uint32_t tcb_in_flight(const struct mr_tcb *tcb)
 {
 	uint32_t out = seq_diff(tcb->snd_nxt, tcb->snd_una);
-	uint32_t gone = tcb->lost_bytes + tcb->dup_bytes;
+	uint32_t gone = tcb->lost_bytes + tcb->dup_bytes + tcb->sacked_bytes;
 
 	return out > gone ? out - gone : 0;
 }
@@ -92,14 +107,16 @@ uint64_t rtt_rto(const struct mr_tcb *tcb);
 
 /* ---- tcp_sndq.c ---------------------------------------------------------------------------------
  */
-/* Drop what is acknowledged: all payload before una. Returns the most recent transmission time
- * among the removed frames that were sent only once (0: there is none; Karn). */
-uint64_t sndq_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t una);
+/* Drop what is acknowledged: all payload before una. Adds to ack->delivered, tells RACK. Returns the most
+ * recent transmission time among the removed frames that were sent only once (0: none; Karn). */
+uint64_t sndq_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t una, struct ack *ack);
 /* Cut f in two so that its first part has `at` bytes. 0 or -ENOBUFS. */
 int sndq_split(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, uint32_t at);
 void sndq_free(struct mr_tcp *tcp, struct mr_tcb *tcb);
 /* Judge f lost: it is to be sent again. */
 void sndq_mark_lost(struct mr_tcb *tcb, struct mr_frame *f);
+/* All that was judged lost and not sent again since is in flight after all. */
+void sndq_unmark_lost(struct mr_tcb *tcb);
 
 /* ---- tcp_ooo.c ----------------------------------------------------------------------------------
  */
@@ -113,13 +130,38 @@ void ooo_free(struct mr_tcp *tcp, struct mr_tcb *tcb);
  * the new first chunk. n is less than the payload. */
 struct mr_frame *pay_trim_front(struct mr_frame_pool *pool, struct mr_frame *f, uint32_t n);
 
-/* ---- tcp_loss.c ---------------------------------------------------------------------------------
- */
-/* An ACK moved snd_una by acked bytes. */
-void loss_new_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t acked, uint64_t rtt_ns,
-		  uint64_t now);
-void loss_dupack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
+/* ---- tcp_sack.c ---------------------------------------------------------------------------------- */
+/* [start, end) was kept for reassembly: it is told from now on, in front of others. */
+void sack_received(struct mr_tcb *tcb, uint32_t start, uint32_t end);
+/* rcv_nxt has moved: blocks that it has passed are not told any more. */
+void sack_forget(struct mr_tcb *tcb);
+/* [start, end) arrived although it was there: told once, as a D-SACK. */
+void sack_duplicate(struct mr_tcb *tcb, uint32_t start, uint32_t end);
+/* Put what is to be told into a segment without payload. */
+void sack_fill(struct mr_tcb *tcb, struct mr_seg *seg);
+/* Mark what the peer's blocks cover. */
+void sack_input(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, struct ack *ack);
+void sack_renege(struct mr_tcb *tcb);
+
+/* ---- tcp_rack.c ---------------------------------------------------------------------------------- */
+void rack_rtt(struct mr_tcb *tcb, uint64_t rtt_ns, uint64_t now);
+void rack_delivered(struct mr_tcb *tcb, const struct mr_frame *f, struct ack *ack);
+/* Judge what is lost. true: something newly is. Arms the reordering timer for the rest. */
+bool rack_detect(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
+bool rack_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct ack *ack);
+/* A recovery is over: a widened reordering window wears off with them. */
+void rack_recovery_done(struct mr_tcb *tcb);
+void tlp_arm(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
+void tlp_fire(struct mr_tcp *tcp, struct mr_tcb *tcb);
+bool tlp_ack(struct mr_tcb *tcb, const struct mr_seg *seg, const struct ack *ack);
+
+/* ---- tcp_loss.c ---------------------------------------------------------------------------------- */
+/* What an ACK means, once snd_una and the marks of the send queue are up to date. */
+void loss_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, struct ack *ack);
 void loss_rto(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
+void loss_reorder_timeout(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
+/* Something was sent again: remembered for undo. */
+void loss_retransmitted(struct mr_tcb *tcb, uint64_t now);
 
 /* ---- tcp_output.c -------------------------------------------------------------------------------
  */

@@ -32,6 +32,7 @@ static struct mr_frame *frame_get(struct mr_tcp *tcp)
 	f->pay_len = 0;
 	f->csum = 0;
 	f->flags |= MR_FRAME_CSUM;
+	mr_list_init(&f->sent_node);
 	return f;
 }
 
@@ -134,7 +135,10 @@ int sndq_split(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, uint3
 	rest->seq = f->seq + at;
 	rest->sent_at = f->sent_at;
 	rest->retrans = f->retrans;
-	rest->flags |= f->flags & (MR_FRAME_PSH | MR_FRAME_RETRANS | MR_FRAME_LOST);
+	rest->flags |=
+		f->flags & (MR_FRAME_PSH | MR_FRAME_RETRANS | MR_FRAME_LOST | MR_FRAME_SACKED);
+	if (!mr_list_empty(&f->sent_node))
+		mr_list_add_head(&f->sent_node, &rest->sent_node); /* just behind f */
 	rest->next = f->next;
 	f->next = rest;
 	f->pay_len = at;
@@ -148,10 +152,35 @@ int sndq_split(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, uint3
 
 void sndq_mark_lost(struct mr_tcb *tcb, struct mr_frame *f)
 {
-	if (f->flags & MR_FRAME_LOST)
+	if (f->flags & (MR_FRAME_LOST | MR_FRAME_SACKED))
 		return;
 	f->flags |= MR_FRAME_LOST;
 	tcb->lost_bytes += f->pay_len;
+	mr_list_del(&f->sent_node);
+}
+
+void sndq_unmark_lost(struct mr_tcb *tcb)
+{
+	for (struct mr_frame *f = tcb->sndq.head; f && f != tcb->sndq.unsent && tcb->lost_bytes;
+	     f = f->next) {
+		if (!(f->flags & MR_FRAME_LOST))
+			continue;
+		f->flags &= (uint8_t)~MR_FRAME_LOST;
+		tcb->lost_bytes -= f->pay_len;
+		/* Its time is kept; its place in the list is not, which only makes RACK look at it late. */
+		mr_list_add_tail(&tcb->in_flight, &f->sent_node);
+	}
+	tcb->fin_lost = false;
+}
+
+/* n bytes less in f: what the accounts of its marks must know. */
+static void unaccount(struct mr_tcb *tcb, const struct mr_frame *f, uint32_t n)
+{
+	if (f->flags & MR_FRAME_LOST)
+		tcb->lost_bytes -= n;
+	if (f->flags & MR_FRAME_SACKED)
+		tcb->sacked_bytes -= n;
+	tcb->sndq.bytes -= n;
 }
 
 static void pop_head(struct mr_tcp *tcp, struct mr_tcb *tcb)
@@ -159,9 +188,8 @@ static void pop_head(struct mr_tcp *tcp, struct mr_tcb *tcb)
 	struct mr_sndq *q = &tcb->sndq;
 	struct mr_frame *f = q->head;
 
-	if (f->flags & MR_FRAME_LOST)
-		tcb->lost_bytes -= f->pay_len;
-	q->bytes -= f->pay_len;
+	unaccount(tcb, f, f->pay_len);
+	mr_list_del(&f->sent_node);
 	q->frames--;
 	q->head = f->next;
 	if (!q->head)
@@ -171,32 +199,34 @@ static void pop_head(struct mr_tcp *tcp, struct mr_tcb *tcb)
 		     f); /* the device may still hold it: then it lives until completion */
 }
 
-uint64_t sndq_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t una)
+uint64_t sndq_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t una, struct ack *ack)
 {
 	struct mr_sndq *q = &tcb->sndq;
 	uint64_t sent_at = 0;
 
 	while (q->head && q->head != q->unsent && seq_leq(q->head->seq + q->head->pay_len, una)) {
-		if (!(q->head->flags & MR_FRAME_RETRANS))
-			sent_at = mr_max(sent_at, q->head->sent_at);
-		else
-			sent_at = 0; /* Karn: what this ACK answers is ambiguous */
+		struct mr_frame *f = q->head;
+
+		if (!(f->flags & MR_FRAME_SACKED)) {
+			ack->delivered += f->pay_len;
+			rack_delivered(tcb, f, ack);
+			/* Karn: what an ACK of a retransmission answers is ambiguous. */
+			sent_at = f->flags & MR_FRAME_RETRANS ? 0 : mr_max(sent_at, f->sent_at);
+		}
 		pop_head(tcp, tcb);
 	}
-	/* The peer may acknowledge part of a frame (it split the segment, or resegmented it). The
-	 * front goes; a frame in the device's hands is not changed but only seen shorter from here.
-	 */
+	/* The peer may acknowledge part of a frame (it split the segment, or resegmented it). The front goes;
+	 * a frame in the device's hands is not changed but only seen shorter from here. */
 	if (q->head && q->head != q->unsent && seq_lt(q->head->seq, una)) {
 		struct mr_frame *f = q->head;
 		uint32_t n = seq_diff(una, f->seq);
 
-		if (f->flags & MR_FRAME_LOST)
-			tcb->lost_bytes -= n;
+		unaccount(tcb, f, n);
 		f->pay += n;
 		f->pay_len -= n;
 		f->seq = una;
 		f->csum = mr_csum(f->pay, f->pay_len);
-		q->bytes -= n;
+		ack->delivered += n;
 	}
 	return sent_at;
 }

@@ -156,6 +156,12 @@ static void tcb_timer(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 			tcb->push_small = true;
 			tcb_mark(tcp, tcb);
 			break;
+		case MR_TT_REO:
+			loss_reorder_timeout(tcp, tcb, now);
+			break;
+		case MR_TT_TLP:
+			tlp_fire(tcp, tcb);
+			break;
 		case MR_TT_MAX:
 			break;
 		}

@@ -98,6 +98,7 @@ void mr_tcp_close(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	}
 	mr_tcp_shutdown(tcp, tcb);
 	ooo_free(tcp, tcb); /* nobody will read it */
+	sack_forget(tcb);
 	if (tcb->state == MR_TCP_FIN_WAIT2)
 		tcb_timer_set(tcp, tcb, MR_TT_KEEP, now + MR_TCP_FIN_TIMEOUT_NS);
 }

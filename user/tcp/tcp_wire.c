@@ -17,13 +17,17 @@ enum {
 	OPT_NOP = 1,
 	OPT_MSS = 2,
 	OPT_WSCALE = 3,
+	OPT_SACK_PERM = 4,
+	OPT_SACK = 5,
 	OPT_TS = 8,
 };
 
-#define OPTLEN_MSS    4u
-#define OPTLEN_WSCALE 3u
-#define OPTLEN_TS     10u
-#define CSUM_OFF      16u
+#define OPTLEN_MSS	 4u
+#define OPTLEN_WSCALE	 3u
+#define OPTLEN_SACK_PERM 2u
+#define OPTLEN_SACK(n)	 (2u + 8u * (n))
+#define OPTLEN_TS	 10u
+#define CSUM_OFF	 16u
 
 static uint16_t get16(const uint8_t *p)
 {
@@ -45,6 +49,18 @@ static void put32(uint8_t *p, uint32_t v)
 {
 	put16(p, v >> 16);
 	put16(p + 2, v);
+}
+
+static void parse_sack(const uint8_t *p, uint8_t len, struct mr_seg *seg)
+{
+	uint8_t n = (uint8_t)((len - 2u) / 8u);
+
+	if (!n || n > MR_TCP_SACK_BLOCKS || len != OPTLEN_SACK(n))
+		return;
+	for (uint8_t i = 0; i < n; i++)
+		seg->sack[i] = (struct mr_sack_block){ get32(p + 2 + 8 * i), get32(p + 6 + 8 * i) };
+	seg->nsack = n;
+	seg->opts |= MR_TCPOPT_SACK;
 }
 
 /* An option of a known kind with a wrong length is ignored, as Linux does; a length that leads
@@ -76,6 +92,11 @@ static bool parse_options(const uint8_t *p, const uint8_t *end, struct mr_seg *s
 			seg->tsval = get32(p + 2);
 			seg->tsecr = get32(p + 6);
 			seg->opts |= MR_TCPOPT_TS;
+		} else if (kind == OPT_SACK_PERM && len == OPTLEN_SACK_PERM &&
+			   (seg->flags & MR_TCP_SYN)) {
+			seg->opts |= MR_TCPOPT_SACK_PERM;
+		} else if (kind == OPT_SACK) {
+			parse_sack(p, len, seg);
 		}
 		p += len;
 	}
@@ -128,6 +149,8 @@ uint32_t mr_tcp_header_len(const struct mr_seg *seg)
 	n += seg->opts & MR_TCPOPT_MSS ? OPTLEN_MSS : 0;
 	n += seg->opts & MR_TCPOPT_WSCALE ? OPTLEN_WSCALE + 1 : 0;
 	n += seg->opts & MR_TCPOPT_TS ? MR_TCP_TS_LEN : 0;
+	n += seg->opts & MR_TCPOPT_SACK_PERM ? OPTLEN_SACK_PERM + 2 : 0;
+	n += seg->opts & MR_TCPOPT_SACK ? OPTLEN_SACK(seg->nsack) + 2 : 0;
 	return n;
 }
 
@@ -149,6 +172,24 @@ static uint8_t *write_options(uint8_t *p, const struct mr_seg *seg)
 		put32(p + 4, seg->tsval);
 		put32(p + 8, seg->tsecr);
 		p += MR_TCP_TS_LEN;
+	}
+	if (seg->opts & MR_TCPOPT_SACK_PERM) {
+		p[0] = OPT_NOP;
+		p[1] = OPT_NOP;
+		p[2] = OPT_SACK_PERM;
+		p[3] = OPTLEN_SACK_PERM;
+		p += OPTLEN_SACK_PERM + 2;
+	}
+	if (seg->opts & MR_TCPOPT_SACK) {
+		p[0] = OPT_NOP;
+		p[1] = OPT_NOP;
+		p[2] = OPT_SACK;
+		p[3] = (uint8_t)OPTLEN_SACK(seg->nsack);
+		for (uint8_t i = 0; i < seg->nsack; i++) {
+			put32(p + 4 + 8 * i, seg->sack[i].start);
+			put32(p + 8 + 8 * i, seg->sack[i].end);
+		}
+		p += OPTLEN_SACK(seg->nsack) + 2;
 	}
 	if (seg->opts & MR_TCPOPT_WSCALE) {
 		p[0] = OPT_NOP;

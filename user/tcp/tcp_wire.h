@@ -23,9 +23,17 @@
 #define MR_TCP_TS_LEN 12u
 
 /* mr_seg.opts: which options are there */
-#define MR_TCPOPT_MSS	 (1u << 0)
-#define MR_TCPOPT_WSCALE (1u << 1)
-#define MR_TCPOPT_TS	 (1u << 2)
+#define MR_TCPOPT_MSS	    (1u << 0)
+#define MR_TCPOPT_WSCALE    (1u << 1)
+#define MR_TCPOPT_TS	    (1u << 2)
+#define MR_TCPOPT_SACK_PERM (1u << 3)
+#define MR_TCPOPT_SACK	    (1u << 4)
+
+/* A SACK block: [start, end) has arrived (RFC 2018 section 3). */
+struct mr_sack_block {
+	uint32_t start, end;
+};
+#define MR_TCP_SACK_BLOCKS 4u /* that fit into the option space; 3 beside timestamps */
 
 /* Window scale, RFC 7323 section 2.3: larger shifts count as this one. */
 #define MR_TCP_MAX_WSCALE 14u
@@ -43,6 +51,8 @@ struct mr_seg {
 	uint8_t wscale;
 	uint16_t mss;
 	uint32_t tsval, tsecr;
+	uint8_t nsack; /* with MR_TCPOPT_SACK: 1..MR_TCP_SACK_BLOCKS */
+	struct mr_sack_block sack[MR_TCP_SACK_BLOCKS];
 };
 
 /* Sequence space that the segment takes: payload, SYN and FIN. */

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * tcp_rack.c - RACK-TLP: judge by time what is lost, and probe the tail.
+ * Owns        tcb->rack and tcb->tlp.
+ * Implements  RFC 8985 sections 6 and 7.
+ * Called by   ACK processing, the reordering and probe timers.
+ * Not here    what a loss means for the congestion window (tcp_loss.c).
+ *
+ * in_flight holds the frames in the order in which they were last sent, so that detection looks at what
+ * it will judge and at one frame more.
+ */
+#include "tcp/tcp_priv.h"
+
+#define MIN_RTT_PERIOD_NS (10 * MR_NS_PER_S)
+#define REO_PERSIST	  16u /* recoveries that a widened window lasts (section 6.2, step 4) */
+#define REO_MULT_MAX	  20u
+#define TLP_DELACK_NS	  (200 * MR_NS_PER_MS) /* TLP.max_ack_delay: what a peer may wait */
+#define TLP_MIN_NS	  (10 * MR_NS_PER_MS)  /* as Linux: two jiffies */
+
+/* RACK_sent_after(), section 6.2: is (t1, seq1) sent after (t2, seq2)? */
+static bool sent_after(uint64_t t1, uint32_t seq1, uint64_t t2, uint32_t seq2)
+{
+	return t1 > t2 || (t1 == t2 && seq_gt(seq1, seq2));
+}
+
+static uint64_t min_rtt(const struct mr_rack *r)
+{
+	if (!r->min_rtt_ns[0] || !r->min_rtt_ns[1])
+		return r->min_rtt_ns[0] + r->min_rtt_ns[1];
+	return mr_min(r->min_rtt_ns[0], r->min_rtt_ns[1]);
+}
+
+void rack_rtt(struct mr_tcb *tcb, uint64_t rtt_ns, uint64_t now)
+{
+	struct mr_rack *r = &tcb->rack;
+
+	if (now - r->min_rtt_at >= MIN_RTT_PERIOD_NS) {
+		r->min_rtt_ns[1] = r->min_rtt_ns[0];
+		r->min_rtt_ns[0] = 0;
+		r->min_rtt_at = now;
+	}
+	if (!r->min_rtt_ns[0] || rtt_ns < r->min_rtt_ns[0])
+		r->min_rtt_ns[0] = rtt_ns;
+}
+
+/* Steps 2 and 3 for one frame that was just acknowledged, either way. */
+void rack_delivered(struct mr_tcb *tcb, const struct mr_frame *f, struct ack *ack)
+{
+	struct mr_rack *r = &tcb->rack;
+	uint32_t end = f->seq + f->pay_len;
+	uint64_t rtt = ack->now - f->sent_at;
+
+	if (f->flags & MR_FRAME_RETRANS) {
+		/* Perhaps the ACK of the first transmission: then its time says nothing. */
+		if (ack->ts_valid && seq_lt(ack->tsecr, tcp_ts_now(tcb->ts_offset, f->sent_at)))
+			return;
+		if (rtt < min_rtt(r))
+			return;
+	} else {
+		ack->orig_delivered = true;
+		if (seq_lt(end, r->fack))
+			r->reordering_seen = true;
+	}
+	if (seq_gt(end, r->fack))
+		r->fack = end;
+	r->rtt_ns = rtt;
+	if (!r->sent_at || sent_after(f->sent_at, end, r->sent_at, r->end_seq)) {
+		r->sent_at = f->sent_at;
+		r->end_seq = end;
+	}
+}
+
+/* Step 4: how long to wait for reordering. */
+static void adapt(struct mr_tcb *tcb, const struct ack *ack)
+{
+	struct mr_rack *r = &tcb->rack;
+
+	if (!r->reo_mult)
+		r->reo_mult = 1;
+	if (r->dsack_seen && seq_geq(tcb->snd_una, r->dsack_round))
+		r->dsack_seen = false;
+	if (ack->dsack && !r->dsack_seen) {
+		r->dsack_seen = true;
+		r->dsack_round = tcb->snd_nxt;
+		if (r->reo_mult < REO_MULT_MAX)
+			r->reo_mult++;
+		r->reo_persist = REO_PERSIST;
+	}
+}
+
+void rack_recovery_done(struct mr_tcb *tcb)
+{
+	struct mr_rack *r = &tcb->rack;
+
+	if (r->reo_persist && !--r->reo_persist)
+		r->reo_mult = 1;
+}
+
+static uint64_t reo_wnd(const struct mr_tcb *tcb)
+{
+	const struct mr_rack *r = &tcb->rack;
+
+	if (!r->reordering_seen &&
+	    (tcb->loss != MR_LOSS_OPEN || tcb->sacked_bytes >= MR_TCP_DUPTHRESH * tcb->snd_mss))
+		return 0;
+	return mr_min(r->reo_mult * min_rtt(r) / 4, tcb->srtt_ns);
+}
+
+/* Step 5. Returns whether anything was newly judged lost. */
+bool rack_detect(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+{
+	const struct mr_rack *r = &tcb->rack;
+	uint64_t wait = 0, window = reo_wnd(tcb);
+	struct mr_list *pos, *tmp;
+	bool found = false;
+
+	tcb_timer_clear(tcb, MR_TT_REO);
+	if (!r->sent_at)
+		return false;
+	mr_list_for_each_safe (pos, tmp, &tcb->in_flight) {
+		struct mr_frame *f = mr_list_entry(pos, struct mr_frame, sent_node);
+		uint64_t due = f->sent_at + r->rtt_ns + window;
+
+		if (!sent_after(r->sent_at, r->end_seq, f->sent_at, f->seq + f->pay_len))
+			break;
+		if (due <= now) {
+			sndq_mark_lost(tcb, f);
+			found = true;
+		} else {
+			wait = mr_max(wait, due);
+		}
+	}
+	if (wait)
+		tcb_timer_set(tcp, tcb, MR_TT_REO, wait);
+	return found;
+}
+
+bool rack_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct ack *ack)
+{
+	adapt(tcb, ack);
+	return rack_detect(tcp, tcb, ack->now);
+}
+
+/* ---- Tail loss probe ---------------------------------------------------------------------------- */
+
+/* TLP_calc_PTO(), section 7.2. */
+static uint64_t pto(const struct mr_tcb *tcb)
+{
+	uint64_t t = MR_TCP_RTO_INIT_NS;
+
+	if (tcb->srtt_ns) {
+		t = 2 * tcb->srtt_ns;
+		if (seq_diff(tcb->snd_nxt, tcb->snd_una) <= tcb->snd_mss)
+			t += TLP_DELACK_NS;
+		t = mr_max(t, (uint64_t)TLP_MIN_NS);
+	}
+	return t;
+}
+
+/* Section 7.2: after new data was sent, and when an ACK has advanced. */
+void tlp_arm(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+{
+	uint64_t at = now + pto(tcb);
+
+	if (!tcb->sack_ok || tcb->tlp.out || tcb->loss != MR_LOSS_OPEN || tcb->sacked_bytes ||
+	    tcb->snd_una == tcb->snd_nxt || tcb->persist || at >= tcb->timers[MR_TT_RTX]) {
+		tcb_timer_clear(tcb, MR_TT_TLP);
+		return;
+	}
+	tcb_timer_set(tcp, tcb, MR_TT_TLP, at);
+}
+
+/* Section 7.3: the probe itself is made by output, from what is there then. */
+void tlp_fire(struct mr_tcp *tcp, struct mr_tcb *tcb)
+{
+	if (tcb->tlp.out || tcb->loss != MR_LOSS_OPEN || tcb->snd_una == tcb->snd_nxt)
+		return;
+	tcb->tlp.owed = true;
+	tcb_mark(tcp, tcb);
+}
+
+/* Section 7.4.2: was the probe answered, and did it repair a loss? true: it did, which is a loss event
+ * for congestion control. */
+bool tlp_ack(struct mr_tcb *tcb, const struct mr_seg *seg, const struct ack *ack)
+{
+	struct mr_tlp *t = &tcb->tlp;
+
+	if (!t->out || seq_lt(seg->ack, t->end_seq))
+		return false;
+	if (!t->retrans) {
+		t->out = false;
+		return false;
+	}
+	if (ack->dsack && ack->dsack_block.end == t->end_seq) { /* both copies have arrived */
+		t->out = false;
+		return false;
+	}
+	if (seq_gt(seg->ack, t->end_seq)) {
+		t->out = false;
+		return true;
+	}
+	/* Exactly the end, and no blocks: a second ACK like this would be the original's. */
+	if (!ack->acked && !(seg->opts & MR_TCPOPT_SACK))
+		t->out = false;
+	return false;
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * tcp_sack.c - selective acknowledgment, both ways.
+ * Owns        the MR_FRAME_SACKED mark and sacked_bytes; the blocks that are told (tcb->sack, dsack).
+ * Implements  RFC 2018, RFC 2883 (D-SACK).
+ * Called by   input: what arrived out of order or twice, and what the peer's blocks say.
+ * Not here    what is lost because of it (tcp_rack.c).
+ *
+ * A block only ever marks frames that it covers whole: segments are whole frames, and what a peer says
+ * of parts of them may be ignored (SACK is advisory, RFC 2018 section 8). The walk over the send queue
+ * is bounded for each ACK, so that blocks at hostile places cost a known amount.
+ */
+#include "tcp/tcp_priv.h"
+
+#define WALK_MAX 2048u /* frames looked at for one ACK */
+
+/* ---- What we tell ------------------------------------------------------------------------------- */
+
+/* RFC 2018 section 4: the first block holds the segment that caused this ACK; then the most recent. */
+void sack_received(struct mr_tcb *tcb, uint32_t start, uint32_t end)
+{
+	struct mr_sack_block fresh = { start, end }, old[MR_TCP_SACK_BLOCKS];
+	uint8_t nold = 0, n = 1;
+
+	if (!tcb->sack_ok)
+		return;
+	for (uint8_t i = 0; i < tcb->nsack; i++) {
+		const struct mr_sack_block *b = &tcb->sack[i];
+
+		if (seq_leq(b->start, fresh.end) && seq_geq(b->end, fresh.start)) {
+			fresh.start = seq_lt(b->start, fresh.start) ? b->start : fresh.start;
+			fresh.end = seq_max(b->end, fresh.end);
+		} else {
+			old[nold++] = *b;
+		}
+	}
+	tcb->sack[0] = fresh;
+	for (uint8_t i = 0; i < nold && n < MR_TCP_SACK_BLOCKS; i++)
+		tcb->sack[n++] = old[i];
+	tcb->nsack = n;
+}
+
+void sack_forget(struct mr_tcb *tcb)
+{
+	uint8_t n = 0;
+
+	for (uint8_t i = 0; i < tcb->nsack; i++)
+		if (seq_gt(tcb->sack[i].end, tcb->rcv_nxt) &&
+		    seq_gt(tcb->sack[i].start, tcb->rcv_nxt))
+			tcb->sack[n++] = tcb->sack[i];
+	tcb->nsack = tcb->oooq.head ? n : 0;
+}
+
+void sack_duplicate(struct mr_tcb *tcb, uint32_t start, uint32_t end)
+{
+	if (!tcb->sack_ok || tcb->dsack_owed || !seq_lt(start, end))
+		return;
+	tcb->dsack = (struct mr_sack_block){ start, end };
+	tcb->dsack_owed = true;
+}
+
+void sack_fill(struct mr_tcb *tcb, struct mr_seg *seg)
+{
+	uint8_t room = seg->opts & MR_TCPOPT_TS ? MR_TCP_SACK_BLOCKS - 1 : MR_TCP_SACK_BLOCKS;
+
+	if (!tcb->sack_ok || (!tcb->nsack && !tcb->dsack_owed))
+		return;
+	if (tcb->dsack_owed)
+		seg->sack[seg->nsack++] = tcb->dsack;
+	tcb->dsack_owed = false;
+	for (uint8_t i = 0; i < tcb->nsack && seg->nsack < room; i++)
+		seg->sack[seg->nsack++] = tcb->sack[i];
+	seg->opts |= MR_TCPOPT_SACK;
+}
+
+/* ---- What the peer tells ------------------------------------------------------------------------ */
+
+/* RFC 2883 section 4: a first block below the cumulative ACK, or within the second block. */
+static bool is_dsack(const struct mr_seg *seg)
+{
+	const struct mr_sack_block *b = &seg->sack[0];
+
+	if (seq_lt(b->start, seg->ack))
+		return seq_leq(b->end, seg->ack);
+	return seg->nsack > 1 && seq_geq(b->start, seg->sack[1].start) &&
+	       seq_leq(b->end, seg->sack[1].end);
+}
+
+/* In the window of what was sent and is not acknowledged? */
+static bool plausible(const struct mr_tcb *tcb, const struct mr_seg *seg,
+		      const struct mr_sack_block *b)
+{
+	return seq_lt(b->start, b->end) && seq_gt(b->start, seg->ack) &&
+	       seq_gt(b->start, tcb->snd_una) && seq_leq(b->end, tcb->snd_nxt);
+}
+
+static void mark(struct mr_tcb *tcb, struct mr_frame *f, struct ack *ack)
+{
+	if (f->flags & MR_FRAME_SACKED)
+		return;
+	if (f->flags & MR_FRAME_LOST)
+		tcb->lost_bytes -= f->pay_len;
+	else
+		mr_list_del(&f->sent_node);
+	f->flags = (uint8_t)((f->flags & ~MR_FRAME_LOST) | MR_FRAME_SACKED);
+	tcb->sacked_bytes += f->pay_len;
+	ack->delivered += f->pay_len;
+	rack_delivered(tcb, f, ack);
+}
+
+static void sort(struct mr_sack_block *b, uint8_t n)
+{
+	for (uint8_t i = 1; i < n; i++) {
+		for (uint8_t k = i; k && seq_lt(b[k].start, b[k - 1].start); k--) {
+			struct mr_sack_block t = b[k];
+
+			b[k] = b[k - 1];
+			b[k - 1] = t;
+		}
+	}
+}
+
+void sack_input(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, struct ack *ack)
+{
+	struct mr_sack_block b[MR_TCP_SACK_BLOCKS];
+	struct mr_frame *f = tcb->sndq.head;
+	uint32_t walked = 0;
+	uint8_t n = 0, i = 0;
+
+	if (!tcb->sack_ok || !(seg->opts & MR_TCPOPT_SACK))
+		return;
+	if (is_dsack(seg)) {
+		MR_COUNT(tcp->ctr, TCP_DSACK_IN);
+		ack->dsack = true;
+		ack->dsack_block = seg->sack[0];
+		i = 1;
+	}
+	for (; i < seg->nsack; i++)
+		if (plausible(tcb, seg, &seg->sack[i]))
+			b[n++] = seg->sack[i];
+	sort(b, n);
+	/* Queue and blocks are both in order: one walk over both. */
+	for (i = 0; i < n && f && f != tcb->sndq.unsent && walked < WALK_MAX; walked++) {
+		if (seq_lt(f->seq, b[i].start)) {
+			f = f->next;
+		} else if (seq_leq(f->seq + f->pay_len, b[i].end)) {
+			mark(tcb, f, ack);
+			f = f->next;
+		} else {
+			i++;
+		}
+	}
+}
+
+/* RFC 2018 section 8: at a timeout everything that was SACKed may have been thrown away since. */
+void sack_renege(struct mr_tcb *tcb)
+{
+	for (struct mr_frame *f = tcb->sndq.head; f && f != tcb->sndq.unsent; f = f->next) {
+		if (!(f->flags & MR_FRAME_SACKED))
+			continue;
+		f->flags &= (uint8_t)~MR_FRAME_SACKED;
+		tcb->sacked_bytes -= f->pay_len;
+		mr_list_add_tail(&tcb->in_flight, &f->sent_node);
+	}
+}
