@@ -150,7 +150,8 @@ static uint64_t pto(const struct mr_tcb *tcb)
 
 	if (tcb->srtt_ns) {
 		t = 2 * tcb->srtt_ns;
-		if (seq_diff(tcb->snd_nxt, tcb->snd_una) <= tcb->snd_mss)
+		/* The RFC says one segment; a peer may as well wait for the second full one (5681 4.2). */
+		if (seq_diff(tcb->snd_nxt, tcb->snd_una) < 2u * tcb->snd_mss)
 			t += TLP_DELACK_NS;
 		t = mr_max(t, (uint64_t)TLP_MIN_NS);
 	}
