@@ -155,7 +155,7 @@ void mr_engine_close(struct mr_engine *engine);
 unsigned mr_engine_connections(const struct mr_engine *engine);
 
 #define MR_IN	 0x1u  /* data, end of stream, or a connection to accept */
-#define MR_OUT	 0x2u  /* room in the send buffer, or the connect has succeeded */
+#define MR_OUT	 0x2u  /* a third of the send buffer is free, or the connect has succeeded */
 #define MR_RDHUP 0x4u  /* the peer has sent FIN */
 #define MR_ERR	 0x8u  /* the connection failed: mr_sock_error() says why; always reported */
 #define MR_HUP	 0x10u /* both directions are over; always reported */
@@ -215,7 +215,7 @@ ssize_t mr_sendv(struct mr_socket *sock, const struct iovec *iov, int iovcnt, un
  * -EAGAIN when nothing is there, -ENOTCONN, or the connection's error once. */
 ssize_t mr_recv(struct mr_socket *sock, void *buf, size_t len, unsigned flags);
 ssize_t mr_recvv(struct mr_socket *sock, const struct iovec *iov, int iovcnt, unsigned flags);
-#define MR_RECV_PEEK 0x1u /* leave it in the buffer */
+#define MR_RECV_PEEK 0x1u /* leave it in the buffer; a pending error stays, too */
 #define MR_RECV_OOB  0x2u /* the urgent byte; -EINVAL when there is none or it was read */
 
 /* Zero-copy receive: lend what is next in the receive buffer without copying. Fills up to max slices,

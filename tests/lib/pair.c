@@ -23,7 +23,7 @@ static void deliver(struct pair_dev *to, const struct mr_frame *f)
 {
 	struct pair_packet *slot = &to->inbox[to->tail % PAIR_INBOX];
 
-	if (to->cut || to->tail - to->head == PAIR_INBOX)
+	if (to->cut || to->closed || to->tail - to->head == PAIR_INBOX)
 		return;
 	slot->len = f->pkt_len;
 	slot->bytes = malloc(slot->len);
