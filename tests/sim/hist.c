@@ -23,11 +23,11 @@
 #define ROUNDS_MAX 10000u
 #define START_NS   SEC(1000)
 #define QUIET_NS   SEC(400) /* after a history: until the last retransmission and TIME-WAIT */
-#define LATE_NS	   (2 * MR_TICK_NS)
-#define PKT_MAX	   2000u
-#define ICMP_HLEN  8u
-#define PEER_MSS   1460
-#define PEER_WND   65535
+/* A timer is late by less than a tick (65 us) of the wheel; a chain of back-offs adds that up. */
+#define LATE_NS	  MS(1)
+#define PKT_MAX	  2000u
+#define ICMP_HLEN 8u
+#define PEER_MSS  1460
 
 static const uint8_t engine_mac[6] = { 0x02, 0, 0, 0, 0, 1 };
 static const uint8_t peer_mac[6] = { 0x02, 0, 0, 0, 0, 2 };
@@ -445,7 +445,7 @@ static struct hist_seg syn_of(const struct hist_peer *p, uint8_t flags, uint32_t
 	return (struct hist_seg){
 		.flags = flags,
 		.ack = ack,
-		.wnd = p->wnd ? p->wnd : PEER_WND - 1,
+		.wnd = p->wnd ? p->wnd : HIST_PEER_WND,
 		.mss = p->mss == MSS_NONE ? 0 :
 		       p->mss		  ? p->mss :
 					    PEER_MSS,
@@ -645,7 +645,7 @@ void hist_run_test(const struct hist_test *test, bool verbose, const char *pcap)
 		.zero = START_NS,
 		.pport = HIST_PEER_PORT,
 		.pisn = HIST_PEER_ISN,
-		.last_wnd = PEER_WND,
+		.last_wnd = HIST_PEER_WND,
 	};
 
 	h.log = open_memstream(&h.log_text, &h.log_len);

@@ -40,10 +40,12 @@
 #define HIST_PEER_PORT	 5000	     /* the script's */
 #define HIST_PEER_ISN	 0xfffff000u /* so that every long history wraps */
 
+#define HIST_PEER_WND 65534u /* unless the script says otherwise */
+
 /* What the script's side offers in its SYN or SYN-ACK. Zeros: no such option. */
 struct hist_peer {
 	uint16_t mss;	/* 0: 1460 is offered; MSS_NONE: no option */
-	uint16_t wnd;	/* 0: 65535 */
+	uint16_t wnd;	/* 0: HIST_PEER_WND */
 	uint8_t wscale; /* with has_wscale */
 	bool has_wscale;
 	uint32_t tsval; /* not 0: timestamps are offered */

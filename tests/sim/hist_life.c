@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* hist_life.c - keepalive, user timeout, and what ICMP may and may not do. RFC 1122 section 4.2.3.6,
+ * RFC 5482, RFC 5927, RFC 1191. */
+#include <errno.h>
+#include "hist.h"
+
+#define ICMP_UNREACH	   3
+#define ICMP_HOST_UNREACH  1
+#define ICMP_PORT_UNREACH  3
+#define ICMP_FRAG_NEEDED   4
+#define ICMP_TIME_EXCEEDED 11
+
+#define MSS 1460u
+
+/* ---- Keepalive ---------------------------------------------------------------------------------- */
+
+static void with_keepalive(struct hist *h)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	hist_option(h, MR_OPT_KEEPIDLE, 10);
+	hist_option(h, MR_OPT_KEEPINTVL, 5);
+	hist_option(h, MR_OPT_KEEPCNT, 3);
+	hist_option(h, MR_OPT_KEEPALIVE, 1);
+}
+
+TEST(silent_peer_is_probed_and_given_up)
+{
+	uint8_t byte;
+
+	with_keepalive(h);
+	hist_until(h, SEC(24.9));
+	for (unsigned i = 0; i < 3; i++)
+		EXPECT_AT(h, SEC(10 + 5 * i), .flags = ACK, .seq = 0, .ack = 1);
+	CHECK(h, !(mr_ready(h->sock) & MR_ERR));
+	hist_until(h, SEC(25.1));
+	hist_skip(h); /* a RST in parting is allowed */
+	CHECK_EQ(h, mr_recv(h->sock, &byte, 1, 0), -ETIMEDOUT);
+}
+
+TEST(peer_that_answers_keepalives_stays)
+{
+	with_keepalive(h);
+	for (unsigned i = 1; i <= 20; i++) {
+		hist_until(h, SEC(10) * i + MS(2) * i);
+		CHECK_EQ(h, h->next + 1, h->nout);
+		hist_skip(h);
+		INJECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	}
+	CHECK_EQ(h, hist_state(h), MR_TCP_ESTABLISHED);
+}
+
+TEST(keepalive_is_off_unless_asked_for)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	hist_run(h, SEC(86400));
+	EXPECT_NOTHING(h);
+	CHECK_EQ(h, hist_state(h), MR_TCP_ESTABLISHED);
+}
+
+TEST(peers_keepalive_is_answered)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	for (unsigned i = 0; i < 3; i++) {
+		hist_run(h, SEC(100));
+		INJECT(h, .flags = ACK, .seq = 0, .ack = 1);
+		EXPECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	}
+	/* Old stacks send one byte of garbage with it. */
+	hist_run(h, SEC(100));
+	INJECT(h, .flags = ACK, .seq = 0, .ack = 1, .len = 1);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	CHECK(h, !(mr_ready(h->sock) & MR_IN));
+}
+
+/* ---- User timeout ------------------------------------------------------------------------------- */
+
+TEST(user_timeout_ends_a_connection_whose_data_nobody_acknowledges)
+{
+	uint8_t byte;
+
+	hist_established(h, &(struct hist_peer){ 0 });
+	hist_option(h, MR_OPT_USER_TIMEOUT, 5000);
+	hist_write(h, 100);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100);
+	hist_until(h, MS(4900));
+	for (unsigned i = 1; i <= 4; i++)
+		EXPECT_AT(h, MS(200) * ((1u << i) - 1), .flags = PSH | ACK, .seq = 1, .ack = 1,
+			  .len = 100);
+	CHECK(h, !(mr_ready(h->sock) & MR_ERR));
+	hist_until(h, MS(5100));
+	EXPECT_NOTHING(h);
+	CHECK_EQ(h, mr_recv(h->sock, &byte, 1, 0), -ETIMEDOUT);
+}
+
+/* ---- ICMP --------------------------------------------------------------------------------------- */
+
+TEST(port_unreachable_refuses_a_connect)
+{
+	hist_connect(h);
+	hist_inject_icmp(h, ICMP_UNREACH, ICMP_PORT_UNREACH, 0, 0);
+	CHECK_EQ(h, mr_sock_error(h->sock), -ECONNREFUSED);
+}
+
+TEST(icmp_about_a_number_not_in_flight_is_ignored)
+{
+	hist_connect(h);
+	hist_inject_icmp(h, ICMP_UNREACH, ICMP_PORT_UNREACH, 0, 1);
+	hist_inject_icmp(h, ICMP_UNREACH, ICMP_PORT_UNREACH, 0, 0u - 1);
+	CHECK_EQ(h, hist_state(h), MR_TCP_SYN_SENT);
+	CHECK_EQ(h, mr_sock_error(h->sock), 0);
+	CHECK_EQ(h, h->engine->st->ctr.drop[MR_DROP_ICMP_NO_FLOW], 2);
+}
+
+TEST(icmp_does_not_end_an_established_connection)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	hist_write(h, 100);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100);
+	hist_inject_icmp(h, ICMP_UNREACH, ICMP_PORT_UNREACH, 0, 1);
+	hist_inject_icmp(h, ICMP_UNREACH, ICMP_HOST_UNREACH, 0, 1);
+	hist_inject_icmp(h, ICMP_TIME_EXCEEDED, 0, 0, 1);
+	CHECK_EQ(h, hist_state(h), MR_TCP_ESTABLISHED);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 101);
+	CHECK_EQ(h, mr_sock_error(h->sock), 0);
+}
+
+TEST(icmp_tells_why_a_connection_was_given_up)
+{
+	hist_connect(h);
+	hist_inject_icmp(h, ICMP_UNREACH, ICMP_HOST_UNREACH, 0, 0);
+	hist_run(h, SEC(130));
+	hist_skip(h);
+	CHECK_EQ(h, mr_sock_error(h->sock), -EHOSTUNREACH);
+}
+
+TEST(fragmentation_needed_makes_segments_smaller_and_sends_again)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	hist_write(h, MSS);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = MSS);
+	hist_inject_icmp(h, ICMP_UNREACH, ICMP_FRAG_NEEDED, 1000, 1);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = 960);
+	EXPECT(h, .flags = PSH | ACK, .seq = 961, .ack = 1, .len = 500);
+}
+
+TEST(fragmentation_needed_about_a_number_not_in_flight_is_ignored)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	hist_inject_icmp(h, ICMP_UNREACH, ICMP_FRAG_NEEDED, 1000, 1);
+	hist_write(h, MSS);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = MSS);
+}
+
+TEST(absurdly_small_mtu_counts_as_576)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	hist_write(h, MSS);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = MSS);
+	hist_inject_icmp(h, ICMP_UNREACH, ICMP_FRAG_NEEDED, 68, 1);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = 536);
+	EXPECT(h, .flags = ACK, .seq = 537, .ack = 1, .len = 536);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1073, .ack = 1, .len = MSS - 1072);
+}

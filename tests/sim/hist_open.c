@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* hist_open.c - opening: three-way handshakes, simultaneous open, lost and refused ones, backlogs,
+ * options. RFC 9293 sections 3.5 and 3.10.7.1 to 3.10.7.3. */
+#include <errno.h>
+#include "hist.h"
+
+static uint64_t dropped(const struct hist *h, enum mr_drop reason)
+{
+	return h->engine->st->ctr.drop[reason];
+}
+
+/* ---- Passive ------------------------------------------------------------------------------------ */
+
+TEST(listener_completes_a_three_way_handshake)
+{
+	hist_listen(h, 16);
+	INJECT(h, .flags = SYN, .mss = 1460);
+	EXPECT(h, .flags = SYN | ACK, .seq = 0, .ack = 1, .mss = 1460);
+	CHECK_EQ(h, mr_accept(h->listener, &h->sock, NULL), -EAGAIN);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	EXPECT_NOTHING(h);
+	hist_accept(h);
+	CHECK_EQ(h, hist_state(h), MR_TCP_ESTABLISHED);
+}
+
+TEST(syn_ack_is_sent_again_after_1_3_7_15_and_31_seconds_and_then_forgotten)
+{
+	static const double at[] = { 0, 1, 3, 7, 15, 31 };
+
+	hist_listen(h, 16);
+	INJECT(h, .flags = SYN, .mss = 1460);
+	hist_until(h, SEC(200));
+	for (unsigned i = 0; i < 6; i++)
+		EXPECT_AT(h, SEC(at[i]), .flags = SYN | ACK, .seq = 0, .ack = 1);
+	CHECK_EQ(h, h->engine->st->tcp.synreqs.used, 0);
+}
+
+TEST(repeated_syn_is_answered_with_the_same_syn_ack)
+{
+	hist_listen(h, 16);
+	INJECT(h, .flags = SYN, .mss = 1460);
+	EXPECT(h, .flags = SYN | ACK, .seq = 0, .ack = 1);
+	uint32_t isn = h->last.seq;
+
+	hist_run(h, MS(500));
+	INJECT(h, .flags = SYN, .mss = 1460);
+	EXPECT(h, .flags = SYN | ACK, .seq = 0, .ack = 1);
+	CHECK_EQ(h, h->last.seq, isn);
+}
+
+TEST(data_on_a_syn_is_not_acknowledged_and_taken_when_sent_again)
+{
+	hist_listen(h, 16);
+	/* One byte of sequence space is the SYN's: payload begins at 1. */
+	INJECT(h, .flags = SYN, .mss = 1460, .len = 10, .fill = 'x');
+	EXPECT(h, .flags = SYN | ACK, .seq = 0, .ack = 1);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	hist_accept(h);
+	INJECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 10);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 11);
+	hist_read(h, 10);
+}
+
+TEST(data_with_the_ack_of_the_handshake_is_taken)
+{
+	hist_listen(h, 16);
+	INJECT(h, .flags = SYN, .mss = 1460);
+	EXPECT(h, .flags = SYN | ACK, .seq = 0, .ack = 1);
+	INJECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 101);
+	hist_accept(h);
+	hist_read(h, 100);
+}
+
+TEST(lost_ack_of_the_handshake_is_made_good_by_data)
+{
+	hist_listen(h, 16);
+	INJECT(h, .flags = SYN, .mss = 1460);
+	EXPECT(h, .flags = SYN | ACK, .seq = 0, .ack = 1);
+	/* The ACK is lost; the first segment is, too. */
+	INJECT(h, .flags = PSH | ACK, .seq = 101, .ack = 1, .len = 100);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	INJECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 201);
+	hist_accept(h);
+	hist_read(h, 200);
+}
+
+TEST(syn_beyond_the_syn_queue_is_dropped_without_an_answer)
+{
+	hist_listen(h, 1);
+	INJECT(h, .flags = SYN, .mss = 1460);
+	EXPECT(h, .flags = SYN | ACK, .seq = 0, .ack = 1);
+	INJECT(h, .flags = SYN, .mss = 1460, .sport = 5001);
+	EXPECT_NOTHING(h);
+	CHECK_EQ(h, dropped(h, MR_DROP_TCP_SYN_BACKLOG), 1);
+}
+
+/* A backlog of n lets n + 1 completed connections wait, as in Linux. */
+TEST(syn_is_dropped_while_the_accept_queue_is_full)
+{
+	hist_listen(h, 1);
+	for (uint16_t port = 5001; port <= 5002; port++) {
+		INJECT(h, .flags = SYN, .mss = 1460, .sport = port);
+		EXPECT(h, .flags = SYN | ACK, .seq = 0, .ack = 1, .rport = port);
+		INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .sport = port);
+	}
+	INJECT(h, .flags = SYN, .mss = 1460);
+	EXPECT_NOTHING(h);
+	CHECK_EQ(h, dropped(h, MR_DROP_TCP_ACCEPT_BACKLOG), 1);
+	h->pport = 5001;
+	hist_accept(h);
+	h->pport = HIST_PEER_PORT;
+	hist_run(h, SEC(1));
+	INJECT(h, .flags = SYN, .mss = 1460);
+	EXPECT(h, .flags = SYN | ACK, .seq = 0, .ack = 1);
+	/* The one that was not accepted is reset with its listener. */
+	mr_close(h->listener);
+	h->listener = NULL;
+	hist_round(h);
+	EXPECT(h, .flags = RST | ACK, .any_seq = true, .ack = 1, .rport = 5002);
+}
+
+/* ---- Active ------------------------------------------------------------------------------------- */
+
+TEST(connect_completes_a_three_way_handshake)
+{
+	hist_connect(h);
+	CHECK_EQ(h, h->last.mss, 1460);
+	CHECK(h, h->last.has_wscale);
+	CHECK(h, h->last.has_ts);
+	CHECK_EQ(h, hist_state(h), MR_TCP_SYN_SENT);
+	CHECK(h, !(mr_ready(h->sock) & MR_OUT));
+	INJECT(h, .flags = SYN | ACK, .ack = 1, .mss = 1460);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	CHECK(h, mr_ready(h->sock) & MR_OUT);
+	CHECK_EQ(h, hist_state(h), MR_TCP_ESTABLISHED);
+}
+
+TEST(syn_is_sent_again_after_1_3_7_15_31_and_63_seconds_and_given_up_after_127)
+{
+	static const double at[] = { 1, 3, 7, 15, 31, 63 };
+
+	hist_connect(h);
+	hist_until(h, SEC(126.9));
+	for (unsigned i = 0; i < 6; i++)
+		EXPECT_AT(h, SEC(at[i]), .flags = SYN, .seq = 0);
+	CHECK_EQ(h, mr_sock_error(h->sock), 0);
+	hist_until(h, SEC(127.1));
+	CHECK(h, mr_ready(h->sock) & MR_ERR);
+	CHECK_EQ(h, mr_sock_error(h->sock), -ETIMEDOUT);
+}
+
+TEST(syn_ack_that_acknowledges_something_else_is_reset)
+{
+	hist_connect(h);
+	INJECT(h, .flags = SYN | ACK, .ack = 100, .mss = 1460);
+	EXPECT(h, .flags = RST, .seq = 100);
+	CHECK_EQ(h, hist_state(h), MR_TCP_SYN_SENT);
+}
+
+TEST(refused_connect_ends_with_econnrefused)
+{
+	hist_connect(h);
+	INJECT(h, .flags = RST | ACK, .seq = 0, .ack = 1);
+	CHECK(h, mr_ready(h->sock) & MR_ERR);
+	CHECK_EQ(h, mr_sock_error(h->sock), -ECONNREFUSED);
+}
+
+TEST(rst_in_syn_sent_counts_only_if_it_acknowledges_the_syn)
+{
+	hist_connect(h);
+	INJECT(h, .flags = RST, .seq = 0);
+	INJECT(h, .flags = RST | ACK, .seq = 0, .ack = 2);
+	INJECT(h, .flags = RST | ACK, .seq = 0, .ack = 0);
+	CHECK_EQ(h, hist_state(h), MR_TCP_SYN_SENT);
+	CHECK_EQ(h, mr_sock_error(h->sock), 0);
+}
+
+TEST(data_on_a_syn_ack_is_taken)
+{
+	hist_connect(h);
+	INJECT(h, .flags = SYN | ACK | PSH, .ack = 1, .mss = 1460, .len = 50, .fill = 'x');
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 51);
+	CHECK(h, mr_ready(h->sock) & MR_IN);
+}
+
+TEST(data_written_while_connecting_follows_the_handshake)
+{
+	uint8_t byte;
+
+	hist_connect(h);
+	CHECK_EQ(h, mr_recv(h->sock, &byte, 1, 0), -EAGAIN);
+	hist_syn_ack(h, &(struct hist_peer){ 0 });
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	hist_write(h, 100);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100);
+}
+
+/* ---- Simultaneous open (RFC 9293 figure 7) ------------------------------------------------------ */
+
+TEST(simultaneous_open_ends_in_established)
+{
+	hist_connect(h);
+	INJECT(h, .flags = SYN, .mss = 1460);
+	EXPECT(h, .flags = SYN | ACK, .seq = 0, .ack = 1);
+	CHECK_EQ(h, hist_state(h), MR_TCP_SYN_RECEIVED);
+	INJECT(h, .flags = SYN | ACK, .ack = 1, .mss = 1460);
+	CHECK_EQ(h, hist_state(h), MR_TCP_ESTABLISHED);
+	hist_skip(h); /* an ACK is allowed here and not needed */
+	hist_write(h, 10);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 10);
+}
+
+TEST(simultaneous_open_ends_in_established_by_a_plain_ack)
+{
+	hist_connect(h);
+	INJECT(h, .flags = SYN, .mss = 1460);
+	EXPECT(h, .flags = SYN | ACK, .seq = 0, .ack = 1);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	CHECK_EQ(h, hist_state(h), MR_TCP_ESTABLISHED);
+	EXPECT_NOTHING(h);
+}
+
+TEST(rst_in_syn_received_of_a_simultaneous_open_refuses_the_connect)
+{
+	hist_connect(h);
+	INJECT(h, .flags = SYN, .mss = 1460);
+	EXPECT(h, .flags = SYN | ACK, .seq = 0, .ack = 1);
+	INJECT(h, .flags = RST, .seq = 1);
+	CHECK_EQ(h, mr_sock_error(h->sock), -ECONNREFUSED);
+}
+
+/* ---- No connection ------------------------------------------------------------------------------ */
+
+TEST(syn_to_a_closed_port_is_answered_with_rst_ack)
+{
+	h->eport = 81;
+	INJECT(h, .flags = SYN, .mss = 1460, .seq = 7);
+	EXPECT(h, .flags = RST | ACK, .seq = 0u - h->eisn, .ack = 8);
+}
+
+TEST(ack_without_a_connection_is_answered_with_rst_at_its_number)
+{
+	h->eport = 81;
+	INJECT(h, .flags = ACK, .seq = 7, .ack = 1234);
+	EXPECT(h, .flags = RST, .seq = 1234);
+	INJECT(h, .flags = FIN | ACK, .seq = 7, .ack = 1235);
+	EXPECT(h, .flags = RST, .seq = 1235);
+}
+
+TEST(rst_is_never_answered)
+{
+	h->eport = 81;
+	INJECT(h, .flags = RST, .seq = 7);
+	INJECT(h, .flags = RST | ACK, .seq = 7, .ack = 1234);
+	EXPECT_NOTHING(h);
+}
+
+TEST(ack_to_a_listener_is_answered_with_rst)
+{
+	hist_listen(h, 16);
+	INJECT(h, .flags = ACK, .seq = 7, .ack = 1234);
+	EXPECT(h, .flags = RST, .seq = 1234);
+	INJECT(h, .flags = RST, .seq = 7);
+	EXPECT_NOTHING(h);
+}
+
+/* ---- Options ------------------------------------------------------------------------------------ */
+
+TEST(segments_are_not_larger_than_the_peers_mss)
+{
+	hist_established(h, &(struct hist_peer){ .mss = 500 });
+	hist_write(h, 1200);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = 500);
+	EXPECT(h, .flags = ACK, .seq = 501, .ack = 1, .len = 500);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1001, .ack = 1, .len = 200);
+}
+
+TEST(without_an_mss_option_segments_have_536_bytes)
+{
+	hist_established(h, &(struct hist_peer){ .mss = MSS_NONE });
+	hist_write(h, 1072);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = 536);
+	EXPECT(h, .flags = PSH | ACK, .seq = 537, .ack = 1, .len = 536);
+}
+
+TEST(an_absurdly_small_mss_counts_as_88)
+{
+	hist_established(h, &(struct hist_peer){ .mss = 10 });
+	hist_write(h, 100);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = 88);
+	EXPECT(h, .flags = PSH | ACK, .seq = 89, .ack = 1, .len = 12);
+}
+
+TEST(options_are_only_answered_when_offered)
+{
+	hist_listen(h, 16);
+	INJECT(h, .flags = SYN, .mss = 1460);
+	EXPECT(h, .flags = SYN | ACK, .seq = 0, .ack = 1);
+	CHECK(h, !h->last.has_wscale && !h->last.has_ts);
+	INJECT(h, .flags = SYN, .mss = 1460, .sport = 5001, .has_wscale = true, .wscale = 3,
+	       .tsval = 1000);
+	EXPECT(h, .flags = SYN | ACK, .any_seq = true, .ack = 1, .rport = 5001);
+	CHECK(h, h->last.has_wscale && h->last.has_ts);
+	CHECK_EQ(h, h->last.tsecr, 1000);
+}
+
+TEST(the_window_of_a_syn_is_not_scaled_but_all_later_ones_are)
+{
+	/* 100 << 5 is 3200 bytes: two full segments, and 280 that wait (silly windows). */
+	hist_established(h, &(struct hist_peer){ .wnd = 100, .has_wscale = true, .wscale = 5 });
+	hist_write(h, 4380);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = 1460);
+	EXPECT(h, .flags = ACK, .seq = 1461, .ack = 1, .len = 1460);
+	EXPECT_NOTHING(h);
+}
+
+TEST(a_window_scale_above_14_counts_as_14)
+{
+	hist_established(h, &(struct hist_peer){ .wnd = 1, .has_wscale = true, .wscale = 200 });
+	hist_write(h, 11 * 1460);
+	for (unsigned i = 0; i < 10; i++)
+		EXPECT(h, .flags = ACK, .seq = 1 + i * 1460, .ack = 1, .len = 1460);
+	EXPECT_NOTHING(h); /* the initial window, not the peer's: RFC 6928 */
+}

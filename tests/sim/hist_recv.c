@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* hist_recv.c - receiving out of order, old timestamps, urgent data. RFC 5681 section 4.2, RFC 9293
+ * section 3.8.5, RFC 7323 section 5. */
+#include <errno.h>
+#include "hist.h"
+
+#define MSS 1460u
+
+/* ---- Reassembly --------------------------------------------------------------------------------- */
+
+TEST(each_segment_out_of_order_is_answered_by_a_duplicate_ack)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	for (unsigned i = 1; i <= 4; i++) {
+		INJECT(h, .flags = ACK, .seq = 1 + i * MSS, .ack = 1, .len = MSS);
+		EXPECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	}
+	CHECK(h, !(mr_ready(h->sock) & MR_IN));
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = MSS);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1 + 5 * MSS);
+	hist_read(h, 5 * MSS);
+}
+
+TEST(duplicate_acks_of_one_batch_are_not_merged)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	for (unsigned i = 1; i <= 3; i++)
+		GIVE(h, .flags = ACK, .seq = 1 + i * MSS, .ack = 1, .len = MSS);
+	hist_round(h);
+	for (unsigned i = 1; i <= 3; i++)
+		EXPECT(h, .flags = ACK, .seq = 1, .ack = 1);
+}
+
+TEST(acks_in_order_of_one_batch_are_merged)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	for (unsigned i = 0; i < 8; i++)
+		GIVE(h, .flags = ACK, .seq = 1 + i * MSS, .ack = 1, .len = MSS);
+	hist_round(h);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1 + 8 * MSS);
+	hist_read(h, 8 * MSS);
+	hist_skip(h); /* a window update */
+}
+
+TEST(partly_filled_gap_is_acknowledged_at_once)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	INJECT(h, .flags = ACK, .seq = 201, .ack = 1, .len = 100);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	INJECT(h, .flags = ACK, .seq = 401, .ack = 1, .len = 100);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = 200);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 301);
+	INJECT(h, .flags = ACK, .seq = 301, .ack = 1, .len = 100);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 501);
+	hist_read(h, 500);
+}
+
+TEST(overlapping_segments_are_put_together)
+{
+	/* Each row: a segment; they overlap in front, behind, within, around. */
+	static const struct {
+		uint32_t seq, len;
+	} segs[] = {
+		{ 201, 100 }, { 251, 100 }, { 151, 100 }, { 220, 20 },
+		{ 101, 400 }, { 601, 100 }, { 451, 300 },
+	};
+
+	hist_established(h, &(struct hist_peer){ 0 });
+	for (unsigned i = 0; i < sizeof(segs) / sizeof(segs[0]); i++) {
+		INJECT(h, .flags = ACK, .seq = segs[i].seq, .ack = 1, .len = segs[i].len);
+		EXPECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	}
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = 150);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 751);
+	hist_read(h, 750);
+}
+
+TEST(segment_that_reaches_back_brings_only_what_is_new)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = 100);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 101);
+	INJECT(h, .flags = ACK, .seq = 51, .ack = 1, .len = 100);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 151);
+	hist_read(h, 150);
+}
+
+TEST(old_duplicate_is_acknowledged_and_not_delivered)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = 100);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 101);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = 100);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 101);
+	hist_read(h, 100);
+	CHECK(h, !(mr_ready(h->sock) & MR_IN));
+}
+
+TEST(text_beyond_the_window_is_cut_off)
+{
+	CHECK_EQ(h, mr_socket(h->engine, &h->listener), 0);
+	CHECK_EQ(h, mr_set_option(h->listener, MR_OPT_RCVBUF, 3000), 0);
+	hist_listen(h, 16);
+	hist_established(h, &(struct hist_peer){ 0 });
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = MSS);
+	INJECT(h, .flags = ACK, .seq = 1 + MSS, .ack = 1, .len = MSS);
+	INJECT(h, .flags = ACK, .seq = 1 + 2 * MSS, .ack = 1, .len = MSS);
+	hist_skip(h);
+	CHECK_EQ(h, h->last.ack - h->pisn, 3001);
+	CHECK_EQ(h, h->last.wnd, 0);
+	hist_read(h, 3000);
+	hist_skip(h);
+}
+
+/* ---- Timestamps --------------------------------------------------------------------------------- */
+
+TEST(timestamps_are_echoed)
+{
+	hist_established(h, &(struct hist_peer){ .tsval = 1000 });
+	INJECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 10, .tsval = 1010);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 11);
+	CHECK(h, h->last.has_ts);
+	CHECK_EQ(h, h->last.tsecr, 1010);
+	/* RFC 7323 section 4.3: a segment beyond the last ACK does not count. */
+	INJECT(h, .flags = PSH | ACK, .seq = 21, .ack = 1, .len = 10, .tsval = 1020);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 11);
+	CHECK_EQ(h, h->last.tsecr, 1010);
+}
+
+TEST(timestamp_clock_ticks_once_in_a_millisecond)
+{
+	uint32_t before;
+
+	hist_established(h, &(struct hist_peer){ .tsval = 1000 });
+	hist_write(h, 10);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 10);
+	before = h->last.tsval;
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 11);
+	hist_run(h, MS(5000));
+	hist_write(h, 10);
+	EXPECT(h, .flags = PSH | ACK, .seq = 11, .ack = 1, .len = 10);
+	CHECK_EQ(h, h->last.tsval - before, 5000);
+}
+
+TEST(older_timestamp_is_dropped_and_acknowledged)
+{
+	hist_established(h, &(struct hist_peer){ .tsval = 1000 });
+	INJECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 10, .tsval = 1010);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 11);
+	INJECT(h, .flags = PSH | ACK, .seq = 11, .ack = 1, .len = 10, .tsval = 1009);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 11);
+	hist_read(h, 10);
+	CHECK(h, !(mr_ready(h->sock) & MR_IN));
+	CHECK_EQ(h, h->engine->st->ctr.drop[MR_DROP_TCP_PAWS], 1);
+	INJECT(h, .flags = PSH | ACK, .seq = 11, .ack = 1, .len = 10, .tsval = 1011);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 21);
+}
+
+TEST(rst_is_not_subject_to_paws)
+{
+	uint8_t byte;
+
+	hist_established(h, &(struct hist_peer){ .tsval = 1000 });
+	INJECT(h, .flags = RST, .seq = 1, .tsval = 1);
+	CHECK_EQ(h, mr_recv(h->sock, &byte, 1, 0), -ECONNRESET);
+}
+
+/* ---- Urgent data -------------------------------------------------------------------------------- */
+
+TEST(urgent_byte_is_taken_out_of_the_stream)
+{
+	uint8_t byte, buf[16];
+
+	hist_established(h, &(struct hist_peer){ 0 });
+	/* The pointer is behind the urgent byte (Linux): the fifth of ten, position 4. */
+	INJECT(h, .flags = URG | PSH | ACK, .seq = 1, .ack = 1, .len = 10, .up = 5, .fill = 'd');
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 11);
+	CHECK_EQ(h, mr_recv(h->sock, &byte, 1, MR_RECV_OOB), 1);
+	CHECK_EQ(h, byte, 'd');
+	CHECK_EQ(h, mr_recv(h->sock, &byte, 1, MR_RECV_OOB), -EINVAL);
+	CHECK_EQ(h, mr_recv(h->sock, buf, sizeof(buf), 0), 4); /* up to the mark */
+	CHECK_EQ(h, mr_recv(h->sock, buf, sizeof(buf), 0), 5);
+}
+
+TEST(urgent_byte_stays_in_the_stream_with_oobinline)
+{
+	uint8_t buf[16];
+	ssize_t n;
+
+	hist_established(h, &(struct hist_peer){ 0 });
+	hist_option(h, MR_OPT_OOBINLINE, 1);
+	INJECT(h, .flags = URG | PSH | ACK, .seq = 1, .ack = 1, .len = 10, .up = 5);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 11);
+	n = mr_recv(h->sock, buf, sizeof(buf), 0);
+	CHECK(h, n == 4 || n == 10); /* it may stop at the mark */
+	if (n == 4)
+		CHECK_EQ(h, mr_recv(h->sock, buf, sizeof(buf), 0), 6);
+}
+
+TEST(urgent_write_sets_the_pointer_behind_its_last_byte)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	CHECK_EQ(h, mr_send(h->sock, "\x01\x08\x0f", 3, MR_SEND_OOB), 3);
+	hist_round(h);
+	EXPECT(h, .flags = URG | PSH | ACK, .seq = 1, .ack = 1, .len = 3, .up = 3);
+}

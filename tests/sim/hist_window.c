@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* hist_window.c - flow control: closed windows, silly windows, Nagle, cork, delayed ACKs.
+ * RFC 9293 sections 3.7.4, 3.8.6; RFC 1122 section 4.2.3.2 to 4.2.3.4. */
+#include <errno.h>
+#include "hist.h"
+
+#define MSS 1460u
+
+/* ---- The peer's window -------------------------------------------------------------------------- */
+
+TEST(closed_window_is_probed_with_back_off)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .wnd = WND_ZERO);
+	hist_write(h, 100);
+	EXPECT_NOTHING(h);
+	for (unsigned i = 1; i <= 8; i++) {
+		hist_until(h, MS(200) * ((1u << i) - 1) + MS(2));
+		/* A number that was acknowledged already, so that the peer must answer. */
+		EXPECT_AT(h, MS(200) * ((1u << i) - 1), .flags = ACK, .seq = 0, .ack = 1);
+		INJECT(h, .flags = ACK, .seq = 1, .ack = 1);
+		EXPECT_NOTHING(h);
+	}
+}
+
+TEST(peer_that_answers_probes_is_waited_for_without_end)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .wnd = WND_ZERO);
+	hist_write(h, 100);
+	for (unsigned i = 0; i < 40; i++) {
+		while (h->next == h->nout)
+			hist_run(h, MS(100));
+		hist_skip(h);
+		INJECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	}
+	CHECK(h, h->now - h->zero > SEC(3600));
+	CHECK_EQ(h, hist_state(h), MR_TCP_ESTABLISHED);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .wnd = HIST_PEER_WND);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100);
+}
+
+TEST(peer_that_answers_no_probe_is_given_up)
+{
+	uint8_t byte;
+
+	hist_established(h, &(struct hist_peer){ 0 });
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .wnd = WND_ZERO);
+	hist_write(h, 100);
+	hist_run(h, SEC(1000));
+	hist_skip(h);
+	CHECK_EQ(h, mr_recv(h->sock, &byte, 1, 0), -ETIMEDOUT);
+}
+
+TEST(opened_window_is_used_at_once)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .wnd = WND_ZERO);
+	hist_write(h, 100);
+	hist_run(h, MS(100));
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .wnd = HIST_PEER_WND);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 101);
+	hist_run(h, SEC(5));
+	EXPECT_NOTHING(h);
+}
+
+TEST(no_byte_goes_beyond_the_peers_window)
+{
+	hist_established(h, &(struct hist_peer){ .wnd = 3 * MSS });
+	hist_write(h, 10 * MSS);
+	for (unsigned i = 0; i < 3; i++)
+		EXPECT(h, .flags = ACK, .seq = 1 + i * MSS, .ack = 1, .len = MSS);
+	EXPECT_NOTHING(h);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + MSS);
+	EXPECT(h, .flags = ACK, .seq = 1 + 3 * MSS, .ack = 1, .len = MSS);
+	EXPECT_NOTHING(h);
+}
+
+TEST(old_segment_does_not_change_the_window)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	INJECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 10, .wnd = 30000);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 11);
+	/* Sent before, arrived after (SND.WL1). */
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .wnd = WND_ZERO);
+	hist_skip(h);
+	hist_write(h, 100);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 11, .len = 100);
+}
+
+/* ---- Silly windows ------------------------------------------------------------------------------ */
+
+TEST(sender_does_not_fill_a_silly_window)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .wnd = 1000);
+	hist_write(h, MSS);
+	EXPECT_NOTHING(h);
+	/* But not for ever: the override timeout. */
+	hist_until(h, MS(250));
+	EXPECT_AT(h, MS(200), .flags = ACK, .seq = 1, .ack = 1, .len = 1000);
+}
+
+TEST(sender_fills_a_window_that_is_half_of_the_largest_seen)
+{
+	hist_established(h, &(struct hist_peer){ .wnd = 1000 });
+	hist_write(h, MSS);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = 1000);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1001);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1001, .ack = 1, .len = MSS - 1000);
+}
+
+#define SMALL_BUF (6 * MSS)
+
+/* The peer has filled a receive buffer of six segments: the window is 0. */
+static void fill_receive_buffer(struct hist *h)
+{
+	CHECK_EQ(h, mr_socket(h->engine, &h->listener), 0);
+	CHECK_EQ(h, mr_set_option(h->listener, MR_OPT_RCVBUF, SMALL_BUF), 0);
+	hist_listen(h, 16);
+	hist_established(h, &(struct hist_peer){ 0 });
+	for (unsigned i = 0; i < 6; i++) {
+		INJECT(h, .flags = ACK, .seq = 1 + i * MSS, .ack = 1, .len = MSS);
+		EXPECT(h, .flags = ACK, .seq = 1, .ack = 1 + (i + 1) * MSS, .check_wnd = true,
+		       .wnd = (uint16_t)(SMALL_BUF - (i + 1) * MSS));
+	}
+}
+
+TEST(receiver_opens_its_window_only_by_a_segment_or_more)
+{
+	fill_receive_buffer(h);
+	hist_read(h, MSS - 1);
+	EXPECT_NOTHING(h);
+	hist_read(h, 1);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1 + SMALL_BUF, .check_wnd = true, .wnd = MSS);
+}
+
+TEST(closed_window_answers_probes_and_takes_no_text)
+{
+	fill_receive_buffer(h);
+	INJECT(h, .flags = ACK, .seq = SMALL_BUF, .ack = 1);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1 + SMALL_BUF, .check_wnd = true, .wnd = 0);
+	hist_run(h, SEC(1));
+	INJECT(h, .flags = ACK, .seq = 1 + SMALL_BUF, .ack = 1, .len = 1);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1 + SMALL_BUF, .check_wnd = true, .wnd = 0);
+	hist_read(h, SMALL_BUF);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1 + SMALL_BUF, .check_wnd = true,
+	       .wnd = SMALL_BUF);
+}
+
+TEST(closed_window_still_takes_acks)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	hist_write(h, 100);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100);
+	/* RFC 9293 section 3.10.7.4: "special allowance should be made". */
+	for (unsigned i = 0; i < 45; i++) {
+		uint32_t n = i < 44 ? MSS : 65535 - 44 * MSS;
+
+		GIVE(h, .flags = ACK, .seq = 1 + i * MSS, .ack = 1, .len = n);
+	}
+	hist_round(h);
+	hist_skip(h);
+	CHECK_EQ(h, h->last.wnd, 0);
+	INJECT(h, .flags = ACK, .seq = 65536, .ack = 101);
+	hist_run(h, SEC(5));
+	EXPECT_NOTHING(h);
+}
+
+/* ---- Nagle -------------------------------------------------------------------------------------- */
+
+TEST(second_small_write_waits_for_the_ack_of_the_first)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	hist_write(h, 100);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100);
+	hist_write(h, 50);
+	hist_write(h, 50);
+	EXPECT_NOTHING(h);
+	hist_run(h, MS(50));
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 101);
+	EXPECT(h, .flags = PSH | ACK, .seq = 101, .ack = 1, .len = 100);
+}
+
+TEST(full_segment_does_not_wait)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	hist_write(h, 100);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100);
+	hist_write(h, MSS);
+	EXPECT(h, .flags = PSH | ACK, .seq = 101, .ack = 1, .len = MSS);
+}
+
+TEST(nodelay_sends_each_small_write)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	hist_option(h, MR_OPT_NODELAY, 1);
+	for (unsigned i = 0; i < 3; i++) {
+		hist_write(h, 100);
+		EXPECT(h, .flags = PSH | ACK, .seq = 1 + i * 100, .ack = 1, .len = 100);
+	}
+}
+
+TEST(setting_nodelay_sends_what_waited)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	hist_write(h, 100);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100);
+	hist_write(h, 50);
+	EXPECT_NOTHING(h);
+	hist_option(h, MR_OPT_NODELAY, 1);
+	EXPECT(h, .flags = PSH | ACK, .seq = 101, .ack = 1, .len = 50);
+}
+
+TEST(fin_does_not_wait_for_nagle)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	hist_write(h, 100);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100);
+	hist_write(h, 50);
+	EXPECT_NOTHING(h);
+	hist_shutdown(h);
+	EXPECT(h, .flags = FIN | PSH | ACK, .seq = 101, .ack = 1, .len = 50);
+}
+
+TEST(corked_partial_segment_waits_200_ms)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	hist_option(h, MR_OPT_CORK, 1);
+	hist_write(h, MSS + 100);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = MSS);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + MSS);
+	hist_until(h, MS(250));
+	EXPECT_AT(h, MS(200), .flags = PSH | ACK, .seq = 1 + MSS, .ack = 1, .len = 100);
+}
+
+TEST(uncorking_sends_the_partial_segment)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	hist_option(h, MR_OPT_CORK, 1);
+	hist_write(h, 100);
+	EXPECT_NOTHING(h);
+	hist_run(h, MS(10));
+	hist_option(h, MR_OPT_CORK, 0);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100);
+}
+
+/* ---- Delayed ACKs ------------------------------------------------------------------------------- */
+
+/* Beyond the first segments, which are acknowledged at once. Returns the next sequence number. */
+static uint32_t past_quickacks(struct hist *h)
+{
+	uint32_t seq = 1;
+
+	hist_established(h, &(struct hist_peer){ 0 });
+	for (unsigned i = 0; i < MR_TCP_QUICKACKS; i++, seq += MSS) {
+		INJECT(h, .flags = ACK, .seq = seq, .ack = 1, .len = MSS);
+		EXPECT(h, .flags = ACK, .seq = 1, .ack = seq + MSS);
+	}
+	hist_read(h, seq - 1);
+	hist_skip(h); /* a window update, perhaps */
+	hist_zero(h);
+	return seq;
+}
+
+TEST(single_segment_is_acknowledged_after_40_ms)
+{
+	uint32_t seq = past_quickacks(h);
+
+	INJECT(h, .flags = PSH | ACK, .seq = seq, .ack = 1, .len = MSS);
+	EXPECT_NOTHING(h);
+	hist_run(h, MS(100));
+	EXPECT_AT(h, MS(40), .flags = ACK, .seq = 1, .ack = seq + MSS);
+}
+
+TEST(second_full_segment_is_acknowledged_at_once)
+{
+	uint32_t seq = past_quickacks(h);
+
+	INJECT(h, .flags = ACK, .seq = seq, .ack = 1, .len = MSS);
+	hist_run(h, MS(10));
+	EXPECT_NOTHING(h);
+	INJECT(h, .flags = ACK, .seq = seq + MSS, .ack = 1, .len = MSS);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = seq + 2 * MSS);
+	hist_run(h, MS(100));
+	EXPECT_NOTHING(h);
+}
+
+TEST(two_small_segments_are_acknowledged_by_one_delayed_ack)
+{
+	uint32_t seq = past_quickacks(h);
+
+	INJECT(h, .flags = PSH | ACK, .seq = seq, .ack = 1, .len = 10);
+	hist_run(h, MS(20));
+	INJECT(h, .flags = PSH | ACK, .seq = seq + 10, .ack = 1, .len = 10);
+	hist_run(h, MS(100));
+	EXPECT_AT(h, MS(40), .flags = ACK, .seq = 1, .ack = seq + 20);
+}
+
+TEST(response_carries_the_ack_of_its_request)
+{
+	uint32_t seq = past_quickacks(h);
+
+	INJECT(h, .flags = PSH | ACK, .seq = seq, .ack = 1, .len = 100);
+	hist_read(h, 100);
+	EXPECT_NOTHING(h);
+	hist_write(h, 200);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = seq + 100, .len = 200);
+	INJECT(h, .flags = ACK, .seq = seq + 100, .ack = 201);
+	hist_run(h, MS(100));
+	EXPECT_NOTHING(h);
+}
+
+TEST(quickack_acknowledges_at_once)
+{
+	uint32_t seq = past_quickacks(h);
+
+	INJECT(h, .flags = PSH | ACK, .seq = seq, .ack = 1, .len = 10);
+	EXPECT_NOTHING(h);
+	hist_option(h, MR_OPT_QUICKACK, 1);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = seq + 10);
+}
