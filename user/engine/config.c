@@ -66,7 +66,7 @@ int mr_config_add_address(struct mr_config *cfg, const char *text)
 int mr_config_add_route(struct mr_config *cfg, const char *text)
 {
 	char dst[MR_ADDR_STRLEN + 4], gateway[MR_ADDR_STRLEN], rest;
-	struct mr_config_route route = {0};
+	struct mr_config_route route = { 0 };
 	int fields;
 
 	if (!cfg || !text)

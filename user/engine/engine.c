@@ -63,7 +63,7 @@ static size_t arena_size(const struct mr_config *cfg, const struct mr_stack_cfg 
 /* Nothing random that a peer may see leads back to the seed. */
 static uint64_t derive(uint64_t seed, const char *purpose)
 {
-	const uint64_t key[2] = {seed, 0x6d696c6c72616365ull /* "millrace" */};
+	const uint64_t key[2] = { seed, 0x6d696c6c72616365ull /* "millrace" */ };
 
 	return mr_siphash(key, purpose, strlen(purpose));
 }
@@ -111,7 +111,7 @@ static int add_routes(struct mr_ip *ip, const struct mr_config *cfg)
 	for (int via = 0; via <= 1; via++) {
 		for (unsigned i = 0; i < cfg->nroutes; i++) {
 			const struct mr_config_route *r = &cfg->routes[i];
-			struct mr_route route = {.dst = r->dst, .gateway = r->gateway};
+			struct mr_route route = { .dst = r->dst, .gateway = r->gateway };
 			int err;
 
 			if (mr_addr_is_any(&r->gateway) != !via)
@@ -207,8 +207,8 @@ static int list_fds(struct mr_engine *engine)
 	if (engine->dev->ops->fds)
 		n = engine->dev->ops->fds(engine->dev, fds, max);
 	for (unsigned i = 0; i < n; i++)
-		engine->pfds[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
-	engine->pfds[n] = (struct pollfd){.fd = engine->wake_fd, .events = POLLIN};
+		engine->pfds[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+	engine->pfds[n] = (struct pollfd){ .fd = engine->wake_fd, .events = POLLIN };
 	engine->npfds = n + 1;
 	free(fds);
 	return 0;
@@ -325,7 +325,7 @@ static void run_timers(struct mr_stack *st, uint64_t now)
 unsigned mr_engine_input(struct mr_engine *engine, uint64_t now)
 {
 	struct mr_stack *st = engine->st;
-	struct mr_frame_queue q = {0};
+	struct mr_frame_queue q = { 0 };
 	struct mr_frame *f;
 	unsigned n;
 

@@ -20,6 +20,16 @@
 #include "kernel/ifinfo.h"
 #include "kernel/xdp.h"
 
+static int prefix_len(const struct sockaddr *netmask)
+{
+	struct sockaddr_in sin;
+
+	if (!netmask)
+		return 32;
+	memcpy(&sin, netmask, sizeof(sin));
+	return __builtin_popcount(sin.sin_addr.s_addr);
+}
+
 /* An address must be the engine's alone: the kernel would answer for it, too, with RST. */
 static int check_not_kernels(const struct mr_config *cfg, struct mr_error *err)
 {
@@ -45,9 +55,10 @@ static int check_not_kernels(const struct mr_config *cfg, struct mr_error *err)
 			mr_addr_format(&addr, text, sizeof(text));
 			ret = mr_error_set(
 				err, -EADDRINUSE,
-				"the kernel has the address %s on %s and would answer for "
-				"it: choose another one, or ip addr del %s dev %s",
-				text, ifa->ifa_name, text, ifa->ifa_name);
+				"the kernel has the address %s on %s and would answer "
+				"for it: choose another one, or ip addr del %s/%d dev %s",
+				text, ifa->ifa_name, text, prefix_len(ifa->ifa_netmask),
+				ifa->ifa_name);
 		}
 	}
 	freeifaddrs(list);
@@ -106,7 +117,7 @@ static int open_xdp(struct mr_engine *engine, const struct mr_config *cfg,
 		.ifname = engine->ifname,
 		.native = plan->native,
 		.csum = plan->csum,
-		.hash_key = {flow_key[0], flow_key[1]},
+		.hash_key = { flow_key[0], flow_key[1] },
 		.cookie = cookie,
 		.nqueues = info->queues,
 	};
@@ -129,7 +140,7 @@ static int open_xdp(struct mr_engine *engine, const struct mr_config *cfg,
 
 int mr_engine_open(struct mr_engine **out, const struct mr_config *cfg, struct mr_error *err)
 {
-	struct mr_stack_cfg scfg = {.max_chunks = 1};
+	struct mr_stack_cfg scfg = { .max_chunks = 1 };
 	struct mr_engine *engine;
 	struct mr_ifinfo info;
 	struct mr_plan plan;
@@ -137,7 +148,7 @@ int mr_engine_open(struct mr_engine **out, const struct mr_config *cfg, struct m
 	int ret;
 
 	if (err)
-		*err = (struct mr_error){0};
+		*err = (struct mr_error){ 0 };
 	if (!out || !cfg)
 		return mr_error_set(err, -EINVAL, "no configuration is given");
 	*out = NULL;

@@ -40,16 +40,16 @@ static void add(void *user, const char *name, const char *text, uint64_t value)
 	struct list *l = user;
 
 	if (l->n < l->max)
-		l->out[l->n] = (struct mr_counter){name, text, value};
+		l->out[l->n] = (struct mr_counter){ name, text, value };
 	l->n++;
 }
 
 static void add_xdp(struct list *l, struct mr_xdp *xdp)
 {
-	struct mr_xdp_stats stats = {0};
+	struct mr_xdp_stats stats = { 0 };
 
 	if (!xdp || mr_xdp_stats(xdp, &stats))
-		stats = (struct mr_xdp_stats){0};
+		stats = (struct mr_xdp_stats){ 0 };
 	for (unsigned i = 0; i < MR_XDP_VERDICT_MAX; i++)
 		add(l, mr_xdp_verdict_name(i), mr_xdp_verdict_text(i), stats.verdict[i]);
 	for (unsigned i = MR_DROP_NONE + 1; i < MR_DROP_XDP_LAST; i++)
@@ -58,7 +58,7 @@ static void add_xdp(struct list *l, struct mr_xdp *xdp)
 
 unsigned mr_counters(struct mr_engine *engine, struct mr_counter *out, unsigned max)
 {
-	struct list l = {out, out ? max : 0, 0};
+	struct list l = { out, out ? max : 0, 0 };
 	const struct mr_counters *ctr;
 
 	if (!engine)

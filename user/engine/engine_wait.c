@@ -44,7 +44,7 @@ void mr_wakeup(struct mr_engine *engine)
 	if (!engine)
 		return;
 	__atomic_store_n(&engine->wake_asked, 1, __ATOMIC_RELEASE);
-	n = write(engine->wake_fd, &(uint64_t){1}, sizeof(uint64_t));
+	n = write(engine->wake_fd, &(uint64_t){ 1 }, sizeof(uint64_t));
 	(void)n; /* EAGAIN: it is readable already */
 	errno = saved;
 }

@@ -63,7 +63,9 @@ int mr_socks_open(struct mr_socks *socks, struct mr_socket **out)
 /* "Any" has one form below this layer. */
 static struct mr_addr plain_addr(const struct mr_addr *addr)
 {
-	return mr_addr_is_any(addr) ? (struct mr_addr){ 0 } : *addr;
+	static const struct mr_addr any;
+
+	return mr_addr_is_any(addr) ? any : *addr;
 }
 
 /* Another socket that holds this port by mr_bind() alone: TCP knows only ports that are in use. */
@@ -194,6 +196,7 @@ int mr_accept(struct mr_socket *listener, struct mr_socket **out, struct mr_endp
 
 int mr_connect(struct mr_socket *sock, const struct mr_endpoint *peer)
 {
+	static const struct mr_endpoint unbound;
 	struct mr_endpoint local, to;
 	struct mr_tcp *tcp;
 	struct mr_tcb *tcb;
@@ -212,7 +215,7 @@ int mr_connect(struct mr_socket *sock, const struct mr_endpoint *peer)
 		return -ENETUNREACH;
 	/* After a failed attempt sock->local is what that one used: chosen anew, if not by
 	 * mr_bind(). */
-	local = sock->bound ? sock->local : (struct mr_endpoint){ 0 };
+	local = sock->bound ? sock->local : unbound;
 	err = mr_tcp_connect(tcp, &local, &to, &sock->opts, sock, sock->socks->now, &tcb);
 	if (err)
 		return err;

@@ -104,19 +104,19 @@ static uint32_t admit(struct mr_socket *sock, size_t len)
 
 /* The first n bytes of iov go into the send queue. Only the last piece carries the caller's flags,
  * so that the others are not pushed. Returns what was written. */
-static uint32_t write_iov(struct mr_socket *sock, const struct iovec *iov, uint32_t n,
+static uint32_t write_iov(struct mr_socket *sock, const struct iovec *iov, int iovcnt, uint32_t n,
 			  unsigned flags)
 {
 	struct mr_tcp *tcp = sock->socks->tcp;
 	uint32_t done = 0;
 
-	for (; done < n; iov++) {
-		uint32_t part = (uint32_t)mr_min((size_t)(n - done), iov->iov_len), wrote;
+	for (int i = 0; i < iovcnt && done < n; i++) {
+		uint32_t part = (uint32_t)mr_min((size_t)(n - done), iov[i].iov_len), wrote;
 		bool last = done + part == n;
 
 		if (!part)
 			continue;
-		wrote = mr_tcp_write(tcp, sock->tcb, iov->iov_base, part,
+		wrote = mr_tcp_write(tcp, sock->tcb, iov[i].iov_base, part,
 				     last ? flags : MR_SEND_MORE);
 		done += wrote;
 		if (wrote < part) {
@@ -149,7 +149,7 @@ ssize_t mr_sendv(struct mr_socket *sock, const struct iovec *iov, int iovcnt, un
 		return 0;
 	n = admit(sock, len);
 	if (n)
-		n = write_iov(sock, iov, n, n == len ? flags : flags & ~MR_SEND_OOB);
+		n = write_iov(sock, iov, iovcnt, n, n == len ? flags : flags & ~MR_SEND_OOB);
 	return n ? (ssize_t)n : -EAGAIN;
 }
 
@@ -185,7 +185,8 @@ int mr_send_reserve(struct mr_socket *sock, struct mr_sendbuf *buf)
 		return -EAGAIN;
 	}
 	sock->reserved = f;
-	*buf = (struct mr_sendbuf){ .data = f->pay, .room = mr_min(room, most), .frame = f };
+	room = mr_min(room, most);
+	*buf = (struct mr_sendbuf){ .data = f->pay, .room = room, .frame = f };
 	return 0;
 }
 
