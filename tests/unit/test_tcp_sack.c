@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* test_tcp_sack.c - RFC 2018 and 2883 both ways: which blocks are told, what the peer's blocks mark. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "../lib/net_fixture.h"
+#include "base/compiler.h"
+#include "tcp/tcp_priv.h"
+
+#define MSS 100u
+#define UNA 1000u
+
+struct conn {
+	struct mr_tcp tcp;
+	struct mr_tcb tcb;
+};
+
+/* n segments of MSS bytes in flight from UNA on, sent one millisecond apart from time 1 ms. */
+static void conn_open(struct conn *c, struct net *n, uint32_t segments)
+{
+	uint8_t buf[MSS] = { 0 };
+
+	memset(c, 0, sizeof(*c));
+	c->tcp.frames = &n->frames;
+	c->tcp.ctr = &n->ctr;
+	c->tcp.wheel = &n->wheel;
+	mr_list_init(&c->tcp.pending);
+	mr_list_init(&c->tcb.pending_node);
+	mr_list_init(&c->tcb.in_flight);
+	mr_timer_init(&c->tcb.timer, MR_TIMER_TCB);
+	for (int i = 0; i < MR_TT_MAX; i++)
+		c->tcb.timers[i] = MR_TIME_NEVER;
+	c->tcb.state = MR_TCP_ESTABLISHED;
+	c->tcb.sack_ok = true;
+	c->tcb.snd_mss = MSS;
+	c->tcb.snd_una = c->tcb.snd_nxt = c->tcb.write_seq = UNA;
+	for (uint32_t i = 0; i < segments; i++) {
+		struct mr_frame *f;
+
+		assert_int_equal(mr_tcp_write(&c->tcp, &c->tcb, buf, MSS, 0), MSS);
+		f = c->tcb.sndq.unsent;
+		f->sent_at = (1 + i) * MR_NS_PER_MS;
+		mr_list_add_tail(&c->tcb.in_flight, &f->sent_node);
+		c->tcb.sndq.unsent = NULL;
+		c->tcb.snd_nxt = c->tcb.write_seq;
+	}
+}
+
+static void conn_close(struct conn *c)
+{
+	mr_timer_cancel(c->tcp.wheel, &c->tcb.timer);
+	sndq_free(&c->tcp, &c->tcb);
+	mr_list_del(&c->tcb.pending_node);
+	assert_int_equal(c->tcb.sacked_bytes, 0);
+	assert_int_equal(c->tcb.lost_bytes, 0);
+	assert_true(mr_list_empty(&c->tcb.in_flight));
+}
+
+/* Which segments carry a mark, as letters: S SACKed, L lost, . in flight. */
+static const char *marks(const struct conn *c)
+{
+	static char text[64];
+	uint32_t i = 0;
+
+	for (const struct mr_frame *f = c->tcb.sndq.head; f && i < sizeof(text) - 1; f = f->next)
+		text[i++] = f->flags & MR_FRAME_SACKED ? 'S' : f->flags & MR_FRAME_LOST ? 'L' : '.';
+	text[i] = 0;
+	return text;
+}
+
+/* Blocks in units of segments from UNA. */
+static struct ack take(struct conn *c, uint64_t now, uint32_t ack_at, unsigned n,
+		       const uint32_t (*b)[2])
+{
+	struct mr_seg seg = { .ack = UNA + ack_at, .opts = MR_TCPOPT_SACK, .nsack = (uint8_t)n };
+	struct ack ack = { .now = now };
+
+	for (unsigned i = 0; i < n; i++)
+		seg.sack[i] = (struct mr_sack_block){ UNA + b[i][0], UNA + b[i][1] };
+	sack_input(&c->tcp, &c->tcb, &seg, &ack);
+	return ack;
+}
+
+static void blocks_mark_the_segments_that_they_cover_whole(void **state)
+{
+	static const struct {
+		const char *what;
+		uint32_t b[4][2];
+		unsigned n;
+		const char *want;
+		uint32_t delivered;
+	} rows[] = {
+		{ "one", { { 200, 300 } }, 1, "..S.......", 100 },
+		{ "several segments", { { 200, 500 } }, 1, "..SSS.....", 300 },
+		{ "two blocks in any order", { { 700, 800 }, { 200, 300 } }, 2, "..S....S..", 200 },
+		{ "four",
+		  { { 100, 200 }, { 300, 400 }, { 900, 1000 }, { 500, 600 } },
+		  4,
+		  ".S.S.S...S",
+		  400 },
+		{ "parts of a segment say nothing", { { 150, 250 } }, 1, "..........", 0 },
+		{ "a whole one within parts", { { 150, 350 } }, 1, "..S.......", 100 },
+		{ "overlapping blocks count once",
+		  { { 200, 400 }, { 300, 500 } },
+		  2,
+		  "..SSS.....",
+		  300 },
+		{ "upside down", { { 500, 200 } }, 1, "..........", 0 },
+		{ "beyond what was sent", { { 800, 1100 } }, 1, "..........", 0 },
+		{ "below the cumulative ACK", { { 0, 100 } }, 1, "..........", 0 },
+		{ "all but the first", { { 100, 1000 } }, 1, ".SSSSSSSSS", 900 },
+	};
+	struct net *n = *state;
+
+	for (size_t i = 0; i < MR_ARRAY_SIZE(rows); i++) {
+		struct conn c;
+		struct ack ack;
+
+		conn_open(&c, n, 10);
+		ack = take(&c, 50 * MR_NS_PER_MS, 0, rows[i].n, rows[i].b);
+		if (strcmp(marks(&c), rows[i].want) || ack.delivered != rows[i].delivered ||
+		    c.tcb.sacked_bytes != rows[i].delivered)
+			fail_msg("%s: %s, %u delivered", rows[i].what, marks(&c), ack.delivered);
+		ack = take(&c, 50 * MR_NS_PER_MS, 0, rows[i].n, rows[i].b);
+		assert_int_equal(ack.delivered, 0); /* the same again is no news */
+		conn_close(&c);
+	}
+}
+
+static void without_permission_blocks_are_ignored(void **state)
+{
+	static const uint32_t b[][2] = { { 200, 300 } };
+	struct conn c;
+
+	conn_open(&c, *state, 10);
+	c.tcb.sack_ok = false;
+	assert_int_equal(take(&c, 1, 0, 1, b).delivered, 0);
+	assert_string_equal(marks(&c), "..........");
+	conn_close(&c);
+}
+
+/* RFC 2883 section 4. */
+static void a_block_below_the_ack_or_within_the_next_is_a_dsack(void **state)
+{
+	static const struct {
+		const char *what;
+		uint32_t ack, b[2][2];
+		unsigned n;
+		bool want;
+	} rows[] = {
+		{ "below the ACK", 300, { { 100, 200 } }, 1, true },
+		{ "up to the ACK", 300, { { 200, 300 } }, 1, true },
+		{ "across the ACK", 300, { { 200, 400 } }, 1, false },
+		{ "above it", 300, { { 400, 500 } }, 1, false },
+		{ "within the second block", 100, { { 400, 500 }, { 300, 600 } }, 2, true },
+		{ "beside the second block", 100, { { 700, 800 }, { 300, 600 } }, 2, false },
+	};
+	struct net *n = *state;
+
+	for (size_t i = 0; i < MR_ARRAY_SIZE(rows); i++) {
+		struct conn c;
+
+		conn_open(&c, n, 10);
+		if (take(&c, 1, rows[i].ack, rows[i].n, rows[i].b).dsack != rows[i].want)
+			fail_msg("%s", rows[i].what);
+		conn_close(&c);
+	}
+}
+
+/* RFC 2018 section 8. */
+static void after_reneging_nothing_counts_as_sacked(void **state)
+{
+	static const uint32_t b[][2] = { { 200, 500 } };
+	struct conn c;
+
+	conn_open(&c, *state, 10);
+	take(&c, 20 * MR_NS_PER_MS, 0, 1, b);
+	sack_renege(&c.tcb);
+	assert_string_equal(marks(&c), "..........");
+	assert_int_equal(c.tcb.sacked_bytes, 0);
+	conn_close(&c);
+}
+
+/* ---- What we tell -------------------------------------------------------------------------------- */
+
+static void told(const struct conn *c, const char *what, unsigned n, const uint32_t (*want)[2])
+{
+	struct mr_tcb copy = c->tcb;
+	struct mr_seg seg = { 0 };
+
+	sack_fill(&copy, &seg);
+	if (seg.nsack != n)
+		fail_msg("%s: %u blocks", what, seg.nsack);
+	for (unsigned i = 0; i < n; i++)
+		if (seg.sack[i].start != want[i][0] || seg.sack[i].end != want[i][1])
+			fail_msg("%s: block %u is [%u, %u)", what, i, seg.sack[i].start,
+				 seg.sack[i].end);
+}
+
+/* RFC 2018 section 4 and its examples. */
+static void the_most_recent_block_comes_first_and_neighbours_merge(void **state)
+{
+	struct mr_frame held = { 0 };
+	struct conn c;
+
+	conn_open(&c, *state, 0);
+	c.tcb.rcv_nxt = 100;
+	c.tcb.oooq.head = &held; /* something is held, whatever */
+	sack_received(&c.tcb, 200, 300);
+	told(&c, "one", 1, (const uint32_t[][2]){ { 200, 300 } });
+	sack_received(&c.tcb, 400, 500);
+	told(&c, "another in front", 2, (const uint32_t[][2]){ { 400, 500 }, { 200, 300 } });
+	sack_received(&c.tcb, 300, 350);
+	told(&c, "grown", 2, (const uint32_t[][2]){ { 200, 350 }, { 400, 500 } });
+	sack_received(&c.tcb, 350, 400);
+	told(&c, "joined", 1, (const uint32_t[][2]){ { 200, 500 } });
+	for (uint32_t i = 1; i <= 5; i++)
+		sack_received(&c.tcb, 500 + 100 * i, 550 + 100 * i);
+	told(&c, "at most four", 4,
+	     (const uint32_t[][2]){ { 1000, 1050 }, { 900, 950 }, { 800, 850 }, { 700, 750 } });
+	c.tcb.rcv_nxt = 850;
+	sack_forget(&c.tcb);
+	told(&c, "passed ones are not told", 2,
+	     (const uint32_t[][2]){ { 1000, 1050 }, { 900, 950 } });
+	c.tcb.oooq.head = NULL;
+	sack_forget(&c.tcb);
+	told(&c, "nothing held, nothing told", 0, NULL);
+	conn_close(&c);
+}
+
+static void a_duplicate_is_told_once_in_front(void **state)
+{
+	struct mr_frame held = { 0 };
+	struct mr_seg seg = { .opts = MR_TCPOPT_TS };
+	struct conn c;
+
+	conn_open(&c, *state, 0);
+	c.tcb.rcv_nxt = 1000;
+	c.tcb.oooq.head = &held;
+	for (uint32_t i = 1; i <= 4; i++)
+		sack_received(&c.tcb, 1000 + 100 * i, 1050 + 100 * i);
+	sack_duplicate(&c.tcb, 500, 600);
+	sack_fill(&c.tcb, &seg);
+	assert_int_equal(seg.nsack, 3); /* beside timestamps */
+	assert_int_equal(seg.sack[0].start, 500);
+	assert_int_equal(seg.sack[0].end, 600);
+	assert_int_equal(seg.sack[1].start, 1400);
+	seg = (struct mr_seg){ 0 };
+	sack_fill(&c.tcb, &seg);
+	assert_int_equal(seg.nsack, 4);
+	assert_int_equal(seg.sack[0].start, 1400);
+	c.tcb.oooq.head = NULL;
+	conn_close(&c);
+}
+
+/* ---- RACK (RFC 8985) ------------------------------------------------------------------------------- */
+
+/* Segments sent at 1..10 ms; at 50 ms blocks tell what arrived. With an RTT of 50 ms - (its sending) for
+ * the newest delivered, what was sent before it and is still missing is lost once the window has passed. */
+static void what_was_sent_before_something_delivered_is_lost_after_the_window(void **state)
+{
+	static const uint32_t tail[][2] = { { 700, 1000 } }, one[][2] = { { 200, 300 } };
+	struct conn c;
+
+	conn_open(&c, *state, 10);
+	take(&c, 50 * MR_NS_PER_MS, 0, 1, tail);
+	assert_true(
+		rack_detect(&c.tcp, &c.tcb, 50 * MR_NS_PER_MS)); /* 3 segments SACKed: no waiting */
+	assert_string_equal(marks(&c), "LLLLLLLSSS");
+	conn_close(&c);
+
+	conn_open(&c, *state, 10);
+	c.tcb.srtt_ns = 48 * MR_NS_PER_MS;
+	rack_rtt(&c.tcb, 40 * MR_NS_PER_MS, 1);
+	take(&c, 50 * MR_NS_PER_MS, 0, 1, one); /* sent at 3 ms: RTT 47 ms, window 40 / 4 = 10 ms */
+	c.tcb.rack.reo_mult = 1;
+	assert_false(rack_detect(&c.tcp, &c.tcb, 50 * MR_NS_PER_MS));
+	assert_string_equal(marks(&c), "..S.......");
+	assert_int_equal(c.tcb.timers[MR_TT_REO], (2 + 47 + 10) * MR_NS_PER_MS);
+	assert_true(rack_detect(&c.tcp, &c.tcb,
+				58 * MR_NS_PER_MS)); /* only the one sent at 1 ms is due */
+	assert_string_equal(marks(&c), "L.S.......");
+	assert_true(rack_detect(&c.tcp, &c.tcb, 59 * MR_NS_PER_MS));
+	assert_string_equal(marks(&c), "LLS.......");
+	conn_close(&c);
+}
+
+static void reordering_that_was_seen_keeps_the_window_open(void **state)
+{
+	static const uint32_t late[][2] = { { 700, 1000 } }, early[][2] = { { 200, 300 } };
+	struct conn c;
+
+	conn_open(&c, *state, 10);
+	c.tcb.srtt_ns = 48 * MR_NS_PER_MS;
+	rack_rtt(&c.tcb, 40 * MR_NS_PER_MS, 1);
+	take(&c, 50 * MR_NS_PER_MS, 0, 1, late);
+	assert_false(c.tcb.rack.reordering_seen);
+	take(&c, 51 * MR_NS_PER_MS, 0, 1, early);
+	assert_true(c.tcb.rack.reordering_seen);
+	c.tcb.rack.reo_mult = 1;
+	/* Newest delivered: sent at 10 ms, RTT 40; now a window of 10 ms although 4 are SACKed. */
+	assert_false(rack_detect(&c.tcp, &c.tcb, 50 * MR_NS_PER_MS));
+	assert_true(rack_detect(&c.tcp, &c.tcb, 70 * MR_NS_PER_MS));
+	assert_string_equal(marks(&c), "LLSLLLLSSS");
+	conn_close(&c);
+}
+
+static void a_retransmission_that_is_lost_again_is_found(void **state)
+{
+	static const uint32_t rest[][2] = { { 100, 500 } }, more[][2] = { { 100, 1000 } };
+	struct mr_frame *head;
+	struct conn c;
+
+	conn_open(&c, *state, 10);
+	take(&c, 20 * MR_NS_PER_MS, 0, 1, rest);
+	assert_true(rack_detect(&c.tcp, &c.tcb, 20 * MR_NS_PER_MS));
+	assert_string_equal(marks(&c), "LSSSS.....");
+	/* The head goes out again at 21 ms, and the last five again at 40 ms; those arrive. */
+	head = c.tcb.sndq.head;
+	head->flags = (uint8_t)((head->flags & ~MR_FRAME_LOST) | MR_FRAME_RETRANS);
+	c.tcb.lost_bytes = 0;
+	head->sent_at = 21 * MR_NS_PER_MS;
+	mr_list_add_tail(&c.tcb.in_flight, &head->sent_node);
+	for (struct mr_frame *f = head->next; f; f = f->next) {
+		if (f->flags & MR_FRAME_SACKED)
+			continue;
+		f->sent_at = 40 * MR_NS_PER_MS;
+		mr_list_move_tail(&c.tcb.in_flight, &f->sent_node);
+	}
+	take(&c, 60 * MR_NS_PER_MS, 0, 1, more);
+	assert_true(rack_detect(&c.tcp, &c.tcb, 60 * MR_NS_PER_MS));
+	assert_string_equal(marks(&c), "LSSSSSSSSS");
+	conn_close(&c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, net_setup, net_teardown)
+		T(blocks_mark_the_segments_that_they_cover_whole),
+		T(without_permission_blocks_are_ignored),
+		T(a_block_below_the_ack_or_within_the_next_is_a_dsack),
+		T(after_reneging_nothing_counts_as_sacked),
+		T(the_most_recent_block_comes_first_and_neighbours_merge),
+		T(a_duplicate_is_told_once_in_front),
+		T(what_was_sent_before_something_delivered_is_lost_after_the_window),
+		T(reordering_that_was_seen_keeps_the_window_open),
+		T(a_retransmission_that_is_lost_again_is_found),
+#undef T
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
