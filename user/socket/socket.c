@@ -354,16 +354,16 @@ int mr_socks_init(struct mr_socks *socks, struct mr_arena *arena, struct mr_tcp 
 {
 	uint32_t all = frames->nframes, ours = all - mr_min(dev_frames, all);
 
-	/* The device stops to take frames for receiving when a quarter is left (dev/afxdp_rx.c). Sends
-	 * stop a little before, so that they cannot take its share; receive buffers become thrifty when
-	 * that share itself is in use. In a pool that is hardly larger than the rings, less must do. */
 	*socks = (struct mr_socks){
 		.tcp = tcp,
 		.frames = frames,
 		.ctr = ctr,
-		.tx_reserve = mr_min(all / 4 + all / 32, ours / 2),
-		.rx_low = mr_min(all / 4, ours / 3),
 	};
+	/* The device stops to take frames for receiving when a quarter is left (dev/afxdp_rx.c). Sends
+	 * stop a little before, so that they cannot take its share; receive buffers become thrifty when
+	 * that share itself is in use. In a pool that is hardly larger than the rings, less must do. */
+	socks->tx_reserve = mr_min(all / 4 + all / 32, ours / 2);
+	socks->rx_low = mr_min(all / 4, ours / 3);
 	mr_list_init(&socks->ready);
 	mr_list_init(&socks->starved);
 	mr_list_init(&socks->all);
