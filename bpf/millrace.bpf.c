@@ -2,11 +2,11 @@
 /*
  * millrace.bpf.c - the XDP program: which packets are the engine's, and are they sound?
  *
- *	parse	Ethernet, VLAN, ARP, IP; what is wrong is noted, not judged	parse_eth.h
- *parse_ip.h steer	ours? else XDP_PASS, before any payload was read		steer.h
- *arp.h check	header fields that no correct sender emits			check.h verify IPv4
- *header checksum, then that of TCP or ICMP			csum.h deliver	metadata in front,
- *redirect to the queue's AF_XDP socket		deliver.h
+ *	parse	 Ethernet, VLAN, ARP, IP; what is wrong is noted, not judged	parse_eth.h parse_ip.h
+ *	steer	 ours? else XDP_PASS, before any payload was read		steer.h arp.h
+ *	check	 header fields that no correct sender emits			check.h
+ *	verify	 IPv4 header checksum, then that of TCP or ICMP			csum.h
+ *	deliver	 metadata in front, redirect to the queue's AF_XDP socket	deliver.h
  *
  * Every packet leaves through leave() (stats.h), counted. Policy is user space's: the maps, and
  * mr_cfg before loading (user/kernel/xdp.c). No kernel type is read but the UAPI's, so nothing is
@@ -29,12 +29,14 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 static __always_inline int handle_ip(struct packet *p)
 {
-	return parse_ip(p)	      ?:
-		       steer_ip(p)    ?:
-		       check_ip(p)    ?:
-		       check_l4(p)    ?:
-		       verify_ipv4(p) ?:
-					verify_l4(p);
+	/* clang-format off: one step a line */
+	return parse_ip(p) ?:
+	       steer_ip(p) ?:
+	       check_ip(p) ?:
+	       check_l4(p) ?:
+	       verify_ipv4(p) ?:
+	       verify_l4(p);
+	/* clang-format on */
 }
 
 SEC("xdp.frags")

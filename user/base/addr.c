@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * addr.c - addresses as text, prefixes, and which address may be a peer.
  */
@@ -66,7 +66,7 @@ int mr_endpoint_parse(const char *text, struct mr_endpoint *ep)
 	/* Without brackets an IPv6 address and its port cannot be told apart. */
 	if (bracket != !!strchr(host, ':'))
 		return -EINVAL;
-	*ep = (struct mr_endpoint){.addr = addr, .port = (uint16_t)port};
+	*ep = (struct mr_endpoint){ .addr = addr, .port = (uint16_t)port };
 	return 0;
 }
 
@@ -105,7 +105,7 @@ int mr_prefix_parse(const char *text, struct mr_prefix *prefix)
 	if (mr_addr_parse(host, &addr) < 0 ||
 	    parse_number(slash + 1, mr_addr_is_v4(&addr) ? 32 : 128, &len) < 0)
 		return -EINVAL;
-	*prefix = (struct mr_prefix){.addr = addr, .len = (uint8_t)len};
+	*prefix = (struct mr_prefix){ .addr = addr, .len = (uint8_t)len };
 	return 0;
 }
 
@@ -124,7 +124,7 @@ bool mr_addr_in_prefix(const struct mr_addr *a, const struct mr_prefix *prefix)
 
 bool mr_addr_is_unicast(const struct mr_addr *a)
 {
-	static const uint8_t loopback6[16] = {[15] = 1};
+	static const uint8_t loopback6[16] = { [15] = 1 };
 
 	if (mr_addr_is_any(a))
 		return false;

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * arena.c - one shared mapping, handed out from its front.
  * Owns        the memfd and its mapping.
@@ -16,7 +16,7 @@ int mr_arena_open(struct mr_arena *arena, const char *name, size_t size)
 	void *base;
 	int fd, err;
 
-	*arena = (struct mr_arena){.fd = -1};
+	*arena = (struct mr_arena){ .fd = -1 };
 	if (!size || size > SIZE_MAX / 2)
 		return -EINVAL;
 	size = (size + page - 1) & ~(page - 1);
@@ -34,7 +34,7 @@ int mr_arena_open(struct mr_arena *arena, const char *name, size_t size)
 		err = -errno;
 		goto close_fd;
 	}
-	*arena = (struct mr_arena){.base = base, .size = size, .fd = fd};
+	*arena = (struct mr_arena){ .base = base, .size = size, .fd = fd };
 	return 0;
 
 close_fd:
@@ -48,7 +48,7 @@ void mr_arena_close(struct mr_arena *arena)
 		return;
 	munmap(arena->base, arena->size);
 	close(arena->fd);
-	*arena = (struct mr_arena){.fd = -1};
+	*arena = (struct mr_arena){ .fd = -1 };
 }
 
 void *mr_arena_alloc(struct mr_arena *arena, size_t size, size_t align)

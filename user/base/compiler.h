@@ -10,7 +10,7 @@
 
 #define MR_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
-#define mr_container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define mr_container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 #define mr_min(a, b)                                                                               \
 	({                                                                                         \

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * counters.c - names and texts of everything that is counted, from the lists in counters.h and
  * millrace/xdp_abi.h.
@@ -11,19 +11,19 @@ struct label {
 };
 
 static const struct label counter_labels[MR_CTR_MAX] = {
-#define X(id, name, text) [MR_CTR_##id] = {name, text},
+#define X(id, name, text) [MR_CTR_##id] = { name, text },
 	MR_COUNTER_LIST(X)
 #undef X
 };
 
 static const struct label drop_labels[MR_DROP_MAX] = {
-#define X(id, name, text) [MR_DROP_##id] = {name, text},
+#define X(id, name, text) [MR_DROP_##id] = { name, text },
 	MR_DROP_LIST_XDP(X) MR_DROP_LIST_USER(X)
 #undef X
 };
 
 static const struct label verdict_labels[MR_XDP_VERDICT_MAX] = {
-#define X(id, name, text) [MR_XDP_##id] = {name, text},
+#define X(id, name, text) [MR_XDP_##id] = { name, text },
 	MR_XDP_VERDICT_LIST(X)
 #undef X
 };

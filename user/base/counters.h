@@ -12,7 +12,8 @@
 #define MR_COUNTER_LIST(X)                                                                         \
 	X(DEV_RX_PACKETS, "dev.rx_packets", "packets taken from the RX rings")                     \
 	X(DEV_RX_BYTES, "dev.rx_bytes", "bytes of them, Ethernet header included")                 \
-	X(DEV_RX_CHUNKS, "dev.rx_chunks", "descriptors of them (multi-buffer packets have several)") \
+	X(DEV_RX_CHUNKS, "dev.rx_chunks",                                                          \
+	  "descriptors of them (multi-buffer packets have several)")                               \
 	X(DEV_TX_PACKETS, "dev.tx_packets", "packets put into the TX rings")                       \
 	X(DEV_TX_BYTES, "dev.tx_bytes", "bytes of them, Ethernet header included")                 \
 	X(DEV_TX_DOORBELLS, "dev.tx_doorbells", "sendto() calls that ring the TX doorbell")        \
@@ -37,7 +38,8 @@
 	X(ICMP_ECHO_IN, "icmp.echo_in", "echo requests answered")                                  \
 	X(ICMP_UNREACH_OUT, "icmp.unreachable_out", "destination unreachable sent")                \
 	X(ICMP_ERRORS_IN, "icmp.errors_in", "ICMP errors about our packets")                       \
-	X(TCP_SEGS_IN, "tcp.segs_in", "segments received, checked and counted as sent by the peer") \
+	X(TCP_SEGS_IN, "tcp.segs_in",                                                              \
+	  "segments received, checked and counted as sent by the peer")                            \
 	X(TCP_SEGS_OUT, "tcp.segs_out", "segments sent")                                           \
 	X(TCP_ACTIVE_OPENS, "tcp.active_opens", "connects begun")                                  \
 	X(TCP_PASSIVE_OPENS, "tcp.passive_opens", "connections completed by listeners")            \
@@ -48,10 +50,12 @@
 	X(TCP_RETRANS, "tcp.retrans_segs", "segments retransmitted")                               \
 	X(TCP_RTO, "tcp.rto", "retransmission timeouts")                                           \
 	X(TCP_FAST_RETRANS, "tcp.fast_retrans", "fast recoveries begun (RFC 5681)")                \
-	X(TCP_UNDO, "tcp.undo", "recoveries taken back: nothing had been lost (Eifel, D-SACK, F-RTO)") \
+	X(TCP_UNDO, "tcp.undo",                                                                    \
+	  "recoveries taken back: nothing had been lost (Eifel, D-SACK, F-RTO)")                   \
 	X(TCP_TLP, "tcp.loss_probes", "tail loss probes sent (RFC 8985)")                          \
 	X(TCP_DSACK_IN, "tcp.dsack_in", "D-SACKs received: something arrived twice (RFC 2883)")    \
-	X(TCP_RENEGED, "tcp.sack_reneged", "timeouts at which SACKed data was taken as lost again") \
+	X(TCP_RENEGED, "tcp.sack_reneged",                                                         \
+	  "timeouts at which SACKed data was taken as lost again")                                 \
 	X(TCP_DUPACK_IN, "tcp.dupacks_in", "duplicate ACKs received")                              \
 	X(TCP_ACK_DELAYED, "tcp.delayed_acks", "ACKs sent by the delayed ACK timer")               \
 	X(TCP_OOO_QUEUED, "tcp.ooo_queued", "segments kept for reassembly")                        \
@@ -61,8 +65,10 @@
 	X(TCP_KEEPALIVES, "tcp.keepalives", "keepalive probes sent")                               \
 	X(TCP_TIMEWAIT, "tcp.timewait", "connections that entered TIME-WAIT")                      \
 	X(TCP_TIMEWAIT_REUSED, "tcp.timewait_reused", "TIME-WAITs ended by a new SYN")             \
-	X(TCP_COLLAPSED, "tcp.rcv_coalesced", "small segments copied together in a receive buffer") \
-	X(TCP_TX_CLONES, "tcp.tx_clones", "retransmissions copied because the device held the frame") \
+	X(TCP_COLLAPSED, "tcp.rcv_coalesced",                                                      \
+	  "small segments copied together in a receive buffer")                                    \
+	X(TCP_TX_CLONES, "tcp.tx_clones",                                                          \
+	  "retransmissions copied because the device held the frame")                              \
 	X(SOCK_SEND_FULL, "sock.send_full", "sends that found the send buffer full")               \
 	X(SOCK_NO_FRAME, "sock.send_no_frame", "sends cut short because no frame was free")        \
 	X(ENGINE_ROUNDS, "engine.rounds", "receive-process-send rounds")                           \
@@ -80,8 +86,8 @@ struct mr_counters {
 	uint64_t drop[MR_DROP_MAX]; /* by enum mr_drop; the XDP program keeps its own */
 };
 
-#define MR_COUNT(ctr, id)	 ((ctr)->c[MR_CTR_##id]++)
-#define MR_COUNT_N(ctr, id, n)	 ((ctr)->c[MR_CTR_##id] += (n))
+#define MR_COUNT(ctr, id)      ((ctr)->c[MR_CTR_##id]++)
+#define MR_COUNT_N(ctr, id, n) ((ctr)->c[MR_CTR_##id] += (n))
 
 /* Names and texts by number. "drop." names are the enum's in lower case. Never NULL in range. */
 const char *mr_counter_id_name(enum mr_counter_id id);

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * csum.c - the Internet checksum over memory.
  * Implements  RFC 1071: sections 2 (A) and (B) allow any order, any byte order and any word size,

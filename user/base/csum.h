@@ -37,6 +37,7 @@ uint32_t mr_csum(const void *buf, size_t len);
 uint32_t mr_csum_copy(void *dst, const void *src, size_t len);
 /* The pseudo-header: RFC 9293 3.1 for IPv4-mapped addresses, RFC 8200 8.1 otherwise (both sums are
  * over the same words once the family is chosen from the addresses). len: L4 header and payload. */
-uint32_t mr_csum_pseudo(const struct mr_addr *src, const struct mr_addr *dst, uint8_t proto, uint32_t len);
+uint32_t mr_csum_pseudo(const struct mr_addr *src, const struct mr_addr *dst, uint8_t proto,
+			uint32_t len);
 
 #endif

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * error.c - fill a struct mr_error.
  * Called by   set-up code of every layer; nothing on the way of a packet.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * hash.c - SipHash-2-4.
  * Implements  Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012, section 2.

@@ -49,7 +49,7 @@ static inline void mr_list_move_tail(struct mr_list *head, struct mr_list *node)
 	mr_list_add_tail(head, node);
 }
 
-#define mr_list_entry(ptr, type, member) mr_container_of(ptr, type, member)
+#define mr_list_entry(ptr, type, member)  mr_container_of(ptr, type, member)
 #define mr_list_first(head, type, member) mr_list_entry((head)->next, type, member)
 
 #define mr_list_for_each(pos, head) for ((pos) = (head)->next; (pos) != (head); (pos) = (pos)->next)

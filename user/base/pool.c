@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * pool.c - fixed-size objects on top of the arena.
  * Owns        the slab and its free list. Memory is touched only when an object is first taken.
@@ -15,7 +15,7 @@ int mr_pool_init(struct mr_pool *pool, struct mr_arena *arena, size_t size, uint
 	size_t unit = size > CACHE_LINE ? CACHE_LINE : sizeof(void *);
 	size_t rounded = (size + unit - 1) & ~(unit - 1);
 
-	*pool = (struct mr_pool){0};
+	*pool = (struct mr_pool){ 0 };
 	if (!size || rounded > UINT32_MAX || (max && rounded > SIZE_MAX / max))
 		return -ENOMEM;
 	pool->slab = mr_arena_alloc(arena, rounded * max, CACHE_LINE);

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * rng.c - xoshiro256** (Blackman and Vigna, 2018), its state filled by splitmix64 from one seed.
  */

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * timer.c - the hierarchical timer wheel.
  * Owns        every armed timer's place: a slot of a level, or the due list.
@@ -131,7 +131,7 @@ void mr_wheel_init(struct mr_wheel *w, uint64_t now)
 
 void mr_timer_init(struct mr_timer *t, enum mr_timer_kind kind)
 {
-	*t = (struct mr_timer){.kind = (uint8_t)kind};
+	*t = (struct mr_timer){ .kind = (uint8_t)kind };
 	mr_list_init(&t->node);
 }
 

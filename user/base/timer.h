@@ -35,7 +35,7 @@ struct mr_timer {
 };
 
 struct mr_wheel {
-	uint64_t tick;	     /* all ticks before this one have been popped */
+	uint64_t tick;			   /* all ticks before this one have been popped */
 	uint64_t pending[MR_WHEEL_LEVELS]; /* bitmap of non-empty slots */
 	struct mr_list slots[MR_WHEEL_LEVELS][MR_WHEEL_SLOTS];
 	struct mr_list due; /* expired, not popped yet, in order of tick */

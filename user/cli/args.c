@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * args.c - the common options, from argv into struct mr_config.
  * Not here    what only one command knows (serve.c, nc.c, echo.c).

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * echo.c - `millrace echo`: send back what arrives (RFC 862), or throw it away (RFC 863).
  * Backpressure is exact: received frames are borrowed and given back when the send buffer has taken

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * http_body.c - where a request's body ends: by Content-Length, or chunk by chunk.
  * Implements  RFC 9112 sections 6.2 and 7.1. Chunk extensions and trailers are read and ignored.

@@ -68,7 +68,7 @@ struct conn {
 	struct upload *upload; /* NULL: none */
 };
 
-/* ---- http_reply.c --------------------------------------------------------------------------- */
+/* ---- http_reply.c ---------------------------------------------------------------------------- */
 
 void __attribute__((format(printf, 2, 3))) reply_printf(struct conn *c, const char *fmt, ...);
 void reply_append(struct conn *c, const char *data, size_t len);
@@ -87,12 +87,12 @@ void reply_continue(struct conn *c);
 /* Does the connection have to end after the answer to this request? */
 bool request_wants_close(const struct http_request *req);
 
-/* ---- http_get.c ----------------------------------------------------------------------------- */
+/* ---- http_get.c ------------------------------------------------------------------------------ */
 
 /* Answer GET or HEAD. */
 void get_start(struct conn *c, const struct http_request *req);
 
-/* ---- http_put.c ----------------------------------------------------------------------------- */
+/* ---- http_put.c ------------------------------------------------------------------------------ */
 
 /* Begin an upload: the state becomes CONN_BODY, or CONN_SEND with a refusal. */
 void put_start(struct conn *c, const struct http_request *req);

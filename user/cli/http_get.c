@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * http_get.c - GET and HEAD: files, parts of files, directories.
  * Implements  RFC 9110 sections 13 (If-None-Match, If-Modified-Since, If-Range) and 14 (one range).

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /* http_mime.c - Content-Type by a file name's extension. */
 #include <string.h>
 #include <strings.h>

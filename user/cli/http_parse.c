@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * http_parse.c - the request line, the fields that this server understands, ranges, dates.
  * Implements  RFC 9112 sections 2 to 6, RFC 9110 sections 5.6.7, 8.8.3, 13.1 and 14.1.2.
@@ -54,8 +54,7 @@ static struct http_slice trim(struct http_slice s)
 	return s;
 }
 
-/* The next member of a comma-separated list (RFC 9110 section 5.6.1), taken off *list. False: end.
- */
+/* The next member of a comma-separated list (RFC 9110 section 5.6.1), taken off *list. False: end. */
 static bool list_next(struct http_slice *list, struct http_slice *member)
 {
 	while (list->len) {
@@ -88,7 +87,7 @@ static bool parse_digits(struct http_slice s, uint64_t *value)
 	return s.len > 0;
 }
 
-/* ---- Lines ---------------------------------------------------------------------------------- */
+/* ---- Lines ----------------------------------------------------------------------------------- */
 
 /* The line at *pos, without its CRLF; a lone LF ends it as well (RFC 9112 section 2.2), a lone CR
  * makes it malformed. 1: taken; 0: not complete; -400. */
@@ -170,7 +169,7 @@ static int parse_request_line(struct http_slice line, struct http_request *req)
 	return -501;
 }
 
-/* ---- Fields --------------------------------------------------------------------------------- */
+/* ---- Fields ---------------------------------------------------------------------------------- */
 
 static int on_host(struct http_request *req, struct http_slice value)
 {
@@ -372,7 +371,7 @@ struct http_slice http_target_path(struct http_slice target)
 	return target;
 }
 
-/* ---- Ranges, dates, tags -------------------------------------------------------------------- */
+/* ---- Ranges, dates, tags --------------------------------------------------------------------- */
 
 enum http_range_kind http_parse_range(struct http_slice range, uint64_t size, uint64_t *first,
 				      uint64_t *last)
@@ -398,8 +397,7 @@ enum http_range_kind http_parse_range(struct http_slice range, uint64_t size, ui
 		if (!b)
 			return HTTP_RANGE_UNSATISFIABLE;
 		if (!size)
-			return HTTP_RANGE_WHOLE; /* satisfiable, but a 206 cannot express no bytes
-						  */
+			return HTTP_RANGE_WHOLE; /* satisfiable, but a 206 cannot express no bytes */
 		*first = b < size ? size - b : 0;
 		*last = size - 1;
 		return HTTP_RANGE_PART;

@@ -74,7 +74,7 @@ char *http_format_date(time_t t, char buf[HTTP_DATE_LEN]);
  * 9110 section 8.8.3.2. */
 bool http_etag_listed(struct http_slice list, const char *etag);
 
-/* ---- Bodies --------------------------------------------------------------------------------- */
+/* ---- Bodies ---------------------------------------------------------------------------------- */
 
 enum http_body_state {
 	HTTP_BODY_SIZE,	    /* chunked: in a chunk's size line */

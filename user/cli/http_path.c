@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * http_path.c - names: decoded, opened safely, escaped.
  * The rule that a request cannot leave its directory is the kernel's (RESOLVE_BENEATH), not one of

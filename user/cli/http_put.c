@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * http_put.c - PUT: the body goes into a temporary file beside its place and is renamed when it is
  * complete, so that nobody ever sees half an upload.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /* http_reply.c - the text of answers: status line, fields, short bodies. */
 #include <stdarg.h>
 #include <stdio.h>

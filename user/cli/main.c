@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /* main.c - `millrace COMMAND ...`: find the command and run it. */
 #include <argp.h>
 #include <stdio.h>

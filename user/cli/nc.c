@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * nc.c - `millrace nc`: one TCP connection, standard input into it and standard output out of it.
  * End of input is sent as FIN; the command ends when both directions have.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * pump.c - see pump.h. One producer and one consumer: indices change under the lock, the bytes
  * between them belong to the consumer, the others to the producer, so nothing is copied under the

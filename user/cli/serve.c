@@ -1,13 +1,13 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * serve.c - `millrace serve`: a static HTTP/1.1 server, all connections on one engine and one
- *thread. Owns        the listener, every connection and its state; the other http_*.c files fill in
- *answers. Bounds      one request head and one answer in memory per connection, HTTP_IDLE_MS
- *without progress,
- *	       --max-sockets connections.
- * File data is read into one scratch buffer and copied by mr_send(), which sums the checksum while
- *it copies: that is one system call for 64 KiB, where filling frames with pread() would be one for
- *each segment.
+ * thread.
+ * Owns        the listener, every connection and its state; the other http_*.c files fill in
+ *             answers.
+ * Bounds      one request head and one answer in memory per connection, HTTP_IDLE_MS without
+ *             progress, --max-sockets connections. File data is read into one scratch buffer and
+ *             copied by mr_send(), which sums the checksum while it copies: that is one system call
+ *             for 64 KiB, where filling frames with pread() would be one for each segment.
  */
 #include <argp.h>
 #include <errno.h>
@@ -38,7 +38,7 @@ struct serve_args {
 	uint64_t upload_limit;
 };
 
-/* ---- Connections ---------------------------------------------------------------------------- */
+/* ---- Connections ----------------------------------------------------------------------------- */
 
 static void touch(struct conn *c)
 {
@@ -282,7 +282,7 @@ static void accept_resume(struct server *srv)
 	}
 }
 
-/* ---- The loop ------------------------------------------------------------------------------- */
+/* ---- The loop -------------------------------------------------------------------------------- */
 
 static void expire(struct server *srv, struct mr_list *list)
 {
@@ -370,7 +370,7 @@ static void close_all(struct server *srv)
 	}
 }
 
-/* ---- The command ---------------------------------------------------------------------------- */
+/* ---- The command ----------------------------------------------------------------------------- */
 
 static int open_dir(const struct cli_session *s, const char *path)
 {

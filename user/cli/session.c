@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * session.c - the life of a command's engine, from open to the counters at the end.
  * Owns        the signal handlers: they note the signal and wake the engine, nothing else.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /* stats.c - counters as an aligned table, a heading per layer, zeros left out. */
 #include "cli/stats.h"
 

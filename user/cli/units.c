@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * units.c - numbers with units: what a user types, and what a user reads.
  * Pure: text in, number out, and back.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * afxdp.c - open and close the AF_XDP device, and report on it.
  * Owns        struct mr_afxdp and its sockets.
@@ -61,7 +61,7 @@ static unsigned afxdp_fds(const struct mr_dev *dev, int *fds, unsigned max)
 /* Sums over the queues. A kernel before 5.9 fills only the first three fields. */
 static void read_statistics(struct mr_afxdp *d)
 {
-	struct xdp_statistics sum = {0}, one;
+	struct xdp_statistics sum = { 0 }, one;
 	socklen_t len;
 
 	for (unsigned i = 0; i < d->cfg.nqueues; i++) {
@@ -170,9 +170,9 @@ static int open_queues(struct mr_afxdp *d, const struct mr_umem *umem, struct mr
 	struct mr_xsk_cfg xc = {
 		.ifname = d->ifname,
 		.ifindex = d->cfg.ifindex,
-		.size = {[MR_XSK_FILL] = d->cfg.rx_ring,
-			 [MR_XSK_COMPLETION] = d->cfg.tx_ring,
-			 [MR_XSK_RX] = d->cfg.rx_ring},
+		.size = { [MR_XSK_FILL] = d->cfg.rx_ring,
+			  [MR_XSK_COMPLETION] = d->cfg.tx_ring,
+			  [MR_XSK_RX] = d->cfg.rx_ring },
 		.zero_copy = d->cfg.zero_copy,
 		.umem = umem->base,
 		.umem_size = (size_t)d->dev.frames->nframes * d->dev.frames->chunk_size,
@@ -203,7 +203,7 @@ static int open_queues(struct mr_afxdp *d, const struct mr_umem *umem, struct mr
 static int check_mtu(const struct mr_afxdp *d, struct mr_error *err)
 {
 	uint32_t room = d->dev.frames->chunk_size - HEADER_ROOM - L2_BYTES;
-	struct ifreq ifr = {0};
+	struct ifreq ifr = { 0 };
 
 	if (d->multibuf)
 		return 0;

@@ -37,8 +37,7 @@ int mr_afxdp_fd(const struct mr_dev *dev, unsigned queue);
 /* Administratively up and with carrier, as of the last service(). */
 bool mr_afxdp_link_up(const struct mr_dev *dev);
 
-/* Descriptors that one packet may have on transmit: 1 where kernel or driver has no multi-buffer.
- */
+/* Descriptors that one packet may have on transmit: 1 where kernel or driver has no multi-buffer. */
 uint16_t mr_afxdp_max_chunks(const struct mr_dev *dev);
 
 /* What was negotiated, as one line for a log: "v0: generic XDP, copy mode, 2 queues, multi-buffer,

@@ -1,10 +1,10 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * afxdp_link.c - is the interface still there, and is its link up?
  * Owns        the rtnetlink socket, d->link_up and d->gone (the doorbell sets gone too).
  * Authority   rtnetlink(7). A poll() that sleeps on an AF_XDP socket is not woken by the death of
- *the device, hence the netlink socket among the descriptors to poll. Called by   the engine,
- *through service(), when that socket is readable or once a second.
+ *             the device, hence the netlink socket among the descriptors to poll.
+ * Called by   the engine, through service(), when that socket is readable or once a second.
  */
 #include <errno.h>
 #include <libmnl/libmnl.h>
@@ -25,11 +25,10 @@ static void link_flags(struct mr_afxdp *d, unsigned flags)
 	d->link_up = (flags & IFF_UP) && (flags & IFF_RUNNING);
 }
 
-/* Ask instead of being told: at the start, and when messages were lost. The name may have changed.
- */
+/* Ask instead of being told: at the start, and when messages were lost. The name may have changed. */
 static int link_query(struct mr_afxdp *d)
 {
-	struct ifreq ifr = {.ifr_ifindex = d->cfg.ifindex};
+	struct ifreq ifr = { .ifr_ifindex = d->cfg.ifindex };
 	int fd = mr_afxdp_link_fd(d);
 
 	if (ioctl(fd, SIOCGIFNAME, &ifr) < 0 || ioctl(fd, SIOCGIFFLAGS, &ifr) < 0)
@@ -45,8 +44,8 @@ int mr_afxdp_link_fd(const struct mr_afxdp *d)
 
 unsigned mr_afxdp_link_tx_queues(const struct mr_afxdp *d)
 {
-	struct ethtool_channels ch = {.cmd = ETHTOOL_GCHANNELS};
-	struct ifreq ifr = {.ifr_data = (void *)&ch};
+	struct ethtool_channels ch = { .cmd = ETHTOOL_GCHANNELS };
+	struct ifreq ifr = { .ifr_data = (void *)&ch };
 
 	memcpy(ifr.ifr_name, d->ifname, sizeof(ifr.ifr_name));
 	if (ioctl(mr_afxdp_link_fd(d), SIOCETHTOOL, &ifr) < 0)

@@ -1,8 +1,9 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * afxdp_rx.c - receive: RX descriptors become frames in place, free frames go to the FILL rings.
  * Owns        the consumer side of RX and the producer side of FILL; MR_FRAME_IN_DEV of frames
- * there. Authority   Documentation/networking/af_xdp.rst, "Multi-Buffer Support" for XDP_PKT_CONTD.
+ *             there.
+ * Authority   Documentation/networking/af_xdp.rst, "Multi-Buffer Support" for XDP_PKT_CONTD.
  * Called by   the engine's round, through dev.h.
  * Not here    what a packet means: the metadata is only copied.
  */
@@ -135,8 +136,7 @@ static unsigned rx_queue(struct mr_afxdp *d, unsigned queue, struct mr_frame_que
 		const struct xdp_desc *desc = mr_xsk_ring_desc(ring, idx + i);
 		struct mr_frame *f = take_chunk(d, queue, desc);
 
-		/* A chunk missing makes its packet too short; the checks above us will find that.
-		 */
+		/* A chunk missing makes its packet too short; the checks above us will find that. */
 		if (mr_likely(f != NULL))
 			gather(d, q, f);
 		if ((desc->options & XDP_PKT_CONTD) || !q->part)

@@ -1,10 +1,12 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * afxdp_tx.c - transmit: frames become TX descriptors, the doorbell, completions release
- *references. Owns        the producer side of TX and the consumer side of COMPLETION;
- *MR_FRAME_IN_DEV of frames there. Authority   Documentation/networking/af_xdp.rst; __xsk_sendmsg()
- *and __xsk_generic_xmit() in net/xdp/xsk.c for what each errno of the doorbell means. Called by the
- *engine's round, through dev.h.
+ * references.
+ * Owns        the producer side of TX and the consumer side of COMPLETION; MR_FRAME_IN_DEV of
+ *             frames there.
+ * Authority   Documentation/networking/af_xdp.rst; __xsk_sendmsg() and __xsk_generic_xmit() in
+ *             net/xdp/xsk.c for what each errno of the doorbell means. Called by the engine's
+ *             round, through dev.h.
  */
 #include <errno.h>
 #include <sys/socket.h>

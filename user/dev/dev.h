@@ -43,7 +43,8 @@ struct mr_dev_ops {
 	/* Named counters of device and kernel ("dev.rx_ring_full", "xdp.redirect_tcp", drops of the XDP
 	 * program): calls back one by one. May make system calls. */
 	void (*counters)(struct mr_dev *dev,
-			 void (*each)(void *user, const char *name, const char *text, uint64_t value),
+			 void (*each)(void *user, const char *name, const char *text,
+				      uint64_t value),
 			 void *user);
 
 	/* Closes and frees the device. Chunks that the kernel held are free afterwards. */

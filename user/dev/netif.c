@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * netif.c - the transmit queue between the layers and the device.
  * Owns        tx_refs of what is queued, until the device calls mr_netif_tx_done().

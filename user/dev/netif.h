@@ -13,9 +13,10 @@
 
 struct mr_netif {
 	uint8_t mac[6];
-	uint16_t max_chunks;   /* descriptors per packet that the device takes: 1..MR_FRAME_MAX_CHUNKS */
-	uint32_t mtu;	       /* bytes of the L3 packet */
-	uint32_t txq_limit;    /* packets */
+	uint16_t
+		max_chunks; /* descriptors per packet that the device takes: 1..MR_FRAME_MAX_CHUNKS */
+	uint32_t mtu;	    /* bytes of the L3 packet */
+	uint32_t txq_limit; /* packets */
 	uint32_t txq_count;
 	struct mr_frame *txq_head, *txq_tail; /* packets, linked by txnext */
 	struct mr_frame_pool *frames;

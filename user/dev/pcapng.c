@@ -1,11 +1,11 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * pcapng.c - write a capture file.
  * Owns        the file and its buffer. A packet's block stays open in the buffer until its verdict
- *is known, because the comment stands behind the bytes. Implements  draft-ietf-opsawg-pcapng:
- *section header (4.1), interface description (4.2), enhanced packet (4.3) blocks; byte order is the
- *machine's, as the magic number tells readers. Called by   port.c. The one place above the kernel's
- *own that writes a file while packets flow.
+ *             is known, because the comment stands behind the bytes.
+ * Implements  draft-ietf-opsawg-pcapng: section header (4.1), interface description (4.2), enhanced
+ *             packet (4.3) blocks; byte order is the machine's, as the magic number tells readers.
+ * Called by   port.c. The one place above the kernel's own that writes a file while packets flow.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * port.c - the way between the interface's transmit queue and the device.
  * Owns        the order: a packet is shaped, captured, handed over, in this sequence and once each.
@@ -18,7 +18,7 @@
 void mr_port_init(struct mr_port *port, struct mr_dev *dev, struct mr_netif *nif, uint64_t rate_bps,
 		  struct mr_pcapng *cap, uint64_t now)
 {
-	*port = (struct mr_port){.dev = dev, .nif = nif, .cap = cap};
+	*port = (struct mr_port){ .dev = dev, .nif = nif, .cap = cap };
 	mr_shaper_init(&port->shaper, rate_bps, 0, now);
 }
 

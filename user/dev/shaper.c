@@ -1,9 +1,10 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * shaper.c - a token bucket as virtual scheduling: the generic cell rate algorithm of ITU-T I.371.
  * Instead of a level that is refilled, next_ns holds when all that was sent would have left at
  * exactly the rate. The bucket is full when that is not in the future, empty when it is one burst
- * ahead. Called by   port.c, once per packet.
+ * ahead.
+ * Called by   port.c, once per packet.
  */
 #include "base/compiler.h"
 #include "base/time.h"

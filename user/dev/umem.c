@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * umem.c - the shared mapping that holds all packet bytes.
  * Owns        the memfd and its mapping; its life must enclose that of the device.
@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include "dev/umem.h"
 
-static const struct mr_umem UMEM_CLOSED = {.fd = -1};
+static const struct mr_umem UMEM_CLOSED = { .fd = -1 };
 
 /* The block size of a memfd is its page size, with MFD_HUGETLB that of the system's huge pages. */
 static int umem_map(struct mr_umem *u, size_t size, unsigned memfd_flags)

@@ -1,10 +1,11 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * xsk.c - make, map and bind one AF_XDP socket.
  * Owns        every set-up call on the socket, and what is said when one of them fails.
  * Authority   Documentation/networking/af_xdp.rst; net/xdp/xsk.c (xsk_bind) for which error means
- * what. Called by   afxdp.c, at open and close. Not here    the rings' arithmetic (xsk_ring.h), the
- * traffic (afxdp_rx.c, afxdp_tx.c).
+ *             what.
+ * Called by   afxdp.c, at open and close.
+ * Not here    the rings' arithmetic (xsk_ring.h), the traffic (afxdp_rx.c, afxdp_tx.c).
  */
 #include <errno.h>
 #include <string.h>
@@ -56,7 +57,7 @@ static int xsk_register_umem(struct mr_xsk *xsk, const struct mr_xsk_cfg *cfg, s
 		.len = cfg->umem_size,
 		.chunk_size = cfg->chunk_size,
 	};
-	struct rlimit lim = {0};
+	struct rlimit lim = { 0 };
 
 	if (!setsockopt(xsk->fd, SOL_XDP, XDP_UMEM_REG, &reg, sizeof(reg)))
 		return 0;
@@ -86,11 +87,11 @@ static const struct {
 	off_t pgoff;
 	size_t entry;
 } RINGS[MR_XSK_RINGS] = {
-	[MR_XSK_FILL] = {"FILL", XDP_UMEM_FILL_RING, XDP_UMEM_PGOFF_FILL_RING, sizeof(uint64_t)},
-	[MR_XSK_COMPLETION] = {"COMPLETION", XDP_UMEM_COMPLETION_RING,
-			       XDP_UMEM_PGOFF_COMPLETION_RING, sizeof(uint64_t)},
-	[MR_XSK_RX] = {"RX", XDP_RX_RING, XDP_PGOFF_RX_RING, sizeof(struct xdp_desc)},
-	[MR_XSK_TX] = {"TX", XDP_TX_RING, XDP_PGOFF_TX_RING, sizeof(struct xdp_desc)},
+	[MR_XSK_FILL] = { "FILL", XDP_UMEM_FILL_RING, XDP_UMEM_PGOFF_FILL_RING, sizeof(uint64_t) },
+	[MR_XSK_COMPLETION] = { "COMPLETION", XDP_UMEM_COMPLETION_RING,
+				XDP_UMEM_PGOFF_COMPLETION_RING, sizeof(uint64_t) },
+	[MR_XSK_RX] = { "RX", XDP_RX_RING, XDP_PGOFF_RX_RING, sizeof(struct xdp_desc) },
+	[MR_XSK_TX] = { "TX", XDP_TX_RING, XDP_PGOFF_TX_RING, sizeof(struct xdp_desc) },
 };
 
 static int xsk_map_ring(struct mr_xsk *xsk, enum mr_xsk_ring_kind k,
@@ -158,7 +159,7 @@ static int xsk_make_rings(struct mr_xsk *xsk, const struct mr_xsk_cfg *cfg, stru
  * up. */
 static int bind_patiently(int fd, const struct sockaddr_xdp *addr, int *patience)
 {
-	const struct timespec pause = {.tv_nsec = BUSY_RETRY_NS};
+	const struct timespec pause = { .tv_nsec = BUSY_RETRY_NS };
 
 	for (;;) {
 		if (!bind(fd, (const struct sockaddr *)addr, sizeof(*addr)))
@@ -235,7 +236,7 @@ int mr_xsk_open(struct mr_xsk *xsk, const struct mr_xsk_cfg *cfg, struct mr_erro
 {
 	int ret;
 
-	*xsk = (struct mr_xsk){.fd = -1};
+	*xsk = (struct mr_xsk){ .fd = -1 };
 	ret = xsk_socket(xsk, cfg, err);
 	if (!ret && cfg->shared_fd < 0)
 		ret = xsk_register_umem(xsk, cfg, err);
@@ -259,5 +260,5 @@ void mr_xsk_close(struct mr_xsk *xsk)
 			munmap(xsk->map[k].addr, xsk->map[k].len);
 	if (xsk->fd >= 0)
 		close(xsk->fd);
-	*xsk = (struct mr_xsk){.fd = -1};
+	*xsk = (struct mr_xsk){ .fd = -1 };
 }

@@ -35,8 +35,7 @@ struct mr_xsk_cfg {
 	size_t umem_size;
 	uint32_t chunk_size;
 	int shared_fd; /* the first socket; -1: this is the first */
-	int *patience; /* tries that are left, for all queues, where the queue is busy (10 ms each)
-			*/
+	int *patience; /* tries that are left, for all queues, where the queue is busy (10 ms each) */
 };
 
 /* On failure *xsk is closed and *err (may be NULL) holds one sentence. Sleeps while the queue still

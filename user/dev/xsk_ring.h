@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * xsk_ring.h - the four rings that user space shares with an AF_XDP socket.
- * Each has one producer and one consumer, a power-of-two number of entries, and two free-running
- *32-bit indices that wrap. FILL and TX are produced here and consumed by the kernel, RX and
- *COMPLETION the other way round. Own copies of the indices (cached_*) keep the shared cache lines
- *out of the way. Authority   Documentation/networking/af_xdp.rst ("Rings"); the kernel's half is
- *net/xdp/xsk_queue.h, whose comment on memory barriers (A to D) the comments below refer to. Not
- *here    making and mapping the rings (xsk.c).
+ * xsk_ring.h - the four rings that user space shares with an AF_XDP socket. Each has one producer
+ * and one consumer, a power-of-two number of entries, and two free-running 32-bit indices that
+ * wrap. FILL and TX are produced here and consumed by the kernel, RX and COMPLETION the other way
+ * round. Own copies of the indices (cached_*) keep the shared cache lines out of the way.
+ * Authority   Documentation/networking/af_xdp.rst ("Rings"); the kernel's half is
+ *             net/xdp/xsk_queue.h, whose comment on memory barriers (A to D) the comments below
+ *             refer to.
+ * Not here    making and mapping the rings (xsk.c).
  */
 #ifndef MR_DEV_XSK_RING_H
 #define MR_DEV_XSK_RING_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * frame.c - the frame pool, and what reaches over the chunks of a packet.
  * Owns        the free list and the reset of a frame that is taken from it.

@@ -40,8 +40,9 @@
 #define MR_FRAME_SACKED	 (1u << 7) /* TCP: selectively acknowledged, counted in tcb.sacked_bytes */
 
 struct mr_frame {
-	struct mr_frame *next; /* of whatever queue holds the packet: receive, reassembly or send buffer */
-	struct mr_frame *frag; /* next chunk of the same packet; NULL at the last */
+	struct mr_frame
+		*next; /* of whatever queue holds the packet: receive, reassembly or send buffer */
+	struct mr_frame *frag;	 /* next chunk of the same packet; NULL at the last */
 	struct mr_frame *txnext; /* transmit queue */
 	uint8_t *chunk;		 /* first byte of the chunk; constant */
 	uint8_t *data;		 /* first byte of the packet (or of this chunk's part of it) */
@@ -63,12 +64,15 @@ struct mr_frame {
 	uint16_t spare;
 	union {
 		uint64_t sent_at; /* sent: ns, last transmission */
-		uint64_t lent_by; /* received, MR_FRAME_LENT: the socket layer's mark of its owner */
+		uint64_t
+			lent_by; /* received, MR_FRAME_LENT: the socket layer's mark of its owner */
 	};
 
 	union {
-		struct mr_rx_meta meta;	  /* received: what the XDP program found; valid with MR_FRAME_META */
-		struct mr_list sent_node; /* sent: TCP's list of what is in flight, by time of sending */
+		struct mr_rx_meta
+			meta; /* received: what the XDP program found; valid with MR_FRAME_META */
+		struct mr_list
+			sent_node; /* sent: TCP's list of what is in flight, by time of sending */
 	};
 };
 _Static_assert(sizeof(struct mr_frame) <= 128, "two cache lines");
@@ -78,7 +82,7 @@ struct mr_frame_pool {
 	struct mr_frame *free;	 /* linked by next; last in, first out: warm in the cache */
 	uint8_t *umem;		 /* first byte of the UMEM mapping, not of the arena */
 	uint32_t nframes, nfree;
-	uint32_t chunk_size;   /* power of two */
+	uint32_t chunk_size; /* power of two */
 	uint32_t chunk_shift;
 	struct mr_counters *ctr;
 };

@@ -1,10 +1,11 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * icmp.c - ICMP for IPv4: answer echo, read errors about our TCP packets, send unreachables.
  * Implements  RFC 792; RFC 1122 section 3.2.2; RFC 1191 section 4 (next-hop MTU); RFC 5461 section
- * 2 (hard and soft errors); RFC 1812 section 4.3.2.3 (how much is quoted). Not here    what an
- * error does to a connection, and whether its sequence number is in flight (RFC 5927): tcp. Source
- * quench and redirects are ignored (RFC 6633; the routes here are the operator's).
+ *             2 (hard and soft errors); RFC 1812 section 4.3.2.3 (how much is quoted).
+ * Not here    what an error does to a connection, and whether its sequence number is in flight (RFC
+ *             5927): tcp. Source quench and redirects are ignored (RFC 6633; the routes here are
+ *             the operator's).
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -24,8 +25,7 @@
 
 #define ICMP_ERROR_MAX 576u /* bytes of the whole datagram that carries an error */
 
-/* ---- Echo ---------------------------------------------------------------------------------------
- */
+/* ---- Echo ------------------------------------------------------------------------------------ */
 
 /* May the request itself become the reply? Only if nobody else holds or reads it. */
 static bool can_turn_round(const struct mr_ip *ip, const struct mr_frame *f)
@@ -107,8 +107,7 @@ static enum mr_up echo(struct mr_ip *ip, struct mr_frame *f, uint64_t now,
 	return MR_UP_DONE;
 }
 
-/* ---- Errors about our packets -------------------------------------------------------------------
- */
+/* ---- Errors about our packets ---------------------------------------------------------------- */
 
 /* What Linux tells a program for each code of destination unreachable (RFC 792, 1122, 1812). */
 static int unreachable_errno(uint8_t code)
@@ -198,8 +197,7 @@ enum mr_up mr_icmp_input(struct mr_ip *ip, struct mr_frame *f, uint64_t now,
 	}
 }
 
-/* ---- Errors that we send ------------------------------------------------------------------------
- */
+/* ---- Errors that we send --------------------------------------------------------------------- */
 
 static bool take_token(struct mr_ip *ip, uint64_t now)
 {

@@ -10,7 +10,7 @@
 
 #define MR_IPV4_HLEN 20u
 
-/* ---- Routes ------------------------------------------------------------------------------------- */
+/* ---- Routes ---------------------------------------------------------------------------------- */
 
 struct mr_route {
 	struct mr_prefix dst;
@@ -35,7 +35,8 @@ struct mr_ip {
 	struct mr_frame_pool *frames;
 	struct mr_counters *ctr;
 	struct mr_rng *rng;
-	struct mr_prefix addrs[MR_LINK_ADDRS_MAX]; /* own addresses with their on-link prefix length */
+	struct mr_prefix
+		addrs[MR_LINK_ADDRS_MAX]; /* own addresses with their on-link prefix length */
 	unsigned naddrs;
 	struct mr_route routes[MR_ROUTES_MAX]; /* longest prefix first */
 	unsigned nroutes;
@@ -45,7 +46,7 @@ struct mr_ip {
 	uint64_t icmp_refill_at;
 };
 
-#define MR_ICMP_BURST	 50u   /* as Linux: icmp_msgs_burst */
+#define MR_ICMP_BURST	50u   /* as Linux: icmp_msgs_burst */
 #define MR_ICMP_PER_SEC 1000u /* as Linux: icmp_msgs_per_sec */
 
 /* Own addresses get their on-link routes. 0, -EINVAL (an address that no host can have) or, for IPv6
@@ -69,7 +70,7 @@ int mr_ip_source(const struct mr_ip *ip, const struct mr_addr *dst, struct mr_ad
 int mr_dst_resolve(struct mr_ip *ip, struct mr_dst *dst, const struct mr_addr *daddr, uint64_t now);
 void mr_dst_put(struct mr_ip *ip, struct mr_dst *dst);
 
-/* ---- Packets ------------------------------------------------------------------------------------ */
+/* ---- Packets --------------------------------------------------------------------------------- */
 
 /* What IP found in a packet that goes up. */
 struct mr_ip_rx {
@@ -86,8 +87,8 @@ struct mr_icmp_err {
 	struct mr_addr src, dst; /* of the quoted packet: src is ours */
 	uint16_t sport, dport;	 /* host order: sport is ours */
 	uint32_t seq;
-	int err;      /* negative errno it stands for: -ECONNREFUSED, -EHOSTUNREACH, -EMSGSIZE ... */
-	bool hard;    /* may end a connection in SYN-SENT */
+	int err;   /* negative errno it stands for: -ECONNREFUSED, -EHOSTUNREACH, -EMSGSIZE ... */
+	bool hard; /* may end a connection in SYN-SENT */
 	uint32_t mtu; /* with -EMSGSIZE: next-hop MTU, 0 if the router did not say */
 };
 
@@ -107,8 +108,8 @@ struct mr_ip_tx {
 /* Put an IP header in front of f->data (which points to a complete L4 header and payload; pkt_len may
  * span a chain) and send it to dst->neigh. Takes over one reference of every chunk, always. 0, or the
  * error of mr_link_output(), or -EMSGSIZE (larger than dst->mtu): dropped and counted. */
-int mr_ip_output(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx, struct mr_dst *dst,
-		 uint64_t now);
+int mr_ip_output(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx,
+		 struct mr_dst *dst, uint64_t now);
 
 /* Codes of ICMP destination unreachable (RFC 792). */
 #define MR_ICMP_PROTO_UNREACH 2u
@@ -117,7 +118,7 @@ int mr_ip_output(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx
 
 /* ICMP destination unreachable about a received packet whose IP header stands at `iph` within f
  * (RFC 1122 3.2.2: never about ICMP errors, fragments, broadcast, ...; rate limited). */
-void mr_icmp_unreachable(struct mr_ip *ip, const struct mr_frame *f, const uint8_t *iph, uint8_t code,
-			 uint64_t now);
+void mr_icmp_unreachable(struct mr_ip *ip, const struct mr_frame *f, const uint8_t *iph,
+			 uint8_t code, uint64_t now);
 
 #endif

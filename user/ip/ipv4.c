@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * ipv4.c - IPv4 headers, in and out.
  * Implements  RFC 791; RFC 1122 section 3.2.1; RFC 6864 section 4.1 (atomic datagrams: DF, ID 0).
@@ -41,8 +41,7 @@ static enum mr_drop check_options(const uint8_t *opt, uint32_t len)
 	return MR_DROP_NONE;
 }
 
-/* Did the XDP program vouch for the packet? It looks at the L4 checksum only behind a good header.
- */
+/* Did the XDP program vouch for the packet? It looks at the L4 checksum only behind a good header. */
 static bool verified_by_xdp(const struct mr_frame *f)
 {
 	return (f->flags & MR_FRAME_META) &&
@@ -161,7 +160,7 @@ int mr_ip_output(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx
 
 void mr_ip_reply(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx, uint64_t now)
 {
-	struct mr_dst dst = {0};
+	struct mr_dst dst = { 0 };
 	int err = mr_dst_resolve(ip, &dst, &tx->dst, now);
 
 	if (err)

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * route.c - own addresses, routes, and the resolved destinations that connections keep.
  * Owns        the route table and its generation, by which a cached mr_dst knows that it is old.
@@ -176,7 +176,7 @@ void mr_dst_put(struct mr_ip *ip, struct mr_dst *dst)
 {
 	if (dst->neigh)
 		mr_neigh_put(ip->link, dst->neigh);
-	*dst = (struct mr_dst){0};
+	*dst = (struct mr_dst){ 0 };
 }
 
 /* An address that a host on this subnet can have (RFC 1122 section 3.2.1.3; RFC 3021 for /31). */
@@ -218,7 +218,7 @@ int mr_ip_init(struct mr_ip *ip, struct mr_link *link, struct mr_rng *rng, struc
 		ip->addrs[i] = addrs[i];
 	}
 	for (unsigned i = 0; i < naddrs; i++) {
-		struct mr_route r = {.dst = addrs[i], .src = addrs[i].addr};
+		struct mr_route r = { .dst = addrs[i], .src = addrs[i].addr };
 		int err;
 
 		r.dst.addr.w[3] &= htonl(~host_mask(r.dst.len));

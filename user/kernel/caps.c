@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * caps.c - which Linux capabilities this process lacks.
  * Owns        nothing; reads the effective set of the calling thread (capabilities(7)).

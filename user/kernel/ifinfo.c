@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * ifinfo.c - ask the kernel about an interface: rtnetlink for the link, ethtool for driver and
  * channels, the netdev family of generic netlink for AF_XDP zero copy.
@@ -35,8 +35,7 @@
 #define REQUEST_BYTES 256
 #define REPLY_BYTES   32768 /* netlink(7): a message is never longer than a dump's buffer */
 
-/* ---- Netlink: one request, one reply ------------------------------------------------------------
- */
+/* ---- Netlink: one request, one reply --------------------------------------------------------- */
 
 /* Send nlh, call cb for the reply. 0 or a negative errno, the kernel's included. */
 static int ask(int bus, struct nlmsghdr *nlh, mnl_cb_t cb, void *data)
@@ -67,8 +66,7 @@ close:
 	return ret;
 }
 
-/* ---- The link -----------------------------------------------------------------------------------
- */
+/* ---- The link -------------------------------------------------------------------------------- */
 
 struct link {
 	struct mr_ifinfo *info;
@@ -127,8 +125,7 @@ static int ask_link(struct link *link)
 	return ask(NETLINK_ROUTE, nlh, on_link, link);
 }
 
-/* ---- Zero copy ----------------------------------------------------------------------------------
- */
+/* ---- Zero copy ------------------------------------------------------------------------------- */
 
 static int on_family_attr(const struct nlattr *attr, void *data)
 {
@@ -187,8 +184,7 @@ static bool has_zero_copy(int ifindex)
 	return features & NETDEV_XDP_ACT_XSK_ZEROCOPY;
 }
 
-/* ---- ethtool ------------------------------------------------------------------------------------
- */
+/* ---- ethtool --------------------------------------------------------------------------------- */
 
 static bool ethtool(const char *ifname, void *cmd)
 {
@@ -219,8 +215,7 @@ static void ask_ethtool(struct mr_ifinfo *info)
 		info->queues = ch.rx_count + ch.combined_count;
 }
 
-/* ---- The public function ------------------------------------------------------------------------
- */
+/* ---- The public function --------------------------------------------------------------------- */
 
 /* "lo, eth0, ..." as far as it fits. */
 static void list_interfaces(char *buf, size_t size)

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * xdp.c - load, steer and attach the XDP program (bpf/millrace.bpf.c, embedded as a skeleton).
  * Owns        the BPF object with its maps, and the bpf_link that holds it to the interface.
@@ -48,8 +48,7 @@ static int no_print(enum libbpf_print_level level, const char *fmt, va_list ap)
 	return 0;
 }
 
-/* ---- Errors, in words ---------------------------------------------------------------------------
- */
+/* ---- Errors, in words ------------------------------------------------------------------------ */
 
 /* Multi-buffer XDP came with Linux 5.18. */
 static bool kernel_is_too_old(struct utsname *u)
@@ -185,8 +184,7 @@ static int explain_attach(const struct mr_xdp *xdp, struct mr_error *err, int co
 	}
 }
 
-/* ---- Open, attach, close ------------------------------------------------------------------------
- */
+/* ---- Open, attach, close --------------------------------------------------------------------- */
 
 static int on_note(void *ctx, void *data, size_t size)
 {
@@ -290,8 +288,7 @@ void mr_xdp_close(struct mr_xdp *xdp)
 	free(xdp);
 }
 
-/* ---- Maps ---------------------------------------------------------------------------------------
- */
+/* ---- Maps ------------------------------------------------------------------------------------ */
 
 static struct mr_addr_key addr_key(const struct mr_addr *addr)
 {

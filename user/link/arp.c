@@ -1,10 +1,10 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * arp.c - ARP: answer for our addresses, learn of neighbours, ask, announce and defend.
  * Implements  RFC 826 ("Packet Reception"); RFC 5227 sections 2.3 (announcing) and 2.4 (defending,
- * in its form (b): defend, but not more often than each DEFEND_INTERVAL). Not here    what becomes
- * of a neighbour's state (neigh.c). RFC 5227 section 2.1's probing before first use: a configured
- * address is used at once, as Linux does.
+ *             in its form (b): defend, but not more often than each DEFEND_INTERVAL).
+ * Not here    what becomes of a neighbour's state (neigh.c). RFC 5227 section 2.1's probing before
+ *             first use: a configured address is used at once, as Linux does.
  */
 #include <arpa/inet.h>
 #include <linux/if_ether.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * link.c - Ethernet: frames in are told apart, frames out get their header.
  * Implements  RFC 894 (IP over Ethernet II), RFC 1122 section 2.3; IEEE 802.1Q priority tags.
@@ -16,7 +16,7 @@
 #define VLAN_VID_MASK 0x0fff
 #define VLAN_TAGS_MAX 2
 
-const uint8_t mr_eth_broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+const uint8_t mr_eth_broadcast[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 
 static uint16_t load16(const uint8_t *p)
 {
@@ -40,7 +40,7 @@ int mr_link_init(struct mr_link *link, struct mr_arena *arena, struct mr_netif *
 		.ctr = ctr,
 		.wheel = wheel,
 		.rng = rng,
-		.hash_key = {mr_rng_u64(rng), mr_rng_u64(rng)},
+		.hash_key = { mr_rng_u64(rng), mr_rng_u64(rng) },
 		.naddrs = naddrs,
 		.announcements_left = 2, /* RFC 5227 section 1.1: ANNOUNCE_NUM */
 	};

@@ -1,10 +1,11 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * neigh.c - the neighbour cache: table, states, timers, and the packets that wait.
  * Owns        every change of mr_neigh.state, and the waiting packets' references.
  * Implements  RFC 4861 sections 7.3.2 and 7.3.3, appendix C, with ARP in the place of
- * solicitations. Called by   ip (get, put, output), arp.c (update), the engine (timer), on the
- * engine's thread only.
+ *             solicitations.
+ * Called by   ip (get, put, output), arp.c (update), the engine (timer), on the engine's thread
+ *             only.
  */
 #include <errno.h>
 #include <linux/if_ether.h>
@@ -35,8 +36,7 @@ int mr_neigh_init(struct mr_link *link, struct mr_arena *arena)
 	return mr_pool_init(&link->neighs, arena, sizeof(struct mr_neigh), MR_NEIGH_MAX);
 }
 
-/* ---- Packets that wait --------------------------------------------------------------------------
- */
+/* ---- Packets that wait ----------------------------------------------------------------------- */
 
 static struct mr_frame *waiting_pop(struct mr_neigh *n)
 {
@@ -85,8 +85,7 @@ static void waiting_drop(struct mr_link *link, struct mr_neigh *n, enum mr_drop 
 	}
 }
 
-/* ---- States -------------------------------------------------------------------------------------
- */
+/* ---- States ---------------------------------------------------------------------------------- */
 
 static void arm(struct mr_link *link, struct mr_neigh *n, uint64_t expires)
 {
@@ -233,8 +232,7 @@ int mr_link_output(struct mr_link *link, struct mr_frame *f, struct mr_neigh *n,
 	return mr_eth_send(link, f, n->mac, ethertype);
 }
 
-/* ---- The table ----------------------------------------------------------------------------------
- */
+/* ---- The table ------------------------------------------------------------------------------- */
 
 struct mr_neigh *mr_neigh_find(struct mr_link *link, const struct mr_addr *addr)
 {

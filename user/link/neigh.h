@@ -31,7 +31,8 @@ enum mr_neigh_state {
 	MR_NEIGH_FAILED,
 };
 
-#define MR_NEIGH_QUEUE_MAX    64u /* packets that wait, per neighbour; the oldest is dropped for a new one */
+#define MR_NEIGH_QUEUE_MAX                                                                         \
+	64u /* packets that wait, per neighbour; the oldest is dropped for a new one */
 #define MR_NEIGH_MAX	      4096u
 #define MR_NEIGH_REACHABLE_NS (30 * MR_NS_PER_S)
 #define MR_NEIGH_DELAY_NS     (5 * MR_NS_PER_S)

@@ -17,8 +17,7 @@
 #include "tcp/tcp_seq.h"
 #include "tcp/tcp_wire.h"
 
-/* ---- Constants: RFC where it decides, else Linux's ----------------------------------------------
- */
+/* ---- Constants: RFC where it decides, else Linux's ------------------------------------------- */
 
 #define MR_TCP_RTO_INIT_NS    (1 * MR_NS_PER_S)	   /* RFC 6298 (2.1) */
 #define MR_TCP_RTO_MIN_NS     (200 * MR_NS_PER_MS) /* RFC 6298 (2.4) says 1 s; Linux 200 ms */
@@ -41,8 +40,7 @@
 #define MR_TCP_PORT_FIRST 32768u
 #define MR_TCP_PORT_LAST  60999u
 
-/* ---- Flows: whatever a 4-tuple leads to ---------------------------------------------------------
- */
+/* ---- Flows: whatever a 4-tuple leads to ------------------------------------------------------ */
 
 enum mr_flow_kind {
 	MR_FLOW_TCB = 1,
@@ -58,8 +56,7 @@ struct mr_flow {
 	uint8_t kind; /* enum mr_flow_kind */
 };
 
-/* ---- The TCP control block ----------------------------------------------------------------------
- */
+/* ---- The TCP control block ------------------------------------------------------------------- */
 
 /* Options of a connection that are chosen before or during its life by the socket layer. */
 struct mr_tcp_opts {
@@ -82,8 +79,7 @@ struct mr_sndq {
 	uint32_t frames;
 };
 
-/* Out-of-order segments (packets, chains by frag), sorted by seq, not overlapping; linked by next.
- */
+/* Out-of-order segments (packets, chains by frag), sorted by seq, not overlapping; linked by next. */
 struct mr_oooq {
 	struct mr_frame *head, *tail;
 	uint32_t bytes;
@@ -220,7 +216,7 @@ struct mr_tcb {
 	uint64_t srtt_ns, rttvar_ns, rto_ns; /* srtt_ns 0: no sample yet */
 	uint8_t backoff;		     /* doublings of the RTO since the last progress */
 	uint8_t probes;			     /* window or keepalive probes without an answer */
-	uint64_t stalled_since;		     /* ns of the first timeout without progress; 0: none */
+	uint64_t stalled_since; /* ns: what first timed out was sent then; 0: progress since */
 	int soft_err; /* negative errno of an ICMP error, told when the connection gives up */
 	uint64_t last_rcv_at;  /* ns, of any segment: keepalive */
 	uint64_t challenge_at; /* ns: next challenge ACK not before */
@@ -277,8 +273,7 @@ struct mr_tcp_listener {
 	void *owner;
 };
 
-/* ---- Upcalls ------------------------------------------------------------------------------------
- */
+/* ---- Upcalls --------------------------------------------------------------------------------- */
 
 /* How TCP speaks to the socket layer. They record and return: the only call back into TCP that they
  * may make is mr_tcp_rcv_space(). `owner` is the socket as given to connect, listen, or returned by
@@ -307,8 +302,7 @@ struct mr_tcp_upcalls {
 	void (*gone)(void *owner, int err);
 };
 
-/* ---- The layer ----------------------------------------------------------------------------------
- */
+/* ---- The layer ------------------------------------------------------------------------------- */
 
 struct mr_tcp {
 	struct mr_ip *ip;
@@ -349,8 +343,7 @@ int mr_tcp_init(struct mr_tcp *tcp, struct mr_arena *arena, struct mr_ip *ip,
 enum mr_drop mr_tcp_input(struct mr_tcp *tcp, struct mr_frame *f, const struct mr_ip_rx *rx,
 			  uint64_t now);
 
-/* An ICMP error about a segment of ours (RFC 5927: believed only for a sequence number in flight).
- */
+/* An ICMP error about a segment of ours (RFC 5927: believed only for a sequence number in flight). */
 enum mr_drop mr_tcp_icmp(struct mr_tcp *tcp, const struct mr_icmp_err *err, uint64_t now);
 
 /* MR_TIMER_TCB, _SYN or _TIMEWAIT expired. */
@@ -364,8 +357,7 @@ static inline bool mr_tcp_owes(const struct mr_tcp *tcp)
 	return !mr_list_empty(&tcp->pending);
 }
 
-/* ---- For the socket layer -----------------------------------------------------------------------
- */
+/* ---- For the socket layer -------------------------------------------------------------------- */
 
 void mr_tcp_opts_default(struct mr_tcp_opts *opts);
 

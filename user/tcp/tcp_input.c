@@ -151,8 +151,7 @@ static void owe_ack(struct input *in, bool gap)
 	}
 }
 
-/* ---- SYN-SENT: RFC 9293 section 3.10.7.3 --------------------------------------------------------
- */
+/* ---- SYN-SENT: RFC 9293 section 3.10.7.3 ----------------------------------------------------- */
 
 static enum verdict syn_sent(struct input *in)
 {
@@ -194,8 +193,7 @@ static enum verdict syn_sent(struct input *in)
 	return V_NEXT;
 }
 
-/* ---- The other states: RFC 9293 section 3.10.7.4 ------------------------------------------------
- */
+/* ---- The other states: RFC 9293 section 3.10.7.4 --------------------------------------------- */
 
 /* RFC 7323 section 5.3 R1. */
 static enum verdict step0_paws(struct input *in)
@@ -525,8 +523,7 @@ static enum verdict other_states(struct input *in)
 	return step5_ack(in) ?: step6_urg(in) ?: step7_text(in) ?: step8_fin(in);
 }
 
-/* ---- What the steps decided, carried out --------------------------------------------------------
- */
+/* ---- What the steps decided, carried out ----------------------------------------------------- */
 
 static enum mr_drop carry_out(struct input *in, enum verdict v)
 {

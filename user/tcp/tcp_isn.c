@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * tcp_isn.c - initial sequence numbers and timestamp offsets that a blind attacker cannot guess.
- * Implements  RFC 6528 section 3 (clock of 4 us plus keyed hash of the 4-tuple), RFC 7323
- * section 5.4. Called by   active and passive open. Not here    local ports (tcp_table.c).
+ * Implements  RFC 6528 section 3 (clock of 4 us plus keyed hash of the 4-tuple), RFC 7323 section
+ *             5.4.
+ * Called by   active and passive open.
+ * Not here    local ports (tcp_table.c).
  */
 #include "base/hash.h"
 #include "tcp/tcp_priv.h"

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * tcp_listen.c - passive opens: LISTEN, and SYN-RECEIVED as a small object until the handshake is
- * done. Owns        struct mr_tcp_listener and struct mr_tcp_synreq. Implements  RFC 9293
- * sections 3.10.7.2 and, for SYN-RECEIVED, 3.10.7.4. Called by   input and the timers. Not here
- * SYN-RECEIVED of a simultaneous open: that is a TCB (tcp_input.c).
+ * done.
+ * Owns        struct mr_tcp_listener and struct mr_tcp_synreq.
+ * Implements  RFC 9293 sections 3.10.7.2 and, for SYN-RECEIVED, 3.10.7.4.
+ * Called by   input and the timers. Not here SYN-RECEIVED of a simultaneous open: that is a TCB
+ *             (tcp_input.c).
  */
 #include <errno.h>
 

@@ -20,7 +20,7 @@ static const struct mr_cong_ops *control(const struct mr_tcb *tcb)
 	return mr_cong(tcb->opts.congestion);
 }
 
-/* ---- Undo --------------------------------------------------------------------------------------- */
+/* ---- Undo ------------------------------------------------------------------------------------ */
 
 static void undo_arm(struct mr_tcb *tcb)
 {
@@ -86,7 +86,7 @@ static bool needless(struct mr_tcb *tcb, const struct ack *ack)
 	       seq_lt(tcb->snd_una, tcb->recover);
 }
 
-/* ---- Recovery ----------------------------------------------------------------------------------- */
+/* ---- Recovery -------------------------------------------------------------------------------- */
 
 /* The first segment that is not acknowledged: all frames of it. */
 static void mark_head_lost(struct mr_tcb *tcb)

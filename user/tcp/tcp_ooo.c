@@ -3,8 +3,9 @@
  * tcp_ooo.c - the reassembly queue: what arrived ahead of rcv_nxt.
  * Owns        tcb->oooq. Its packets are sorted by sequence number and do not overlap.
  * Implements  RFC 9293 section 3.10.7.4, seventh step ("segments with higher beginning sequence
- * numbers should be held for later processing"). Called by   input. Not here    what is done with
- * data in order (tcp_input.c).
+ *             numbers should be held for later processing").
+ * Called by   input.
+ * Not here    what is done with data in order (tcp_input.c).
  *
  * The payload view of a received packet is its data view with all headers pulled: data, len,
  * pkt_len.

@@ -2,10 +2,11 @@
 /*
  * tcp_output.c - make the segments that one connection owes.
  * Owns        snd_nxt, what was advertised (rcv_wnd), the "owed" marks of a TCB.
- * Implements  RFC 9293 sections 3.8.6.1 (zero-window probes), 3.8.6.2 (silly windows, both
- * sides), 3.7.4 (Nagle, with Minshall's change as Linux has it), RFC 5681 section 4.1 (restart
- * after idle). Called by   mr_tcp_flush(), once per round for each TCB that owes something. Not
- * here    segments without a TCB (tcp_reply.c); what is lost (tcp_loss.c).
+ * Implements  RFC 9293 sections 3.8.6.1 (zero-window probes), 3.8.6.2 (silly windows, both sides),
+ *             3.7.4 (Nagle, with Minshall's change as Linux has it), RFC 5681 section 4.1 (restart
+ *             after idle).
+ * Called by   mr_tcp_flush(), once per round for each TCB that owes something.
+ * Not here    segments without a TCB (tcp_reply.c); what is lost (tcp_loss.c).
  */
 #include <errno.h>
 
@@ -73,8 +74,7 @@ static void seg_fill(struct mr_tcb *tcb, struct mr_seg *seg, uint32_t seq, uint8
 	if (tcb->urg_out && seq_gt(tcb->snd_up, seq)) {
 		uint32_t up = seq_diff(tcb->snd_up, seq);
 
-		/* RFC 6093 section 3.1: further than 64 KiB away it is told with a later segment.
-		 */
+		/* RFC 6093 section 3.1: further than 64 KiB away it is told with a later segment. */
 		if (up <= UINT16_MAX) {
 			seg->flags |= MR_TCP_URG;
 			seg->up = (uint16_t)up;
@@ -432,18 +432,21 @@ static enum stop send_probe(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now
 	return STOP_DONE;
 }
 
-/* ---- Timers that depend on what is outstanding --------------------------------------------------
- */
+/* ---- Timers that depend on what is outstanding ----------------------------------------------- */
 
 void tcp_arm_rtx(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	bool out = tcb->snd_nxt != tcb->snd_una;
+	uint64_t at = now + rtt_rto(tcb); /* (5.1), (5.3) */
 
 	if (!out && !tcb->persist) {
 		tcb_timer_clear(tcb, MR_TT_RTX); /* RFC 6298 (5.2) */
 		return;
 	}
-	tcb_timer_set(tcp, tcb, MR_TT_RTX, now + rtt_rto(tcb)); /* (5.1), (5.3) */
+	/* As Linux: a long back-off does not outlast the user timeout. */
+	if (tcb->opts.user_timeout_ms && tcb->stalled_since)
+		at = mr_min(at, tcb->stalled_since + tcb->opts.user_timeout_ms * MR_NS_PER_MS);
+	tcb_timer_set(tcp, tcb, MR_TT_RTX, at);
 }
 
 static void after_send(struct mr_tcp *tcp, struct mr_tcb *tcb, enum stop why, uint64_t now)
@@ -479,8 +482,7 @@ static void after_send(struct mr_tcp *tcp, struct mr_tcb *tcb, enum stop why, ui
 	}
 }
 
-/* ---- The whole of it ----------------------------------------------------------------------------
- */
+/* ---- The whole of it ------------------------------------------------------------------------- */
 
 static bool output_handshake(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {

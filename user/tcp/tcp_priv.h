@@ -6,8 +6,7 @@
 
 #include "tcp/tcp.h"
 
-/* ---- tcp_tcb.c: life of a TCB -------------------------------------------------------------------
- */
+/* ---- tcp_tcb.c: life of a TCB ---------------------------------------------------------------- */
 
 /* A TCB in state CLOSED, not in the flow table. NULL: none left. */
 struct mr_tcb *tcb_alloc(struct mr_tcp *tcp, const struct mr_tcp_opts *opts, uint64_t now);
@@ -69,8 +68,7 @@ static inline bool tcb_synchronized(const struct mr_tcb *tcb)
 	return tcb->state >= MR_TCP_ESTABLISHED;
 }
 
-/* ---- tcp_isn.c ----------------------------------------------------------------------------------
- */
+/* ---- tcp_isn.c ------------------------------------------------------------------------------- */
 uint32_t tcp_isn(const struct mr_tcp *tcp, const struct mr_flow *flow, uint64_t now);
 uint32_t tcp_ts_offset(const struct mr_tcp *tcp, const struct mr_flow *flow);
 static inline uint32_t tcp_ts_now(uint32_t offset, uint64_t now)
@@ -80,8 +78,7 @@ static inline uint32_t tcp_ts_now(uint32_t offset, uint64_t now)
 /* The TSecr of a reply is no time of ours if the peer made it up: RTT in ns, 0 if implausible. */
 uint64_t tcp_ts_rtt(uint32_t offset, uint32_t tsecr, uint64_t now);
 
-/* ---- tcp_table.c: flows, listeners, ports -------------------------------------------------------
- */
+/* ---- tcp_table.c: flows, listeners, ports ---------------------------------------------------- */
 int tcp_table_init(struct mr_tcp *tcp, struct mr_arena *arena, uint32_t flows);
 void flow_set(const struct mr_tcp *tcp, struct mr_flow *flow, enum mr_flow_kind kind,
 	      const struct mr_addr *laddr, uint16_t lport, const struct mr_addr *raddr,
@@ -99,14 +96,12 @@ struct mr_tcp_listener *listener_lookup(const struct mr_tcp *tcp, const struct m
 uint16_t tcp_ephemeral_port(struct mr_tcp *tcp, const struct mr_addr *laddr,
 			    const struct mr_addr *raddr, uint16_t rport);
 
-/* ---- tcp_rtt.c: RFC 6298 ------------------------------------------------------------------------
- */
+/* ---- tcp_rtt.c: RFC 6298 --------------------------------------------------------------------- */
 void rtt_sample(struct mr_tcb *tcb, uint64_t rtt_ns);
 /* The RTO with the back-off in force. */
 uint64_t rtt_rto(const struct mr_tcb *tcb);
 
-/* ---- tcp_sndq.c ---------------------------------------------------------------------------------
- */
+/* ---- tcp_sndq.c ------------------------------------------------------------------------------ */
 /* Drop what is acknowledged: all payload before una. Adds to ack->delivered, tells RACK. Returns the most
  * recent transmission time among the removed frames that were sent only once (0: none; Karn). */
 uint64_t sndq_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t una, struct ack *ack);
@@ -118,8 +113,7 @@ void sndq_mark_lost(struct mr_tcb *tcb, struct mr_frame *f);
 /* All that was judged lost and not sent again since is in flight after all. */
 void sndq_unmark_lost(struct mr_tcb *tcb);
 
-/* ---- tcp_ooo.c ----------------------------------------------------------------------------------
- */
+/* ---- tcp_ooo.c ------------------------------------------------------------------------------- */
 /* Keep an out-of-order segment (payload view set, trimmed to the window). MR_DROP_NONE: taken. */
 enum mr_drop ooo_insert(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f);
 /* The packet that starts at or before rcv_nxt, taken out, with what was received before cut off its
@@ -130,7 +124,7 @@ void ooo_free(struct mr_tcp *tcp, struct mr_tcb *tcb);
  * the new first chunk. n is less than the payload. */
 struct mr_frame *pay_trim_front(struct mr_frame_pool *pool, struct mr_frame *f, uint32_t n);
 
-/* ---- tcp_sack.c ---------------------------------------------------------------------------------- */
+/* ---- tcp_sack.c ------------------------------------------------------------------------------ */
 /* [start, end) was kept for reassembly: it is told from now on, in front of others. */
 void sack_received(struct mr_tcb *tcb, uint32_t start, uint32_t end);
 /* rcv_nxt has moved: blocks that it has passed are not told any more. */
@@ -143,7 +137,7 @@ void sack_fill(struct mr_tcb *tcb, struct mr_seg *seg);
 void sack_input(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, struct ack *ack);
 void sack_renege(struct mr_tcb *tcb);
 
-/* ---- tcp_rack.c ---------------------------------------------------------------------------------- */
+/* ---- tcp_rack.c ------------------------------------------------------------------------------ */
 void rack_rtt(struct mr_tcb *tcb, uint64_t rtt_ns, uint64_t now);
 void rack_delivered(struct mr_tcb *tcb, const struct mr_frame *f, struct ack *ack);
 /* Judge what is lost. true: something newly is. Arms the reordering timer for the rest. */
@@ -155,7 +149,7 @@ void tlp_arm(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
 void tlp_fire(struct mr_tcp *tcp, struct mr_tcb *tcb);
 bool tlp_ack(struct mr_tcb *tcb, const struct mr_seg *seg, const struct ack *ack);
 
-/* ---- tcp_loss.c ---------------------------------------------------------------------------------- */
+/* ---- tcp_loss.c ------------------------------------------------------------------------------ */
 /* What an ACK means, once snd_una and the marks of the send queue are up to date. */
 void loss_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, struct ack *ack);
 void loss_rto(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
@@ -163,8 +157,7 @@ void loss_reorder_timeout(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
 /* Something was sent again: remembered for undo. */
 void loss_retransmitted(struct mr_tcb *tcb, uint64_t now);
 
-/* ---- tcp_output.c -------------------------------------------------------------------------------
- */
+/* ---- tcp_output.c ---------------------------------------------------------------------------- */
 /* Everything that is owed, as far as room reaches. true: nothing is owed any more. */
 bool tcp_output(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
 /* A segment without payload, from a TCB: RST. Best effort. */
@@ -174,8 +167,7 @@ void tcp_arm_rtx(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
 /* The window that can be offered now, in bytes from rcv_nxt (RFC 9293 section 3.8.6.2.2). */
 uint32_t tcp_select_window(const struct mr_tcb *tcb);
 
-/* ---- tcp_reply.c: segments without a TCB --------------------------------------------------------
- */
+/* ---- tcp_reply.c: segments without a TCB ----------------------------------------------------- */
 /* RFC 9293 section 3.10.7.1: reset what should not have come. */
 void tcp_reply_rst(struct mr_tcp *tcp, const struct mr_ip_rx *rx, const struct mr_seg *seg,
 		   uint64_t now);
@@ -188,8 +180,7 @@ bool tcp_challenge_allowed(struct mr_tcp *tcp, uint64_t *next, uint64_t now);
 void tcp_xmit_bare(struct mr_tcp *tcp, const struct mr_seg *seg, const struct mr_ip_tx *tx,
 		   struct mr_dst *dst, uint64_t now);
 
-/* ---- tcp_listen.c -------------------------------------------------------------------------------
- */
+/* ---- tcp_listen.c ---------------------------------------------------------------------------- */
 enum mr_drop listen_input(struct mr_tcp *tcp, struct mr_tcp_listener *l, const struct mr_ip_rx *rx,
 			  const struct mr_seg *seg, uint32_t min_iss, uint64_t now);
 /* A segment for a SYN-RECEIVED request. *tcb is set when it completed the handshake: the segment is
@@ -199,8 +190,7 @@ enum mr_drop synreq_input(struct mr_tcp *tcp, struct mr_tcp_synreq *req, const s
 void synreq_timer(struct mr_tcp *tcp, struct mr_tcp_synreq *req, uint64_t now);
 void synreq_free(struct mr_tcp *tcp, struct mr_tcp_synreq *req);
 
-/* ---- tcp_timewait.c -----------------------------------------------------------------------------
- */
+/* ---- tcp_timewait.c -------------------------------------------------------------------------- */
 /* The TCB's connection goes on as a TIME-WAIT object; the TCB is freed and its owner told. */
 void timewait_enter(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
 /* *reuse: the segment is a SYN that may open a new incarnation; the TIME-WAIT is gone then, and

@@ -141,7 +141,7 @@ bool rack_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct ack *ack)
 	return rack_detect(tcp, tcb, ack->now);
 }
 
-/* ---- Tail loss probe ---------------------------------------------------------------------------- */
+/* ---- Tail loss probe ------------------------------------------------------------------------- */
 
 /* TLP_calc_PTO(), section 7.2. */
 static uint64_t pto(const struct mr_tcb *tcb)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * tcp_reply.c - segments without payload, and those that no TCB stands behind: RST for what should
- * not have come, SYN,ACK of a request, ACK of a TIME-WAIT. Implements  RFC 9293 section 3.5.2
- * and 3.10.7.1 (reset generation), RFC 5961 section 7 (limits). Called by   input and the timers.
+ * not have come, SYN,ACK of a request, ACK of a TIME-WAIT.
+ * Implements  RFC 9293 section 3.5.2 and 3.10.7.1 (reset generation), RFC 5961 section 7 (limits).
+ * Called by   input and the timers.
  */
 #include <errno.h>
 
@@ -12,8 +13,7 @@
 #define CHALLENGES_PER_SEC 1000u /* Linux tcp_challenge_ack_limit before 6.x */
 #define CHALLENGE_INTERVAL_NS                                                                      \
 	(500 *                                                                                     \
-	 MR_NS_PER_MS) /* per connection; Linux tcp_invalid_ratelimit                        \
-			      */
+	 MR_NS_PER_MS) /* per connection; Linux tcp_invalid_ratelimit                        \ */
 
 void tcp_xmit_bare(struct mr_tcp *tcp, const struct mr_seg *seg, const struct mr_ip_tx *tx,
 		   struct mr_dst *dst, uint64_t now)

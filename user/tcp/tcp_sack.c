@@ -14,7 +14,7 @@
 
 #define WALK_MAX 2048u /* frames looked at for one ACK */
 
-/* ---- What we tell ------------------------------------------------------------------------------- */
+/* ---- What we tell ---------------------------------------------------------------------------- */
 
 /* RFC 2018 section 4: the first block holds the segment that caused this ACK; then the most recent. */
 void sack_received(struct mr_tcb *tcb, uint32_t start, uint32_t end)
@@ -73,7 +73,7 @@ void sack_fill(struct mr_tcb *tcb, struct mr_seg *seg)
 	seg->opts |= MR_TCPOPT_SACK;
 }
 
-/* ---- What the peer tells ------------------------------------------------------------------------ */
+/* ---- What the peer tells --------------------------------------------------------------------- */
 
 /* RFC 2883 section 4: a first block below the cumulative ACK, or within the second block. */
 static bool is_dsack(const struct mr_seg *seg)

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * tcp_sndq.c - the send queue: frames with headroom that hold what was written and not
- * acknowledged. Owns        tcb->sndq, write_seq and lost_bytes. Called by   the socket layer
- * (write), output (split), ACK processing (ack), loss recovery (mark). Not here    when anything is
- * sent (tcp_output.c).
+ * acknowledged.
+ * Owns        tcb->sndq, write_seq and lost_bytes.
+ * Called by   the socket layer (write), output (split), ACK processing (ack), loss recovery (mark).
+ * Not here    when anything is sent (tcp_output.c).
  *
  * A frame that was sent is never appended to, so that a retransmission is the same segment again,
  * and headers are put in front of the payload in place.

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * tcp_table.c - from a 4-tuple to its flow, from a port to its listener, and the choice of local
- * ports. Owns        the hash table, the listener list, the port counter. Implements  RFC 6056
- * section 3.3.3 (algorithm 3, simple hash-based port selection). Called by   input (lookups), opens
- * and closes (changes). Not here    what the flows are.
+ * ports.
+ * Owns        the hash table, the listener list, the port counter.
+ * Implements  RFC 6056 section 3.3.3 (algorithm 3, simple hash-based port selection).
+ * Called by   input (lookups), opens and closes (changes).
+ * Not here    what the flows are.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -13,8 +13,7 @@
 
 #define UPCALL_TABLES 4u
 
-/* Code pointers cannot be in the arena; each process has this table of its own, set once at start.
- */
+/* Code pointers cannot be in the arena; each process has this table of its own, set once at start. */
 static const struct mr_tcp_upcalls *upcall_tables[UPCALL_TABLES];
 
 void mr_tcp_upcalls_set(unsigned index, const struct mr_tcp_upcalls *upcalls)

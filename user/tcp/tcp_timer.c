@@ -3,7 +3,8 @@
  * tcp_timer.c - what happens when nothing arrives.
  * Owns        backoff, probes, stalled_since; the giving up.
  * Implements  RFC 6298 section 5, RFC 9293 sections 3.8.3 (R1, R2), 3.8.4 (keepalive), 3.8.6.1
- * (probes). Called by   the engine for each expired timer of TCP.
+ *             (probes).
+ * Called by   the engine for each expired timer of TCP.
  */
 #include <errno.h>
 
@@ -75,10 +76,20 @@ static bool probe(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	return true;
 }
 
+/* Since when what the first timeout is about has been on its way (RFC 5482 counts from there). */
+static uint64_t unanswered_since(const struct mr_tcb *tcb, uint64_t now)
+{
+	const struct mr_frame *f = tcb->sndq.head;
+
+	if (!tcb_synchronized(tcb))
+		return tcb->last_sent_at;
+	return f && f != tcb->sndq.unsent ? f->sent_at : now;
+}
+
 static bool rtx(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	if (!tcb->stalled_since)
-		tcb->stalled_since = now;
+		tcb->stalled_since = unanswered_since(tcb, now);
 	if (!tcb_synchronized(tcb))
 		return rtx_handshake(tcp, tcb, now);
 	if (tcb->persist)

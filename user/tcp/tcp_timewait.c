@@ -3,8 +3,8 @@
  * tcp_timewait.c - TIME-WAIT as a small object of its own.
  * Owns        struct mr_tcp_tw.
  * Implements  RFC 9293 section 3.10.7.4 for TIME-WAIT; RFC 1122 4.2.2.13 and RFC 6191 section 2 (a
- * new SYN may reuse it); RFC 1337 section 3, fix 1 (RST does not end it). Called by   input and the
- * timers.
+ *             new SYN may reuse it); RFC 1337 section 3, fix 1 (RST does not end it).
+ * Called by   input and the timers.
  */
 #include "tcp/tcp_priv.h"
 
