@@ -513,14 +513,21 @@ static enum verdict other_states(struct input *in)
 		in->f->seq = seg->seq;
 		in->had_syn = true;
 	}
+	/* clang-format off: one step a line */
 	v = step0_paws(in) ?:
 	    step1_sequence(in) ?:
 	    step2_rst(in) ?: /* third, security: not offered */
 	    step4_syn(in);
+	/* clang-format on */
 	if (v)
 		return v;
 	timestamp_update(tcb, seg, in->now);
-	return step5_ack(in) ?: step6_urg(in) ?: step7_text(in) ?: step8_fin(in);
+	/* clang-format off */
+	return step5_ack(in) ?:
+	       step6_urg(in) ?:
+	       step7_text(in) ?:
+	       step8_fin(in);
+	/* clang-format on */
 }
 
 /* ---- What the steps decided, carried out ----------------------------------------------------- */
