@@ -366,6 +366,8 @@ class BadWire:
     def __enter__(self):
         need("tc", "bpftool")
         check(os.path.exists(self.object), "%s is not built: make tests", self.object)
+        # Super-frames are cut behind tc: without this, one dice would throw for 45 packets.
+        run("ip", "link", "set", "v1", "gso_max_segs", "1", ns=self.pair.peer)
         run("tc", "qdisc", "add", "dev", "v1", "clsact", ns=self.pair.peer)
         for way in ("ingress", "egress"):
             run("tc", "filter", "add", "dev", "v1", way, "bpf", "direct-action", "object-file",
@@ -596,12 +598,13 @@ def ping(pair, address=ENGINE, count=1, size=56, wait=1, ns=None, extra=()):
 # ---- tshark as the judge ------------------------------------------------------------------------
 
 
-def tshark(path, *fields, filter="", options=(), timeout=60):
+def tshark(path, *fields, filter="", timeout=60):
     """The fields of every packet that the filter shows, as tuples of text."""
     need("tshark")
     argv = ["tshark", "-r", path, "-n", "-T", "fields", "-E", "separator=/t", "-E", "occurrence=f"]
-    for option in ("tcp.check_checksum:TRUE", "ip.check_checksum:TRUE",
-                   "tcp.desegment_tcp_streams:FALSE", *options):
+    # Not HTTP: where a segment of a body was lost it takes what follows for a new message.
+    argv += ["-d", "tcp.port==%d,data" % PORT]
+    for option in ("tcp.check_checksum:TRUE", "ip.check_checksum:TRUE"):
         argv += ["-o", option]
     for field in fields:
         argv += ["-e", field]
@@ -624,14 +627,19 @@ def judge(path, duplicates=False):
     did, too, and the second of these finds no connection any more (RFC 9293 section 3.10.7.1).
     """
     rows = tshark(path, "frame.number", "tcp.stream", "ip.src", "tcp.flags", "tcp.checksum.status",
-                  "ip.checksum.status", "_ws.malformed", timeout=120)
+                  "ip.checksum.status", "_ws.malformed", "tcp.checksum", "tcp.checksum_calculated",
+                  timeout=120)
     fins, syns = {}, set()
-    for frame, stream, src, flags, tcp_sum, ip_sum, malformed in rows:
+    for frame, stream, src, flags, tcp_sum, ip_sum, malformed, field, calculated in rows:
         check(not malformed, "packet %s of the capture is malformed", frame)
         check(ip_sum in ("", "1", "Good"), "packet %s: bad IP checksum (%s)", frame, ip_sum)
         if not stream:
             continue
-        check(tcp_sum in ("1", "Good"), "packet %s: bad TCP checksum (%s)", frame, tcp_sum)
+        # Linux writes 0xffff for a sum of zero, in TCP as well as in UDP. It is as right as 0, but not
+        # what RFC 9293 computes, and tshark says so.
+        mangled_zero = src == PEER and field == "0xffff" and calculated == "0x0000"
+        check(tcp_sum in ("1", "Good") or mangled_zero, "packet %s: bad TCP checksum (%s)", frame,
+              tcp_sum)
         bits = int(flags, 16)
         ended = fins.setdefault(stream, set())
         if bits & _SYN:
