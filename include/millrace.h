@@ -81,7 +81,7 @@ enum mr_xdp_mode {
 };
 
 enum mr_rx_csum {
-	MR_RX_CSUM_AUTO,    /* PARTIAL on veth, VERIFY elsewhere */
+	MR_RX_CSUM_AUTO,    /* PARTIAL on veth and in generic mode, else VERIFY */
 	MR_RX_CSUM_VERIFY,  /* every checksum is verified by the XDP program */
 	MR_RX_CSUM_PARTIAL, /* the same, but one that a local sender left unfinished is accepted */
 	MR_RX_CSUM_OFF,	    /* the XDP program leaves it to the engine */

@@ -47,7 +47,7 @@ static const struct argp_option options[] = {
 	{ "rx-csum", OPT_RX_CSUM, "POLICY", 0,
 	  "Checksums of received packets: auto, verify, partial (accept those that a sender on "
 	  "this "
-	  "host left unfinished) or off (default auto: partial on veth, else verify)",
+	  "host left unfinished) or off (default auto: partial on veth or in generic mode)",
 	  0 },
 	{ "rx-ring", OPT_RX_RING, "N", 0, "Receive descriptors per queue, a power of two", 0 },
 	{ "tx-ring", OPT_TX_RING, "N", 0, "Transmit descriptors per queue, a power of two", 0 },

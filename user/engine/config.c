@@ -190,8 +190,8 @@ static int check_sizes(const struct mr_config *cfg, struct mr_error *err)
 
 	ret = ret ?: check_ring("the transmit ring's size", cfg->tx_ring, err);
 	ret = ret ?: check_range("the number of UMEM frames", cfg->umem_frames, 0, FRAMES_MAX, err);
-	ret = ret   ?:
-		      check_range("the number of sockets", cfg->max_sockets, 1, MAX_SOCKETS_MAX,
+	if (!ret)
+		ret = check_range("the number of sockets", cfg->max_sockets, 1, MAX_SOCKETS_MAX,
 				  err);
 	ret = ret ?: check_range("the send buffer's size", cfg->sndbuf, BUF_MIN, BUF_MAX, err);
 	ret = ret ?: check_range("the receive buffer's size", cfg->rcvbuf, BUF_MIN, BUF_MAX, err);
@@ -237,7 +237,7 @@ int mr_config_check(const struct mr_config *cfg, struct mr_error *err)
 /* ---- Plan ---------------------------------------------------------------------------------------
  */
 
-static enum mr_csum_policy csum_policy(enum mr_rx_csum wanted, bool veth)
+static enum mr_csum_policy csum_policy(enum mr_rx_csum wanted, bool veth, bool native)
 {
 	switch (wanted) {
 	case MR_RX_CSUM_VERIFY:
@@ -249,8 +249,9 @@ static enum mr_csum_policy csum_policy(enum mr_rx_csum wanted, bool veth)
 	case MR_RX_CSUM_AUTO:
 		break;
 	}
-	/* A veth peer leaves checksums unfinished; nothing else may (design.md section 6). */
-	return veth ? MR_CSUM_VERIFY_PARTIAL : MR_CSUM_VERIFY;
+	/* A veth peer leaves checksums unfinished. So does the kernel's own receive offload (GRO), which
+	 * a generic XDP program stands behind: it has verified what it merged. */
+	return veth || !native ? MR_CSUM_VERIFY_PARTIAL : MR_CSUM_VERIFY;
 }
 
 static uint32_t plan_chunk(const struct mr_config *cfg, const struct mr_ifinfo *info, bool native)
@@ -289,8 +290,8 @@ int mr_config_plan(const struct mr_config *cfg, const struct mr_ifinfo *info, st
 	*plan = (struct mr_plan){
 		.native = cfg->xdp_mode == MR_XDP_NATIVE ||
 			  (cfg->xdp_mode == MR_XDP_AUTO && info->zero_copy),
-		.csum = csum_policy(cfg->rx_csum, info->veth),
 	};
+	plan->csum = csum_policy(cfg->rx_csum, info->veth, plan->native);
 	plan->zero_copy = plan->native && info->zero_copy;
 	plan->chunk_size = plan_chunk(cfg, info, plan->native);
 	plan->nframes =

@@ -94,15 +94,16 @@ static int stack_init(struct mr_engine *engine, const struct mr_config *cfg,
 	st->nif.max_chunks = scfg->max_chunks;
 	err = mr_link_init(&st->link, arena, &st->nif, &st->wheel, &st->rng, &st->ctr, addrs,
 			   cfg->naddrs, engine->now);
-	err = err   ?:
-		      mr_ip_init(&st->ip, &st->link, &st->rng, &st->ctr, cfg->addrs, cfg->naddrs,
+	if (!err)
+		err = mr_ip_init(&st->ip, &st->link, &st->rng, &st->ctr, cfg->addrs, cfg->naddrs,
 				 engine->now);
-	err = err   ?:
-		      mr_tcp_init(&st->tcp, arena, &st->ip, &st->wheel, &st->rng, &st->ctr, 0,
+	if (!err)
+		err = mr_tcp_init(&st->tcp, arena, &st->ip, &st->wheel, &st->rng, &st->ctr, 0,
 				  &tcfg);
-	return err   ?:
-		       mr_socks_init(&st->socks, arena, &st->tcp, &st->frames, &st->ctr, cfg,
-				     scfg->dev_frames);
+	if (!err)
+		err = mr_socks_init(&st->socks, arena, &st->tcp, &st->frames, &st->ctr, cfg,
+				    scfg->dev_frames);
+	return err;
 }
 
 /* On-link routes first: a gateway may stand behind one. */

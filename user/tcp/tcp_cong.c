@@ -17,7 +17,7 @@ const struct mr_cong_ops *mr_cong(unsigned index)
 
 int mr_congestion_index(const char *name)
 {
-	for (int i = 0; i < MR_CONG_MAX; i++)
+	for (int i = 0; name && i < MR_CONG_MAX; i++)
 		if (!strcmp(table[i]->name, name))
 			return i;
 	return -ENOENT;

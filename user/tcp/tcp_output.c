@@ -36,16 +36,13 @@ struct run {
 
 uint32_t tcp_select_window(const struct mr_tcb *tcb)
 {
-	uint32_t cur = tcb->rcv_wnd, wnd = tcb->rcv_space, unit = 1u << tcb->rcv_wscale;
+	uint32_t cur = tcb->rcv_wnd, wnd = tcb->rcv_space;
 	uint32_t step = mr_min(tcb->opts.rcvbuf / 2, mr_max((uint32_t)tcb->rcv_mss, 1u));
 
 	/* The right edge never moves left (RFC 9293 3.8.6), and right only by steps worth a segment
 	 * (3.8.6.2.2). */
 	if (wnd < cur || wnd - cur < step)
 		wnd = cur;
-	/* What the field cannot say exactly is rounded up, so that the edge does not move left; the
-	 * buffer may be overrun by less than one unit for that. */
-	wnd = (wnd + unit - 1) & ~(unit - 1);
 	return mr_min(wnd, (uint32_t)UINT16_MAX << tcb->rcv_wscale);
 }
 
@@ -64,6 +61,10 @@ static void seg_fill(struct mr_tcb *tcb, struct mr_seg *seg, uint32_t seq, uint8
 		seg->wnd = (uint16_t)tcb->rcv_wnd;
 	} else {
 		tcb->rcv_wnd = tcp_select_window(tcb);
+		/* What the field cannot say exactly is rounded down: rounded up, the edge would creep with
+		 * each ACK, and a sender of single bytes would never meet it. RFC 7323 section 2.4 allows
+		 * the edge that the peer sees to step back by less than one unit; what was sent up to the
+		 * edge that it saw before is taken. */
 		seg->wnd = (uint16_t)(tcb->rcv_wnd >> tcb->rcv_wscale);
 	}
 	if (tcb->ts_ok || (tcb->state == MR_TCP_SYN_SENT && flags & MR_TCP_SYN)) {

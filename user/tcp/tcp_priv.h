@@ -63,6 +63,12 @@ static inline uint32_t tcb_in_flight(const struct mr_tcb *tcb)
 	return out > gone ? out - gone : 0;
 }
 
+/* So few frames are free that payload is not kept any more. */
+static inline bool tcp_frames_low(const struct mr_tcp *tcp)
+{
+	return tcp->frames->nfree < tcp->frames->nframes / 32;
+}
+
 static inline bool tcb_synchronized(const struct mr_tcb *tcb)
 {
 	return tcb->state >= MR_TCP_ESTABLISHED;

@@ -38,7 +38,7 @@ void flow_set(const struct mr_tcp *tcp, struct mr_flow *flow, enum mr_flow_kind 
 	      const struct mr_addr *laddr, uint16_t lport, const struct mr_addr *raddr,
 	      uint16_t rport)
 {
-	flow->kind = kind;
+	flow->kind = (uint8_t)kind;
 	flow->laddr = *laddr;
 	flow->lport = lport;
 	flow->raddr = *raddr;

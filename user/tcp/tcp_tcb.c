@@ -50,9 +50,10 @@ int mr_tcp_init(struct mr_tcp *tcp, struct mr_arena *arena, struct mr_ip *ip,
 	mr_list_init(&tcp->all);
 	/* clang-format off: it has its own ideas of ?: */
 	err = mr_pool_init(&tcp->tcbs, arena, sizeof(struct mr_tcb), cfg->max_connections) ?:
-	      mr_pool_init(&tcp->synreqs, arena, sizeof(struct mr_tcp_synreq), cfg->max_connections) ?:
-	      mr_pool_init(&tcp->tws, arena, sizeof(struct mr_tcp_tw), cfg->max_connections) ?:
-	      mr_pool_init(&tcp->listeners, arena, sizeof(struct mr_tcp_listener), cfg->max_listeners);
+		      mr_pool_init(&tcp->synreqs, arena, sizeof(struct mr_tcp_synreq), cfg->max_connections) ?:
+		      mr_pool_init(&tcp->tws, arena, sizeof(struct mr_tcp_tw), cfg->max_connections) ?:
+		      mr_pool_init(&tcp->listeners, arena, sizeof(struct mr_tcp_listener),
+				   cfg->max_listeners);
 	/* clang-format on */
 	return err ?: tcp_table_init(tcp, arena, 2 * cfg->max_connections);
 }

@@ -188,9 +188,6 @@ static void tcb_timer(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 void mr_tcp_timer(struct mr_tcp *tcp, struct mr_timer *t, uint64_t now)
 {
 	switch (t->kind) {
-	case MR_TIMER_TCB:
-		tcb_timer(tcp, mr_container_of(t, struct mr_tcb, timer), now);
-		break;
 	case MR_TIMER_SYN:
 		synreq_timer(tcp, mr_container_of(t, struct mr_tcp_synreq, timer), now);
 		break;
@@ -198,6 +195,8 @@ void mr_tcp_timer(struct mr_tcp *tcp, struct mr_timer *t, uint64_t now)
 		timewait_free(tcp, mr_container_of(t, struct mr_tcp_tw, timer));
 		break;
 	default:
-		assert(!"a timer of another layer");
+		assert(t->kind == MR_TIMER_TCB);
+		tcb_timer(tcp, mr_container_of(t, struct mr_tcb, timer), now);
+		break;
 	}
 }
