@@ -150,7 +150,7 @@ def bad_wire_run(mode, size, upload_size):
 
 for _mode in ("generic", "native"):
     case("over a wire that loses 2%% and doubles 1%% both ways, files go down and up whole (%s)"
-         % _mode, timeout=150)(lambda mode=_mode: bad_wire_run(mode, 8 * MIB, 8 * MIB))
+         % _mode, timeout=150)(lambda mode=_mode: bad_wire_run(mode, 24 * MIB, 24 * MIB))
 
 
 @case("over the same wire, 200 curls at once get 200 different files", timeout=120)
