@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * hist.c - the player of scripted histories. The script's host answers ARP by itself; all else it
- *says is in the script. Asserts     every invariant of the stack after each half of a round; that
- *the engine's payload is the pattern; that a history ends with nothing unexpected and nothing left
- *over.
+ * hist.c - the player of scripted histories. The script's host answers ARP by itself; all else it says
+ * is in the script.
+ * Asserts     every invariant of the stack after each half of a round; that the engine's payload is the
+ *             pattern; that a history ends with nothing unexpected and nothing left over.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -43,8 +43,7 @@ void hist_register(struct hist_test *test)
 	*p = test;
 }
 
-/* ---- Log and failure ----------------------------------------------------------------------------
- */
+/* ---- Log and failure ------------------------------------------------------------------------- */
 
 static void logf_line(struct hist *h, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static void logf_line(struct hist *h, const char *fmt, ...)
@@ -82,8 +81,7 @@ void hist_fail(struct hist *h, const char *file, int line, const char *fmt, ...)
 	_exit(1);
 }
 
-/* ---- Patterns: a byte is a function of its place in the stream ----------------------------------
- */
+/* ---- Patterns: a byte is a function of its place in the stream ------------------------------- */
 
 static uint8_t engine_byte(uint32_t pos)
 {
@@ -95,8 +93,7 @@ static uint8_t peer_byte(uint32_t pos)
 	return (uint8_t)(pos * 11 + (pos >> 8) * 29 + 128);
 }
 
-/* ---- What the engine sends ----------------------------------------------------------------------
- */
+/* ---- What the engine sends ------------------------------------------------------------------- */
 
 static void answer_arp(struct hist *h, const uint8_t *req)
 {
@@ -184,8 +181,7 @@ static void device_broken(void *user, const char *what)
 	hist_fail(user, __FILE__, __LINE__, "device: %s", what);
 }
 
-/* ---- Time ---------------------------------------------------------------------------------------
- */
+/* ---- Time ------------------------------------------------------------------------------------ */
 
 static uint64_t next_event(const struct hist *h)
 {
@@ -227,8 +223,7 @@ void hist_zero(struct hist *h)
 	h->zero = h->now;
 }
 
-/* ---- What the script sends ----------------------------------------------------------------------
- */
+/* ---- What the script sends ------------------------------------------------------------------- */
 
 static uint32_t put_headers(uint8_t *pkt, uint8_t proto, uint32_t l4_len)
 {
@@ -265,6 +260,24 @@ static uint32_t put_options(uint8_t *o, const struct hist *h, const struct hist_
 		o[n + 2] = 3;
 		o[n + 3] = s->wscale;
 		n += 4;
+	}
+	if (s->sack_perm) {
+		o[n] = o[n + 1] = 1;
+		o[n + 2] = 4;
+		o[n + 3] = 2;
+		n += 4;
+	}
+	if (s->sack[0][1]) {
+		uint32_t at = n + 4, i;
+
+		for (i = 0; i < 4 && s->sack[i][1]; i++, at += 8) {
+			pkt_put32(o + at, h->eisn + s->sack[i][0]);
+			pkt_put32(o + at + 4, h->eisn + s->sack[i][1]);
+		}
+		o[n] = o[n + 1] = 1;
+		o[n + 2] = 5;
+		o[n + 3] = (uint8_t)(2 + 8 * i);
+		n = at;
 	}
 	if (tsval) {
 		o[n] = o[n + 1] = 1;
@@ -346,8 +359,7 @@ void hist_inject_icmp(struct hist *h, uint8_t type, uint8_t code, uint32_t rest,
 	hist_inject_raw(h, pkt, len);
 }
 
-/* ---- Expectations -------------------------------------------------------------------------------
- */
+/* ---- Expectations ---------------------------------------------------------------------------- */
 
 static void check_payload(struct hist *h, const char *file, int line, const struct pkt_tcp *t)
 {
@@ -363,7 +375,7 @@ void hist_expect(struct hist *h, const char *file, int line, uint64_t at,
 	const struct pkt_tcp *t;
 	uint64_t is;
 
-	if (h->next == h->nout)
+	if (h->next >= h->nout)
 		hist_fail(h, file, line, "expected a segment at %.6f s, none came",
 			  (double)at / 1e9);
 	o = &h->out[h->next++];
@@ -389,6 +401,12 @@ void hist_expect(struct hist *h, const char *file, int line, uint64_t at,
 		SAME("up", t->up, want->up);
 	if (want->mss)
 		SAME("mss", t->mss, want->mss);
+	for (unsigned i = 0; want->check_sack && i < 4; i++) {
+		SAME("SACK block's start", i < t->nsack ? t->sack[i][0] - h->pisn : 0,
+		     want->sack[i][0]);
+		SAME("SACK block's end", i < t->nsack ? t->sack[i][1] - h->pisn : 0,
+		     want->sack[i][1]);
+	}
 	if (want->check_wscale)
 		SAME("wscale", t->wscale, want->wscale);
 #undef SAME
@@ -412,8 +430,7 @@ void hist_skip(struct hist *h)
 	h->next = h->nout;
 }
 
-/* ---- The engine's side --------------------------------------------------------------------------
- */
+/* ---- The engine's side ----------------------------------------------------------------------- */
 
 void hist_option(struct hist *h, enum mr_opt opt, int64_t value)
 {
@@ -451,6 +468,7 @@ static struct hist_seg syn_of(const struct hist_peer *p, uint8_t flags, uint32_t
 					    PEER_MSS,
 		.wscale = p->wscale,
 		.has_wscale = p->has_wscale,
+		.sack_perm = p->sack,
 		.tsval = p->tsval,
 	};
 }
@@ -557,8 +575,7 @@ enum mr_tcp_state hist_state(struct hist *h)
 	return info.state;
 }
 
-/* ---- A history ----------------------------------------------------------------------------------
- */
+/* ---- A history ------------------------------------------------------------------------------- */
 
 static uint64_t hist_clock(void *user)
 {

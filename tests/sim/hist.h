@@ -2,7 +2,7 @@
 /*
  * hist.h - scripted histories: one engine, and a peer that is a script. The script gives hand-made
  * segments, calls the socket API, lets virtual time pass, and says of every segment that comes out
- *what it must be and when. A segment that no line of the script expects is a failure.
+ * what it must be and when. A segment that no line of the script expects is a failure.
  *
  *	TEST(rto_doubles_on_each_timeout)
  *	{
@@ -48,6 +48,7 @@ struct hist_peer {
 	uint16_t wnd;	/* 0: HIST_PEER_WND */
 	uint8_t wscale; /* with has_wscale */
 	bool has_wscale;
+	bool sack;	/* SACK is permitted */
 	uint32_t tsval; /* not 0: timestamps are offered */
 };
 #define MSS_NONE 1
@@ -61,6 +62,8 @@ struct hist_seg {
 	uint16_t up, mss;
 	uint8_t wscale;
 	bool has_wscale;
+	bool sack_perm;
+	uint32_t sack[4][2];   /* blocks, counted as ack; {0, 0} ends them */
 	uint32_t tsval, tsecr; /* tsval not 0: the option is there */
 	uint16_t sport, dport; /* 0: those of the connection */
 	uint8_t fill;	       /* payload: 0: the pattern of the position, else this byte */
@@ -76,8 +79,10 @@ struct hist_want {
 	uint16_t mss; /* 0: not compared */
 	bool check_wscale;
 	uint8_t wscale;
-	bool any_seq;	/* an ISN, say, which the script takes over as the engine's */
-	uint16_t rport; /* 0: the script's port of the connection */
+	bool check_sack;
+	uint32_t sack[4][2]; /* blocks, counted as ack; {0, 0} ends them */
+	bool any_seq;	     /* an ISN, say, which the script takes over as the engine's */
+	uint16_t rport;	     /* 0: the script's port of the connection */
 };
 
 struct hist_out {
@@ -146,8 +151,7 @@ void hist_fail(struct hist *h, const char *file, int line, const char *fmt, ...)
 			hist_fail(h, __FILE__, __LINE__, "%s is %lld, not %lld", #is, is_, want_); \
 	} while (0)
 
-/* ---- Time ---------------------------------------------------------------------------------------
- */
+/* ---- Time ------------------------------------------------------------------------------------ */
 
 /* Let time pass up to `t` after the zero; the engine runs whenever it asked to. */
 void hist_until(struct hist *h, uint64_t t);
@@ -158,8 +162,7 @@ void hist_round(struct hist *h);
 /* From now on, times count from here. */
 void hist_zero(struct hist *h);
 
-/* ---- The peer's side ----------------------------------------------------------------------------
- */
+/* ---- The peer's side ------------------------------------------------------------------------- */
 
 /* Hand it to the device; the engine sees it in its next round. */
 void hist_give(struct hist *h, const struct hist_seg *seg);
@@ -186,8 +189,7 @@ void hist_expect_nothing(struct hist *h, const char *file, int line);
 /* Forget what came out and was not looked at. */
 void hist_skip(struct hist *h);
 
-/* ---- The engine's side --------------------------------------------------------------------------
- */
+/* ---- The engine's side ----------------------------------------------------------------------- */
 
 /* Listen on HIST_ENGINE_PORT: h->listener. */
 void hist_listen(struct hist *h, int backlog);

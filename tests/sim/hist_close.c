@@ -186,7 +186,7 @@ TEST(text_beyond_the_peers_fin_is_never_delivered)
 	CHECK_EQ(h, hist_state(h), MR_TCP_CLOSE_WAIT);
 }
 
-/* ---- TIME-WAIT ---------------------------------------------------------------------------------- */
+/* ---- TIME-WAIT ------------------------------------------------------------------------------- */
 
 TEST(time_wait_acknowledges_a_repeated_fin_and_starts_anew)
 {

@@ -12,7 +12,7 @@
 
 #define MSS 1460u
 
-/* ---- Keepalive ---------------------------------------------------------------------------------- */
+/* ---- Keepalive ------------------------------------------------------------------------------- */
 
 static void with_keepalive(struct hist *h)
 {
@@ -72,7 +72,7 @@ TEST(peers_keepalive_is_answered)
 	CHECK(h, !(mr_ready(h->sock) & MR_IN));
 }
 
-/* ---- User timeout ------------------------------------------------------------------------------- */
+/* ---- User timeout ---------------------------------------------------------------------------- */
 
 TEST(user_timeout_ends_a_connection_whose_data_nobody_acknowledges)
 {
@@ -92,7 +92,7 @@ TEST(user_timeout_ends_a_connection_whose_data_nobody_acknowledges)
 	CHECK_EQ(h, mr_recv(h->sock, &byte, 1, 0), -ETIMEDOUT);
 }
 
-/* ---- ICMP --------------------------------------------------------------------------------------- */
+/* ---- ICMP ------------------------------------------------------------------------------------ */
 
 TEST(port_unreachable_refuses_a_connect)
 {

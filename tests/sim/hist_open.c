@@ -9,7 +9,7 @@ static uint64_t dropped(const struct hist *h, enum mr_drop reason)
 	return h->engine->st->ctr.drop[reason];
 }
 
-/* ---- Passive ------------------------------------------------------------------------------------ */
+/* ---- Passive --------------------------------------------------------------------------------- */
 
 TEST(listener_completes_a_three_way_handshake)
 {
@@ -121,7 +121,7 @@ TEST(syn_is_dropped_while_the_accept_queue_is_full)
 	EXPECT(h, .flags = RST | ACK, .any_seq = true, .ack = 1, .rport = 5002);
 }
 
-/* ---- Active ------------------------------------------------------------------------------------- */
+/* ---- Active ---------------------------------------------------------------------------------- */
 
 TEST(connect_completes_a_three_way_handshake)
 {
@@ -197,7 +197,7 @@ TEST(data_written_while_connecting_follows_the_handshake)
 	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100);
 }
 
-/* ---- Simultaneous open (RFC 9293 figure 7) ------------------------------------------------------ */
+/* ---- Simultaneous open (RFC 9293 figure 7) --------------------------------------------------- */
 
 TEST(simultaneous_open_ends_in_established)
 {
@@ -231,7 +231,7 @@ TEST(rst_in_syn_received_of_a_simultaneous_open_refuses_the_connect)
 	CHECK_EQ(h, mr_sock_error(h->sock), -ECONNREFUSED);
 }
 
-/* ---- No connection ------------------------------------------------------------------------------ */
+/* ---- No connection --------------------------------------------------------------------------- */
 
 TEST(syn_to_a_closed_port_is_answered_with_rst_ack)
 {
@@ -266,7 +266,7 @@ TEST(ack_to_a_listener_is_answered_with_rst)
 	EXPECT_NOTHING(h);
 }
 
-/* ---- Options ------------------------------------------------------------------------------------ */
+/* ---- Options --------------------------------------------------------------------------------- */
 
 TEST(segments_are_not_larger_than_the_peers_mss)
 {

@@ -103,7 +103,7 @@ TEST(rst_does_not_end_time_wait)
 	CHECK_EQ(h, h->engine->st->tcp.tws.used, 1); /* RFC 1337 */
 }
 
-/* ---- RFC 5961 ----------------------------------------------------------------------------------- */
+/* ---- RFC 5961 -------------------------------------------------------------------------------- */
 
 TEST(rst_in_the_window_that_misses_rcv_nxt_is_challenged)
 {
@@ -177,7 +177,7 @@ TEST(segment_outside_of_the_window_is_answered_with_an_ack)
 	CHECK(h, !(mr_ready(h->sock) & MR_IN));
 }
 
-/* ---- What the application does ------------------------------------------------------------------ */
+/* ---- What the application does --------------------------------------------------------------- */
 
 TEST(abort_sends_rst)
 {

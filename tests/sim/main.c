@@ -67,8 +67,7 @@ static void run_job(const struct job *j, const struct options *o)
 		sim_run_seed(j->sc, j->seed, &so);
 }
 
-/* ---- Workers ------------------------------------------------------------------------------------
- */
+/* ---- Workers --------------------------------------------------------------------------------- */
 
 static void worker(unsigned w, const struct options *o)
 {
@@ -156,8 +155,7 @@ static void run_all(const struct options *o)
 	}
 }
 
-/* ---- Report -------------------------------------------------------------------------------------
- */
+/* ---- Report ---------------------------------------------------------------------------------- */
 
 static bool same_test(const struct job *a, const struct job *b)
 {
@@ -201,8 +199,7 @@ static bool report_all(void)
 	return ok;
 }
 
-/* ---- Command line -------------------------------------------------------------------------------
- */
+/* ---- Command line ---------------------------------------------------------------------------- */
 
 static const char usage[] =
 	"usage: sim [--scenario NAME] [--hist NAME] [--seed N | --seeds A-B] [--jobs N]\n"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * packet.c - the tests' own reading of a packet.
- * Implements  RFC 791 (header), RFC 9293 section 3.1, RFC 7323 section 2.2 and 3.2, RFC 1071, as
- *plainly as can be: nothing here is shared with the stack.
+ * Implements  RFC 791 (header), RFC 9293 section 3.1, RFC 7323 sections 2.2 and 3.2, RFC 1071, as
+ *             plainly as can be: nothing here is shared with the stack.
  */
 #include <stdio.h>
 #include <string.h>
@@ -96,6 +96,13 @@ static bool parse_options(const uint8_t *o, uint32_t len, struct pkt_tcp *t)
 			t->tsval = pkt_get32(o + 2);
 			t->tsecr = pkt_get32(o + 6);
 		}
+		if (o[0] == 4 && o[1] == 2)
+			t->sack_perm = true;
+		for (uint8_t i = 2; o[0] == 5 && i + 8 <= o[1] && t->nsack < 4;
+		     i += 8, t->nsack++) {
+			t->sack[t->nsack][0] = pkt_get32(o + i);
+			t->sack[t->nsack][1] = pkt_get32(o + i + 4);
+		}
 		len -= o[1];
 		o += o[1];
 	}
@@ -151,7 +158,7 @@ static void format_flags(uint8_t flags, char out[9])
 char *pkt_format(const uint8_t *pkt, uint32_t len, char *buf, size_t size)
 {
 	struct pkt_tcp t;
-	char flags[9], opts[80] = "";
+	char flags[9], opts[160] = "";
 	int n = 0;
 
 	if (!pkt_tcp_parse(pkt, len, &t)) {
@@ -166,6 +173,9 @@ char *pkt_format(const uint8_t *pkt, uint32_t len, char *buf, size_t size)
 		n += snprintf(opts + n, sizeof(opts) - (size_t)n, " mss %u", t.mss);
 	if (t.has_wscale)
 		n += snprintf(opts + n, sizeof(opts) - (size_t)n, " wscale %u", t.wscale);
+	for (uint8_t i = 0; i < t.nsack; i++)
+		n += snprintf(opts + n, sizeof(opts) - (size_t)n, " sack %u:%u", t.sack[i][0],
+			      t.sack[i][1]);
 	if (t.has_ts)
 		snprintf(opts + n, sizeof(opts) - (size_t)n, " ts %u:%u", t.tsval, t.tsecr);
 	format_flags(t.flags, flags);

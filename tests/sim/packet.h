@@ -23,8 +23,10 @@ struct pkt_tcp {
 	/* Options; 0 or false when absent. */
 	uint16_t mss;
 	uint8_t wscale;
-	bool has_wscale, has_ts;
+	bool has_wscale, has_ts, sack_perm;
 	uint32_t tsval, tsecr;
+	uint8_t nsack;
+	uint32_t sack[4][2]; /* blocks: first byte, and the one behind the last */
 	const uint8_t *payload;
 	uint8_t ttl, tos;
 	bool df;
@@ -37,7 +39,7 @@ bool pkt_checksums_ok(const uint8_t *pkt, uint32_t len);
 bool pkt_is_arp(const uint8_t *pkt, uint32_t len);
 /* The RFC 1071 sum of a buffer, byte by byte; not complemented. */
 uint16_t pkt_sum(uint32_t start, const uint8_t *p, size_t len);
-/* One line for a trace; returns buf. */
+/* One line for a trace; returns buf. size: 256 is always enough. */
 char *pkt_format(const uint8_t *pkt, uint32_t len, char *buf, size_t size);
 
 static inline uint16_t pkt_get16(const uint8_t *p)

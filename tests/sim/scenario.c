@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * scenario.c - what a seed stands for: hosts, wires and workload drawn from it; and the run itself,
- *from the first event until the last trace of every connection is gone. Asserts     the end of all
- *connections within a bound of virtual time; that nothing is left over; that a clean wire sees no
- *retransmission; that a run repeats bit for bit.
+ * scenario.c - what a seed stands for: hosts, wires and workload drawn from it; and the run itself, from
+ * the first event until the last trace of every connection is gone.
+ * Asserts     the end of all connections within a bound of virtual time; that nothing is left over;
+ *             that a clean wire sees no retransmission; that a run repeats bit for bit.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -49,8 +49,7 @@ struct run {
 	uint64_t limit_ns;
 };
 
-/* ---- From the seed ------------------------------------------------------------------------------
- */
+/* ---- From the seed --------------------------------------------------------------------------- */
 
 static uint32_t draw_mtu(struct sim_rng *r)
 {
@@ -177,8 +176,7 @@ static void draw_run(struct sim *sim, struct run *run, const struct sim_scenario
 	run->limit_ns = draw_limit(run, sc->faults);
 }
 
-/* ---- The run ------------------------------------------------------------------------------------
- */
+/* ---- The run --------------------------------------------------------------------------------- */
 
 static bool host_quiet(const struct sim_host *h)
 {

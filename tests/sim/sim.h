@@ -14,8 +14,7 @@
 #include "rng.h"
 #include "simdev.h"
 
-/* ---- The wire, one for each direction -----------------------------------------------------------
- */
+/* ---- The wire, one for each direction -------------------------------------------------------- */
 
 struct sim_wire_cfg {
 	uint32_t loss_ppm, dup_ppm, reorder_ppm, corrupt_ppm;
@@ -35,8 +34,7 @@ struct sim_wire {
 	uint64_t sent, lost, duplicated, reordered, corrupted, overflowed;
 };
 
-/* ---- A run --------------------------------------------------------------------------------------
- */
+/* ---- A run ----------------------------------------------------------------------------------- */
 
 struct sim_host_cfg {
 	uint32_t mtu, chunk_size, nframes;

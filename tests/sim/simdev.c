@@ -2,8 +2,8 @@
 /*
  * simdev.c - the simulated device behind struct mr_dev_ops.
  * Owns        a reference of every chunk between tx() and its completion in reap().
- * Asserts     that nobody writes into a chunk while the device holds it, and that a packet has no
- *more chunks than the device said it takes.
+ * Asserts     that nobody writes into a chunk while the device holds it, and that a packet has no more
+ *             chunks than the device said it takes.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -45,8 +45,7 @@ static uint64_t hash_tx(const struct sim_tx *tx)
 	return h;
 }
 
-/* ---- Receive ------------------------------------------------------------------------------------
- */
+/* ---- Receive --------------------------------------------------------------------------------- */
 
 /* How much of the `left` bytes goes into the next chunk. */
 static uint32_t chunk_fill(struct sim_dev *dev, uint32_t left, bool first)
@@ -144,8 +143,7 @@ void sim_dev_deliver(struct sim_dev *dev, const uint8_t *pkt, uint32_t len)
 	dev->rx_count++;
 }
 
-/* ---- Transmit -----------------------------------------------------------------------------------
- */
+/* ---- Transmit -------------------------------------------------------------------------------- */
 
 static struct sim_tx *tx_slot(struct sim_dev *dev, unsigned i)
 {
@@ -238,8 +236,7 @@ static void simdev_reap(struct mr_dev *base)
 	}
 }
 
-/* ---- The rest -----------------------------------------------------------------------------------
- */
+/* ---- The rest -------------------------------------------------------------------------------- */
 
 static bool simdev_rx_ready(const struct mr_dev *base)
 {

@@ -11,8 +11,7 @@
 #include "tcp/tcp_wire.h"
 #include "wire.h"
 
-/* ---- Heap ---------------------------------------------------------------------------------------
- */
+/* ---- Heap ------------------------------------------------------------------------------------ */
 
 static bool earlier(const struct sim_pkt *a, const struct sim_pkt *b)
 {
@@ -76,8 +75,7 @@ static void enqueue(struct sim *sim, int to, uint64_t at, const uint8_t *pkt, ui
 	heap_push(sim, p);
 }
 
-/* ---- Faults -------------------------------------------------------------------------------------
- */
+/* ---- Faults ---------------------------------------------------------------------------------- */
 
 static void flip(struct sim_rng *rng, uint8_t *pkt, uint32_t from, uint32_t to)
 {
@@ -86,10 +84,10 @@ static void flip(struct sim_rng *rng, uint8_t *pkt, uint32_t from, uint32_t to)
 
 /*
  * Flip bits anywhere, or just in the headers, or cut the end off. A 16-bit sum does not see every
- * change (two flips may cancel out), so flip on until it sees this one: what goes on to the stack
- * is what checksums can catch, and it must. Ethernet's FCS is not simulated, so a change to the
- * Ethernet header (a type that is not IPv4, say) or to padding may pass, and does no harm. ARP has nothing but the FCS: it is
- * dropped. Returns the new length; 0: dropped.
+ * change (two flips may cancel out), so flip on until it sees this one: what goes on to the stack is
+ * what checksums can catch, and it must. Ethernet's FCS is not simulated, so a change to the Ethernet
+ * header (a type that is not IPv4, say) or to padding may pass, and does no harm. ARP has nothing but
+ * the FCS: it is dropped. Returns the new length; 0: dropped.
  */
 static uint32_t corrupt(struct sim_rng *rng, uint8_t *pkt, uint32_t len)
 {
@@ -157,7 +155,7 @@ static uint64_t hash_packet(uint64_t h, uint64_t at, const uint8_t *pkt, uint32_
 static void trace_packet(const struct sim *sim, int from, const uint8_t *pkt, uint32_t len,
 			 const char *fate)
 {
-	char text[200];
+	char text[256];
 
 	if (sim->verbose)
 		sim_trace(sim, "%c  %s%s", sim->host[from].name,

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * workload.c - applications on the public socket calls, driven by readiness events and own timers
- *only, so that a lost wake-up shows as a connection that never ends. Asserts     every byte of each
- *stream by its position; that a stream ends exactly where its writer ended it; that an error is
- *seen only after an abort; that a short write means a full buffer.
+ * workload.c - applications on the public socket calls, driven by readiness events and own timers only,
+ * so that a lost wake-up shows as a connection that never ends.
+ * Asserts     every byte of each stream by its position; that a stream ends exactly where its writer
+ *             ended it; that an error is seen only after an abort; that a short write means a full
+ *             buffer.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -23,8 +24,7 @@
 #define ABORT_KEEPIDLE_S  2
 #define ABORT_KEEPINTVL_S 1
 
-/* ---- The pattern: a byte is a function of connection, direction and position --------------------
- */
+/* ---- The pattern: a byte is a function of connection, direction and position ----------------- */
 
 static uint64_t pattern_word(uint64_t key, uint32_t word)
 {
@@ -70,8 +70,7 @@ static void check_bytes(struct sim *sim, struct wl_side *s, uint32_t pos, const 
 			  s->conn->id, s->host->name, pos + i, buf[i], want[i]);
 }
 
-/* ---- Plans --------------------------------------------------------------------------------------
- */
+/* ---- Plans ----------------------------------------------------------------------------------- */
 
 static uint32_t plan_total(struct sim_rng *r)
 {
@@ -163,8 +162,7 @@ uint64_t wl_bytes(const struct workload *wl)
 	return n;
 }
 
-/* ---- The life of one side -----------------------------------------------------------------------
- */
+/* ---- The life of one side -------------------------------------------------------------------- */
 
 static void side_error(struct sim *sim, struct wl_side *s, const char *call, int err)
 {
@@ -565,8 +563,7 @@ static void side_event(struct sim *sim, struct wl_side *s, uint32_t ready)
 	}
 }
 
-/* ---- Listeners ----------------------------------------------------------------------------------
- */
+/* ---- Listeners ------------------------------------------------------------------------------- */
 
 static struct wl_side *side_of_peer(struct workload *wl, struct sim_host *h, uint16_t port)
 {
@@ -609,8 +606,7 @@ void wl_stop(struct workload *wl, struct sim *sim)
 	}
 }
 
-/* ---- Hooks --------------------------------------------------------------------------------------
- */
+/* ---- Hooks ----------------------------------------------------------------------------------- */
 
 static bool wl_run(struct sim *sim, struct sim_host *h)
 {

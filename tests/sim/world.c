@@ -51,8 +51,7 @@ void sim_trace(const struct sim *sim, const char *fmt, ...)
 	putchar('\n');
 }
 
-/* ---- Hosts --------------------------------------------------------------------------------------
- */
+/* ---- Hosts ----------------------------------------------------------------------------------- */
 
 static uint64_t host_now(const struct sim_host *h)
 {
@@ -175,8 +174,7 @@ static void host_round(struct sim *sim, struct sim_host *h)
 		trace_counters(sim, h, &before);
 }
 
-/* ---- Time ---------------------------------------------------------------------------------------
- */
+/* ---- Time ------------------------------------------------------------------------------------ */
 
 bool sim_step(struct sim *sim, uint64_t limit)
 {

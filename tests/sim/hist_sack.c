@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* hist_sack.c - selective acknowledgments, on both sides, and what they make possible. RFC 2018, 2883,
+ * 8985. */
+#include <errno.h>
+#include "hist.h"
+
+#define MSS 1460u
+
+static const struct hist_peer with_sack = { .sack = true };
+
+static void expect_segments(struct hist *h, unsigned first, unsigned n)
+{
+	for (unsigned i = first; i < first + n; i++)
+		EXPECT(h, .flags = (uint8_t)(i == first + n - 1 ? PSH | ACK : ACK),
+		       .seq = 1 + i * MSS, .ack = 1, .len = MSS);
+}
+
+/* ---- Receiving ---------------------------------------------------------------------------------- */
+
+TEST(sack_is_permitted_in_answer_only_when_offered)
+{
+	hist_listen(h, 16);
+	INJECT(h, .flags = SYN, .mss = 1460);
+	EXPECT(h, .flags = SYN | ACK, .seq = 0, .ack = 1);
+	CHECK(h, !h->last.sack_perm);
+	INJECT(h, .flags = SYN, .mss = 1460, .sport = 5001, .sack_perm = true);
+	EXPECT(h, .flags = SYN | ACK, .any_seq = true, .ack = 1, .rport = 5001);
+	CHECK(h, h->last.sack_perm);
+}
+
+TEST(segments_out_of_order_are_reported_most_recent_first)
+{
+	hist_established(h, &with_sack);
+	INJECT(h, .flags = ACK, .seq = 101, .ack = 1, .len = 100);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .check_sack = true, .sack = { { 101, 201 } });
+	INJECT(h, .flags = ACK, .seq = 301, .ack = 1, .len = 100);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .check_sack = true,
+	       .sack = { { 301, 401 }, { 101, 201 } });
+	/* The first block grows, and is the most recent again. */
+	INJECT(h, .flags = ACK, .seq = 201, .ack = 1, .len = 50);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .check_sack = true,
+	       .sack = { { 101, 251 }, { 301, 401 } });
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = 100);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 251, .check_sack = true, .sack = { { 301, 401 } });
+	INJECT(h, .flags = ACK, .seq = 251, .ack = 1, .len = 50);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 401, .check_sack = true);
+	hist_read(h, 400);
+}
+
+TEST(duplicate_is_reported_by_dsack)
+{
+	hist_established(h, &with_sack);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = 100);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 101, .check_sack = true);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = 100);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 101, .check_sack = true, .sack = { { 1, 101 } });
+	/* Once: the next ACK does not repeat it (RFC 2883 section 4). */
+	INJECT(h, .flags = ACK, .seq = 101, .ack = 1, .len = 100);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 201, .check_sack = true);
+}
+
+/* ---- Sending ------------------------------------------------------------------------------------ */
+
+TEST(three_segments_reported_beyond_a_hole_send_it_again)
+{
+	hist_established(h, &with_sack);
+	hist_write(h, 10 * MSS);
+	expect_segments(h, 0, 10);
+	hist_run(h, MS(5));
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .sack = { { 1 + 1 * MSS, 1 + 4 * MSS } });
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = MSS);
+	EXPECT_NOTHING(h);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 10 * MSS);
+	hist_run(h, SEC(5));
+	EXPECT_NOTHING(h);
+	CHECK_EQ(h, h->engine->st->ctr.c[MR_CTR_TCP_RTO], 0);
+}
+
+TEST(all_holes_are_sent_again_without_waiting_for_partial_acks)
+{
+	hist_established(h, &with_sack);
+	hist_write(h, 10 * MSS);
+	expect_segments(h, 0, 10);
+	hist_run(h, MS(5));
+	/* Segments 0, 2 and 5 are missing. */
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1,
+	       .sack = { { 1 + 6 * MSS, 1 + 10 * MSS },
+			 { 1 + 3 * MSS, 1 + 5 * MSS },
+			 { 1 + 1 * MSS, 1 + 2 * MSS } });
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = MSS);
+	EXPECT(h, .flags = ACK, .seq = 1 + 2 * MSS, .ack = 1, .len = MSS);
+	EXPECT(h, .flags = ACK, .seq = 1 + 5 * MSS, .ack = 1, .len = MSS);
+	EXPECT_NOTHING(h);
+}
+
+TEST(sack_outside_of_what_was_sent_is_ignored)
+{
+	hist_established(h, &with_sack);
+	hist_write(h, 10 * MSS);
+	expect_segments(h, 0, 10);
+	hist_run(h, MS(5));
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .sack = { { 1 + 5 * MSS, 1 + 11 * MSS } });
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .sack = { { 1u << 30, (1u << 30) + 10 } });
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .sack = { { 1 + 5 * MSS, 1 + 2 * MSS } });
+	EXPECT_NOTHING(h);
+}
+
+TEST(silence_after_the_last_segments_is_probed_before_the_timeout)
+{
+	hist_established(h, &with_sack);
+	hist_write(h, 2 * MSS);
+	expect_segments(h, 0, 2);
+	/* TLP: two round trips, here 0, at least 10 ms; the RTO counts from the probe. */
+	hist_until(h, MS(220));
+	EXPECT_AT(h, MS(10), .flags = PSH | ACK, .seq = 1 + MSS, .ack = 1, .len = MSS);
+	EXPECT_AT(h, MS(210), .flags = ACK, .seq = 1, .ack = 1, .len = MSS);
+}
+
+TEST(answered_probe_repairs_a_lost_tail_without_a_timeout)
+{
+	hist_established(h, &with_sack);
+	hist_write(h, 3 * MSS);
+	expect_segments(h, 0, 3);
+	hist_run(h, MS(1));
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + MSS);
+	hist_run(h, MS(20));
+	EXPECT_AT(h, MS(11), .flags = PSH | ACK, .seq = 1 + 2 * MSS, .ack = 1, .len = MSS);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + MSS, .sack = { { 1 + 2 * MSS, 1 + 3 * MSS } });
+	hist_run(h, MS(5));
+	EXPECT_AT(h, MS(21), .flags = ACK, .seq = 1 + MSS, .ack = 1, .len = MSS);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 3 * MSS);
+	hist_run(h, SEC(5));
+	EXPECT_NOTHING(h);
+	CHECK_EQ(h, h->engine->st->ctr.c[MR_CTR_TCP_RTO], 0);
+}
