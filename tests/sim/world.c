@@ -151,10 +151,10 @@ static void trace_counters(const struct sim *sim, const struct sim_host *h,
 {
 	const struct mr_counters *ctr = &h->engine->st->ctr;
 
-	for (int i = MR_CTR_TCP_RETRANS; i < MR_CTR_MAX; i++)
+	for (unsigned i = MR_CTR_TCP_RETRANS; i < MR_CTR_MAX; i++)
 		if (i != MR_CTR_ENGINE_ROUNDS && ctr->c[i] != before->c[i])
 			sim_trace(sim, "%c  + %s", h->name, mr_counter_id_name(i));
-	for (int i = 0; i < MR_DROP_MAX; i++)
+	for (unsigned i = 0; i < MR_DROP_MAX; i++)
 		if (ctr->drop[i] != before->drop[i])
 			sim_trace(sim, "%c  + %s", h->name, mr_drop_name(i));
 }
