@@ -32,6 +32,8 @@
 #define PSH MR_TCP_PSH
 #define ACK MR_TCP_ACK
 #define URG MR_TCP_URG
+#define ECE MR_TCP_ECE
+#define CWR MR_TCP_CWR
 
 #define MS(n)  ((uint64_t)((n)*1e6))
 #define SEC(n) ((uint64_t)((n)*1e9))
@@ -50,6 +52,7 @@ struct hist_peer {
 	bool has_wscale;
 	bool sack;	/* SACK is permitted */
 	uint32_t tsval; /* not 0: timestamps are offered */
+	uint8_t ecn;	/* ECE and CWR of the SYN or SYN-ACK */
 };
 #define MSS_NONE 1
 
@@ -67,10 +70,12 @@ struct hist_seg {
 	uint32_t tsval, tsecr; /* tsval not 0: the option is there */
 	uint16_t sport, dport; /* 0: those of the connection */
 	uint8_t fill;	       /* payload: 0: the pattern of the position, else this byte */
+	uint8_t tos;	       /* of the packet, with the ECN bits */
 };
 #define WND_ZERO 0xffff
 
-/* What a segment of the engine must be. flags, seq, ack and len are always compared. */
+/* What a segment of the engine must be. flags, seq, ack and len are always compared, but ECE and CWR of a
+ * SYN only if one of them is wanted (histories of ECN). */
 struct hist_want {
 	uint8_t flags;
 	uint32_t seq, ack, len;

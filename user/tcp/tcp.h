@@ -122,6 +122,15 @@ struct mr_undo {
 	bool any_retrans;
 };
 
+/* Explicit congestion notification (RFC 3168). */
+struct mr_ecn {
+	uint32_t
+		reduced_at; /* SND.NXT at the last reduction: no second one before it is acknowledged */
+	bool ok;	    /* both sides agreed */
+	bool echo;	    /* receiver: ECE goes with every ACK until CWR comes */
+	bool cwr_owed;	    /* sender: the next new data carries CWR */
+};
+
 /* tcb.loss */
 enum mr_loss_state {
 	MR_LOSS_OPEN,	  /* nothing is known to be lost */
@@ -209,6 +218,7 @@ struct mr_tcb {
 	struct mr_prr prr;
 	struct mr_tlp tlp;
 	struct mr_undo undo;
+	struct mr_ecn ecn;
 	uint64_t cc_priv[8];   /* of the congestion control */
 	uint64_t last_sent_at; /* ns, of data */
 
@@ -247,7 +257,7 @@ struct mr_tcp_synreq {
 	uint64_t sent_at; /* first SYN-ACK, for the RTT; 0 once it was retransmitted (Karn) */
 	uint16_t peer_mss, adv_mss;
 	uint8_t snd_wscale, rcv_wscale;
-	bool ts_ok, wscale_ok, sack_ok;
+	bool ts_ok, wscale_ok, sack_ok, ecn_ok;
 	uint8_t retries;
 };
 

@@ -76,6 +76,8 @@ static void learn_options(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct m
 	tcb->ts_recent = seg->tsval;
 	tcb->ts_recent_at = now;
 	tcb->sack_ok = (seg->opts & MR_TCPOPT_SACK_PERM) != 0;
+	tcb->ecn.ok =
+		seg->flags & MR_TCP_ACK ? !tcb->retrans && ecn_granted(seg) : ecn_requested(seg);
 	tcb->wscale_ok = (seg->opts & MR_TCPOPT_WSCALE) != 0;
 	tcb->snd_wscale = tcb->wscale_ok ? seg->wscale : 0;
 	tcb->rcv_wscale = tcb->wscale_ok ? tcp_choose_wscale(tcb->opts.rcvbuf) : 0;
@@ -383,6 +385,7 @@ static enum verdict step5_ack(struct input *in)
 	sack_input(in->tcp, tcb, seg, &ack);
 	if (ack.acked)
 		ack_new(in, &ack);
+	ecn_echoed(in->tcp, tcb, seg, in->now);
 	if (ack.acked || ack.dup || ack.delivered || ack.dsack)
 		loss_ack(in->tcp, tcb, seg, &ack);
 	if (seq_geq(seg->ack, tcb->snd_una))
@@ -525,6 +528,7 @@ static enum verdict other_states(struct input *in)
 	if (v)
 		return v;
 	timestamp_update(tcb, seg, in->now);
+	ecn_received(in->tcp, tcb, seg, in->rx->tos);
 	/* clang-format off */
 	return step5_ack(in) ?:
 	       step6_urg(in) ?:

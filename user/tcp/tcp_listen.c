@@ -81,6 +81,7 @@ static enum mr_drop take_syn(struct mr_tcp *tcp, struct mr_tcp_listener *l,
 	req->ts_ok = (seg->opts & MR_TCPOPT_TS) != 0;
 	req->ts_recent = seg->tsval;
 	req->sack_ok = (seg->opts & MR_TCPOPT_SACK_PERM) != 0;
+	req->ecn_ok = ecn_requested(seg);
 	req->wscale_ok = (seg->opts & MR_TCPOPT_WSCALE) != 0;
 	req->snd_wscale = seg->wscale;
 	req->rcv_wscale = req->wscale_ok ? tcp_choose_wscale(l->opts.rcvbuf) : 0;
@@ -136,6 +137,8 @@ static struct mr_tcb *promote(struct mr_tcp *tcp, struct mr_tcp_synreq *req,
 	tcb->ts_recent_at = now;
 	tcb->ts_offset = req->ts_offset;
 	tcb->sack_ok = req->sack_ok;
+	tcb->ecn.ok = req->ecn_ok;
+	tcb->ecn.reduced_at = req->iss;
 	tcb->wscale_ok = req->wscale_ok;
 	tcb->snd_wscale = req->wscale_ok ? req->snd_wscale : 0;
 	tcb->rcv_wscale = req->rcv_wscale;

@@ -83,13 +83,13 @@ static void seg_fill(struct mr_tcb *tcb, struct mr_seg *seg, uint32_t seq, uint8
 	}
 }
 
-static struct mr_ip_tx ip_tx(const struct mr_tcb *tcb)
+static struct mr_ip_tx ip_tx(const struct mr_tcb *tcb, bool new_data)
 {
 	return (struct mr_ip_tx){
 		.src = tcb->flow.laddr,
 		.dst = tcb->flow.raddr,
 		.proto = IPPROTO_TCP,
-		.tos = tcb->opts.tos,
+		.tos = ecn_tos(tcb, new_data),
 		.ttl = tcb->opts.ttl,
 		.df = true,
 	};
@@ -105,26 +105,34 @@ static void acked(struct mr_tcb *tcb)
 	tcb_timer_clear(tcb, MR_TT_DELACK);
 }
 
+/* What a SYN offers, and of that what a SYN,ACK accepts. */
+static void syn_options(const struct mr_tcb *tcb, struct mr_seg *seg)
+{
+	bool offer = !(seg->flags & MR_TCP_ACK);
+
+	seg->flags |= ecn_syn_flags(tcb);
+	seg->opts |= MR_TCPOPT_MSS;
+	seg->mss = tcb->adv_mss;
+	if (offer || tcb->sack_ok)
+		seg->opts |= MR_TCPOPT_SACK_PERM;
+	if (offer || tcb->wscale_ok) {
+		seg->opts |= MR_TCPOPT_WSCALE;
+		seg->wscale = tcp_choose_wscale(tcb->opts.rcvbuf);
+	}
+}
+
 static void send_bare(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t seq, uint8_t flags,
 		      uint64_t now)
 {
-	struct mr_ip_tx tx = ip_tx(tcb);
+	struct mr_ip_tx tx = ip_tx(tcb, false);
 	struct mr_seg seg;
 
 	seg_fill(tcb, &seg, seq, flags, now);
-	if (!(flags & (MR_TCP_SYN | MR_TCP_RST)))
+	if (flags & MR_TCP_SYN)
+		syn_options(tcb, &seg);
+	else if (!(flags & MR_TCP_RST)) {
 		sack_fill(tcb, &seg);
-	if (flags & MR_TCP_SYN) {
-		seg.opts |= MR_TCPOPT_MSS;
-		seg.mss = tcb->adv_mss;
-		if (!(flags & MR_TCP_ACK) || tcb->sack_ok)
-			seg.opts |= MR_TCPOPT_SACK_PERM;
-		if (!(flags & MR_TCP_ACK) || tcb->wscale_ok) {
-			seg.opts |= MR_TCPOPT_WSCALE;
-			seg.wscale = tcb->wscale_ok || !(flags & MR_TCP_ACK) ?
-					     tcp_choose_wscale(tcb->opts.rcvbuf) :
-					     0;
-		}
+		seg.flags |= ecn_flags(tcb, false);
 	}
 	tcb->segs_out++;
 	if (flags & MR_TCP_ACK)
@@ -205,7 +213,8 @@ static struct mr_frame *borrow(const struct run *r)
 static bool xmit_run(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct run *r, uint8_t flags,
 		     uint64_t now)
 {
-	struct mr_ip_tx tx = ip_tx(tcb);
+	bool new_data = seq_geq(r->first->seq, tcb->snd_nxt);
+	struct mr_ip_tx tx = ip_tx(tcb, new_data);
 	struct mr_frame *p, *f;
 	struct mr_seg seg;
 	uint32_t sum, off = 0, hlen;
@@ -217,6 +226,7 @@ static bool xmit_run(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct run *r
 	if (!p)
 		return false;
 	seg_fill(tcb, &seg, r->first->seq, flags, now);
+	seg.flags |= ecn_flags(tcb, new_data);
 	hlen = mr_tcp_header_len(&seg);
 	sum = mr_csum_pseudo(&tx.src, &tx.dst, IPPROTO_TCP, hlen + r->len);
 	for (f = p; f; off += f->len, f = f->frag)

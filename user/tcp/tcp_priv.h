@@ -143,6 +143,19 @@ void sack_fill(struct mr_tcb *tcb, struct mr_seg *seg);
 void sack_input(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, struct ack *ack);
 void sack_renege(struct mr_tcb *tcb);
 
+/* ---- tcp_ecn.c ----------------------------------------------------------------------------------- */
+/* Does this SYN offer ECN? Does this SYN,ACK accept it? */
+bool ecn_requested(const struct mr_seg *seg);
+bool ecn_granted(const struct mr_seg *seg);
+uint8_t ecn_syn_flags(const struct mr_tcb *tcb);
+/* A segment came, with the TOS byte of its packet. */
+void ecn_received(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, uint8_t tos);
+/* An ACK came: if it echoes a mark, slow down. */
+void ecn_echoed(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, uint64_t now);
+/* What a segment carries for ECN: its TCP flags and its TOS byte. */
+uint8_t ecn_flags(struct mr_tcb *tcb, bool new_data);
+uint8_t ecn_tos(const struct mr_tcb *tcb, bool new_data);
+
 /* ---- tcp_rack.c ------------------------------------------------------------------------------ */
 void rack_rtt(struct mr_tcb *tcb, uint64_t rtt_ns, uint64_t now);
 void rack_delivered(struct mr_tcb *tcb, const struct mr_frame *f, struct ack *ack);

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* hist_ecn.c - explicit congestion notification: who offers it, which packets carry it, what a mark does.
+ * RFC 3168. */
+#include <errno.h>
+#include "hist.h"
+
+#define MSS	1460u
+#define NOT_ECT 0u
+#define ECT0	2u
+#define CE	3u
+
+static const struct hist_peer offers = { .ecn = ECE | CWR };
+static const struct hist_peer grants = { .ecn = ECE };
+
+static void expect_tos(struct hist *h, uint8_t tos)
+{
+	CHECK_EQ(h, h->last.tos, tos);
+}
+
+/* Section 6.1.1. */
+TEST(ecn_is_offered_in_a_connect_but_not_in_its_repetition)
+{
+	hist_connect(h);
+	CHECK_EQ(h, h->last.flags, SYN | ECE | CWR);
+	expect_tos(h, NOT_ECT);
+	hist_until(h, MS(1500));
+	EXPECT_AT(h, SEC(1), .flags = SYN, .seq = 0);
+	CHECK_EQ(h, h->last.flags, SYN); /* in case a middlebox ate the first: section 6.1.1.1 */
+	hist_syn_ack(h, &grants);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	hist_write(h, 10);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 10);
+	expect_tos(h, NOT_ECT);
+}
+
+TEST(ecn_offer_is_accepted)
+{
+	hist_listen(h, 16);
+	INJECT(h, .flags = SYN | ECE | CWR, .mss = 1460);
+	EXPECT(h, .flags = SYN | ACK | ECE, .seq = 0, .ack = 1);
+	expect_tos(h, NOT_ECT);
+}
+
+TEST(syn_without_offer_gets_no_ecn)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	hist_write(h, 10);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 10);
+	expect_tos(h, NOT_ECT);
+	/* A mark is nobody's business then. */
+	INJECT(h, .flags = PSH | ACK, .seq = 1, .ack = 11, .len = 10, .tos = CE);
+	EXPECT(h, .flags = ACK, .seq = 11, .ack = 11);
+	hist_read(h, 10);
+}
+
+/* A SYN,ACK with both flags mirrors what it was sent, and knows nothing of ECN. */
+TEST(mirrored_flags_are_no_consent)
+{
+	hist_connect(h);
+	hist_syn_ack(h, &offers);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	hist_write(h, 10);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 10);
+	expect_tos(h, NOT_ECT);
+}
+
+/* Sections 6.1.2, 6.1.4 and 6.1.5. */
+TEST(only_new_data_is_ect)
+{
+	hist_connected(h, &grants);
+	hist_write(h, 10);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 10);
+	expect_tos(h, ECT0);
+	hist_until(h, MS(250));
+	EXPECT_AT(h, MS(200), .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 10);
+	expect_tos(h, NOT_ECT);
+	INJECT(h, .flags = PSH | ACK, .seq = 1, .ack = 11, .len = 5);
+	EXPECT(h, .flags = ACK, .seq = 11, .ack = 6);
+	expect_tos(h, NOT_ECT);
+	hist_read(h, 5);
+}
+
+/* Section 6.1.3. */
+TEST(mark_is_echoed_until_the_sender_has_reduced)
+{
+	hist_established(h, &offers);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = 10, .tos = CE);
+	EXPECT(h, .flags = ACK | ECE, .seq = 1, .ack = 11);
+	INJECT(h, .flags = ACK, .seq = 11, .ack = 1, .len = 10, .tos = ECT0);
+	EXPECT(h, .flags = ACK | ECE, .seq = 1, .ack = 21);
+	INJECT(h, .flags = ACK | CWR, .seq = 21, .ack = 1, .len = 10, .tos = ECT0);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 31);
+	/* One that carries CWR and was marked itself begins anew. */
+	INJECT(h, .flags = ACK | CWR, .seq = 31, .ack = 1, .len = 10, .tos = CE);
+	EXPECT(h, .flags = ACK | ECE, .seq = 1, .ack = 41);
+	hist_read(h, 40);
+}
+
+/* Section 6.1.2: as for a loss, but nothing is sent again, and once for each window. */
+TEST(echoed_mark_halves_the_window_once_per_round_trip)
+{
+	struct mr_sock_info info;
+
+	hist_established(h, &offers);
+	hist_write(h, 10 * MSS);
+	for (unsigned i = 0; i < 10; i++)
+		EXPECT(h, .flags = (uint8_t)(i == 9 ? PSH | ACK : ACK), .seq = 1 + i * MSS,
+		       .ack = 1, .len = MSS);
+	hist_run(h, MS(5));
+	INJECT(h, .flags = ACK | ECE, .seq = 1, .ack = 1 + 2 * MSS);
+	CHECK_EQ(h, mr_sock_info(h->sock, &info), 0);
+	CHECK(h, info.ssthresh <= 8 * MSS && info.cwnd == info.ssthresh);
+	INJECT(h, .flags = ACK | ECE, .seq = 1, .ack = 1 + 4 * MSS);
+	CHECK_EQ(h, h->engine->st->ctr.c[MR_CTR_TCP_ECN_REDUCED], 1);
+	CHECK_EQ(h, h->engine->st->ctr.c[MR_CTR_TCP_RETRANS], 0);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 10 * MSS);
+	/* CWR goes with the first new data, and only there. */
+	hist_write(h, 2 * MSS);
+	EXPECT(h, .flags = ACK | CWR, .seq = 1 + 10 * MSS, .ack = 1, .len = MSS);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1 + 11 * MSS, .ack = 1, .len = MSS);
+	INJECT(h, .flags = ACK | ECE, .seq = 1, .ack = 1 + 11 * MSS);
+	CHECK_EQ(h, h->engine->st->ctr.c[MR_CTR_TCP_ECN_REDUCED], 2);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 12 * MSS);
+}

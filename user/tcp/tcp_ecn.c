@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * tcp_ecn.c - explicit congestion notification.
+ * Owns        tcb->ecn.
+ * Implements  RFC 3168 section 6.1: negotiation, the receiver's echo, the sender's one reduction per
+ *             window. Offered in every first SYN; a SYN that is sent again goes without (6.1.1.1), in
+ *             case a middlebox eats it.
+ * Called by   input (marks and echoes that arrive), output (marks and echoes to send).
+ * Not here    how far cwnd falls: the congestion control's ssthresh.
+ */
+#include "tcp/tcp_cong.h"
+#include "tcp/tcp_priv.h"
+
+#define ECN_MASK 3u
+#define ECN_ECT0 2u
+#define ECN_CE	 3u
+
+bool ecn_requested(const struct mr_seg *seg)
+{
+	uint8_t both = MR_TCP_ECE | MR_TCP_CWR;
+
+	return (seg->flags & (both | MR_TCP_SYN | MR_TCP_ACK)) == (both | MR_TCP_SYN);
+}
+
+/* Section 6.1.1: ECE without CWR; both together is a mirror that does not know what it reflects. */
+bool ecn_granted(const struct mr_seg *seg)
+{
+	return (seg->flags & (MR_TCP_ECE | MR_TCP_CWR)) == MR_TCP_ECE;
+}
+
+uint8_t ecn_syn_flags(const struct mr_tcb *tcb)
+{
+	if (tcb->state == MR_TCP_SYN_RECEIVED)
+		return tcb->ecn.ok ? MR_TCP_ECE : 0;
+	return tcb->retrans ? 0 : MR_TCP_ECE | MR_TCP_CWR;
+}
+
+void ecn_received(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, uint8_t tos)
+{
+	if (!tcb->ecn.ok)
+		return;
+	if (seg->flags & MR_TCP_CWR) /* the sender has slowed down (section 6.1.3) */
+		tcb->ecn.echo = false;
+	if ((tos & ECN_MASK) == ECN_CE && seg->len) {
+		MR_COUNT(tcp->ctr, TCP_ECN_CE_IN);
+		if (!tcb->ecn.echo) {
+			tcb->ecn.echo = true;
+			tcb->ack_now = true; /* the sooner the sender knows, the better */
+			tcb_mark(tcp, tcb);
+		}
+	}
+}
+
+void ecn_echoed(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, uint64_t now)
+{
+	uint32_t flight = seq_diff(tcb->snd_nxt, tcb->snd_una);
+
+	/* Once per window (section 6.1.2); a loss in it has slowed us down already. */
+	if (!tcb->ecn.ok || !(seg->flags & MR_TCP_ECE) || tcb->loss != MR_LOSS_OPEN ||
+	    seq_lt(tcb->snd_una, tcb->ecn.reduced_at) || !flight)
+		return;
+	MR_COUNT(tcp->ctr, TCP_ECN_REDUCED);
+	tcb->ssthresh = mr_cong(tcb->opts.congestion)->ssthresh(tcb, tcb_in_flight(tcb), now);
+	tcb->cwnd = mr_min(tcb->cwnd, tcb->ssthresh);
+	tcb->ecn.reduced_at = tcb->snd_nxt;
+	tcb->ecn.cwr_owed = true;
+}
+
+uint8_t ecn_flags(struct mr_tcb *tcb, bool new_data)
+{
+	uint8_t flags = tcb->ecn.ok && tcb->ecn.echo ? MR_TCP_ECE : 0;
+
+	if (new_data && tcb->ecn.cwr_owed) { /* section 6.1.2: with the first new data */
+		tcb->ecn.cwr_owed = false;
+		flags |= MR_TCP_CWR;
+	}
+	return flags;
+}
+
+/* New data only: not pure ACKs (6.1.4), not retransmissions (6.1.5). */
+uint8_t ecn_tos(const struct mr_tcb *tcb, bool new_data)
+{
+	uint8_t tos = tcb->opts.tos & (uint8_t)~ECN_MASK;
+
+	return tcb->ecn.ok && new_data ? tos | ECN_ECT0 : tos;
+}
