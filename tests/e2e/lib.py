@@ -4,8 +4,8 @@ lib.py - what the end-to-end tests stand on: namespaces and veth pairs, the mill
 at the peer, a bad wire, and the loop that runs cases and prints TAP.
 
 Everything that is made here is a context manager and is taken away again, also after an exception, a
-timeout or SIGTERM. After a SIGKILL, children die with this process and the next run removes the
-namespaces. Every wait has a limit. Python 3.9 and its standard library are enough.
+timeout or SIGTERM. After a SIGKILL, children die with this process and the next run removes what it
+left. Every wait has a limit. Python 3.9 and its standard library are enough.
 
 The ground of a test is a Pair: two namespaces and a veth pair between them.
 
@@ -40,6 +40,8 @@ PORT = 8080
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
 MILLRACE = os.environ.get("MILLRACE", os.path.join(BUILD, "millrace"))
+
+TEMPORARY = "millrace-e2e-%d-" % os.getpid()  # how names of files and directories begin
 
 MIB = 1 << 20
 
@@ -116,7 +118,7 @@ class Process:
         self.proc = None
 
     def __enter__(self):
-        self._dir = tempfile.mkdtemp(prefix="millrace-e2e-")
+        self._dir = tempfile.mkdtemp(prefix=TEMPORARY)
         self._out = os.path.join(self._dir, "stdout")
         self._err = os.path.join(self._dir, "stderr")
         try:
@@ -246,11 +248,22 @@ def _setns(fd):
 
 
 def _sweep():
-    """Remove the namespaces that killed runs have left."""
-    for path in glob.glob("/run/netns/mr-e2e-*"):
-        pid = re.fullmatch(r"mr-e2e-(\d+)-.*", os.path.basename(path))
-        if pid and not os.path.exists("/proc/" + pid[1]):
-            run("ip", "netns", "del", os.path.basename(path), ok=False)
+    """Remove what killed runs have left: namespaces, and files in the temporary directories."""
+
+    def left(pattern):
+        for path in glob.glob(pattern):
+            pid = re.match(r"(?:mr|millrace)-e2e-(\d+)-", os.path.basename(path))
+            if pid and not os.path.exists("/proc/" + pid[1]):
+                yield path
+
+    for path in left("/run/netns/mr-e2e-*"):
+        run("ip", "netns", "del", os.path.basename(path), ok=False)
+    for directory in ("/dev/shm", tempfile.gettempdir()):
+        for path in left(os.path.join(directory, "millrace-e2e-*")):
+            if os.path.isdir(path):
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                os.unlink(path)
 
 
 class Pair:
@@ -399,7 +412,7 @@ class Capture(Process):
     def __init__(self, pair, *expression, snaplen=0):
         need("tcpdump")
         self.pair = pair
-        fd, self.path = tempfile.mkstemp(prefix="millrace-e2e-", suffix=".pcap")
+        fd, self.path = tempfile.mkstemp(prefix=TEMPORARY, suffix=".pcap")
         os.close(fd)
         super().__init__(["tcpdump", "-i", "v1", "-n", "-U", "-B", "65536", "-Z", "root", "-s",
                           str(snaplen), "-w", self.path, *expression], ns=pair.peer)
@@ -528,7 +541,7 @@ def scratch(need_bytes=0):
         st = os.statvfs("/dev/shm")
         if st.f_bavail * st.f_frsize > need_bytes + 64 * MIB and available_memory() > 2 * need_bytes:
             base = "/dev/shm"
-    with tempfile.TemporaryDirectory(prefix="millrace-e2e-", dir=base) as path:
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=base) as path:
         st = os.statvfs(path)
         if st.f_bavail * st.f_frsize < need_bytes:
             raise Skip("no %d MiB of room in %s" % (need_bytes // MIB, path))
