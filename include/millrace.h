@@ -287,7 +287,7 @@ enum mr_opt {
 	MR_OPT_KEEPCNT,	   /* 1..127. Default 9 */
 	MR_OPT_USER_TIMEOUT, /* ms of unacknowledged data until -ETIMEDOUT; 0: RFC 1122's R2 */
 	MR_OPT_OOBINLINE,  /* 0/1: urgent data stays in the stream. Default 0 */
-	MR_OPT_CONGESTION, /* index as of mr_congestion_index() */
+	MR_OPT_CONGESTION, /* mr_congestion_index(), before connect/listen. Default that of "cubic" */
 	MR_OPT_TOS,	   /* 0..255: IPv4 TOS / IPv6 traffic class */
 	MR_OPT_TTL,	   /* 1..255: IPv4 TTL / IPv6 hop limit. Default 64 */
 	MR_OPT_INQ,	   /* read only: bytes in the receive buffer */
@@ -297,7 +297,8 @@ enum mr_opt {
 int mr_set_option(struct mr_socket *sock, enum mr_opt opt, int64_t value);
 int mr_get_option(const struct mr_socket *sock, enum mr_opt opt, int64_t *value);
 
-/* Congestion control by name ("newreno"): its index, or -ENOENT. The reverse: NULL past the last. */
+/* Congestion control by name ("cubic", "newreno"): its index, or -ENOENT. The reverse: NULL past
+ * the last. */
 int mr_congestion_index(const char *name);
 const char *mr_congestion_name(int index);
 

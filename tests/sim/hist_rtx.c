@@ -222,7 +222,7 @@ TEST(first_two_duplicate_acks_let_new_segments_go)
 	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = MSS);
 }
 
-TEST(cwnd_is_halved_by_a_fast_retransmit)
+TEST(a_fast_retransmit_leaves_seven_tenths_of_cwnd)
 {
 	struct mr_sock_info info;
 
@@ -230,10 +230,10 @@ TEST(cwnd_is_halved_by_a_fast_retransmit)
 	dup_acks(h, 3);
 	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = MSS);
 	CHECK_EQ(h, mr_sock_info(h->sock, &info), 0);
-	CHECK_EQ(h, info.ssthresh, 5 * MSS);
+	CHECK_EQ(h, info.ssthresh, 7 * MSS); /* RFC 9438 section 4.6 */
 	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 10 * MSS);
 	CHECK_EQ(h, mr_sock_info(h->sock, &info), 0);
-	CHECK(h, info.cwnd <= 5 * MSS);
+	CHECK(h, info.cwnd <= 7 * MSS);
 }
 
 TEST(retransmission_that_is_lost_too_waits_for_the_timeout)

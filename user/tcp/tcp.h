@@ -219,7 +219,7 @@ struct mr_tcb {
 	struct mr_tlp tlp;
 	struct mr_undo undo;
 	struct mr_ecn ecn;
-	uint64_t cc_priv[8];   /* of the congestion control */
+	uint64_t cc_priv[16];  /* of the congestion control */
 	uint64_t last_sent_at; /* ns, of data */
 
 	/* RTT, RFC 6298. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* tcp_cong.c - the table of congestion controls. */
+/* tcp_cong.c - the table of congestion controls, and what they share. */
 #include "tcp/tcp_cong.h"
 
 #include <errno.h>
@@ -7,6 +7,7 @@
 
 static const struct mr_cong_ops *const table[MR_CONG_MAX] = {
 	[MR_CONG_NEWRENO] = &mr_cong_newreno,
+	[MR_CONG_CUBIC] = &mr_cong_cubic,
 };
 
 const struct mr_cong_ops *mr_cong(unsigned index)
@@ -32,4 +33,14 @@ uint32_t mr_cong_initial_window(uint32_t mss)
 {
 	/* RFC 6928 (1): min(10 * MSS, max(2 * MSS, 14600)). */
 	return mr_min(MR_TCP_INIT_WND * mss, mr_max(2 * mss, 14600u));
+}
+
+void mr_cong_slow_start(struct mr_tcb *tcb, uint32_t acked)
+{
+	/* After a timeout one ACK may cover what a whole window left behind: L = 1 there (RFC 3465
+	 * section 2.3). Otherwise an ACK stands for all it covers, as Linux counts, because ours
+	 * may cover a batch. */
+	uint32_t grow = tcb->loss == MR_LOSS_RTO ? mr_min(acked, (uint32_t)tcb->snd_mss) : acked;
+
+	tcb->cwnd += mr_min(grow, tcb->ssthresh - tcb->cwnd);
 }

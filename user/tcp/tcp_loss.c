@@ -55,13 +55,17 @@ static void leave_recovery(struct mr_tcb *tcb)
 }
 
 /* Nothing was lost: as if it had not happened. What was judged lost is in flight again. */
-static void undo(struct mr_tcp *tcp, struct mr_tcb *tcb)
+static void undo(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	struct mr_undo *u = &tcb->undo;
 
 	MR_COUNT(tcp->ctr, TCP_UNDO);
-	tcb->cwnd = mr_max(tcb->cwnd, u->cwnd);
 	tcb->ssthresh = mr_max(tcb->ssthresh, u->ssthresh);
+	if (tcb->cwnd < u->cwnd) { /* else it has grown beyond by itself (RFC 9438 section 4.9.2) */
+		tcb->cwnd = u->cwnd;
+		if (control(tcb)->undo)
+			control(tcb)->undo(tcb, now);
+	}
 	u->armed = false;
 	sndq_unmark_lost(tcb);
 	leave_recovery(tcb);
@@ -183,9 +187,9 @@ void loss_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, 
 	if (tcb->sack_ok)
 		found = rack_ack(tcp, tcb, ack);
 	if (tcb->loss != MR_LOSS_OPEN && needless(tcb, ack))
-		undo(tcp, tcb);
+		undo(tcp, tcb, ack->now);
 	else if (tcb->loss == MR_LOSS_OPEN && ack->dsack && needless(tcb, ack)) /* known late */
-		undo(tcp, tcb);
+		undo(tcp, tcb, ack->now);
 	if (tcb->loss != MR_LOSS_OPEN && ack->acked && seq_geq(tcb->snd_una, tcb->recover)) {
 		if (tcb->loss == MR_LOSS_RECOVERY) /* RFC 6937bis: out with what was aimed for */
 			tcb->cwnd = mr_min(tcb->ssthresh,
@@ -246,6 +250,8 @@ void loss_rto(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 			tcb->undo.armed = false;
 		tcb->ssthresh = control(tcb)->ssthresh(tcb, tcb_in_flight(tcb), now);
 	}
+	if (control(tcb)->timeout)
+		control(tcb)->timeout(tcb, now);
 	tcb->cwnd = tcb->snd_mss;
 	tcb->loss = MR_LOSS_RTO;
 	tcb->recover = tcb->snd_nxt;

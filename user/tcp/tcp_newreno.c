@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * tcp_newreno.c - slow start and congestion avoidance.
- * Implements  RFC 5681 section 3.1, with byte counting of RFC 3465 (L = 2).
+ * Implements  RFC 5681 section 3.1, with byte counting of RFC 3465.
  * Called by   tcp_loss.c through struct mr_cong_ops.
  * Not here    recovery (tcp_loss.c): it is the same for every control.
  */
@@ -27,24 +27,16 @@ static void newreno_init(struct mr_tcb *tcb, uint64_t now)
 
 static void newreno_acked(struct mr_tcb *tcb, uint32_t acked, uint64_t rtt_ns, uint64_t now)
 {
-	uint32_t mss = tcb->snd_mss;
-
 	(void)rtt_ns;
 	(void)now;
 	if (tcb->cwnd < tcb->ssthresh) {
-		uint32_t grow;
-
-		/* After a timeout one ACK may cover what a whole window left behind: L = 1 there
-		 * (RFC 3465 section 2.3). Otherwise an ACK stands for all it covers, as Linux
-		 * counts, because ours may cover a batch. */
-		grow = tcb->loss == MR_LOSS_RTO ? mr_min(acked, mss) : acked;
-		tcb->cwnd += mr_min(grow, tcb->ssthresh - tcb->cwnd);
+		mr_cong_slow_start(tcb, acked);
 		return;
 	}
 	priv(tcb)->acked += acked;
 	if (priv(tcb)->acked >= tcb->cwnd) {
 		priv(tcb)->acked -= tcb->cwnd;
-		tcb->cwnd += mss;
+		tcb->cwnd += tcb->snd_mss;
 	}
 }
 

@@ -67,7 +67,7 @@ void mr_tcp_opts_default(struct mr_tcp_opts *opts)
 		.keepintvl_s = 75,
 		.keepcnt = 9,
 		.ttl = 64,
-		.congestion = MR_CONG_NEWRENO,
+		.congestion = MR_CONG_CUBIC,
 	};
 }
 
