@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "goodput.h"
 #include "hist.h"
 #include "sim.h"
 
@@ -204,6 +205,7 @@ static bool report_all(void)
 static const char usage[] =
 	"usage: sim [--scenario NAME] [--hist NAME] [--seed N | --seeds A-B] [--jobs N]\n"
 	"           [--pcap FILE] [-v] [--list]\n"
+	"       sim --goodput\n"
 	"Without a choice every scenario and every history runs.\n"
 	"  --scenario NAME  only this scenario; \"hist\": only the histories\n"
 	"  --hist NAME      only this history\n"
@@ -212,7 +214,8 @@ static const char usage[] =
 	"  --jobs N         worker processes (default: one for each processor)\n"
 	"  --pcap FILE      write what each engine saw to FILE.A.pcapng and FILE.B.pcapng\n"
 	"  -v               print each packet and what the applications do\n"
-	"  --list           print the names of scenarios and histories\n";
+	"  --list           print the names of scenarios and histories\n"
+	"  --goodput        a report: what a transfer gets, by congestion control and loss\n";
 
 static void bad_usage(void)
 {
@@ -241,6 +244,7 @@ static void parse_options(int argc, char **argv, struct options *o)
 		{ "jobs", required_argument, NULL, 'j' },
 		{ "pcap", required_argument, NULL, 'p' },
 		{ "list", no_argument, NULL, 'l' },
+		{ "goodput", no_argument, NULL, 'g' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
@@ -275,6 +279,9 @@ static void parse_options(int argc, char **argv, struct options *o)
 		case 'v':
 			o->verbose = true;
 			break;
+		case 'g':
+			sim_goodput(stdout);
+			exit(0);
 		case 'l':
 			o->list = true;
 			break;

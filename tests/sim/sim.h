@@ -73,6 +73,7 @@ struct sim {
 	bool first_seq_seen[2];
 	uint32_t first_seq[2]; /* of host i's first SYN */
 	bool verbose;
+	bool unchecked; /* a long run: invariants are not looked at after each round */
 	/* The application: runs what is due on this host; returns true when it did something. */
 	bool (*app_run)(struct sim *sim, struct sim_host *h);
 	uint64_t (*app_next)(const struct sim *sim, const struct sim_host *h);
