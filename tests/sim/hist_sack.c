@@ -61,6 +61,25 @@ TEST(duplicate_is_reported_by_dsack)
 
 /* ---- Sending ------------------------------------------------------------------------------------ */
 
+/* RFC 8985 section 6.2 step 3: what was acknowledged cumulatively came before what the block reports. */
+TEST(ack_that_advances_and_reports_is_no_reordering)
+{
+	const struct mr_tcb *tcb;
+
+	hist_established(h, &with_sack);
+	hist_write(h, 10 * MSS);
+	expect_segments(h, 0, 10);
+	hist_run(h, MS(5));
+	tcb = mr_list_first(&h->engine->st->tcp.all, struct mr_tcb, all_node);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 2 * MSS,
+	       .sack = { { 1 + 3 * MSS, 1 + 4 * MSS } });
+	CHECK(h, !tcb->rack.reordering_seen);
+	/* The hole fills late: that is. */
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 4 * MSS);
+	CHECK(h, tcb->rack.reordering_seen);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 10 * MSS);
+}
+
 TEST(three_segments_reported_beyond_a_hole_send_it_again)
 {
 	hist_established(h, &with_sack);

@@ -14,7 +14,7 @@
 
 static void the_first_sample_sets_srtt_and_half_of_it_as_variance(void **state)
 {
-	struct mr_tcb tcb = {.rto_ns = MR_TCP_RTO_INIT_NS};
+	struct mr_tcb tcb = { .rto_ns = MR_TCP_RTO_INIT_NS };
 
 	(void)state;
 	rtt_sample(&tcb, 300 * MS);
@@ -26,7 +26,7 @@ static void the_first_sample_sets_srtt_and_half_of_it_as_variance(void **state)
 /* (2.3): RTTVAR first, from the old SRTT: 3/4*150 + 1/4*|300-380|, 7/8*300 + 1/8*380. */
 static void later_samples_are_smoothed(void **state)
 {
-	struct mr_tcb tcb = {.rto_ns = MR_TCP_RTO_INIT_NS};
+	struct mr_tcb tcb = { .rto_ns = MR_TCP_RTO_INIT_NS };
 
 	(void)state;
 	rtt_sample(&tcb, 300 * MS);
@@ -38,7 +38,7 @@ static void later_samples_are_smoothed(void **state)
 
 static void the_rto_never_falls_below_srtt_plus_200_ms(void **state)
 {
-	struct mr_tcb tcb = {.rto_ns = MR_TCP_RTO_INIT_NS};
+	struct mr_tcb tcb = { .rto_ns = MR_TCP_RTO_INIT_NS };
 
 	(void)state;
 	for (int i = 0; i < 200; i++)
@@ -48,7 +48,7 @@ static void the_rto_never_falls_below_srtt_plus_200_ms(void **state)
 
 static void each_back_off_doubles_up_to_120_s(void **state)
 {
-	struct mr_tcb tcb = {.rto_ns = MR_TCP_RTO_INIT_NS};
+	struct mr_tcb tcb = { .rto_ns = MR_TCP_RTO_INIT_NS };
 
 	(void)state;
 	for (unsigned i = 0; i < 7; i++) {
@@ -73,7 +73,7 @@ static void an_echo_of_something_never_sent_is_no_sample(void **state)
 
 static void slow_start_doubles_and_avoidance_adds_one_segment_per_window(void **state)
 {
-	struct mr_tcb tcb = {.snd_mss = 1000};
+	struct mr_tcb tcb = { .snd_mss = 1000 };
 	uint32_t before;
 
 	(void)state;
@@ -93,7 +93,7 @@ static void slow_start_doubles_and_avoidance_adds_one_segment_per_window(void **
 
 static void slow_start_ends_at_ssthresh_exactly(void **state)
 {
-	struct mr_tcb tcb = {.snd_mss = 1000};
+	struct mr_tcb tcb = { .snd_mss = 1000 };
 
 	(void)state;
 	mr_cong_newreno.init(&tcb, 0);
@@ -104,10 +104,11 @@ static void slow_start_ends_at_ssthresh_exactly(void **state)
 
 static void loss_halves_the_flight_but_leaves_two_segments(void **state)
 {
-	struct mr_tcb tcb = {.snd_mss = 1000};
+	struct mr_tcb tcb = { .snd_mss = 1000, .cwnd = 50000 };
 
 	(void)state;
 	assert_int_equal(mr_cong_newreno.ssthresh(&tcb, 50000, 0), 25000);
+	assert_int_equal(mr_cong_newreno.ssthresh(&tcb, 90000, 0), 25000);
 	assert_int_equal(mr_cong_newreno.ssthresh(&tcb, 3000, 0), 2000);
 }
 

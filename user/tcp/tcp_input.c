@@ -382,12 +382,13 @@ static enum verdict step5_ack(struct input *in)
 		.tsecr = seg->tsecr,
 		.dup = is_dupack(tcb, seg),
 	};
-	sack_input(in->tcp, tcb, seg, &ack);
+	/* In order of sequence numbers, or RACK would take the second half for reordering. */
 	if (ack.acked)
 		ack_new(in, &ack);
-	ecn_echoed(in->tcp, tcb, seg, in->now);
+	sack_input(in->tcp, tcb, seg, &ack);
 	if (ack.acked || ack.dup || ack.delivered || ack.dsack)
 		loss_ack(in->tcp, tcb, seg, &ack);
+	ecn_echoed(in->tcp, tcb, seg, in->now); /* last: what it lowers must not grow again */
 	if (seq_geq(seg->ack, tcb->snd_una))
 		take_window(in);
 	if (tcb->persist)

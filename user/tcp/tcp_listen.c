@@ -139,6 +139,7 @@ static struct mr_tcb *promote(struct mr_tcp *tcp, struct mr_tcp_synreq *req,
 	tcb->sack_ok = req->sack_ok;
 	tcb->ecn.ok = req->ecn_ok;
 	tcb->ecn.reduced_at = req->iss;
+	tcb->rack.fack = req->iss;
 	tcb->wscale_ok = req->wscale_ok;
 	tcb->snd_wscale = req->wscale_ok ? req->snd_wscale : 0;
 	tcb->rcv_wscale = req->rcv_wscale;

@@ -242,8 +242,10 @@ void loss_rto(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	struct mr_frame *f = tcb->sndq.head;
 
 	MR_COUNT(tcp->ctr, TCP_RTO);
-	/* RFC 5681 section 3.1: a segment that is timed out again does not lower ssthresh again. */
-	if (!tcb->backoff) {
+	/* RFC 5681 section 3.1: a segment that is timed out again does not lower ssthresh again; neither does
+	 * a timeout within a recovery, which has lowered it for this window (as Linux). */
+	if (!tcb->backoff &&
+	    !(tcb->loss == MR_LOSS_RECOVERY && seq_lt(tcb->snd_una, tcb->recover))) {
 		if (tcb->loss == MR_LOSS_OPEN)
 			undo_arm(tcb);
 		else

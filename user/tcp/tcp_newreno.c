@@ -44,7 +44,9 @@ static uint32_t newreno_ssthresh(struct mr_tcb *tcb, uint32_t in_flight, uint64_
 {
 	(void)now;
 	priv(tcb)->acked = 0;
-	return mr_max(in_flight / 2, 2u * tcb->snd_mss); /* RFC 5681 (4) */
+	/* RFC 5681 (4). While a loss is being found out, more than cwnd may be unacknowledged: that was
+	 * never in the network at one time. */
+	return mr_max(mr_min(in_flight, tcb->cwnd) / 2, 2u * tcb->snd_mss);
 }
 
 const struct mr_cong_ops mr_cong_newreno = {

@@ -59,6 +59,7 @@ int mr_tcp_connect(struct mr_tcp *tcp, const struct mr_endpoint *local,
 	tcb->write_seq = tcb->snd_sml = tcb->iss + 1;
 	tcb->recover = tcb->iss;
 	tcb->ecn.reduced_at = tcb->iss;
+	tcb->rack.fack = tcb->iss;
 	tcb->ts_offset = tcp_ts_offset(tcp, &tcb->flow);
 	tcb->adv_mss = tcp_path_mss(&tcb->dst, &peer->addr, opts->maxseg);
 	tcb->snd_mss = tcb->adv_mss; /* until the peer says; also how writes before that are cut */
