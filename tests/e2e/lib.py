@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """
-lib.py - what the end-to-end tests stand on: namespaces and veth pairs, the millrace command, captures
-at the peer, a bad wire, and the loop that runs cases and prints TAP.
+lib.py - what the end-to-end tests stand on: namespaces and veth pairs, the millrace command,
+captures at the peer, a bad wire, and the loop that runs cases and prints TAP.
 
-Everything that is made here is a context manager and is taken away again, also after an exception, a
-timeout or SIGTERM. After a SIGKILL, children die with this process and the next run removes what it
-left. Every wait has a limit. Python 3.9 and its standard library are enough.
+Everything that is made here is a context manager and is taken away again, also after an exception,
+a timeout or SIGTERM. After a SIGKILL, children die with this process and the next run removes what
+it left. Every wait has a limit. Python 3.9 and its standard library are enough.
 
 The ground of a test is a Pair: two namespaces and a veth pair between them.
 
@@ -521,7 +521,7 @@ def echo(pair, *args, **kwargs):
 
 
 def sanitized():
-    """The command built with ASan and UBSan. It is built now, where it is missing or out of date."""
+    """The command built with ASan and UBSan. It is built now, if missing or out of date."""
     run("make", "-C", ROOT, "SAN=1", "BUILD=build/san", "-j2", "build/san/millrace", timeout=240)
     return os.path.join(ROOT, "build/san/millrace")
 
@@ -539,7 +539,8 @@ def scratch(need_bytes=0):
     base = None
     with contextlib.suppress(OSError):
         st = os.statvfs("/dev/shm")
-        if st.f_bavail * st.f_frsize > need_bytes + 64 * MIB and available_memory() > 2 * need_bytes:
+        room = min(st.f_bavail * st.f_frsize, available_memory() // 2)
+        if room > need_bytes + 64 * MIB:
             base = "/dev/shm"
     with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=base) as path:
         st = os.statvfs(path)
@@ -581,8 +582,8 @@ def sha256_file(path, timeout=60):
 
 def download(pair, name, timeout=30, address=ENGINE, port=PORT, extra=()):
     """curl a file at the peer; the sha256 of what arrived."""
-    curl = Process(["curl", "--silent", "--show-error", "--fail", "--max-time", str(timeout), *extra,
-                    url(name, address, port)], ns=pair.peer, stdout=subprocess.PIPE)
+    curl = Process(["curl", "--silent", "--show-error", "--fail", "--max-time", str(timeout),
+                    *extra, url(name, address, port)], ns=pair.peer, stdout=subprocess.PIPE)
     with curl, Process(["sha256sum"], stdin=curl.proc.stdout) as digest:
         curl.proc.stdout.close()
         status = curl.wait(timeout + 5)
@@ -632,12 +633,12 @@ _FIN, _SYN, _RST = 1, 2, 4
 
 def judge(path, duplicates=False):
     """
-    What every capture of honest traffic must show: no packet malformed, each checksum there and right
-    (so the peer must not offload its own), each connection ended by FIN both ways and no RST. Returns
-    the number of connections.
+    What every capture of honest traffic must show: no packet malformed, each checksum there and
+    right (so the peer must not offload its own), each connection ended by FIN both ways and no RST.
+    Returns the number of connections.
 
-    On a wire that duplicates packets one RST has its explanation: the last FIN came twice, so its ACK
-    did, too, and the second of these finds no connection any more (RFC 9293 section 3.10.7.1).
+    On a wire that duplicates packets one RST has its explanation: the last FIN came twice, so its
+    ACK did, too, and the second of these finds no connection any more (RFC 9293 section 3.10.7.1).
     """
     rows = tshark(path, "frame.number", "tcp.stream", "ip.src", "tcp.flags", "tcp.checksum.status",
                   "ip.checksum.status", "_ws.malformed", "tcp.checksum", "tcp.checksum_calculated",
@@ -648,8 +649,8 @@ def judge(path, duplicates=False):
         check(ip_sum in ("", "1", "Good"), "packet %s: bad IP checksum (%s)", frame, ip_sum)
         if not stream:
             continue
-        # Linux writes 0xffff for a sum of zero, in TCP as well as in UDP. It is as right as 0, but not
-        # what RFC 9293 computes, and tshark says so.
+        # Linux writes 0xffff for a sum of zero, in TCP as well as in UDP. It is as right as 0, but
+        # not what RFC 9293 computes, and tshark says so.
         mangled_zero = src == PEER and field == "0xffff" and calculated == "0x0000"
         check(tcp_sum in ("1", "Good") or mangled_zero, "packet %s: bad TCP checksum (%s)", frame,
               tcp_sum)

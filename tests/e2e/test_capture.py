@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """
-test_capture.py - captures tell the truth: tshark finds no fault in what the peer saw, and the engine's
-own pcapng shows both directions and says why a packet was dropped.
+test_capture.py - captures tell the truth: tshark finds no fault in what the peer saw, and the
+engine's own pcapng shows both directions and says why a packet was dropped.
 """
 from lib import *
 

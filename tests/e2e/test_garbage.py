@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """
-test_garbage.py - a million frames that no honest host sends do no harm: nothing crashes (under ASan and
-UBSan), each frame is counted, and a transfer beside them completes.
+test_garbage.py - a million frames that no honest host sends do no harm: nothing crashes (under ASan
+and UBSan), each frame is counted, and a transfer beside them completes.
 """
 from lib import *
 
@@ -21,7 +21,7 @@ def garbage(pair, frames, seed):
 
 
 def uncounted(pair, counters):
-    """Frames that the peer's interface has handed over, less those with a verdict of the program."""
+    """Frames that the peer's interface has handed over, less those with a verdict."""
     verdicts = counters.sum("xdp.pass_") + counters.sum("xdp.redirect_") + counters["xdp.drop"] + \
         counters["xdp.arp_noted"]
     return pair.counter(pair.peer, "v1", "tx_packets") - verdicts
@@ -39,8 +39,8 @@ def all_counted(counters):
 
 def million(mode, binary, frames, seed):
     with Pair(peer_tx_csum=False) as pair, scratch() as top:
-        # A kernel with an address answers some of what passes to it by broadcast, of which the program
-        # would see, and count, the copy that is looped back.
+        # A kernel with an address answers some of what passes to it by broadcast, of which the
+        # program would see, and count, the copy that is looped back.
         run("ip", "addr", "flush", "dev", "v0", ns=pair.engine)
         wanted = {name: make_file(os.path.join(top, name), 24 * MIB, seed=i)
                   for i, name in enumerate(("f", "g"))}
@@ -81,7 +81,8 @@ def _():
     million("generic", sanitized(), FRAMES, seed=20240229)
 
 
-@case("native attach takes garbage as well: no crash, all counted, a transfer completes", timeout=120)
+@case("native attach takes garbage as well: no crash, all counted, a transfer completes",
+      timeout=120)
 def _():
     million("native", None, FRAMES // 4, seed=4711)
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """
-test_idle.py - what nothing happens on costs nothing: CPU time with no connection, with 1,000 open ones,
-and with a peer that has stopped reading.
+test_idle.py - what nothing happens on costs nothing: CPU time with no connection, with 1,000 open
+ones, and with a peer that has stopped reading.
 """
 from lib import *
 

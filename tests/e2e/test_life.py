@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """
-test_life.py - what becomes of the interface, the kernel and the connections when the process dies, the
-link goes away, or the two share one interface.
+test_life.py - what becomes of the interface, the kernel and the connections when the process dies,
+the link goes away, or the two share one interface.
 """
 from lib import *
 
@@ -75,7 +75,8 @@ def _():
 
 
 def link_flap(mode):
-    with Pair() as pair, slow_download(pair, 48 * MIB, "--xdp-mode", mode) as (server, curl, wanted):
+    with Pair() as pair, \
+            slow_download(pair, 48 * MIB, "--xdp-mode", mode) as (server, curl, wanted):
         pair.down()
         time.sleep(0.7)
         check(server.alive(), "the process ended when the link went down")

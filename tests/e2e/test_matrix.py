@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """
-test_matrix.py - a transfer works both ways with every MTU, attach mode and offload of the peer, with
-two receive queues, and at the rate that was asked for.
+test_matrix.py - a transfer works both ways with every MTU, attach mode and offload of the peer,
+with two receive queues, and at the rate that was asked for.
 """
 from lib import *
 
 SIZE = 12 * MIB
 
 OFFLOADS = (
-    # claim, peer's checksum offload, peer's segmentation offload, checksum policies that work with it
+    # claim, peer's checksum offload, peer's segmentation offload, policies that work with it
     ("checksums and segmentation offloaded by the peer", True, True, ("auto",)),
     ("checksums offloaded, segments cut by the peer", True, False, ("partial",)),
     ("no offload at the peer", False, False, ("verify", "off")),
@@ -61,7 +61,7 @@ def combination(mtu, mode, tx_csum, tso, policies):
 for _mtu in (1500, 9000, 60000):
     for _mode in ("generic", "native"):
         for _claim, _tx, _tso, _policies in OFFLOADS:
-            case("MTU %d, %s attach: files go both ways with %s" % (_mtu, _mode, _claim), timeout=40)(
+            case("MTU %d, %s attach: files go both ways with %s" % (_mtu, _mode, _claim))(
                 lambda args=(_mtu, _mode, _tx, _tso, _policies): combination(*args))
 
 
@@ -117,7 +117,7 @@ def _():
             counters = server.finish()
             equal("receive queues", len(packets), 2)
             check(min(packets) > 100, "the queues got %s packets", packets)
-            # On a queue without a socket the kernel would have got the packet and answered with RST.
+            # From a queue without a socket the kernel would have the packet and answer with RST.
             equal("packets without a socket", counters.dropped("xdp_no_xsk"), 0)
             equal("tcp.estab_resets", counters["tcp.estab_resets"], 0)
 

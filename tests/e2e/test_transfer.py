@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """
-test_transfer.py - files over HTTP between `millrace serve` and the kernel's curl arrive as they were:
-large ones, many at once, and over a wire that loses and duplicates packets.
+test_transfer.py - files over HTTP between `millrace serve` and the kernel's curl arrive as they
+were: large ones, many at once, and over a wire that loses and duplicates packets.
 """
 import http.client
 
@@ -132,7 +132,8 @@ def bad_wire_run(mode, size, upload_size):
         os.mkdir(up)
         wanted = make_file(os.path.join(www, "big"), size)
         wanted_up = make_file(os.path.join(top, "put"), upload_size, seed=2)
-        with serve(pair, www, "--upload", up, "--xdp-mode", mode, "--rx-csum", "verify") as server, \
+        options = ("--upload", up, "--xdp-mode", mode, "--rx-csum", "verify")
+        with serve(pair, www, *options) as server, \
                 Capture(pair) as capture, BadWire(pair) as wire:
             started = time.monotonic()
             equal("sha256 of the download", download(pair, "big", timeout=60), wanted)
