@@ -332,9 +332,10 @@ struct mr_sock_info {
 };
 int mr_sock_info(const struct mr_socket *sock, struct mr_sock_info *info);
 
-/* Counters of every layer, in a fixed order, by name ("tcp.retrans_segs", "drop.tcp_bad_csum",
- * "xdp.redirect_tcp", "dev.rx_fill_ring_empty", ...). Returns how many there are in all; fills the
- * first max. Names are static. Reads the XDP program's and the device's counters by system call. */
+/* Counters of every layer, in a fixed order, by name ("tcp.retrans_segs", "xdp.redirect_tcp",
+ * "dev.rx_fill_ring_empty", ...; drops as "drop.REASON" in the engine and "xdp.drop.REASON" in the XDP
+ * program). Returns how many there are in all; fills the first max. Names are static. Reads the XDP
+ * program's and the device's counters by system call. */
 struct mr_counter {
 	const char *name;
 	const char *text; /* one line of explanation */

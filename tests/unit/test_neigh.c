@@ -14,7 +14,7 @@
 
 #define SEC MR_NS_PER_S
 
-static const uint8_t to_all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+static const uint8_t to_all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 
 static struct mr_neigh *get(struct net *n, const char *text)
 {
@@ -89,7 +89,7 @@ static void a_waiting_packet_counts_as_being_sent_and_keeps_its_place(void **sta
 {
 	struct net *n = *state;
 	struct mr_neigh *neigh = get(n, "10.0.0.2");
-	uint8_t bytes[30] = {7};
+	uint8_t bytes[30] = { 7 };
 	struct mr_frame *f = net_frame(n, bytes, sizeof(bytes), 20),
 			*later = net_frame(n, bytes, 9, 0);
 
@@ -216,6 +216,28 @@ static void the_upper_layers_progress_confirms(void **state)
 	mr_neigh_put(&n->link, neigh);
 }
 
+/* A forged gratuitous ARP in mid-transfer: the ACKs that still arrive are answers to what went to the
+ * true address. */
+static void progress_does_not_confirm_an_address_that_has_just_changed(void **state)
+{
+	static const uint8_t forged[6] = { 2, 0, 0, 0, 0, 0x66 };
+	struct net *n = *state;
+	struct mr_addr a = addr("10.0.0.2");
+	struct mr_neigh *neigh;
+
+	net_resolve(n, "10.0.0.2");
+	neigh = get(n, "10.0.0.2");
+	net_run(n, n->now + SEC);
+	mr_link_arp_note(&n->link, &a, forged, n->now);
+	assert_int_equal(neigh->state, MR_NEIGH_STALE);
+	mr_neigh_confirm(&n->link, neigh, n->now + SEC / 2);
+	assert_int_equal(neigh->state, MR_NEIGH_STALE);
+	net_run(n, n->now + 2 * SEC);
+	mr_neigh_confirm(&n->link, neigh, n->now);
+	assert_int_equal(neigh->state, MR_NEIGH_REACHABLE);
+	mr_neigh_put(&n->link, neigh);
+}
+
 static void an_unresolved_neighbour_cannot_be_confirmed(void **state)
 {
 	struct net *n = *state;
@@ -267,7 +289,7 @@ static void the_oldest_waiting_packet_makes_room(void **state)
 static void the_least_recently_used_unheld_entry_makes_room(void **state)
 {
 	struct net *n = *state;
-	struct mr_addr a[3] = {addr("10.0.0.2"), addr("10.0.0.3"), addr("10.0.0.4")}, extra;
+	struct mr_addr a[3] = { addr("10.0.0.2"), addr("10.0.0.3"), addr("10.0.0.4") }, extra;
 	struct mr_neigh *held = mr_neigh_get(&n->link, &a[0], n->now);
 
 	for (uint32_t i = 1; i < MR_NEIGH_MAX; i++) {
@@ -360,6 +382,7 @@ int main(void)
 		NET_TEST(silence_makes_it_stale_and_use_makes_it_probe),
 		NET_TEST(three_probes_without_an_answer_fail_it),
 		NET_TEST(the_upper_layers_progress_confirms),
+		NET_TEST(progress_does_not_confirm_an_address_that_has_just_changed),
 		NET_TEST(an_unresolved_neighbour_cannot_be_confirmed),
 		NET_TEST(a_request_of_the_peer_resolves_it_too),
 		NET_TEST(the_oldest_waiting_packet_makes_room),

@@ -155,6 +155,8 @@ void mr_neigh_update(struct mr_link *link, struct mr_neigh *n, const uint8_t mac
 		     (n->state == MR_NEIGH_INCOMPLETE && mr_timer_armed(&n->timer));
 	bool moved = !resolved || memcmp(n->mac, mac, 6) != 0;
 
+	if (resolved && moved)
+		n->moved_at = now;
 	memcpy(n->mac, mac, 6);
 	if (news == MR_NEIGH_ANSWERED && asked)
 		enter_reachable(link, n, now);
@@ -165,6 +167,10 @@ void mr_neigh_update(struct mr_link *link, struct mr_neigh *n, const uint8_t mac
 
 void mr_neigh_confirm(struct mr_link *link, struct mr_neigh *n, uint64_t now)
 {
+	/* What is acknowledged just after the address has changed was sent to the one before. A forged ARP
+	 * would be confirmed by that, and live on for as long as a true one. */
+	if (n->moved_at && now - n->moved_at < MR_NEIGH_SETTLE_NS)
+		return;
 	n->confirmed_at = now;
 	if (n->state == MR_NEIGH_STALE || n->state == MR_NEIGH_DELAY || n->state == MR_NEIGH_PROBE)
 		enter_reachable(link, n, now);

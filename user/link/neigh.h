@@ -39,6 +39,8 @@ enum mr_neigh_state {
 #define MR_NEIGH_RETRANS_NS   (1 * MR_NS_PER_S)
 #define MR_NEIGH_PROBES	      3u
 #define MR_NEIGH_FAILED_NS    (3 * MR_NS_PER_S)
+#define MR_NEIGH_SETTLE_NS                                                                         \
+	(1 * MR_NS_PER_S) /* ACKs say nothing of a MAC address younger than this */
 
 struct mr_neigh {
 	struct mr_list hash_node;
@@ -54,6 +56,7 @@ struct mr_neigh {
 	struct mr_frame *waiting_head, *waiting_tail;
 	uint32_t waiting_count;
 	uint64_t confirmed_at;
+	uint64_t moved_at; /* when its MAC address last became another one */
 };
 
 #endif

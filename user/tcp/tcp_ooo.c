@@ -22,12 +22,14 @@ static uint32_t end(const struct mr_frame *f)
 	return f->seq + span(f);
 }
 
-/* Reassembly may hold twice the receive buffer in memory (small segments fill their chunks badly),
- * and nothing at all when the UMEM runs low: a peer will send it again, a dry FILL ring hurts
+#define SMALL_SEGMENT 512u /* bytes; a window full of segments larger than this finds room */
+
+/* Each segment takes a chunk, however small it is: their number is bounded, so that small ones cannot pin
+ * the UMEM. And nothing is kept when that runs low: a peer will send it again, a dry FILL ring hurts
  * everyone. */
 static bool room_for(const struct mr_tcp *tcp, const struct mr_tcb *tcb, const struct mr_frame *f)
 {
-	uint32_t limit = mr_max(64u, 2 * (tcb->opts.rcvbuf >> tcp->frames->chunk_shift));
+	uint32_t limit = mr_max(64u, tcb->opts.rcvbuf / SMALL_SEGMENT);
 
 	return tcb->oooq.frames + f->nchunks <= limit &&
 	       tcp->frames->nfree > tcp->frames->nframes / 8;
