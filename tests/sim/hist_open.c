@@ -86,14 +86,101 @@ TEST(lost_ack_of_the_handshake_is_made_good_by_data)
 	hist_read(h, 200);
 }
 
-TEST(syn_beyond_the_syn_queue_is_dropped_without_an_answer)
+/* ---- SYN cookies (RFC 4987) ---------------------------------------------------------------------- */
+
+static uint64_t counted(const struct hist *h, enum mr_counter_id id)
+{
+	return h->engine->st->ctr.c[id];
+}
+
+/* One SYN fills the queue, the next one (from port 5001) gets a cookie. */
+static void cookie_syn(struct hist *h, uint32_t tsval)
 {
 	hist_listen(h, 1);
 	INJECT(h, .flags = SYN, .mss = 1460);
 	EXPECT(h, .flags = SYN | ACK, .seq = 0, .ack = 1);
-	INJECT(h, .flags = SYN, .mss = 1460, .sport = 5001);
-	EXPECT_NOTHING(h);
-	CHECK_EQ(h, dropped(h, MR_DROP_TCP_SYN_BACKLOG), 1);
+	INJECT(h, .flags = SYN, .sport = 5001, .mss = 1300, .has_wscale = true, .wscale = 3,
+	       .sack_perm = true, .tsval = tsval);
+	EXPECT(h, .flags = SYN | ACK, .any_seq = true, .ack = 1, .rport = 5001);
+	CHECK_EQ(h, counted(h, MR_CTR_TCP_COOKIES_OUT), 1);
+	CHECK_EQ(h, h->engine->st->tcp.synreqs.used, 1);
+	h->pport = 5001; /* whom the rest is about */
+}
+
+/* The queue's SYN,ACK is sent again meanwhile, and shows another ISN. */
+static void cookie_waits(struct hist *h, uint64_t until)
+{
+	uint32_t isn = h->eisn;
+
+	hist_until(h, until);
+	hist_skip(h);
+	h->eisn = isn;
+}
+
+TEST(syn_beyond_the_syn_queue_is_answered_with_a_cookie_that_keeps_its_options)
+{
+	const struct mr_tcb *tcb;
+
+	cookie_syn(h, 1000);
+	CHECK(h, h->last.sack_perm && h->last.has_wscale && h->last.has_ts);
+	INJECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100, .wnd = 1000, .tsval = 1001,
+	       .tsecr = h->last.tsval);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 101);
+	hist_accept(h);
+	hist_read(h, 100);
+	CHECK_EQ(h, counted(h, MR_CTR_TCP_COOKIES_IN), 1);
+	tcb = mr_list_first(&h->engine->st->tcp.all, struct mr_tcb, all_node);
+	CHECK_EQ(h, tcb->peer_mss, 1300);
+	CHECK_EQ(h, tcb->snd_wscale, 3);
+	CHECK_EQ(h, tcb->snd_wnd, 8000);
+	CHECK(h, tcb->sack_ok && tcb->ts_ok && !tcb->ecn.ok);
+	hist_skip(h);
+}
+
+TEST(cookie_without_timestamps_keeps_the_mss_alone)
+{
+	const struct mr_tcb *tcb;
+
+	cookie_syn(h, 0);
+	CHECK(h, !h->last.sack_perm && !h->last.has_wscale && !h->last.has_ts);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .wnd = 1000);
+	hist_accept(h);
+	tcb = mr_list_first(&h->engine->st->tcp.all, struct mr_tcb, all_node);
+	CHECK_EQ(h, tcb->peer_mss, 1300);
+	CHECK_EQ(h, tcb->snd_wnd, 1000);
+	CHECK(h, !tcb->sack_ok && !tcb->wscale_ok);
+	hist_skip(h);
+}
+
+TEST(ack_without_a_valid_cookie_is_reset)
+{
+	cookie_syn(h, 0);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1000);
+	EXPECT(h, .flags = RST, .seq = 1000);
+	INJECT(h, .flags = ACK, .seq = 1001, .ack = 1);
+	EXPECT(h, .flags = RST, .seq = 1);
+	INJECT(h, .flags = ACK, .sport = 5002, .seq = 1, .ack = 1);
+	EXPECT(h, .flags = RST, .seq = 1, .rport = 5002);
+	CHECK_EQ(h, counted(h, MR_CTR_TCP_COOKIES_BAD), 3);
+	hist_skip(h);
+}
+
+TEST(cookie_is_good_for_a_minute)
+{
+	cookie_syn(h, 0);
+	cookie_waits(h, SEC(60));
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	CHECK_EQ(h, counted(h, MR_CTR_TCP_COOKIES_IN), 1);
+	hist_accept(h);
+}
+
+TEST(cookie_expires)
+{
+	cookie_syn(h, 0);
+	cookie_waits(h, SEC(130));
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	EXPECT(h, .flags = RST, .seq = 1);
+	CHECK_EQ(h, counted(h, MR_CTR_TCP_COOKIES_IN), 0);
 }
 
 /* A backlog of n lets n + 1 completed connections wait, as in Linux. */

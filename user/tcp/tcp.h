@@ -278,6 +278,8 @@ struct mr_tcp_listener {
 	uint16_t lport;
 	uint32_t backlog;
 	uint32_t nreqs;
+	uint64_t
+		cookies_until; /* ns: until then an ACK out of nothing may carry a cookie of ours */
 	struct mr_list reqs;
 	struct mr_tcp_opts opts;
 	void *owner;

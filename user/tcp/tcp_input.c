@@ -651,7 +651,9 @@ enum mr_drop mr_tcp_input(struct mr_tcp *tcp, struct mr_frame *f, const struct m
 	}
 	l = listener_lookup(tcp, &rx->dst, seg.dport);
 	if (l) {
-		reason = listen_input(tcp, l, rx, &seg, min_iss, now);
+		reason = listen_input(tcp, l, rx, &seg, min_iss, now, &tcb);
+		if (tcb)
+			return tcb_input(tcp, tcb, f, &seg, rx, now);
 		if (reason == MR_DROP_NONE)
 			mr_frame_put_chain(tcp->frames, f);
 		return reason;

@@ -51,32 +51,17 @@ void mr_tcp_unlisten(struct mr_tcp *tcp, struct mr_tcp_listener *l)
 	mr_pool_put(&tcp->listeners, l);
 }
 
-/* Third: a SYN. What comes with it (data, FIN) is left to be sent again (RFC 9293
- * section 3.10.7.2). */
-static enum mr_drop take_syn(struct mr_tcp *tcp, struct mr_tcp_listener *l,
-			     const struct mr_ip_rx *rx, const struct mr_seg *seg, uint32_t min_iss,
-			     uint64_t now)
+/* What a SYN says and what we answer; nobody knows of it yet. 0, or the error of mr_dst_resolve(). */
+static int request_fill(struct mr_tcp *tcp, struct mr_tcp_listener *l, const struct mr_ip_rx *rx,
+			const struct mr_seg *seg, uint64_t now, struct mr_tcp_synreq *req)
 {
-	struct mr_tcp_synreq *req;
+	int err = mr_dst_resolve(tcp->ip, &req->dst, &rx->src, now);
 
-	if (!tcp_up(tcp)->accept_room(l->owner))
-		return MR_DROP_TCP_ACCEPT_BACKLOG;
-	if (l->nreqs >= l->backlog)
-		return MR_DROP_TCP_SYN_BACKLOG;
-	req = mr_pool_get(&tcp->synreqs);
-	if (!req)
-		return MR_DROP_NO_MEMORY;
-	if (mr_dst_resolve(tcp->ip, &req->dst, &rx->src, now)) {
-		mr_pool_put(&tcp->synreqs, req);
-		return MR_DROP_IP_NO_ROUTE;
-	}
+	if (err)
+		return err;
 	flow_set(tcp, &req->flow, MR_FLOW_SYN, &rx->dst, seg->dport, &rx->src, seg->sport);
 	req->listener = l;
 	req->irs = seg->seq;
-	req->iss = tcp_isn(tcp, &req->flow, now);
-	if (min_iss && seq_leq(req->iss, min_iss))
-		req->iss =
-			min_iss + 1; /* beyond all of the incarnation before (RFC 1122 4.2.2.13) */
 	req->ts_offset = tcp_ts_offset(tcp, &req->flow);
 	req->ts_ok = (seg->opts & MR_TCPOPT_TS) != 0;
 	req->ts_recent = seg->tsval;
@@ -88,6 +73,50 @@ static enum mr_drop take_syn(struct mr_tcp *tcp, struct mr_tcp_listener *l,
 	req->rcv_wnd = tcp_initial_rcv_wnd(l->opts.rcvbuf);
 	req->peer_mss = seg->opts & MR_TCPOPT_MSS ? seg->mss : MR_TCP_MSS_DEFAULT;
 	req->adv_mss = tcp_path_mss(&req->dst, &rx->src, l->opts.maxseg);
+	return 0;
+}
+
+/* No room to remember this SYN: the answer carries what must be known (RFC 4987). */
+static enum mr_drop send_cookie(struct mr_tcp *tcp, struct mr_tcp_listener *l,
+				const struct mr_ip_rx *rx, const struct mr_seg *seg, uint64_t now)
+{
+	struct mr_tcp_synreq req = { 0 };
+
+	if (request_fill(tcp, l, rx, seg, now, &req))
+		return MR_DROP_IP_NO_ROUTE;
+	if (req.ts_ok) {
+		req.ts_offset -= tcp_ts_now(req.ts_offset, now) - cookie_ts(&req, now);
+	} else { /* nowhere to keep them */
+		req.wscale_ok = req.sack_ok = req.ecn_ok = false;
+		req.rcv_wscale = 0;
+	}
+	req.iss = cookie_make(tcp, &req.flow, req.irs, req.peer_mss, now);
+	tcp_reply_synack(tcp, &req, now);
+	mr_dst_put(tcp->ip, &req.dst);
+	l->cookies_until = now + COOKIE_LIFE_NS;
+	MR_COUNT(tcp->ctr, TCP_COOKIES_OUT);
+	return MR_DROP_NONE;
+}
+
+/* Third: a SYN. What comes with it (data, FIN) is left to be sent again (RFC 9293 section 3.10.7.2). */
+static enum mr_drop take_syn(struct mr_tcp *tcp, struct mr_tcp_listener *l,
+			     const struct mr_ip_rx *rx, const struct mr_seg *seg, uint32_t min_iss,
+			     uint64_t now)
+{
+	struct mr_tcp_synreq *req;
+
+	if (!tcp_up(tcp)->accept_room(l->owner))
+		return MR_DROP_TCP_ACCEPT_BACKLOG;
+	req = l->nreqs < l->backlog ? mr_pool_get(&tcp->synreqs) : NULL;
+	if (!req)
+		return send_cookie(tcp, l, rx, seg, now);
+	if (request_fill(tcp, l, rx, seg, now, req)) {
+		mr_pool_put(&tcp->synreqs, req);
+		return MR_DROP_IP_NO_ROUTE;
+	}
+	req->iss = tcp_isn(tcp, &req->flow, now);
+	if (min_iss && seq_leq(req->iss, min_iss))
+		req->iss = min_iss + 1; /* beyond the incarnation before (RFC 1122 4.2.2.13) */
 	req->sent_at = now;
 	mr_timer_init(&req->timer, MR_TIMER_SYN);
 	mr_timer_arm(tcp->wheel, &req->timer, now + MR_TCP_RTO_INIT_NS);
@@ -98,23 +127,9 @@ static enum mr_drop take_syn(struct mr_tcp *tcp, struct mr_tcp_listener *l,
 	return MR_DROP_NONE;
 }
 
-enum mr_drop listen_input(struct mr_tcp *tcp, struct mr_tcp_listener *l, const struct mr_ip_rx *rx,
-			  const struct mr_seg *seg, uint32_t min_iss, uint64_t now)
-{
-	if (seg->flags & MR_TCP_RST) /* first */
-		return MR_DROP_TCP_NO_SOCKET;
-	if (seg->flags & MR_TCP_ACK) { /* second */
-		tcp_reply_rst(tcp, rx, seg, now);
-		return MR_DROP_TCP_NO_SOCKET;
-	}
-	if (seg->flags & MR_TCP_SYN)
-		return take_syn(tcp, l, rx, seg, min_iss, now);
-	return MR_DROP_TCP_NO_ACK;
-}
-
-/* The handshake is complete: a TCB takes the request's place. NULL: none left. */
-static struct mr_tcb *promote(struct mr_tcp *tcp, struct mr_tcp_synreq *req,
-			      const struct mr_seg *seg, uint64_t now)
+/* The handshake is complete: a TCB made of the request, which gives its destination away. NULL: none left. */
+static struct mr_tcb *establish(struct mr_tcp *tcp, struct mr_tcp_synreq *req,
+				const struct mr_seg *seg, uint64_t now)
 {
 	struct mr_tcp_listener *l = req->listener;
 	struct mr_tcb *tcb = tcb_alloc(tcp, &l->opts, now);
@@ -152,24 +167,93 @@ static struct mr_tcb *promote(struct mr_tcp *tcp, struct mr_tcp_synreq *req,
 	tcb->max_snd_wnd = tcb->snd_wnd;
 	tcb->snd_wl1 = seg->seq;
 	tcb->snd_wl2 = seg->ack;
-	if (!req->retries)
+	if (req->sent_at)
 		rtt_sample(tcb, now - req->sent_at);
 	tcb_cong_start(tcb, req->retries != 0, now);
 	tcb_set_state(tcb, MR_TCP_SYN_RECEIVED);
 	tcb_set_state(tcb, MR_TCP_ESTABLISHED);
-	synreq_free(tcp, req);
 	flow_insert(tcp, &tcb->flow);
 	mr_tcp_opts_changed(tcp, tcb, now); /* starts keepalive */
 	MR_COUNT(tcp->ctr, TCP_PASSIVE_OPENS);
 	return tcb;
 }
 
+/* The handshake is complete: the accept queue takes the connection, if there is room. *tcb is NULL where
+ * there was none. As in Linux the ACK is forgotten then; the SYN,ACK will be sent again, and its ACK may
+ * find room. */
+static enum mr_drop complete(struct mr_tcp *tcp, struct mr_tcp_synreq *req,
+			     const struct mr_seg *seg, uint64_t now, struct mr_tcb **tcb)
+{
+	struct mr_tcp_listener *l = req->listener;
+
+	*tcb = NULL;
+	if (!tcp_up(tcp)->accept_room(l->owner))
+		return MR_DROP_TCP_ACCEPT_BACKLOG;
+	*tcb = establish(tcp, req, seg, now);
+	if (!*tcb)
+		return MR_DROP_NO_MEMORY;
+	(*tcb)->owner = tcp_up(tcp)->accept(l->owner, *tcb);
+	if (!(*tcb)->owner) {
+		mr_tcp_abort(tcp, *tcb, now);
+		*tcb = NULL;
+		return MR_DROP_TCP_ACCEPT_BACKLOG;
+	}
+	return MR_DROP_NONE;
+}
+
+/* An ACK that nobody remembers having asked for: was it asked for by a cookie? */
+static enum mr_drop take_cookie(struct mr_tcp *tcp, struct mr_tcp_listener *l,
+				const struct mr_ip_rx *rx, const struct mr_seg *seg, uint64_t now,
+				struct mr_tcb **tcb)
+{
+	struct mr_seg syn = *seg; /* as the SYN was, for all that the ACK still tells of it */
+	struct mr_tcp_synreq req = { 0 };
+	enum mr_drop reason;
+
+	syn.seq = seg->seq - 1;
+	if (request_fill(tcp, l, rx, &syn, now, &req))
+		return MR_DROP_IP_NO_ROUTE;
+	req.iss = seg->ack - 1;
+	req.peer_mss = cookie_check(tcp, &req.flow, req.irs, req.iss, now);
+	if (!req.peer_mss) {
+		mr_dst_put(tcp->ip, &req.dst);
+		MR_COUNT(tcp->ctr, TCP_COOKIES_BAD);
+		tcp_reply_rst(tcp, rx, seg, now);
+		return MR_DROP_TCP_NO_SOCKET;
+	}
+	if (req.ts_ok)
+		cookie_ts_read(&req, seg->tsecr);
+	req.rcv_wscale = req.wscale_ok ? tcp_choose_wscale(l->opts.rcvbuf) : 0;
+	reason = complete(tcp, &req, seg, now, tcb);
+	mr_dst_put(tcp->ip, &req.dst); /* nothing, where the TCB has it */
+	MR_COUNT_N(tcp->ctr, TCP_COOKIES_IN, *tcb != NULL);
+	return reason;
+}
+
+enum mr_drop listen_input(struct mr_tcp *tcp, struct mr_tcp_listener *l, const struct mr_ip_rx *rx,
+			  const struct mr_seg *seg, uint32_t min_iss, uint64_t now,
+			  struct mr_tcb **tcb)
+{
+	*tcb = NULL;
+	if (seg->flags & MR_TCP_RST) /* first */
+		return MR_DROP_TCP_NO_SOCKET;
+	if (seg->flags & MR_TCP_ACK) { /* second */
+		if (!(seg->flags & MR_TCP_SYN) && now < l->cookies_until)
+			return take_cookie(tcp, l, rx, seg, now, tcb);
+		tcp_reply_rst(tcp, rx, seg, now);
+		return MR_DROP_TCP_NO_SOCKET;
+	}
+	if (seg->flags & MR_TCP_SYN)
+		return take_syn(tcp, l, rx, seg, min_iss, now);
+	return MR_DROP_TCP_NO_ACK;
+}
+
 enum mr_drop synreq_input(struct mr_tcp *tcp, struct mr_tcp_synreq *req, const struct mr_ip_rx *rx,
 			  const struct mr_seg *seg, uint64_t now, struct mr_tcb **tcb)
 {
-	struct mr_tcp_listener *l = req->listener;
 	uint32_t rcv_nxt = req->irs + 1;
 	uint64_t unlimited = 0;
+	enum mr_drop reason;
 
 	*tcb = NULL;
 	if (seg->flags & MR_TCP_SYN && !(seg->flags & MR_TCP_ACK) && seg->seq == req->irs) {
@@ -208,20 +292,10 @@ enum mr_drop synreq_input(struct mr_tcp *tcp, struct mr_tcp_synreq *req, const s
 		tcp_reply_rst(tcp, rx, seg, now);
 		return MR_DROP_TCP_ACK_INVALID;
 	}
-	/* As Linux: with a full accept queue the ACK is forgotten; the SYN,ACK will be sent again,
-	 * and its ACK may find room. */
-	if (!tcp_up(tcp)->accept_room(l->owner))
-		return MR_DROP_TCP_ACCEPT_BACKLOG;
-	*tcb = promote(tcp, req, seg, now);
-	if (!*tcb)
-		return MR_DROP_NO_MEMORY;
-	(*tcb)->owner = tcp_up(tcp)->accept(l->owner, *tcb);
-	if (!(*tcb)->owner) {
-		mr_tcp_abort(tcp, *tcb, now);
-		*tcb = NULL;
-		return MR_DROP_TCP_ACCEPT_BACKLOG;
-	}
-	return MR_DROP_NONE;
+	reason = complete(tcp, req, seg, now, tcb);
+	if (*tcb)
+		synreq_free(tcp, req);
+	return reason;
 }
 
 void synreq_timer(struct mr_tcp *tcp, struct mr_tcp_synreq *req, uint64_t now)
@@ -232,6 +306,7 @@ void synreq_timer(struct mr_tcp *tcp, struct mr_tcp_synreq *req, uint64_t now)
 		return;
 	}
 	req->retries++;
+	req->sent_at = 0;
 	MR_COUNT(tcp->ctr, TCP_RETRANS);
 	tcp_reply_synack(tcp, req, now);
 	mr_timer_arm(tcp->wheel, &req->timer, now + (MR_TCP_RTO_INIT_NS << req->retries));

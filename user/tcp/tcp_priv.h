@@ -199,9 +199,22 @@ bool tcp_challenge_allowed(struct mr_tcp *tcp, uint64_t *next, uint64_t now);
 void tcp_xmit_bare(struct mr_tcp *tcp, const struct mr_seg *seg, const struct mr_ip_tx *tx,
 		   struct mr_dst *dst, uint64_t now);
 
+/* ---- tcp_cookie.c -------------------------------------------------------------------------------- */
+#define COOKIE_LIFE_NS (128 * MR_NS_PER_S)
+/* The ISS that says it all. */
+uint32_t cookie_make(const struct mr_tcp *tcp, const struct mr_flow *flow, uint32_t irs,
+		     uint16_t mss, uint64_t now);
+/* The peer's MSS if the cookie is ours and not too old, else 0. */
+uint16_t cookie_check(const struct mr_tcp *tcp, const struct mr_flow *flow, uint32_t irs,
+		      uint32_t cookie, uint64_t now);
+/* The TSval that carries the peer's other options, and reading it back. */
+uint32_t cookie_ts(const struct mr_tcp_synreq *req, uint64_t now);
+void cookie_ts_read(struct mr_tcp_synreq *req, uint32_t tsecr);
+
 /* ---- tcp_listen.c ---------------------------------------------------------------------------- */
 enum mr_drop listen_input(struct mr_tcp *tcp, struct mr_tcp_listener *l, const struct mr_ip_rx *rx,
-			  const struct mr_seg *seg, uint32_t min_iss, uint64_t now);
+			  const struct mr_seg *seg, uint32_t min_iss, uint64_t now,
+			  struct mr_tcb **tcb);
 /* A segment for a SYN-RECEIVED request. *tcb is set when it completed the handshake: the segment is
  * to be processed by that TCB, too. */
 enum mr_drop synreq_input(struct mr_tcp *tcp, struct mr_tcp_synreq *req, const struct mr_ip_rx *rx,
