@@ -9,16 +9,6 @@
 
 #include "steer.h"
 
-/* Notes wait in a ring that the engine reads about once a second, so nobody is woken for one. A
- * page holds 170; a flood of gratuitous ARP loses notes then, which is harmless. */
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 4096);
-} mr_notes SEC(".maps");
-
-/* Entries of mr_addrs, kept by user space: while it is 0 there is nobody to read notes. */
-volatile __u32 mr_naddrs;
-
 #define ARPHRD_ETHER  1
 #define ARPOP_REQUEST 1
 #define ARPOP_REPLY   2

@@ -39,6 +39,7 @@ struct packet {
 	enum mr_drop fault;
 
 	__u8 l4_proto;	      /* IPPROTO_*, 0 where it could not be found */
+	__u8 hlim;	      /* IPv6 */
 	__u16 l3_off, l4_off; /* from the first byte of the Ethernet header */
 	__u32 l3_hlen;	      /* IPv4: bytes of the header */
 	__u32 l4_len;	      /* bytes of L4 header and payload; 0 where fault says so */

@@ -134,6 +134,7 @@ static __always_inline int parse_ipv6(struct packet *p)
 	if (!ip6)
 		return PASS(NOT_OURS);
 	pay_len = bpf_ntohs(ip6->payload_len);
+	p->hlim = ip6->hop_limit;
 #pragma unroll
 	for (int i = 0; i < 4; i++) {
 		p->saddr[i] = ip6->saddr.in6_u.u6_addr32[i];

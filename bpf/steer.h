@@ -9,7 +9,7 @@
 #ifndef MR_BPF_STEER_H
 #define MR_BPF_STEER_H
 
-#include "packet.h"
+#include "notes.h"
 
 /* Capacity: addresses of one interface; ports, with each outgoing connection taking one. */
 #define ADDRS_MAX 256
@@ -110,10 +110,7 @@ static __always_inline bool is_icmp(const struct packet *p)
 
 /* Neighbour discovery about an own address comes by multicast: a solicitation to the solicited-node
  * group, an advertisement of somebody who claims the address to all nodes (RFC 4861 section 7.2).
- */
-#define ND_SOLICIT 135
-#define ND_ADVERT  136
-
+ * Such a claim concerns nobody else. Other advertisements are the kernel's, and noted. */
 struct nd_msg {
 	__u8 type, code;
 	__be16 csum;
@@ -127,8 +124,6 @@ static __always_inline bool is_nd_of_ours(struct packet *p)
 	struct nd_msg *nd;
 	__be32 target[4];
 
-	if (is_ipv4(p) || !is_icmp(p) || p->flags & MR_META_FRAGMENT)
-		return false;
 	nd = cursor_take(&c, sizeof(*nd));
 	if (!nd || (nd->type != ND_SOLICIT && nd->type != ND_ADVERT))
 		return false;
@@ -148,8 +143,10 @@ static __always_inline int steer_ip(struct packet *p)
 	__u32 flags;
 
 	if (p->eth_group || is_multicast(p)) {
-		if (!is_nd_of_ours(p))
+		if (is_ipv4(p) || !is_icmp(p) || p->flags & MR_META_FRAGMENT)
 			return PASS(MULTICAST);
+		if (!is_nd_of_ours(p))
+			return note_nd(p) ? EXIT | MR_XDP_ND_NOTED : PASS(MULTICAST);
 		p->redirect = MR_XDP_REDIRECT_ICMP;
 		return NEXT;
 	}

@@ -130,9 +130,10 @@ struct mr_config {
 };
 
 void mr_config_init(struct mr_config *cfg);
-/* Add "10.0.0.5/24". 0, -EINVAL (not an address with prefix length) or -ENOSPC. */
+/* Add "10.0.0.5/24" or "2001:db8::5/64". 0, -EINVAL (not an address with prefix length) or -ENOSPC. */
 int mr_config_add_address(struct mr_config *cfg, const char *text);
-/* Add "0.0.0.0/0 via 10.0.0.1" or "10.9.0.0/16" (on-link). 0, -EINVAL or -ENOSPC. */
+/* Add "0.0.0.0/0 via 10.0.0.1", "::/0 via fe80::1" or "10.9.0.0/16" (on-link). Without a default route
+ * of IPv6, one that a router advertises is used. 0, -EINVAL or -ENOSPC. */
 int mr_config_add_route(struct mr_config *cfg, const char *text);
 
 /* ---- Engine ------------------------------------------------------------------------------------- */
@@ -150,6 +151,10 @@ int mr_engine_open(struct mr_engine **out, const struct mr_config *cfg, struct m
 /* Detach and free everything, sockets included. Connections still open are reset (RST is sent).
  * To end them in order, close them and call mr_wait() until mr_engine_connections() is 0. */
 void mr_engine_close(struct mr_engine *engine);
+
+/* The engine's addresses: those of the configuration and, where one of them is IPv6, a link-local one
+ * of its own. Returns how many there are; fills the first max. */
+unsigned mr_engine_addresses(const struct mr_engine *engine, struct mr_prefix *out, unsigned max);
 
 /* Connections that are not closed yet, TIME-WAIT not counted. */
 unsigned mr_engine_connections(const struct mr_engine *engine);

@@ -51,11 +51,18 @@
 	X(ETH_TYPE, "drop.eth_type", "Ethernet type not handled")                                  \
 	X(ARP_NOT_OURS, "drop.arp_not_ours", "ARP for another host")                               \
 	X(ARP_CONFLICT, "drop.arp_conflict", "another host claims our address")                    \
+	X(ND_BAD, "drop.nd_bad", "malformed neighbour discovery message (RFC 4861 6.1, 7.1)")      \
+	X(ND_NOT_OURS, "drop.nd_not_ours", "neighbour discovery about an address not ours")        \
+	X(ND_CONFLICT, "drop.nd_conflict", "another host has or claims our IPv6 address")          \
 	X(NEIGH_QUEUE_FULL, "drop.neigh_queue_full",                                               \
 	  "too many packets wait for an unresolved neighbour")                                     \
-	X(NEIGH_FAILED, "drop.neigh_failed", "neighbour did not answer ARP")                       \
+	X(NEIGH_FAILED, "drop.neigh_failed", "neighbour did not answer ARP or ND")                       \
 	X(NEIGH_TABLE_FULL, "drop.neigh_table_full", "neighbour cache full")                       \
 	X(IP_NOT_OURS, "drop.ip_not_ours", "IP destination is not an address of this engine")      \
+	X(IP_TENTATIVE, "drop.ip_tentative",                                                       \
+	  "IPv6 address of ours not in use: duplicate, or not yet known to be none")               \
+	X(IP_NO_NEXT, "drop.ip_no_next", "IPv6 packet without a payload (no next header)")         \
+	X(IP_OPTION, "drop.ip_option", "IPv6 option or routing header that forbids to go on")      \
 	X(IP_FRAGMENT, "drop.ip_fragment", "IP fragment (reassembly is not offered yet)")          \
 	X(IP_NO_ROUTE, "drop.ip_no_route", "no route to the destination")                          \
 	X(IP_TOO_BIG, "drop.ip_too_big", "packet larger than the route's MTU and DF set")          \
@@ -119,7 +126,9 @@ enum mr_drop {
 	X(CSUM_UNVERIFIED, "xdp.csum_unverified",                                                  \
 	  "of the redirected: checksum left to the engine")                                        \
 	X(ARP_NOTED, "xdp.arp_noted",                                                              \
-	  "gratuitous ARP of a neighbour, noted and passed to the kernel")
+	  "gratuitous ARP of a neighbour, noted and passed to the kernel")                         \
+	X(ND_NOTED, "xdp.nd_noted",                                                                \
+	  "advertisement of a router or neighbour, noted and passed to the kernel")
 
 enum mr_xdp_verdict {
 #define X(id, name, text) MR_XDP_##id,
@@ -200,11 +209,21 @@ struct mr_port_key {
 };
 _Static_assert(sizeof(struct mr_port_key) == 20, "no hidden padding in a map key");
 
-/* Record of the ring buffer mr_notes: what an engine may want to know of passed packets. */
+/* Records of the ring buffer mr_notes: what an engine may want to know of passed packets. They are
+ * told apart by their size. */
 struct mr_note_arp {
 	__u8 sha[6];
 	__u16 zero;
 	__be32 spa;
+};
+
+#define MR_NOTE_ND_BYTES 256 /* an advertisement that is longer is not noted */
+
+/* A multicast ICMPv6 advertisement with hop limit 255. Its checksum is not verified yet. */
+struct mr_note_nd {
+	__be32 src[4], dst[4];
+	__u32 len;
+	__u8 msg[MR_NOTE_ND_BYTES]; /* from the ICMPv6 type on */
 };
 
 /*

@@ -94,7 +94,34 @@ static void no_address(struct mr_config *c)
 }
 static void v6_address(struct mr_config *c)
 {
-	assert_int_equal(mr_config_add_address(c, "fe80::1/64"), 0);
+	assert_int_equal(mr_config_add_address(c, "2001:db8::5/64"), 0);
+}
+static void v6_anycast_address(struct mr_config *c)
+{
+	assert_int_equal(mr_config_add_address(c, "2001:db8::/64"), 0);
+}
+static void v6_loopback(struct mr_config *c)
+{
+	assert_int_equal(mr_config_add_address(c, "::1/128"), 0);
+}
+static void v6_link_local_gateway(struct mr_config *c)
+{
+	v6_address(c);
+	assert_int_equal(mr_config_add_route(c, "::/0 via fe80::1"), 0);
+}
+static void v6_gateway_without_v6(struct mr_config *c)
+{
+	assert_int_equal(mr_config_add_route(c, "::/0 via fe80::1"), 0);
+}
+static void families_mixed(struct mr_config *c)
+{
+	v6_address(c);
+	assert_int_equal(mr_config_add_route(c, "2001:db8:1::/48 via 10.0.0.1"), 0);
+}
+static void v6_route_with_host_bits(struct mr_config *c)
+{
+	v6_address(c);
+	assert_int_equal(mr_config_add_route(c, "2001:db8:1::1/48"), 0);
 }
 static void network_address(struct mr_config *c)
 {
@@ -180,7 +207,13 @@ static void one_wrong_thing_is_one_sentence(void **state)
 		{ no_ifname, "no interface" },
 		{ long_ifname, "too long" },
 		{ no_address, "no address is given" },
-		{ v6_address, "not an IPv4 address" },
+		{ v6_address, NULL },
+		{ v6_anycast_address, "anycast address" },
+		{ v6_loopback, "no address that a host" },
+		{ v6_link_local_gateway, NULL },
+		{ v6_gateway_without_v6, "in no subnet" },
+		{ families_mixed, "two families" },
+		{ v6_route_with_host_bits, "beyond its prefix" },
 		{ network_address, "network address" },
 		{ broadcast_address, "broadcast address" },
 		{ multicast_address, "no address that a host" },

@@ -99,6 +99,8 @@ static void count_note(void *user, const struct mr_note_arp *note)
 	(*n)++;
 }
 
+static const struct mr_xdp_note_ops note_ops = { .arp = count_note };
+
 static void packets_on_the_wire_are_steered_by_the_maps(void **state)
 {
 	static struct packet ours, other, arp;
@@ -129,7 +131,7 @@ static void packets_on_the_wire_are_steered_by_the_maps(void **state)
 		assert_int_equal(counted(xdp, MR_XDP_DROP, 5), 5);
 		assert_true(counted(xdp, MR_XDP_PASS_NOT_OURS, 3) >= 3);
 		assert_int_equal(counted(xdp, MR_XDP_ARP_NOTED, 2), 2);
-		assert_int_equal(mr_xdp_notes(xdp, count_note, &notes), 2);
+		assert_int_equal(mr_xdp_notes(xdp, &note_ops, &notes), 2);
 		assert_int_equal(notes, 2);
 
 		assert_int_equal(mr_xdp_port_del(xdp, NULL, 80), 0);

@@ -651,6 +651,85 @@ static void gratuitous_arp_of_others_is_noted(void **state)
 	ring_buffer__free(ring);
 }
 
+static int keep_nd_note(void *ctx, void *data, size_t size)
+{
+	struct mr_note_nd *last = ctx;
+
+	assert_int_equal(size, sizeof(*last));
+	memcpy(last, data, sizeof(*last));
+	return 0;
+}
+
+static void advertisements_to_groups_are_noted(void **state)
+{
+#define MULTICAST_ND(kind)                                                                         \
+	.v6 = true, .group = true, .src = "fe80::9", .dst = "ff02::1", .proto = IPPROTO_ICMPV6,    \
+	.icmp_type = (kind)
+	static const struct patch hlim = { L3, 7, 255 };
+	static const struct {
+		const char *claim;
+		struct desc desc;
+		enum mr_xdp_verdict verdict;
+	} rows[] = {
+		{ "router",
+		  { MULTICAST_ND(134), .payload = 56, .before = { hlim } },
+		  MR_XDP_ND_NOTED },
+		{ "router, least",
+		  { MULTICAST_ND(134), .payload = 8, .before = { hlim } },
+		  MR_XDP_ND_NOTED },
+		{ "router, most",
+		  { MULTICAST_ND(134), .payload = 248, .before = { hlim } },
+		  MR_XDP_ND_NOTED },
+		{ "other's neighbour advertisement",
+		  { MULTICAST_ND(136), .nd_target = "fd00::77", .before = { hlim } },
+		  MR_XDP_ND_NOTED },
+		{ "forwarded", { MULTICAST_ND(134), .payload = 56 }, MR_XDP_PASS_MULTICAST },
+		{ "too short",
+		  { MULTICAST_ND(134), .payload = 7, .before = { hlim } },
+		  MR_XDP_PASS_MULTICAST },
+		{ "too long",
+		  { MULTICAST_ND(134), .payload = 249, .before = { hlim } },
+		  MR_XDP_PASS_MULTICAST },
+		{ "a solicitation for others",
+		  { MULTICAST_ND(135), .nd_target = "fd00::77", .before = { hlim } },
+		  MR_XDP_PASS_MULTICAST },
+		{ "router solicitation",
+		  { MULTICAST_ND(133), .payload = 8, .before = { hlim } },
+		  MR_XDP_PASS_MULTICAST },
+		{ "redirect",
+		  { MULTICAST_ND(137), .payload = 32, .before = { hlim } },
+		  MR_XDP_PASS_MULTICAST },
+	};
+	struct millrace_bpf *prog = progs[MR_CSUM_OFF];
+	struct mr_note_nd note = { 0 };
+	struct ring_buffer *ring =
+		ring_buffer__new(bpf_map__fd(prog->maps.mr_notes), keep_nd_note, &note, NULL);
+	uint32_t naddrs = prog->bss->mr_naddrs;
+	static struct packet p;
+	static struct result r;
+
+	(void)state;
+	assert_non_null(ring);
+	for (size_t i = 0; i < MR_ARRAY_SIZE(rows); i++) {
+		bool noted = rows[i].verdict == MR_XDP_ND_NOTED;
+
+		packet_make(&p, &rows[i].desc);
+		expect_on(MR_CSUM_OFF, &p, rows[i].claim, rows[i].verdict, MR_DROP_NONE, &r);
+		assert_int_equal(ring_buffer__consume(ring), noted);
+		if (!noted)
+			continue;
+		assert_int_equal(note.len, p.len - p.l4);
+		assert_memory_equal(note.msg, p.b + p.l4, note.len);
+		assert_memory_equal(note.src, p.b + p.l3 + 8, 16);
+		assert_memory_equal(note.dst, p.b + p.l3 + 24, 16);
+	}
+	packet_make(&p, &rows[0].desc);
+	prog->bss->mr_naddrs = 0;
+	expect_on(MR_CSUM_OFF, &p, "no address: no note", MR_XDP_PASS_MULTICAST, MR_DROP_NONE, &r);
+	prog->bss->mr_naddrs = naddrs;
+	ring_buffer__free(ring);
+}
+
 /* ---- Checksums ----------------------------------------------------------------------------------
  */
 
@@ -1244,6 +1323,7 @@ int main(void)
 		cmocka_unit_test(every_ip_packet_gets_its_verdict),
 		cmocka_unit_test(every_arp_packet_gets_its_verdict),
 		cmocka_unit_test(gratuitous_arp_of_others_is_noted),
+		cmocka_unit_test(advertisements_to_groups_are_noted),
 		cmocka_unit_test(the_policy_decides_which_tcp_checksum_passes),
 		cmocka_unit_test(one_changed_byte_anywhere_in_a_long_packet_is_found),
 		cmocka_unit_test(no_icmp_checksum_is_accepted_as_partial),

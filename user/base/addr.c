@@ -137,3 +137,55 @@ bool mr_addr_is_unicast(const struct mr_addr *a)
 	}
 	return a->b[0] != 0xff && memcmp(a->b, loopback6, sizeof(loopback6)) != 0;
 }
+
+struct mr_addr mr_addr_all_nodes(void)
+{
+	return (struct mr_addr){ .b = { 0xff, 0x02, [15] = 0x01 } };
+}
+
+struct mr_addr mr_addr_solicited_node(const struct mr_addr *a)
+{
+	return (struct mr_addr){ .b = { 0xff, 0x02, [11] = 0x01, 0xff, a->b[13], a->b[14],
+					a->b[15] } };
+}
+
+struct mr_addr mr_addr_link_local(const uint8_t mac[6])
+{
+	return (struct mr_addr){ .b = { 0xfe, 0x80, [8] = mac[0] ^ 0x02, mac[1], mac[2], 0xff, 0xfe,
+					mac[3], mac[4], mac[5] } };
+}
+
+unsigned mr_addr_common_bits(const struct mr_addr *a, const struct mr_addr *b)
+{
+	unsigned n = 0;
+
+	while (n < 128 && !((a->b[n / 8] ^ b->b[n / 8]) & 0x80 >> n % 8))
+		n++;
+	return n;
+}
+
+struct mr_addr mr_prefix_network(const struct mr_prefix *p)
+{
+	unsigned bits = p->len + 128 - mr_prefix_bits(p);
+	struct mr_addr a = p->addr;
+
+	for (unsigned n = bits; n < 128; n++)
+		a.b[n / 8] &= (uint8_t) ~(0x80 >> n % 8);
+	return a;
+}
+
+bool mr_prefix_is_host(const struct mr_prefix *p)
+{
+	struct mr_addr network = mr_prefix_network(p);
+	unsigned bits = mr_prefix_bits(p);
+
+	if (p->len > bits || !mr_addr_is_unicast(&p->addr))
+		return false;
+	if (p->len >= bits - 1)
+		return true;
+	if (mr_addr_eq(&p->addr, &network))
+		return false;
+	/* All ones behind the prefix is the broadcast address; IPv6 has none. */
+	return bits != 32 ||
+	       (ntohl(p->addr.w[3]) | ~(uint32_t)((1ull << (32 - p->len)) - 1)) != UINT32_MAX;
+}

@@ -30,6 +30,13 @@
 	X(ARP_REPLIES_OUT, "arp.replies_out", "ARP replies sent")                                  \
 	X(ARP_ANNOUNCE_OUT, "arp.announcements_out", "gratuitous ARP sent (RFC 5227)")             \
 	X(ARP_GRATUITOUS_IN, "arp.gratuitous_in", "gratuitous ARP of neighbours received")         \
+	X(ND_SOLICITS_IN, "nd.solicits_in", "neighbour solicitations for our addresses")           \
+	X(ND_ADVERTS_IN, "nd.adverts_in", "neighbour advertisements received")                     \
+	X(ND_SOLICITS_OUT, "nd.solicits_out", "neighbour solicitations sent")                      \
+	X(ND_ADVERTS_OUT, "nd.adverts_out", "neighbour advertisements sent")                       \
+	X(ND_ROUTER_SOLICITS_OUT, "nd.router_solicits_out", "router solicitations sent")           \
+	X(ND_ROUTER_ADVERTS_IN, "nd.router_adverts_in", "router advertisements received")          \
+	X(ND_DUPLICATES, "nd.duplicates", "addresses of ours that another host has (RFC 4862)")    \
 	X(NEIGH_CREATED, "neigh.created", "neighbour entries made")                                \
 	X(NEIGH_EVICTED, "neigh.evicted", "unused neighbour entries removed for new ones")         \
 	X(NEIGH_FAILED, "neigh.failed", "neighbours that did not answer")                          \

@@ -25,6 +25,8 @@ enum mr_timer_kind {
 	MR_TIMER_TIMEWAIT,
 	MR_TIMER_NEIGH,
 	MR_TIMER_ARP_ANNOUNCE,
+	MR_TIMER_ND,	 /* duplicate address detection, router solicitation */
+	MR_TIMER_ROUTER, /* the lifetime of a default router */
 };
 
 struct mr_timer {

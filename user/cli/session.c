@@ -13,6 +13,7 @@
 #include <syslog.h>
 #include <time.h>
 
+#include "base/compiler.h"
 #include "cli/stats.h"
 
 static volatile sig_atomic_t stop_wanted, stats_wanted;
@@ -155,16 +156,17 @@ int cli_session_listen(struct cli_session *s, const struct mr_endpoint *local, i
 void cli_announce(const struct cli_session *s, const char *what, const struct mr_endpoint *local)
 {
 	static const struct mr_addr any;
-	const struct mr_config *cfg = &s->args.cfg;
+	struct mr_prefix own[MR_CONFIG_ADDRS_MAX + 1]; /* and a link-local one */
+	unsigned n = mr_engine_addresses(s->engine, own, MR_ARRAY_SIZE(own));
 	bool all = !memcmp(&local->addr, &any, sizeof(any));
 
-	for (unsigned i = 0; i < (all ? cfg->naddrs : 1); i++) {
+	for (unsigned i = 0; i < (all ? n : 1); i++) {
 		struct mr_endpoint shown = *local;
 		char text[MR_ENDPOINT_STRLEN];
 
 		if (all)
-			shown.addr = cfg->addrs[i].addr;
+			shown.addr = own[i].addr;
 		fprintf(stderr, "%s: %s on %s (%s)\n", s->name, what,
-			mr_endpoint_format(&shown, text, sizeof(text)), cfg->ifname);
+			mr_endpoint_format(&shown, text, sizeof(text)), s->args.cfg.ifname);
 	}
 }

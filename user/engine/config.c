@@ -89,30 +89,23 @@ int mr_config_add_route(struct mr_config *cfg, const char *text)
 /* ---- Checks -------------------------------------------------------------------------------------
  */
 
-static uint32_t host_part(const struct mr_prefix *p)
-{
-	return ntohl(p->addr.w[3]) &
-	       (p->len ? (uint32_t)((1ull << (32 - p->len)) - 1) : UINT32_MAX);
-}
-
 static int check_address(const struct mr_config *cfg, unsigned i, struct mr_error *err)
 {
 	const struct mr_prefix *p = &cfg->addrs[i];
+	struct mr_addr network = mr_prefix_network(p);
 	char text[MR_ADDR_STRLEN];
-	uint32_t most;
 
 	mr_addr_format(&p->addr, text, sizeof(text));
-	if (!mr_addr_is_v4(&p->addr))
-		return mr_error_set(err, -EINVAL,
-				    "%s is not an IPv4 address; IPv6 is not offered yet", text);
-	if (!mr_addr_is_unicast(&p->addr) || p->len > 32)
+	if (!mr_addr_is_unicast(&p->addr) || p->len > mr_prefix_bits(p))
 		return mr_error_set(err, -EINVAL, "%s/%u is no address that a host can have", text,
 				    p->len);
-	most = p->len ? (uint32_t)((1ull << (32 - p->len)) - 1) : UINT32_MAX;
-	if (p->len < 31 && (!host_part(p) || host_part(p) == most))
+	if (!mr_prefix_is_host(p))
 		return mr_error_set(err, -EINVAL,
 				    "%s/%u is the %s address of its subnet, not one of a host",
-				    text, p->len, host_part(p) ? "broadcast" : "network");
+				    text, p->len,
+				    !mr_addr_eq(&p->addr, &network) ? "broadcast" :
+				    mr_addr_is_v4(&p->addr)	    ? "network" :
+								      "anycast");
 	for (unsigned j = 0; j < i; j++)
 		if (mr_addr_eq(&cfg->addrs[j].addr, &p->addr))
 			return mr_error_set(err, -EINVAL, "the address %s is given twice", text);
@@ -121,9 +114,15 @@ static int check_address(const struct mr_config *cfg, unsigned i, struct mr_erro
 
 static bool on_link(const struct mr_config *cfg, const struct mr_addr *addr)
 {
-	for (unsigned i = 0; i < cfg->naddrs; i++)
+	bool v6 = false;
+
+	for (unsigned i = 0; i < cfg->naddrs; i++) {
 		if (mr_addr_in_prefix(addr, &cfg->addrs[i]))
 			return true;
+		v6 |= !mr_addr_is_v4(&cfg->addrs[i].addr);
+	}
+	if (v6 && mr_addr_is_link_local(addr)) /* the engine gets such an address, too */
+		return true;
 	for (unsigned i = 0; i < cfg->nroutes; i++)
 		if (mr_addr_is_any(&cfg->routes[i].gateway) &&
 		    mr_addr_in_prefix(addr, &cfg->routes[i].dst))
@@ -134,16 +133,17 @@ static bool on_link(const struct mr_config *cfg, const struct mr_addr *addr)
 static int check_route(const struct mr_config *cfg, unsigned i, struct mr_error *err)
 {
 	const struct mr_config_route *r = &cfg->routes[i];
+	struct mr_addr network = mr_prefix_network(&r->dst);
 	char dst[MR_ADDR_STRLEN], gw[MR_ADDR_STRLEN];
 
 	mr_addr_format(&r->dst.addr, dst, sizeof(dst));
 	mr_addr_format(&r->gateway, gw, sizeof(gw));
-	if (!mr_addr_is_v4(&r->dst.addr) ||
-	    (!mr_addr_is_any(&r->gateway) && !mr_addr_is_v4(&r->gateway)))
+	if (!mr_addr_is_any(&r->gateway) &&
+	    mr_addr_is_v4(&r->gateway) != mr_addr_is_v4(&r->dst.addr))
 		return mr_error_set(err, -EINVAL,
-				    "the route to %s is not an IPv4 one; IPv6 is not offered yet",
-				    dst);
-	if (r->dst.len > 32 || host_part(&r->dst))
+				    "the route to %s/%u and its gateway %s are of two families",
+				    dst, r->dst.len, gw);
+	if (r->dst.len > mr_prefix_bits(&r->dst) || !mr_addr_eq(&r->dst.addr, &network))
 		return mr_error_set(err, -EINVAL,
 				    "the route to %s/%u has bits set beyond its prefix", dst,
 				    r->dst.len);
@@ -281,6 +281,13 @@ int mr_config_plan(const struct mr_config *cfg, const struct mr_ifinfo *info, st
 			"the MTU of %s is %u, and an IP packet has at most %u: ip link set "
 			"%s mtu %u",
 			cfg->ifname, info->mtu, MTU_MAX, cfg->ifname, MTU_MAX);
+	for (unsigned i = 0; i < cfg->naddrs; i++)
+		if (!mr_addr_is_v4(&cfg->addrs[i].addr) && info->mtu < MR_IPV6_MTU_MIN)
+			return mr_error_set(
+				err, -EINVAL,
+				"the MTU of %s is %u, and IPv6 needs %u: ip link set %s mtu %u",
+				cfg->ifname, info->mtu, MR_IPV6_MTU_MIN, cfg->ifname,
+				MR_IPV6_MTU_MIN);
 	if (cfg->umem_frames && cfg->umem_frames < least)
 		return mr_error_set(
 			err, -EINVAL,

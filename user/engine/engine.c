@@ -29,8 +29,7 @@
 #define CLOSE_TURNS  64u /* of output, so that the resets of a close get out */
 #define STUCK_NS     MR_NS_PER_MS /* when what is owed found no frame: look again that often */
 
-/* ---- Create -------------------------------------------------------------------------------------
- */
+/* ---- Create ---------------------------------------------------------------------------------- */
 
 static uint64_t monotonic(void *user)
 {
@@ -68,6 +67,27 @@ static uint64_t derive(uint64_t seed, const char *purpose)
 	return mr_siphash(key, purpose, strlen(purpose));
 }
 
+/* What is configured, and with any IPv6 address a link-local one (RFC 4291 section 2.8), unless that
+ * is configured, too. Returns how many. */
+static unsigned own_addresses(const struct mr_config *cfg, const struct mr_stack_cfg *scfg,
+			      struct mr_prefix own[MR_LINK_ADDRS_MAX])
+{
+	struct mr_prefix link_local = { .addr = scfg->link_local, .len = 64 };
+	bool v6 = false, have = false;
+
+	if (mr_addr_is_any(&link_local.addr))
+		link_local.addr = mr_addr_link_local(scfg->mac);
+	for (unsigned i = 0; i < cfg->naddrs; i++) {
+		own[i] = cfg->addrs[i];
+		v6 |= !mr_addr_is_v4(&own[i].addr);
+		have |= mr_addr_is_link_local(&own[i].addr);
+	}
+	if (!v6 || have)
+		return cfg->naddrs;
+	own[cfg->naddrs] = link_local;
+	return cfg->naddrs + 1;
+}
+
 static int stack_init(struct mr_engine *engine, const struct mr_config *cfg,
 		      struct mr_stack_cfg *scfg)
 {
@@ -77,11 +97,13 @@ static int stack_init(struct mr_engine *engine, const struct mr_config *cfg,
 		.max_connections = max_connections(cfg),
 		.max_listeners = cfg->max_sockets,
 	};
-	struct mr_addr addrs[MR_CONFIG_ADDRS_MAX];
+	struct mr_prefix own[MR_LINK_ADDRS_MAX];
+	struct mr_addr addrs[MR_LINK_ADDRS_MAX];
+	unsigned naddrs = own_addresses(cfg, scfg, own);
 	int err;
 
-	for (unsigned i = 0; i < cfg->naddrs; i++)
-		addrs[i] = cfg->addrs[i].addr;
+	for (unsigned i = 0; i < naddrs; i++)
+		addrs[i] = own[i].addr;
 	scfg->flow_key[0] = tcfg.flow_key[0] = derive(scfg->seed, "flow key 0");
 	scfg->flow_key[1] = tcfg.flow_key[1] = derive(scfg->seed, "flow key 1");
 	mr_rng_init(&st->rng, derive(scfg->seed, "random numbers"));
@@ -93,10 +115,9 @@ static int stack_init(struct mr_engine *engine, const struct mr_config *cfg,
 	mr_netif_init(&st->nif, &st->frames, &st->ctr, scfg->mac, scfg->mtu, scfg->txq_limit);
 	st->nif.max_chunks = scfg->max_chunks;
 	err = mr_link_init(&st->link, arena, &st->nif, &st->wheel, &st->rng, &st->ctr, addrs,
-			   cfg->naddrs, engine->now);
+			   naddrs, engine->now);
 	if (!err)
-		err = mr_ip_init(&st->ip, &st->link, &st->rng, &st->ctr, cfg->addrs, cfg->naddrs,
-				 engine->now);
+		err = mr_ip_init(&st->ip, &st->link, &st->rng, &st->ctr, own, naddrs, engine->now);
 	if (!err)
 		err = mr_tcp_init(&st->tcp, arena, &st->ip, &st->wheel, &st->rng, &st->ctr, 0,
 				  &tcfg);
@@ -236,16 +257,18 @@ int mr_engine_start(struct mr_engine *engine, const struct mr_config *cfg, struc
 	return 0;
 }
 
-/* ---- Input --------------------------------------------------------------------------------------
- */
+/* ---- Input ----------------------------------------------------------------------------------- */
 
-static enum mr_drop input_tcp(struct mr_stack *st, struct mr_frame *f, uint64_t now)
+static enum mr_drop input_ip(struct mr_stack *st, struct mr_frame *f, enum mr_up family,
+			     uint64_t now)
 {
 	struct mr_icmp_err ierr;
 	struct mr_ip_rx rx;
 	enum mr_drop reason = MR_DROP_NONE;
+	enum mr_up up = family == MR_UP_IPV4 ? mr_ipv4_input(&st->ip, f, now, &rx, &ierr, &reason) :
+					       mr_ipv6_input(&st->ip, f, now, &rx, &ierr, &reason);
 
-	switch (mr_ipv4_input(&st->ip, f, now, &rx, &ierr, &reason)) {
+	switch (up) {
 	case MR_UP_TCP:
 		return mr_tcp_input(&st->tcp, f, &rx, now);
 	case MR_UP_ICMP_ERR:
@@ -265,12 +288,12 @@ static enum mr_drop input_tcp(struct mr_stack *st, struct mr_frame *f, uint64_t 
 static enum mr_drop input_frame(struct mr_stack *st, struct mr_frame *f, uint64_t now)
 {
 	enum mr_drop reason = MR_DROP_NONE;
+	enum mr_up up = mr_link_input(&st->link, f, now, &reason);
 
-	switch (mr_link_input(&st->link, f, now, &reason)) {
+	switch (up) {
 	case MR_UP_IPV4:
-		return input_tcp(st, f, now);
 	case MR_UP_IPV6:
-		return MR_DROP_ETH_TYPE; /* not offered yet */
+		return input_ip(st, f, up, now);
 	case MR_UP_DROP:
 		return reason;
 	default:
@@ -299,10 +322,35 @@ static void neighbour_failed(struct mr_stack *st, const struct mr_neigh *n, uint
 		if (tcb->dst.neigh == n)
 			mr_tcp_icmp(&st->tcp, &ierr, now);
 	}
+	mr_ip_neigh_failed(&st->ip, &n->addr);
 }
 
-static void run_timers(struct mr_stack *st, uint64_t now)
+static void arp_note(void *user, const struct mr_note_arp *note)
 {
+	struct mr_engine *engine = user;
+	struct mr_addr addr = mr_addr_v4(note->spa);
+
+	mr_link_arp_note(&engine->st->link, &addr, note->sha, engine->now);
+}
+
+static void nd_note(void *user, const struct mr_note_nd *note)
+{
+	struct mr_engine *engine = user;
+
+	mr_ip_nd_note(&engine->st->ip, note, engine->now);
+}
+
+static const struct mr_xdp_note_ops note_ops = { .arp = arp_note, .nd = nd_note };
+
+static void read_notes(struct mr_engine *engine)
+{
+	if (engine->xdp)
+		mr_xdp_notes(engine->xdp, &note_ops, engine);
+}
+
+static void run_timers(struct mr_engine *engine, uint64_t now)
+{
+	struct mr_stack *st = engine->st;
 	struct mr_timer *t;
 	const struct mr_neigh *failed;
 
@@ -315,9 +363,14 @@ static void run_timers(struct mr_stack *st, uint64_t now)
 			break;
 		case MR_TIMER_NEIGH:
 		case MR_TIMER_ARP_ANNOUNCE:
+		case MR_TIMER_ND:
 			failed = mr_link_timer(&st->link, t, now);
 			if (failed)
 				neighbour_failed(st, failed, now);
+			break;
+		case MR_TIMER_ROUTER:
+			read_notes(engine); /* the router may have been heard meanwhile */
+			mr_ip_timer(&st->ip, now);
 			break;
 		}
 	}
@@ -347,13 +400,12 @@ unsigned mr_engine_input(struct mr_engine *engine, uint64_t now)
 		}
 		mr_port_rx_verdict(&engine->port, reason);
 	}
-	run_timers(st, now);
+	run_timers(engine, now);
 	mr_socks_unstarve(&st->socks);
 	return n;
 }
 
-/* ---- Output -------------------------------------------------------------------------------------
- */
+/* ---- Output ---------------------------------------------------------------------------------- */
 
 static int interface_gone(struct mr_engine *engine)
 {
@@ -397,16 +449,7 @@ uint64_t mr_engine_next(const struct mr_engine *engine, uint64_t now)
 	return next;
 }
 
-/* ---- Beside the way of packets ------------------------------------------------------------------
- */
-
-static void arp_note(void *user, const struct mr_note_arp *note)
-{
-	struct mr_engine *engine = user;
-	struct mr_addr addr = mr_addr_v4(note->spa);
-
-	mr_link_arp_note(&engine->st->link, &addr, note->sha, engine->now);
-}
+/* ---- Beside the way of packets --------------------------------------------------------------- */
 
 static void watch_link(struct mr_engine *engine)
 {
@@ -421,6 +464,23 @@ static void watch_link(struct mr_engine *engine)
 	engine->link_was_up = up;
 }
 
+/* Duplicate address detection has found something (RFC 4862 section 5.4.5). */
+static void watch_addresses(struct mr_engine *engine)
+{
+	const struct mr_link *link = &engine->st->link;
+	char text[MR_ADDR_STRLEN];
+
+	if (engine->nduplicates == engine->st->ctr.c[MR_CTR_ND_DUPLICATES])
+		return;
+	engine->nduplicates = engine->st->ctr.c[MR_CTR_ND_DUPLICATES];
+	for (unsigned i = 0; i < link->naddrs; i++)
+		if (link->addr_state[i] == MR_LADDR_DUPLICATE)
+			engine_log(engine, LOG_ERR,
+				   "another host on %s has the address %s: it is not used",
+				   engine->ifname,
+				   mr_addr_format(&link->addrs[i], text, sizeof(text)));
+}
+
 int mr_engine_service(struct mr_engine *engine, uint64_t now)
 {
 	int err = 0;
@@ -433,13 +493,12 @@ int mr_engine_service(struct mr_engine *engine, uint64_t now)
 	if (err)
 		return interface_gone(engine);
 	watch_link(engine);
-	if (engine->xdp)
-		mr_xdp_notes(engine->xdp, arp_note, engine);
+	watch_addresses(engine);
+	read_notes(engine);
 	return 0;
 }
 
-/* ---- Close --------------------------------------------------------------------------------------
- */
+/* ---- Close ----------------------------------------------------------------------------------- */
 
 /* Every peer gets a RST, as far as the device takes them. */
 static void reset_connections(struct mr_engine *engine)
@@ -486,8 +545,7 @@ unsigned mr_engine_connections(const struct mr_engine *engine)
 	return engine ? engine->st->tcp.tcbs.used : 0;
 }
 
-/* ---- Calls on sockets that are given an engine --------------------------------------------------
- */
+/* ---- Calls on sockets that are given an engine ----------------------------------------------- */
 
 int mr_socket(struct mr_engine *engine, struct mr_socket **out)
 {

@@ -34,6 +34,7 @@ struct mr_stack {
 /* Everything that must be known of the interface to make a stack for it. */
 struct mr_stack_cfg {
 	uint8_t mac[6];
+	struct mr_addr link_local; /* for IPv6; any: made from the MAC address */
 	uint32_t mtu;
 	uint32_t nframes, chunk_size;
 	uint32_t dev_frames; /* of nframes, how many the device keeps for itself (FILL rings) */
@@ -66,8 +67,9 @@ struct mr_engine {
 	uint64_t service_at;			   /* ns: look after the device again */
 	bool (*link_up)(const struct mr_dev *dev); /* NULL: the device cannot tell */
 	bool link_was_up;
-	char ifname[16];     /* for the log */
-	struct pollfd *pfds; /* the device's, then wake_fd */
+	uint64_t nduplicates; /* of our addresses, as far as logged */
+	char ifname[16];      /* for the log */
+	struct pollfd *pfds;  /* the device's, then wake_fd */
 	unsigned npfds;
 	void (*log)(void *user, int level, const char *line);
 	void *log_user;

@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>
+#include <net/if.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <syslog.h>
@@ -20,18 +22,103 @@
 #include "kernel/ifinfo.h"
 #include "kernel/xdp.h"
 
-static int prefix_len(const struct sockaddr *netmask)
+static int prefix_len(const struct ifaddrs *ifa)
 {
+	struct sockaddr_in6 sin6;
+	struct sockaddr_in sin;
+	int len = 0;
+
+	if (ifa->ifa_addr->sa_family == AF_INET) {
+		if (!ifa->ifa_netmask)
+			return 32;
+		memcpy(&sin, ifa->ifa_netmask, sizeof(sin));
+		return __builtin_popcount(sin.sin_addr.s_addr);
+	}
+	if (!ifa->ifa_netmask)
+		return 128;
+	memcpy(&sin6, ifa->ifa_netmask, sizeof(sin6));
+	for (int i = 0; i < 16; i++)
+		len += __builtin_popcount(sin6.sin6_addr.s6_addr[i]);
+	return len;
+}
+
+/* The address in one entry of getifaddrs(). false: it is of neither family. */
+static bool kernels_addr(const struct ifaddrs *ifa, struct mr_addr *addr)
+{
+	struct sockaddr_in6 sin6;
 	struct sockaddr_in sin;
 
-	if (!netmask)
-		return 32;
-	memcpy(&sin, netmask, sizeof(sin));
-	return __builtin_popcount(sin.sin_addr.s_addr);
+	if (!ifa->ifa_addr)
+		return false;
+	switch (ifa->ifa_addr->sa_family) {
+	case AF_INET:
+		memcpy(&sin, ifa->ifa_addr, sizeof(sin));
+		*addr = mr_addr_v4(sin.sin_addr.s_addr);
+		return true;
+	case AF_INET6:
+		memcpy(&sin6, ifa->ifa_addr, sizeof(sin6));
+		memcpy(addr->b, &sin6.sin6_addr, sizeof(addr->b));
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* The kernel's entry of an address, or NULL: it has it nowhere. Link-local ones count only on the
+ * engine's own link: elsewhere they are other addresses (RFC 4007 section 5). */
+static const struct ifaddrs *kernel_has(const struct ifaddrs *list, const struct mr_addr *wanted,
+					const char *ifname)
+{
+	struct mr_addr addr;
+
+	for (const struct ifaddrs *ifa = list; ifa; ifa = ifa->ifa_next)
+		if (kernels_addr(ifa, &addr) && mr_addr_eq(&addr, wanted) &&
+		    (!mr_addr_is_link_local(wanted) || !strcmp(ifa->ifa_name, ifname)))
+			return ifa;
+	return NULL;
+}
+
+/* Has the kernel IPv6 on this interface? */
+static bool kernel_has_ipv6(const char *ifname)
+{
+	char path[64 + IFNAMSIZ], value = '1';
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/disable_ipv6", ifname);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	if (fread(&value, 1, 1, f) != 1)
+		value = '1';
+	fclose(f);
+	return value == '0';
+}
+
+/* The kernel makes its own link-local address of the MAC address, too, as soon as the link is up.
+ * Then one of the engine's is derived that stays the same from run to run (RFC 7217 section 5, with
+ * what is at hand here: the MAC address and the engine's first address). */
+static void choose_link_local(const struct mr_config *cfg, const struct ifaddrs *list,
+			      struct mr_stack_cfg *scfg)
+{
+	const uint64_t key[2] = { 0x6c696e6b2d6c6f63ull, 0x616c206164647273ull };
+	uint8_t name[6 + 16 + 1] = { 0 };
+
+	scfg->link_local = mr_addr_link_local(scfg->mac);
+	if (!kernel_has_ipv6(cfg->ifname))
+		return;
+	memcpy(name, scfg->mac, 6);
+	memcpy(name + 6, cfg->addrs[0].addr.b, 16);
+	do {
+		uint64_t id = mr_siphash(key, name, sizeof(name));
+
+		memcpy(scfg->link_local.b + 8, &id, sizeof(id));
+		name[22]++; /* RFC 7217 section 6: the DAD counter */
+	} while (kernel_has(list, &scfg->link_local, cfg->ifname));
 }
 
 /* An address must be the engine's alone: the kernel would answer for it, too, with RST. */
-static int check_not_kernels(const struct mr_config *cfg, struct mr_error *err)
+static int check_not_kernels(const struct mr_config *cfg, struct mr_stack_cfg *scfg,
+			     struct mr_error *err)
 {
 	struct ifaddrs *list;
 	int ret = 0;
@@ -39,28 +126,19 @@ static int check_not_kernels(const struct mr_config *cfg, struct mr_error *err)
 	if (getifaddrs(&list) < 0)
 		return mr_error_set(err, -errno, "cannot read the addresses of this host: %s",
 				    strerror(errno));
-	for (const struct ifaddrs *ifa = list; ifa && !ret; ifa = ifa->ifa_next) {
-		struct sockaddr_in sin;
-		struct mr_addr addr;
+	for (unsigned i = 0; i < cfg->naddrs && !ret; i++) {
+		const struct ifaddrs *ifa = kernel_has(list, &cfg->addrs[i].addr, cfg->ifname);
+		char text[MR_ADDR_STRLEN];
 
-		if (!ifa->ifa_addr || ifa->ifa_addr->sa_family != AF_INET)
+		if (!ifa)
 			continue;
-		memcpy(&sin, ifa->ifa_addr, sizeof(sin));
-		addr = mr_addr_v4(sin.sin_addr.s_addr);
-		for (unsigned i = 0; i < cfg->naddrs && !ret; i++) {
-			char text[MR_ADDR_STRLEN];
-
-			if (!mr_addr_eq(&cfg->addrs[i].addr, &addr))
-				continue;
-			mr_addr_format(&addr, text, sizeof(text));
-			ret = mr_error_set(
-				err, -EADDRINUSE,
-				"the kernel has the address %s on %s and would answer "
-				"for it: choose another one, or ip addr del %s/%d dev %s",
-				text, ifa->ifa_name, text, prefix_len(ifa->ifa_netmask),
-				ifa->ifa_name);
-		}
+		mr_addr_format(&cfg->addrs[i].addr, text, sizeof(text));
+		ret = mr_error_set(err, -EADDRINUSE,
+				   "the kernel has the address %s on %s and would answer "
+				   "for it: choose another one, or ip addr del %s/%d dev %s",
+				   text, ifa->ifa_name, text, prefix_len(ifa), ifa->ifa_name);
 	}
+	choose_link_local(cfg, list, scfg);
 	freeifaddrs(list);
 	return ret;
 }
@@ -129,8 +207,8 @@ static int open_xdp(struct mr_engine *engine, const struct mr_config *cfg,
 			mr_error_set(err, ret, "cannot steer receive queue %u of %s: %s", i,
 				     cfg->ifname, strerror(-ret));
 	}
-	for (unsigned i = 0; !ret && i < cfg->naddrs; i++) {
-		ret = mr_xdp_addr_set(engine->xdp, &cfg->addrs[i].addr, MR_ADDR_OWN);
+	for (unsigned i = 0; !ret && i < engine->st->ip.naddrs; i++) {
+		ret = mr_xdp_addr_set(engine->xdp, &engine->st->ip.addrs[i].addr, MR_ADDR_OWN);
 		if (ret)
 			mr_error_set(err, ret, "cannot steer the engine's addresses: %s",
 				     strerror(-ret));
@@ -155,11 +233,13 @@ int mr_engine_open(struct mr_engine **out, const struct mr_config *cfg, struct m
 	ret = mr_config_check(cfg, err);
 	ret = ret ?: mr_ifinfo_get(cfg->ifname, &info, err);
 	ret = ret ?: mr_config_plan(cfg, &info, &plan, err);
-	ret = ret ?: check_not_kernels(cfg, err);
-	ret = ret ?: choose_seed(cfg, &scfg.seed, err);
 	if (ret)
 		return ret;
 	memcpy(scfg.mac, info.mac, sizeof(scfg.mac));
+	ret = check_not_kernels(cfg, &scfg, err);
+	ret = ret ?: choose_seed(cfg, &scfg.seed, err);
+	if (ret)
+		return ret;
 	scfg.mtu = info.mtu;
 	scfg.nframes = plan.nframes;
 	scfg.chunk_size = plan.chunk_size;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * engine_sight.c - counters of every layer by name, and the log.
+ * engine_sight.c - the counters of every layer by name, the addresses, and the log.
  * Owns        the order of mr_counters(): user space's counters and drops, then the XDP program's,
  *then the device's. Called by   the application.
  */
@@ -34,6 +34,18 @@ struct list {
 	struct mr_counter *out;
 	unsigned max, n;
 };
+
+unsigned mr_engine_addresses(const struct mr_engine *engine, struct mr_prefix *out, unsigned max)
+{
+	const struct mr_ip *ip;
+
+	if (!engine)
+		return 0;
+	ip = &engine->st->ip;
+	for (unsigned i = 0; out && i < ip->naddrs && i < max; i++)
+		out[i] = ip->addrs[i];
+	return ip->naddrs;
+}
 
 static void add(void *user, const char *name, const char *text, uint64_t value)
 {

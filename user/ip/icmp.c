@@ -28,11 +28,11 @@
 /* ---- Echo ------------------------------------------------------------------------------------ */
 
 /* May the request itself become the reply? Only if nobody else holds or reads it. */
-static bool can_turn_round(const struct mr_ip *ip, const struct mr_frame *f)
+static bool can_turn_round(const struct mr_ip *ip, const struct mr_frame *f, uint32_t ip_hlen)
 {
 	const struct mr_frame *pos;
 
-	if (f->nchunks > ip->nif->max_chunks || mr_frame_headroom(f) < MR_ETH_HLEN + MR_IPV4_HLEN)
+	if (f->nchunks > ip->nif->max_chunks || mr_frame_headroom(f) < MR_ETH_HLEN + ip_hlen)
 		return false;
 	mr_frame_for_each_chunk (pos, f)
 		if (pos->refs != 1 || pos->tx_refs)
@@ -66,6 +66,20 @@ static struct mr_frame *copy_packet(struct mr_frame_pool *frames, const struct m
 	return first;
 }
 
+struct mr_frame *mr_icmp_reply_frame(struct mr_ip *ip, struct mr_frame *f, uint32_t ip_hlen)
+{
+	struct mr_frame *reply = f;
+
+	if (!can_turn_round(ip, f, ip_hlen)) {
+		reply = copy_packet(ip->frames, f);
+		if (!reply)
+			return NULL;
+		mr_frame_put_chain(ip->frames, f);
+	}
+	reply->flags &= (uint8_t)~MR_FRAME_META;
+	return reply;
+}
+
 static enum mr_up echo(struct mr_ip *ip, struct mr_frame *f, uint64_t now,
 		       const struct mr_ip_rx *rx, enum mr_drop *reason)
 {
@@ -78,21 +92,17 @@ static enum mr_up echo(struct mr_ip *ip, struct mr_frame *f, uint64_t now,
 		.df = true,
 	};
 	uint16_t csum, was, is;
-	struct mr_frame *reply = f;
+	struct mr_frame *reply;
 
 	if (f->pkt_len + MR_IPV4_HLEN > ip->nif->mtu) {
 		*reason = MR_DROP_IP_TOO_BIG;
 		return MR_UP_DROP;
 	}
-	if (!can_turn_round(ip, f)) {
-		reply = copy_packet(ip->frames, f);
-		if (!reply) {
-			*reason = MR_DROP_NO_FRAME;
-			return MR_UP_DROP;
-		}
-		mr_frame_put_chain(ip->frames, f);
+	reply = mr_icmp_reply_frame(ip, f, MR_IPV4_HLEN);
+	if (!reply) {
+		*reason = MR_DROP_NO_FRAME;
+		return MR_UP_DROP;
 	}
-	reply->flags &= (uint8_t)~MR_FRAME_META;
 
 	/* Only the type changes: RFC 1624 section 3, equation 3. */
 	memcpy(&was, reply->data, 2);
@@ -217,6 +227,14 @@ static bool take_token(struct mr_ip *ip, uint64_t now)
 	return true;
 }
 
+bool mr_icmp_may_send(struct mr_ip *ip, uint64_t now)
+{
+	if (take_token(ip, now))
+		return true;
+	ip->ctr->drop[MR_DROP_ICMP_RATE]++;
+	return false;
+}
+
 /* RFC 1122 section 3.2.2. mr_ipv4_input() has dropped most of these before; other callers may not
  * have. No ICMP message to a host makes a destination unreachable, so none is complained about. */
 static bool may_complain(const struct mr_ip *ip, const uint8_t *iph)
@@ -236,12 +254,8 @@ void mr_icmp_unreachable(struct mr_ip *ip, const struct mr_frame *f, const uint8
 	struct mr_ip_tx tx;
 	uint16_t csum;
 
-	if (!may_complain(ip, iph))
+	if (!may_complain(ip, iph) || !mr_icmp_may_send(ip, now))
 		return;
-	if (!take_token(ip, now)) {
-		ip->ctr->drop[MR_DROP_ICMP_RATE]++;
-		return;
-	}
 	e = mr_frame_get(ip->frames);
 	if (!e) {
 		ip->ctr->drop[MR_DROP_NO_FRAME]++;

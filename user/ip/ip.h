@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * ip.h - the Internet layer: packets in are checked and demultiplexed, packets out get a route and a
- * header; ICMP is answered here. IPv4 today; every type is ready for IPv6.
+ * header; ICMP is answered here.
  */
 #ifndef MR_IP_IP_H
 #define MR_IP_IP_H
 
 #include "link/link.h"
 
-#define MR_IPV4_HLEN 20u
+#define MR_IPV4_HLEN	20u
+#define MR_IPV6_HLEN	40u
+#define MR_IPV6_MTU_MIN 1280u /* RFC 8200 section 5: what every link carries */
 
 /* ---- Routes ---------------------------------------------------------------------------------- */
 
 struct mr_route {
 	struct mr_prefix dst;
 	struct mr_addr gateway; /* any: on-link */
-	struct mr_addr src;	/* preferred source */
+	struct mr_addr src;	/* preferred source; any (IPv6 only): chosen for each destination */
 	uint32_t mtu;		/* 0: the interface's */
 };
 
@@ -26,8 +28,17 @@ struct mr_route {
 struct mr_dst {
 	struct mr_neigh *neigh;
 	uint32_t gen;
-	uint32_t mtu; /* bytes of the L3 packet */
+	uint32_t mtu;	/* bytes of the L3 packet */
+	uint32_t label; /* IPv6 flow label of the holder's flow (RFC 6437); 0: not computed yet */
 };
+
+/* A default router that has advertised itself (RFC 4861 section 6.3.4). */
+struct mr_router {
+	struct mr_addr addr;
+	uint64_t expires; /* ns */
+};
+
+#define MR_ROUTERS_MAX 4u
 
 struct mr_ip {
 	struct mr_link *link;
@@ -40,7 +51,13 @@ struct mr_ip {
 	unsigned naddrs;
 	struct mr_route routes[MR_ROUTES_MAX]; /* longest prefix first */
 	unsigned nroutes;
-	uint32_t route_gen; /* changes with the table; never 0 */
+	uint32_t route_gen;			  /* changes with the table; never 0 */
+	struct mr_router routers[MR_ROUTERS_MAX]; /* the one in use first */
+	unsigned nrouters;
+	bool router_route;	      /* the default route is routers[0]'s */
+	struct mr_timer router_timer; /* for the router that expires first */
+	uint32_t mtu6; /* bytes; what routers say of the link, at most the interface's */
+	__u64 label_key[2];
 	/* token bucket of ICMP errors we send (RFC 1122 3.2.2, RFC 4443 2.4 f) */
 	uint32_t icmp_tokens;
 	uint64_t icmp_refill_at;
@@ -49,13 +66,13 @@ struct mr_ip {
 #define MR_ICMP_BURST	50u   /* as Linux: icmp_msgs_burst */
 #define MR_ICMP_PER_SEC 1000u /* as Linux: icmp_msgs_per_sec */
 
-/* Own addresses get their on-link routes. 0, -EINVAL (an address that no host can have) or, for IPv6
- * here and below, -EAFNOSUPPORT. */
+/* Own addresses get their on-link routes. 0 or -EINVAL (an address that no host can have). They must
+ * be those that link has. */
 int mr_ip_init(struct mr_ip *ip, struct mr_link *link, struct mr_rng *rng, struct mr_counters *ctr,
 	       const struct mr_prefix *addrs, unsigned naddrs, uint64_t now);
 
-/* src may be any: chosen. 0, -EEXIST, -ENOSPC, -EINVAL (gateway not on-link, bits set behind the
- * prefix, src not ours). */
+/* src may be any: chosen. 0, -EEXIST, -ENOSPC, -EINVAL (gateway not on-link or of the other family,
+ * bits set behind the prefix, src not ours). */
 int mr_route_add(struct mr_ip *ip, const struct mr_route *route);
 /* 0 or -ENOENT. */
 int mr_route_del(struct mr_ip *ip, const struct mr_prefix *dst);
@@ -63,12 +80,18 @@ int mr_route_del(struct mr_ip *ip, const struct mr_prefix *dst);
 const struct mr_route *mr_route_lookup(const struct mr_ip *ip, const struct mr_addr *dst);
 
 bool mr_ip_is_local(const struct mr_ip *ip, const struct mr_addr *addr);
-/* Fill *src with the address to use towards dst. 0 or -ENETUNREACH. */
+/* Fill *src with the address to use towards dst. 0, -ENETUNREACH, or -EADDRNOTAVAIL (no address of
+ * dst's family and scope). IPv6: RFC 6724 section 5, of which rules 1 to 3 and 8 can decide here. */
 int mr_ip_source(const struct mr_ip *ip, const struct mr_addr *dst, struct mr_addr *src);
 
 /* Make *dst valid for the destination (cheap when it is). 0, -ENETUNREACH, -ENOBUFS (neighbour cache). */
 int mr_dst_resolve(struct mr_ip *ip, struct mr_dst *dst, const struct mr_addr *daddr, uint64_t now);
 void mr_dst_put(struct mr_ip *ip, struct mr_dst *dst);
+
+/* MR_TIMER_ROUTER expired. */
+void mr_ip_timer(struct mr_ip *ip, uint64_t now);
+/* A neighbour became FAILED: if it is the default router, another one is tried. */
+void mr_ip_neigh_failed(struct mr_ip *ip, const struct mr_addr *addr);
 
 /* ---- Packets --------------------------------------------------------------------------------- */
 
@@ -96,13 +119,20 @@ struct mr_icmp_err {
 enum mr_up mr_ipv4_input(struct mr_ip *ip, struct mr_frame *f, uint64_t now, struct mr_ip_rx *rx,
 			 struct mr_icmp_err *ierr, enum mr_drop *reason);
 
+/* The same of IPv6. */
+enum mr_up mr_ipv6_input(struct mr_ip *ip, struct mr_frame *f, uint64_t now, struct mr_ip_rx *rx,
+			 struct mr_icmp_err *ierr, enum mr_drop *reason);
+
+/* An advertisement of a router or neighbour that was seen elsewhere (the XDP program's notes). */
+void mr_ip_nd_note(struct mr_ip *ip, const struct mr_note_nd *note, uint64_t now);
+
 /* How a packet goes out; a connection keeps one. */
 struct mr_ip_tx {
 	struct mr_addr src, dst;
 	uint8_t proto;
-	uint8_t tos;
-	uint8_t ttl;
-	bool df;
+	uint8_t tos; /* or traffic class */
+	uint8_t ttl; /* or hop limit */
+	bool df;     /* IPv4 */
 };
 
 /* Put an IP header in front of f->data (which points to a complete L4 header and payload; pkt_len may
@@ -116,9 +146,26 @@ int mr_ip_output(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx
 #define MR_ICMP_PORT_UNREACH  3u
 #define MR_ICMP_FRAG_NEEDED   4u
 
+/* Types and codes of ICMPv6 errors (RFC 4443 section 3). */
+#define MR_ICMP6_UNREACHABLE   1u
+#define MR_ICMP6_TOO_BIG       2u
+#define MR_ICMP6_TIME_EXCEEDED 3u
+#define MR_ICMP6_PARAM_PROBLEM 4u
+
+#define MR_ICMP6_PORT_UNREACH 4u /* of UNREACHABLE */
+#define MR_ICMP6_BAD_FIELD    0u /* of PARAM_PROBLEM */
+#define MR_ICMP6_BAD_NEXTHDR  1u
+#define MR_ICMP6_BAD_OPTION   2u
+
 /* ICMP destination unreachable about a received packet whose IP header stands at `iph` within f
  * (RFC 1122 3.2.2: never about ICMP errors, fragments, broadcast, ...; rate limited). */
 void mr_icmp_unreachable(struct mr_ip *ip, const struct mr_frame *f, const uint8_t *iph,
 			 uint8_t code, uint64_t now);
+
+/* An ICMPv6 error about a received packet whose IPv6 header stands at `iph` within f (RFC 4443 section
+ * 2.4 (e): never about ICMPv6 errors, multicast, ...; the rate limit is ICMP's). pointer: the four
+ * bytes behind the checksum. */
+void mr_icmp6_error(struct mr_ip *ip, const struct mr_frame *f, const uint8_t *iph, uint8_t type,
+		    uint8_t code, uint32_t pointer, uint64_t now);
 
 #endif

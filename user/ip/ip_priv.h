@@ -39,13 +39,52 @@ static inline struct mr_addr mr_load_v4(const uint8_t *p)
 #define IPV4_MF		 0x2000u
 #define IPV4_OFFSET_MASK 0x1fffu
 
+static inline struct mr_addr mr_load_v6(const uint8_t *p)
+{
+	struct mr_addr a;
+
+	memcpy(a.b, p, sizeof(a.b));
+	return a;
+}
+
+/* Offsets of the IPv6 header (RFC 8200 section 3). */
+#define IPV6_LEN     4
+#define IPV6_NEXTHDR 6
+#define IPV6_HLIM    7
+#define IPV6_SRC     8
+#define IPV6_DST     24
+
 #define MR_IP_TTL 64 /* RFC 1700; of what this layer sends by itself */
 
 /* icmp.c: an ICMP message to us; data points to it. As mr_ipv4_input(). */
 enum mr_up mr_icmp_input(struct mr_ip *ip, struct mr_frame *f, uint64_t now,
 			 const struct mr_ip_rx *rx, struct mr_icmp_err *ierr, enum mr_drop *reason);
 
-/* ipv4.c: send something that no connection stands behind. Takes the frame, always. */
+/* icmp.c: a frame to turn a request in f into its reply in: f itself, or a copy (and f is put) if
+ * somebody else holds it or the reply would not fit the device. NULL: no frames, f is the caller's. */
+struct mr_frame *mr_icmp_reply_frame(struct mr_ip *ip, struct mr_frame *f, uint32_t ip_hlen);
+/* icmp.c: may one more error be sent? If not, that is counted. */
+bool mr_icmp_may_send(struct mr_ip *ip, uint64_t now);
+
+/* icmp6.c: as mr_icmp_input(). */
+enum mr_up mr_icmp6_input(struct mr_ip *ip, struct mr_frame *f, uint64_t now,
+			  const struct mr_ip_rx *rx, struct mr_icmp_err *ierr,
+			  enum mr_drop *reason);
+
+/* route.c: the route to exactly this prefix, or NULL; cached destinations are to be looked up anew. */
+const struct mr_route *mr_route_find(const struct mr_ip *ip, const struct mr_prefix *dst);
+void mr_route_changed(struct mr_ip *ip);
+
+/* router.c: what neighbour discovery found out about routers. */
+void mr_router_news(struct mr_ip *ip, const struct mr_nd_news *news, uint64_t now);
+
+/* ipv4.c, ipv6.c: put the header in front; f->pkt_len + the header's length is at most UINT16_MAX.
+ * Returns the Ethernet type. */
+uint16_t mr_ipv4_push(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx);
+uint16_t mr_ipv6_push(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx,
+		      struct mr_dst *dst);
+
+/* output.c: send something that no connection stands behind. Takes the frame, always. */
 void mr_ip_reply(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx, uint64_t now);
 
 /* route.c: the all-ones host address of a subnet of ours (RFC 1122 section 3.2.1.3 (c))? */

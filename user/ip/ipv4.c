@@ -2,10 +2,9 @@
 /*
  * ipv4.c - IPv4 headers, in and out.
  * Implements  RFC 791; RFC 1122 section 3.2.1; RFC 6864 section 4.1 (atomic datagrams: DF, ID 0).
- * Called by   the engine's receive pipeline (input) and tcp (output), on the engine's thread only.
+ * Called by   the engine's receive pipeline (input) and output.c, on the engine's thread only.
  * Not here    ICMP (icmp.c), next hops (route.c), reassembly (not offered: counted and dropped).
  */
-#include <errno.h>
 #include <linux/if_ether.h>
 #include <netinet/in.h>
 #include "base/addr.h"
@@ -119,27 +118,12 @@ enum mr_up mr_ipv4_input(struct mr_ip *ip, struct mr_frame *f, uint64_t now, str
 	}
 }
 
-static int drop_output(struct mr_ip *ip, struct mr_frame *f, enum mr_drop reason, int err)
-{
-	ip->ctr->drop[reason]++;
-	mr_frame_put_chain(ip->frames, f);
-	return err;
-}
-
-int mr_ip_output(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx,
-		 struct mr_dst *dst, uint64_t now)
+uint16_t mr_ipv4_push(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx)
 {
 	uint32_t tot = f->pkt_len + MR_IPV4_HLEN;
+	uint8_t *h = mr_frame_push(f, MR_IPV4_HLEN);
 	uint16_t csum;
-	uint8_t *h;
 
-	if (!mr_addr_is_v4(&tx->dst))
-		return drop_output(ip, f, MR_DROP_IP_NO_ROUTE, -EAFNOSUPPORT);
-	/* Nothing is fragmented here, DF or not: whoever sends knows dst->mtu. */
-	if (tot > dst->mtu || tot > UINT16_MAX)
-		return drop_output(ip, f, MR_DROP_IP_TOO_BIG, -EMSGSIZE);
-
-	h = mr_frame_push(f, MR_IPV4_HLEN);
 	h[0] = 4 << 4 | MR_IPV4_HLEN / 4;
 	h[IPV4_TOS] = tx->tos;
 	mr_store16(h + IPV4_LEN, (uint16_t)tot);
@@ -153,20 +137,5 @@ int mr_ip_output(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx
 	memcpy(h + IPV4_DST, &tx->dst.w[3], 4);
 	csum = (uint16_t)~mr_csum_fold(mr_csum(h, MR_IPV4_HLEN));
 	memcpy(h + IPV4_CSUM, &csum, 2);
-
-	MR_COUNT(ip->ctr, IP_OUT);
-	return mr_link_output(ip->link, f, dst->neigh, ETH_P_IP, now);
-}
-
-void mr_ip_reply(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx, uint64_t now)
-{
-	struct mr_dst dst = { 0 };
-	int err = mr_dst_resolve(ip, &dst, &tx->dst, now);
-
-	if (err)
-		drop_output(ip, f, err == -ENOBUFS ? MR_DROP_NEIGH_TABLE_FULL : MR_DROP_IP_NO_ROUTE,
-			    err);
-	else
-		mr_ip_output(ip, f, tx, &dst, now);
-	mr_dst_put(ip, &dst);
+	return ETH_P_IP;
 }

@@ -2,24 +2,14 @@
 /*
  * route.c - own addresses, routes, and the resolved destinations that connections keep.
  * Owns        the route table and its generation, by which a cached mr_dst knows that it is old.
- * Implements  RFC 1122 section 3.3.1 (next hop), with longest match as in RFC 1812 section 5.2.4.3.
+ * Implements  RFC 1122 section 3.3.1 (next hop), with longest match as in RFC 1812 section 5.2.4.3;
+ *             RFC 6724 section 5 (source addresses of IPv6).
  * Called by   the engine (set-up), tcp and ip (look-up), on the engine's thread only.
  */
 #include <errno.h>
 #include "base/addr.h"
 #include "base/compiler.h"
 #include "ip/ip_priv.h"
-
-/* The host part of an IPv4 address under a prefix length, in host order. */
-static uint32_t host_mask(uint8_t len)
-{
-	return len ? (uint32_t)((1ull << (32 - len)) - 1) : UINT32_MAX;
-}
-
-static uint32_t host_part(const struct mr_prefix *p)
-{
-	return ntohl(p->addr.w[3]) & host_mask(p->len);
-}
 
 bool mr_ip_is_local(const struct mr_ip *ip, const struct mr_addr *addr)
 {
@@ -33,9 +23,10 @@ bool mr_ip_is_subnet_broadcast(const struct mr_ip *ip, const struct mr_addr *add
 {
 	for (unsigned i = 0; i < ip->naddrs; i++) {
 		const struct mr_prefix *p = &ip->addrs[i];
-		uint32_t mask = host_mask(p->len);
+		uint32_t mask = p->len ? (uint32_t)((1ull << (32 - p->len)) - 1) : UINT32_MAX;
 
-		if (p->len < 31 && mr_addr_in_prefix(addr, p) && (ntohl(addr->w[3]) & mask) == mask)
+		if (mr_addr_is_v4(&p->addr) && p->len < 31 && mr_addr_in_prefix(addr, p) &&
+		    (ntohl(addr->w[3]) & mask) == mask)
 			return true;
 	}
 	return false;
@@ -46,6 +37,14 @@ static const struct mr_addr *local_beside(const struct mr_ip *ip, const struct m
 {
 	for (unsigned i = 0; i < ip->naddrs; i++)
 		if (mr_addr_in_prefix(addr, &ip->addrs[i]))
+			return &ip->addrs[i].addr;
+	return NULL;
+}
+
+static const struct mr_addr *first_v4(const struct mr_ip *ip)
+{
+	for (unsigned i = 0; i < ip->naddrs; i++)
+		if (mr_addr_is_v4(&ip->addrs[i].addr))
 			return &ip->addrs[i].addr;
 	return NULL;
 }
@@ -61,13 +60,13 @@ static void insert(struct mr_ip *ip, const struct mr_route *route)
 	ip->nroutes++;
 }
 
-static void table_changed(struct mr_ip *ip)
+void mr_route_changed(struct mr_ip *ip)
 {
 	if (++ip->route_gen == 0)
 		ip->route_gen = 1;
 }
 
-static struct mr_route *find(struct mr_ip *ip, const struct mr_prefix *dst)
+const struct mr_route *mr_route_find(const struct mr_ip *ip, const struct mr_prefix *dst)
 {
 	for (unsigned i = 0; i < ip->nroutes; i++)
 		if (ip->routes[i].dst.len == dst->len &&
@@ -81,44 +80,52 @@ static bool gateway_ok(const struct mr_ip *ip, const struct mr_addr *gateway)
 {
 	const struct mr_route *via = mr_route_lookup(ip, gateway);
 
-	return mr_addr_is_v4(gateway) && mr_addr_is_unicast(gateway) &&
-	       !mr_ip_is_local(ip, gateway) && via && mr_addr_is_any(&via->gateway);
+	return mr_addr_is_unicast(gateway) && !mr_ip_is_local(ip, gateway) && via &&
+	       mr_addr_is_any(&via->gateway);
 }
 
 int mr_route_add(struct mr_ip *ip, const struct mr_route *route)
 {
 	struct mr_route r = *route;
-	const struct mr_addr *src;
+	struct mr_addr network = mr_prefix_network(&r.dst);
+	bool v4 = mr_addr_is_v4(&r.dst.addr), direct = mr_addr_is_any(&r.gateway);
 
-	if (!mr_addr_is_v4(&r.dst.addr))
-		return -EAFNOSUPPORT;
-	if (r.dst.len > 32 || host_part(&r.dst) ||
-	    (!mr_addr_is_any(&r.gateway) && !gateway_ok(ip, &r.gateway)))
+	if (r.dst.len > mr_prefix_bits(&r.dst) || !mr_addr_eq(&r.dst.addr, &network))
 		return -EINVAL;
-	if (mr_addr_is_any(&r.src)) {
-		src = local_beside(ip, mr_addr_is_any(&r.gateway) ? &r.dst.addr : &r.gateway);
-		r.src = src ? *src : ip->addrs[0].addr;
-	} else if (!mr_ip_is_local(ip, &r.src)) {
+	if (!direct && (mr_addr_is_v4(&r.gateway) != v4 || !gateway_ok(ip, &r.gateway)))
 		return -EINVAL;
+	if (!mr_addr_is_any(&r.src)) {
+		if (mr_addr_is_v4(&r.src) != v4 || !mr_ip_is_local(ip, &r.src))
+			return -EINVAL;
+	} else if (v4) {
+		const struct mr_addr *src = local_beside(ip, direct ? &r.dst.addr : &r.gateway);
+
+		if (!src)
+			src = first_v4(ip);
+		if (!src)
+			return -EINVAL;
+		r.src = *src;
 	}
-	if (find(ip, &r.dst))
+	if (mr_route_find(ip, &r.dst))
 		return -EEXIST;
 	if (ip->nroutes == MR_ROUTES_MAX)
 		return -ENOSPC;
 	insert(ip, &r);
-	table_changed(ip);
+	mr_route_changed(ip);
 	return 0;
 }
 
 int mr_route_del(struct mr_ip *ip, const struct mr_prefix *dst)
 {
-	struct mr_route *r = find(ip, dst);
+	const struct mr_route *r = mr_route_find(ip, dst);
+	size_t i;
 
 	if (!r)
 		return -ENOENT;
+	i = (size_t)(r - ip->routes);
 	ip->nroutes--;
-	memmove(r, r + 1, (size_t)(&ip->routes[ip->nroutes] - r) * sizeof(*r));
-	table_changed(ip);
+	memmove(&ip->routes[i], &ip->routes[i + 1], (ip->nroutes - i) * sizeof(*r));
+	mr_route_changed(ip);
 	return 0;
 }
 
@@ -130,25 +137,55 @@ const struct mr_route *mr_route_lookup(const struct mr_ip *ip, const struct mr_a
 	return NULL;
 }
 
+/* RFC 6724 section 5. One interface, no temporary addresses, no policy: what is left is rule 2 (scope),
+ * 3 (avoid what is not to be used; here, of which it is not known yet) and 8 (longest match). */
+static bool is_better_source(const struct mr_ip *ip, unsigned a, unsigned b,
+			     const struct mr_addr *dst)
+{
+	const struct mr_addr *addr_a = &ip->addrs[a].addr, *addr_b = &ip->addrs[b].addr;
+	bool usable_a = ip->link->addr_state[a] == MR_LADDR_USABLE;
+	bool usable_b = ip->link->addr_state[b] == MR_LADDR_USABLE;
+
+	if (mr_addr_is_link_local(addr_a) != mr_addr_is_link_local(addr_b))
+		return mr_addr_is_link_local(addr_a) == mr_addr_is_link_local(dst);
+	if (usable_a != usable_b)
+		return usable_a;
+	return mr_addr_common_bits(addr_a, dst) > mr_addr_common_bits(addr_b, dst);
+}
+
+/* A link-local source cannot be answered to from beyond the link, but rather it than none. */
+static int choose_source(const struct mr_ip *ip, const struct mr_addr *dst, struct mr_addr *src)
+{
+	int best = -1;
+
+	for (unsigned i = 0; i < ip->naddrs; i++)
+		if (!mr_addr_is_v4(&ip->addrs[i].addr) &&
+		    ip->link->addr_state[i] != MR_LADDR_DUPLICATE &&
+		    (best < 0 || is_better_source(ip, i, (unsigned)best, dst)))
+			best = (int)i;
+	if (best < 0)
+		return -EADDRNOTAVAIL;
+	*src = ip->addrs[best].addr;
+	return 0;
+}
+
 int mr_ip_source(const struct mr_ip *ip, const struct mr_addr *dst, struct mr_addr *src)
 {
-	const struct mr_route *r;
+	const struct mr_route *r = mr_route_lookup(ip, dst);
 
-	if (!mr_addr_is_v4(dst))
-		return -EAFNOSUPPORT;
-	r = mr_route_lookup(ip, dst);
 	if (!r)
 		return -ENETUNREACH;
+	if (mr_addr_is_any(&r->src))
+		return choose_source(ip, dst, src);
 	*src = r->src;
 	return 0;
 }
 
 static int resolve(struct mr_ip *ip, struct mr_dst *dst, const struct mr_addr *daddr, uint64_t now)
 {
+	uint32_t link_mtu = mr_addr_is_v4(daddr) ? ip->nif->mtu : ip->mtu6;
 	const struct mr_route *r;
 
-	if (!mr_addr_is_v4(daddr))
-		return -EAFNOSUPPORT;
 	/* No host can be reached over the wire at these; loopback is not this interface's. */
 	if (!mr_addr_is_unicast(daddr) || mr_ip_is_local(ip, daddr) ||
 	    mr_ip_is_subnet_broadcast(ip, daddr))
@@ -160,7 +197,7 @@ static int resolve(struct mr_ip *ip, struct mr_dst *dst, const struct mr_addr *d
 	if (!dst->neigh)
 		return -ENOBUFS;
 	dst->gen = ip->route_gen;
-	dst->mtu = r->mtu ? mr_min(r->mtu, ip->nif->mtu) : ip->nif->mtu;
+	dst->mtu = r->mtu ? mr_min(r->mtu, link_mtu) : link_mtu;
 	return 0;
 }
 
@@ -179,21 +216,6 @@ void mr_dst_put(struct mr_ip *ip, struct mr_dst *dst)
 	*dst = (struct mr_dst){ 0 };
 }
 
-/* An address that a host on this subnet can have (RFC 1122 section 3.2.1.3; RFC 3021 for /31). */
-static int check_own_address(const struct mr_prefix *p)
-{
-	uint32_t mask;
-
-	if (!mr_addr_is_v4(&p->addr))
-		return -EAFNOSUPPORT;
-	if (p->len > 32 || !mr_addr_is_unicast(&p->addr))
-		return -EINVAL;
-	mask = host_mask(p->len);
-	if (p->len < 31 && (host_part(p) == 0 || host_part(p) == mask))
-		return -EINVAL;
-	return 0;
-}
-
 int mr_ip_init(struct mr_ip *ip, struct mr_link *link, struct mr_rng *rng, struct mr_counters *ctr,
 	       const struct mr_prefix *addrs, unsigned naddrs, uint64_t now)
 {
@@ -209,19 +231,22 @@ int mr_ip_init(struct mr_ip *ip, struct mr_link *link, struct mr_rng *rng, struc
 		.route_gen = 1,
 		.icmp_tokens = MR_ICMP_BURST,
 		.icmp_refill_at = now,
+		.mtu6 = link->nif->mtu,
+		.label_key = { mr_rng_u64(rng), mr_rng_u64(rng) },
 	};
+	mr_timer_init(&ip->router_timer, MR_TIMER_ROUTER);
 	for (unsigned i = 0; i < naddrs; i++) {
-		int err = check_own_address(&addrs[i]);
-
-		if (err)
-			return err;
+		if (!mr_prefix_is_host(&addrs[i]))
+			return -EINVAL;
 		ip->addrs[i] = addrs[i];
 	}
 	for (unsigned i = 0; i < naddrs; i++) {
-		struct mr_route r = { .dst = addrs[i], .src = addrs[i].addr };
+		struct mr_route r = { .dst = addrs[i] };
 		int err;
 
-		r.dst.addr.w[3] &= htonl(~host_mask(r.dst.len));
+		if (mr_addr_is_v4(&addrs[i].addr))
+			r.src = addrs[i].addr;
+		r.dst.addr = mr_prefix_network(&addrs[i]);
 		err = mr_route_add(ip, &r);
 		if (err && err != -EEXIST) /* a second address of the same subnet */
 			return err;

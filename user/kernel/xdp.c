@@ -36,8 +36,8 @@ struct mr_xdp {
 	bool native;
 	unsigned nqueues;
 	char ifname[IFNAMSIZ];
-	void (*each)(void *user, const struct mr_note_arp *note); /* during mr_xdp_notes() */
-	void *each_user;
+	const struct mr_xdp_note_ops *note_ops; /* during mr_xdp_notes() */
+	void *note_user;
 };
 
 static int no_print(enum libbpf_print_level level, const char *fmt, va_list ap)
@@ -190,8 +190,11 @@ static int on_note(void *ctx, void *data, size_t size)
 {
 	struct mr_xdp *xdp = ctx;
 
-	if (size >= sizeof(struct mr_note_arp))
-		xdp->each(xdp->each_user, data);
+	/* The ring tells sizes exactly. */
+	if (size == sizeof(struct mr_note_arp) && xdp->note_ops->arp)
+		xdp->note_ops->arp(xdp->note_user, data);
+	else if (size == sizeof(struct mr_note_nd) && xdp->note_ops->nd)
+		xdp->note_ops->nd(xdp->note_user, data);
 	return 0;
 }
 
@@ -377,10 +380,9 @@ int mr_xdp_stats(struct mr_xdp *xdp, struct mr_xdp_stats *sum)
 	return 0;
 }
 
-int mr_xdp_notes(struct mr_xdp *xdp, void (*each)(void *user, const struct mr_note_arp *note),
-		 void *user)
+int mr_xdp_notes(struct mr_xdp *xdp, const struct mr_xdp_note_ops *ops, void *user)
 {
-	xdp->each = each;
-	xdp->each_user = user;
+	xdp->note_ops = ops;
+	xdp->note_user = user;
 	return ring_buffer__consume(xdp->notes);
 }

@@ -55,9 +55,12 @@ int mr_xdp_xsk_set(struct mr_xdp *xdp, unsigned queue, int xsk_fd);
 /* Sum of the counters of all CPUs. 0 or the kernel's error. */
 int mr_xdp_stats(struct mr_xdp *xdp, struct mr_xdp_stats *sum);
 
-/* Call back for each gratuitous ARP noted since the last call; call this about once a second.
- * Returns how many. */
-int mr_xdp_notes(struct mr_xdp *xdp, void (*each)(void *user, const struct mr_note_arp *note),
-		 void *user);
+/* Call back for each packet noted since the last call: gratuitous ARP, and advertisements of routers
+ * and neighbours. Call this about once a second. Returns how many. */
+struct mr_xdp_note_ops {
+	void (*arp)(void *user, const struct mr_note_arp *note);
+	void (*nd)(void *user, const struct mr_note_nd *note);
+};
+int mr_xdp_notes(struct mr_xdp *xdp, const struct mr_xdp_note_ops *ops, void *user);
 
 #endif

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * link.c - Ethernet: frames in are told apart, frames out get their header.
- * Implements  RFC 894 (IP over Ethernet II), RFC 1122 section 2.3; IEEE 802.1Q priority tags.
+ * Implements  RFC 894 (IP over Ethernet II), RFC 1122 section 2.3; RFC 2464; IEEE 802.1Q priority tags.
  * Called by   the engine's receive pipeline (input) and ip (output), on the engine's thread only.
- * Not here    ARP (arp.c), the neighbour cache (neigh.c).
+ * Not here    ARP (arp.c), neighbour discovery (ndisc.c), the neighbour cache (neigh.c).
  */
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
@@ -48,6 +48,7 @@ int mr_link_init(struct mr_link *link, struct mr_arena *arena, struct mr_netif *
 		link->addrs[i] = addrs[i];
 	mr_timer_init(&link->announce, MR_TIMER_ARP_ANNOUNCE);
 	mr_timer_arm(wheel, &link->announce, now);
+	mr_nd_start(link, now);
 	return mr_neigh_init(link, arena);
 }
 
@@ -55,13 +56,14 @@ enum mr_up mr_link_input(struct mr_link *link, struct mr_frame *f, uint64_t now,
 			 enum mr_drop *reason)
 {
 	uint32_t hlen = MR_ETH_HLEN;
-	bool to_all;
+	bool to_all, to_group;
 	uint16_t type;
 
 	if (f->len < MR_ETH_HLEN)
 		return drop(reason, MR_DROP_ETH_TRUNCATED);
 	to_all = !memcmp(f->data, mr_eth_broadcast, 6);
-	if (!to_all && memcmp(f->data, link->nif->mac, 6) != 0)
+	to_group = !to_all && mr_nd_is_group_mac(link, f->data);
+	if (!to_all && !to_group && memcmp(f->data, link->nif->mac, 6) != 0)
 		return drop(reason, MR_DROP_ETH_NOT_OURS);
 
 	type = load16(f->data + 12);
@@ -83,7 +85,7 @@ enum mr_up mr_link_input(struct mr_link *link, struct mr_frame *f, uint64_t now,
 	case ETH_P_IPV6:
 		/* RFC 1122 section 3.3.6: what is for one host's address does not come by link
 		 * broadcast, and every address here is one host's. */
-		if (to_all)
+		if (to_all || (to_group && type != ETH_P_IPV6))
 			return drop(reason, MR_DROP_ETH_NOT_OURS);
 		mr_frame_pull(f, hlen);
 		return type == ETH_P_IP ? MR_UP_IPV4 : MR_UP_IPV6;
@@ -109,6 +111,10 @@ struct mr_neigh *mr_link_timer(struct mr_link *link, struct mr_timer *t, uint64_
 
 	if (t == &link->announce) {
 		mr_arp_announce_timer(link, now);
+		return NULL;
+	}
+	if (t == &link->nd) {
+		mr_nd_timer(link, now);
 		return NULL;
 	}
 	n = mr_container_of(t, struct mr_neigh, timer);

@@ -17,18 +17,29 @@ enum mr_up mr_arp_input(struct mr_link *link, struct mr_frame *f, uint64_t now,
 void mr_arp_request(struct mr_link *link, const struct mr_addr *addr, const uint8_t *mac);
 void mr_arp_announce_timer(struct mr_link *link, uint64_t now);
 
-/* What an ARP packet (or later a neighbour advertisement) proves about its sender. */
+/* ndisc.c: as mr_arp_request(). */
+void mr_nd_solicit(struct mr_link *link, const struct mr_addr *addr, const uint8_t *mac);
+/* Begin duplicate address detection, if there is an IPv6 address. */
+void mr_nd_start(struct mr_link *link, uint64_t now);
+void mr_nd_timer(struct mr_link *link, uint64_t now);
+/* The Ethernet address of a multicast group that we are in? (RFC 2464 section 7) */
+bool mr_nd_is_group_mac(const struct mr_link *link, const uint8_t mac[6]);
+
+/* What an ARP packet or a neighbour solicitation proves about its sender. */
 enum mr_neigh_news {
 	MR_NEIGH_ANSWERED, /* it answers: reachable, if we had asked */
 	MR_NEIGH_HEARD,	   /* it says where it is, which says nothing about our way to it */
 };
 
 /* neigh.c. NULL: no entry. */
-struct mr_neigh *mr_neigh_find(struct mr_link *link, const struct mr_addr *addr);
+struct mr_neigh *mr_neigh_find(const struct mr_link *link, const struct mr_addr *addr);
 /* Find or make, without taking a reference. NULL: cache full of entries in use. */
 struct mr_neigh *mr_neigh_make(struct mr_link *link, const struct mr_addr *addr);
 void mr_neigh_update(struct mr_link *link, struct mr_neigh *n, const uint8_t mac[6],
 		     enum mr_neigh_news news, uint64_t now);
+/* A neighbour advertisement (RFC 4861 section 7.2.5). mac NULL: it did not say. */
+void mr_neigh_advertised(struct mr_link *link, struct mr_neigh *n, const uint8_t *mac,
+			 bool solicited, bool override, uint64_t now);
 int mr_neigh_init(struct mr_link *link, struct mr_arena *arena);
 /* true: the entry became FAILED. */
 bool mr_neigh_timer(struct mr_link *link, struct mr_neigh *n, uint64_t now);

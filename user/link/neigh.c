@@ -2,10 +2,10 @@
 /*
  * neigh.c - the neighbour cache: table, states, timers, and the packets that wait.
  * Owns        every change of mr_neigh.state, and the waiting packets' references.
- * Implements  RFC 4861 sections 7.3.2 and 7.3.3, appendix C, with ARP in the place of
- *             solicitations.
- * Called by   ip (get, put, output), arp.c (update), the engine (timer), on the engine's thread
- *             only.
+ * Implements  RFC 4861 sections 7.2.5, 7.3.2 and 7.3.3, appendix C; for IPv4 with ARP in the
+ *             place of solicitations.
+ * Called by   ip (get, put, output), arp.c and ndisc.c (update), the engine (timer), on the
+ *             engine's thread only.
  */
 #include <errno.h>
 #include <linux/if_ether.h>
@@ -124,8 +124,13 @@ static void enter_failed(struct mr_link *link, struct mr_neigh *n, uint64_t now)
 /* One request more, to everybody or (PROBE) to the station that it was last. */
 static void ask(struct mr_link *link, struct mr_neigh *n, uint64_t now)
 {
+	const uint8_t *mac = n->state == MR_NEIGH_PROBE ? n->mac : NULL;
+
 	n->probes++;
-	mr_arp_request(link, &n->addr, n->state == MR_NEIGH_PROBE ? n->mac : NULL);
+	if (mr_addr_is_v4(&n->addr))
+		mr_arp_request(link, &n->addr, mac);
+	else
+		mr_nd_solicit(link, &n->addr, mac);
 	arm(link, n, now + MR_NEIGH_RETRANS_NS);
 }
 
@@ -159,6 +164,29 @@ void mr_neigh_update(struct mr_link *link, struct mr_neigh *n, const uint8_t mac
 		n->moved_at = now;
 	memcpy(n->mac, mac, 6);
 	if (news == MR_NEIGH_ANSWERED && asked)
+		enter_reachable(link, n, now);
+	else if (moved)
+		enter_stale(link, n);
+	send_waiting(link, n, now);
+}
+
+void mr_neigh_advertised(struct mr_link *link, struct mr_neigh *n, const uint8_t *mac,
+			 bool solicited, bool override, uint64_t now)
+{
+	bool resolved = n->state != MR_NEIGH_INCOMPLETE && n->state != MR_NEIGH_FAILED;
+	bool moved = !resolved || (mac && memcmp(n->mac, mac, 6) != 0);
+
+	if (!resolved && !mac)
+		return;
+	if (resolved && moved && !override) {
+		/* It contradicts what is known and does not insist: ask before believing either. */
+		if (n->state == MR_NEIGH_REACHABLE)
+			enter_stale(link, n);
+		return;
+	}
+	if (mac)
+		memcpy(n->mac, mac, 6);
+	if (solicited)
 		enter_reachable(link, n, now);
 	else if (moved)
 		enter_stale(link, n);
@@ -240,7 +268,7 @@ int mr_link_output(struct mr_link *link, struct mr_frame *f, struct mr_neigh *n,
 
 /* ---- The table ------------------------------------------------------------------------------- */
 
-struct mr_neigh *mr_neigh_find(struct mr_link *link, const struct mr_addr *addr)
+struct mr_neigh *mr_neigh_find(const struct mr_link *link, const struct mr_addr *addr)
 {
 	struct mr_list *bucket = bucket_of(link, addr), *pos;
 

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * output.c - the way out, for both families: is it allowed, does it fit, and down to the neighbour.
+ * Called by   tcp, icmp.c and icmp6.c, on the engine's thread only.
+ * Not here    the headers (ipv4.c, ipv6.c), next hops (route.c). Nothing is fragmented: whoever
+ *             sends knows dst->mtu.
+ */
+#include <errno.h>
+#include "base/addr.h"
+#include "base/compiler.h"
+#include "ip/ip_priv.h"
+
+static int drop(struct mr_ip *ip, struct mr_frame *f, enum mr_drop reason, int err)
+{
+	ip->ctr->drop[reason]++;
+	mr_frame_put_chain(ip->frames, f);
+	return err;
+}
+
+/* RFC 4862 section 5.4: nobody may see a tentative address. A packet may wait for its neighbour,
+ * which is not asked before there is an address to ask from. */
+static bool source_ok(const struct mr_ip *ip, const struct mr_ip_tx *tx, const struct mr_dst *dst)
+{
+	return mr_addr_is_v4(&tx->src) || mr_link_usable(ip->link, &tx->src) ||
+	       dst->neigh->state == MR_NEIGH_INCOMPLETE;
+}
+
+int mr_ip_output(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx,
+		 struct mr_dst *dst, uint64_t now)
+{
+	bool v4 = mr_addr_is_v4(&tx->dst);
+	uint32_t tot = f->pkt_len + (v4 ? MR_IPV4_HLEN : MR_IPV6_HLEN);
+	uint16_t type;
+
+	if (mr_addr_is_v4(&tx->src) != v4)
+		return drop(ip, f, MR_DROP_IP_NO_ROUTE, -EAFNOSUPPORT);
+	if (tot > dst->mtu || tot > UINT16_MAX)
+		return drop(ip, f, MR_DROP_IP_TOO_BIG, -EMSGSIZE);
+	if (mr_unlikely(ip->link->nunusable) && !source_ok(ip, tx, dst))
+		return drop(ip, f, MR_DROP_IP_TENTATIVE, -EADDRNOTAVAIL);
+	type = v4 ? mr_ipv4_push(ip, f, tx) : mr_ipv6_push(ip, f, tx, dst);
+	MR_COUNT(ip->ctr, IP_OUT);
+	return mr_link_output(ip->link, f, dst->neigh, type, now);
+}
+
+void mr_ip_reply(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx, uint64_t now)
+{
+	struct mr_dst dst = { 0 };
+	int err = mr_dst_resolve(ip, &dst, &tx->dst, now);
+
+	if (err)
+		drop(ip, f, err == -ENOBUFS ? MR_DROP_NEIGH_TABLE_FULL : MR_DROP_IP_NO_ROUTE, err);
+	else
+		mr_ip_output(ip, f, tx, &dst, now);
+	mr_dst_put(ip, &dst);
+}
