@@ -12,8 +12,8 @@
 #include "base/csum.h"
 #include "net_fixture.h"
 
-const uint8_t net_mac[6] = {0x02, 0, 0, 0, 0, 0x01};
-const uint8_t peer_mac[6] = {0x02, 0, 0, 0, 0, 0x99};
+const uint8_t net_mac[6] = { 0x02, 0, 0, 0, 0, 0x01 };
+const uint8_t peer_mac[6] = { 0x02, 0, 0, 0, 0, 0x99 };
 
 struct mr_addr addr(const char *text)
 {
@@ -31,10 +31,9 @@ struct mr_prefix prefix(const char *text)
 	return p;
 }
 
-void net_open(struct net *n)
+void net_open_raw(struct net *n, const struct mr_prefix *own, unsigned nown)
 {
-	struct mr_prefix own = prefix("10.0.0.1/24");
-	uint8_t buf[64];
+	struct mr_addr addrs[MR_LINK_ADDRS_MAX];
 
 	memset(n, 0, sizeof(*n));
 	n->now = 1000 * MR_NS_PER_S;
@@ -47,14 +46,32 @@ void net_open(struct net *n)
 	mr_rng_init(&n->rng, 1);
 	mr_wheel_init(&n->wheel, n->now);
 	mr_netif_init(&n->nif, &n->frames, &n->ctr, net_mac, NET_MTU, 128);
+	for (unsigned i = 0; i < nown; i++) {
+		addrs[i] = own[i].addr;
+		n->v6 |= !mr_addr_is_v4(&addrs[i]);
+	}
 	assert_int_equal(mr_link_init(&n->link, &n->arena, &n->nif, &n->wheel, &n->rng, &n->ctr,
-				      &own.addr, 1, n->now),
+				      addrs, nown, n->now),
 			 0);
-	assert_int_equal(mr_ip_init(&n->ip, &n->link, &n->rng, &n->ctr, &own, 1, n->now), 0);
-	net_run(n, n->now + 3 * MR_NS_PER_S);
+	assert_int_equal(mr_ip_init(&n->ip, &n->link, &n->rng, &n->ctr, own, nown, n->now), 0);
+}
+
+static void settle(struct net *n)
+{
+	uint8_t buf[NET_CHUNK];
+
+	net_run(n, n->now + 15 * MR_NS_PER_S);
 	while (net_sent(n, buf, sizeof(buf)))
 		;
 	memset(&n->ctr, 0, sizeof(n->ctr));
+}
+
+void net_open(struct net *n)
+{
+	struct mr_prefix own = prefix("10.0.0.1/24");
+
+	net_open_raw(n, &own, 1);
+	settle(n);
 }
 
 void net_close(struct net *n)
@@ -75,6 +92,19 @@ int net_setup(void **state)
 	if (!n)
 		return -1;
 	net_open(n);
+	*state = n;
+	return 0;
+}
+
+int net_setup6(void **state)
+{
+	const struct mr_prefix own[2] = { prefix("2001:db8::1/64"), prefix("fe80::1/64") };
+	struct net *n = malloc(sizeof(*n));
+
+	if (!n)
+		return -1;
+	net_open_raw(n, own, 2);
+	settle(n);
 	*state = n;
 	return 0;
 }
@@ -119,6 +149,8 @@ enum mr_up net_input(struct net *n, struct mr_frame *f, struct mr_frame **up)
 
 	if (v == MR_UP_IPV4)
 		v = mr_ipv4_input(&n->ip, f, n->now, &n->rx, &n->ierr, &n->reason);
+	else if (v == MR_UP_IPV6 && n->v6)
+		v = mr_ipv6_input(&n->ip, f, n->now, &n->rx, &n->ierr, &n->reason);
 	if (v == MR_UP_DROP)
 		n->ctr.drop[n->reason]++;
 	if (v == MR_UP_TCP && up)
@@ -159,8 +191,12 @@ struct mr_neigh *net_run(struct net *n, uint64_t until)
 
 		n->now = next < until ? next : until;
 		while ((t = mr_wheel_pop(&n->wheel, n->now))) {
-			struct mr_neigh *f = mr_link_timer(&n->link, t, n->now);
+			struct mr_neigh *f = NULL;
 
+			if (t->kind == MR_TIMER_ROUTER)
+				mr_ip_timer(&n->ip, n->now);
+			else
+				f = mr_link_timer(&n->link, t, n->now);
 			failed = f ? f : failed;
 		}
 	}
@@ -179,7 +215,7 @@ uint32_t build_eth(uint8_t *buf, const uint8_t *dst, const uint8_t *src, uint16_
 uint32_t build_arp(uint8_t *buf, const uint8_t *eth_dst, uint16_t op, const uint8_t *sha,
 		   const char *spa, const uint8_t *tha, const char *tpa)
 {
-	static const uint8_t fixed[6] = {0, 1, 8, 0, 6, 4};
+	static const uint8_t fixed[6] = { 0, 1, 8, 0, 6, 4 };
 	struct mr_addr s = addr(spa), t = addr(tpa);
 	uint32_t at = build_eth(buf, eth_dst, sha, ETH_P_ARP);
 
@@ -241,6 +277,63 @@ uint32_t build_icmp(uint8_t *buf, uint8_t type, uint8_t code, uint32_t rest, con
 	return 8 + len;
 }
 
+uint32_t build_ipv6(uint8_t *buf, const char *src, const char *dst, uint8_t nexthdr, uint8_t hlim,
+		    const void *pay, uint32_t len)
+{
+	struct mr_addr s = addr(src), d = addr(dst);
+	const uint8_t group[6] = { 0x33, 0x33, d.b[12], d.b[13], d.b[14], d.b[15] };
+	uint32_t at = build_eth(buf, d.b[0] == 0xff ? group : net_mac, peer_mac, ETH_P_IPV6);
+	uint8_t *h = buf + at;
+
+	memset(h, 0, 40);
+	h[0] = 0x60;
+	h[4] = (uint8_t)(len >> 8);
+	h[5] = (uint8_t)len;
+	h[6] = nexthdr;
+	h[7] = hlim;
+	memcpy(h + 8, s.b, 16);
+	memcpy(h + 24, d.b, 16);
+	if (len)
+		memcpy(h + 40, pay, len);
+	return at + 40 + len;
+}
+
+uint32_t build_icmp6(uint8_t *buf, const char *src, const char *dst, uint8_t type, uint8_t code,
+		     uint32_t rest, const void *pay, uint32_t len)
+{
+	struct mr_addr s = addr(src), d = addr(dst);
+	uint16_t csum;
+
+	build_icmp(buf, type, code, rest, pay, len);
+	memset(buf + 2, 0, 2);
+	csum = (uint16_t)~mr_csum_fold(
+		mr_csum_add(mr_csum(buf, 8 + len), mr_csum_pseudo(&s, &d, 58, 8 + len)));
+	memcpy(buf + 2, &csum, 2);
+	return 8 + len;
+}
+
+uint32_t build_nd(uint8_t *buf, const char *src, const char *dst, uint8_t type, uint32_t flags,
+		  const char *target, uint8_t opt, const uint8_t *opt_bytes)
+{
+	uint8_t pay[24], msg[32];
+	uint32_t n = 0;
+
+	if (target) {
+		struct mr_addr t = addr(target);
+
+		memcpy(pay, t.b, 16);
+		n = 16;
+	}
+	if (opt) {
+		pay[n] = opt;
+		pay[n + 1] = 1;
+		memcpy(pay + n + 2, opt_bytes, 6);
+		n += 8;
+	}
+	n = build_icmp6(msg, src, dst, type, 0, flags, pay, n);
+	return build_ipv6(buf, src, dst, 58, 255, msg, n);
+}
+
 void net_resolve(struct net *n, const char *text)
 {
 	struct mr_addr a = addr(text);
@@ -258,5 +351,17 @@ void net_resolve(struct net *n, const char *text)
 	assert_int_equal(net_sent(n, buf, sizeof(buf)), 14);
 	assert_int_equal(neigh->state, MR_NEIGH_REACHABLE);
 	mr_neigh_put(&n->link, neigh);
+	memset(&n->ctr, 0, sizeof(n->ctr));
+}
+
+void net_learn6(struct net *n, const char *text)
+{
+	uint8_t buf[128];
+
+	assert_int_equal(net_input_bytes(n, buf,
+					 build_nd(buf, text, "2001:db8::1", 135, 0, "2001:db8::1",
+						  1, peer_mac)),
+			 MR_UP_DONE);
+	assert_int_equal(net_sent(n, buf, sizeof(buf)), 14 + 40 + 32);
 	memset(&n->ctr, 0, sizeof(n->ctr));
 }

@@ -26,6 +26,7 @@ struct net {
 	enum mr_drop reason;
 	struct mr_ip_rx rx;
 	struct mr_icmp_err ierr;
+	bool v6; /* IPv6 packets go to ip; else link says that there is one */
 };
 
 extern const uint8_t net_mac[6];  /* ours */
@@ -37,6 +38,10 @@ void net_open(struct net *n);
 void net_close(struct net *n);
 /* cmocka's set-up and tear-down around each test: *state is a struct net. */
 int net_setup(void **state);
+/* The same with 2001:db8::1/64 and fe80::1/64, of which it is known that nobody else has them. */
+int net_setup6(void **state);
+/* Like net_open(), with any addresses, and before the first timer. */
+void net_open_raw(struct net *n, const struct mr_prefix *own, unsigned nown);
 int net_teardown(void **state);
 
 struct mr_addr addr(const char *text);
@@ -67,7 +72,19 @@ void fix_ip_csum(uint8_t *ip_header);
 uint32_t build_icmp(uint8_t *buf, uint8_t type, uint8_t code, uint32_t rest, const void *pay,
 		    uint32_t len);
 
+/* IPv6 with payload, to us or to the group that dst is. */
+uint32_t build_ipv6(uint8_t *buf, const char *src, const char *dst, uint8_t nexthdr, uint8_t hlim,
+		    const void *pay, uint32_t len);
+/* ICMPv6 message with its checksum; rest: the four bytes behind the checksum. */
+uint32_t build_icmp6(uint8_t *buf, const char *src, const char *dst, uint8_t type, uint8_t code,
+		     uint32_t rest, const void *pay, uint32_t len);
+/* Neighbour discovery, whole frame: opt 0: no option, else one of 8 bytes that holds opt_bytes. */
+uint32_t build_nd(uint8_t *buf, const char *src, const char *dst, uint8_t type, uint32_t flags,
+		  const char *target, uint8_t opt, const uint8_t *opt_bytes);
+
 /* The peer answers ARP for text: its entry is REACHABLE afterwards. Puts the reference. */
 void net_resolve(struct net *n, const char *text);
+/* The peer sends a solicitation from text: its entry is STALE, and usable, afterwards. */
+void net_learn6(struct net *n, const char *text);
 
 #endif

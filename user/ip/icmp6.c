@@ -53,7 +53,7 @@ static enum mr_up echo(struct mr_ip *ip, struct mr_frame *f, uint64_t now,
 	struct mr_frame *reply;
 
 	*reason = MR_DROP_IP_MARTIAN_SRC;
-	if (!mr_addr_is_unicast(&rx->src))
+	if (!mr_addr_is_unicast(&rx->src) || mr_ip_is_local(ip, &rx->src))
 		return MR_UP_DROP;
 	*reason = MR_DROP_IP_TOO_BIG;
 	if (f->pkt_len + MR_IPV6_HLEN > ip->mtu6)
@@ -206,8 +206,7 @@ void mr_ip_nd_note(struct mr_ip *ip, const struct mr_note_nd *note, uint64_t now
 	    mr_csum_fold(mr_csum_add(
 		    mr_csum(note->msg, note->len),
 		    mr_csum_pseudo(&pkt.src, &pkt.dst, IPPROTO_ICMPV6, note->len))) == 0xffff)
-		reason = mr_ip_is_local(ip, &pkt.src) ? MR_DROP_IP_MARTIAN_SRC :
-							mr_nd_input(ip->link, &pkt, now, &news);
+		reason = mr_nd_input(ip->link, &pkt, now, &news);
 	if (reason == MR_DROP_NONE)
 		mr_router_news(ip, &news, now);
 	else

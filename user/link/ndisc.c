@@ -401,6 +401,8 @@ static enum mr_drop solicited(struct mr_link *link, const struct mr_nd_packet *p
 		return MR_DROP_ND_NOT_OURS;
 	if (probing && opts.nonce && !memcmp(opts.nonce, link->dad_nonce, sizeof(link->dad_nonce)))
 		return MR_DROP_ND_NOT_OURS; /* our own, come back */
+	if (find_ours(link, &pkt->src) >= 0)
+		return MR_DROP_ND_CONFLICT;
 	if (link->addr_state[at] != MR_LADDR_USABLE)
 		return probing ? duplicate(link, (unsigned)at) : MR_DROP_IP_TENTATIVE;
 
@@ -470,6 +472,8 @@ static enum mr_drop router_advertised(struct mr_link *link, const struct mr_nd_p
 	if (pkt->len < ND_LEN_ROUTER || !mr_addr_is_link_local(&pkt->src) ||
 	    !parse_options(pkt->msg + ND_LEN_ROUTER, pkt->len - ND_LEN_ROUTER, &opts))
 		return MR_DROP_ND_BAD;
+	if (find_ours(link, &pkt->src) >= 0)
+		return MR_DROP_ND_CONFLICT;
 	MR_COUNT(link->ctr, ND_ROUTER_ADVERTS_IN);
 	*news = (struct mr_nd_news){
 		.about = MR_ND_ROUTER,
