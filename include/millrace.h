@@ -191,7 +191,7 @@ void mr_wakeup(struct mr_engine *engine);
  * 0, -ENOBUFS at cfg.max_sockets. */
 int mr_socket(struct mr_engine *engine, struct mr_socket **out);
 
-/* Choose the local address (any: all zeros) and port (0: chosen at connect or listen).
+/* Choose the local address (any: all zeros; 0.0.0.0: any of IPv4 only) and port (0: chosen at connect or listen).
  * 0, -EADDRINUSE, -EADDRNOTAVAIL (not an address of the engine), -EINVAL (already bound). */
 int mr_bind(struct mr_socket *sock, const struct mr_endpoint *local);
 

@@ -12,6 +12,8 @@ The ground of a test is a Pair: two namespaces and a veth pair between them.
     engine side, v0                                peer side, v1
     10.77.0.2  the engine's, unknown to the kernel  10.77.0.1  the kernel's
     10.77.0.3  the kernel's own
+
+With v6 both kernels speak IPv6, too; the peer has fd77::1, and fd77::2 is meant for the engine.
 """
 import contextlib
 import ctypes
@@ -35,6 +37,8 @@ ENGINE = "10.77.0.2"
 PEER = "10.77.0.1"
 NEIGHBOUR = "10.77.0.3"  # the kernel's own address on the engine's interface
 PREFIX = 24
+ENGINE6 = "fd77::2"
+PEER6 = "fd77::1"
 PORT = 8080
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -220,7 +224,8 @@ class Namespace:
             return socket.socket(*args)
 
     def connect(self, address, timeout=10):
-        sock = self.socket(socket.AF_INET, socket.SOCK_STREAM)
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        sock = self.socket(family, socket.SOCK_STREAM)
         try:
             sock.settimeout(timeout)
             sock.connect(address)
@@ -230,7 +235,8 @@ class Namespace:
         return sock
 
     def listen(self, address, backlog=1024, timeout=10):
-        sock = self.socket(socket.AF_INET, socket.SOCK_STREAM)
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        sock = self.socket(family, socket.SOCK_STREAM)
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind(address)
@@ -271,12 +277,13 @@ class Pair:
 
     made = 0
 
-    def __init__(self, mtu=1500, queues=1, peer_tx_csum=True, peer_tso=True):
+    def __init__(self, mtu=1500, queues=1, peer_tx_csum=True, peer_tso=True, v6=False):
         Pair.made += 1
         self.engine = Namespace("mr-e2e-%d-%de" % (os.getpid(), Pair.made))
         self.peer = Namespace("mr-e2e-%d-%dp" % (os.getpid(), Pair.made))
         self.mtu = mtu
         self.queues = queues
+        self.v6 = v6
         self._tx_csum = peer_tx_csum
         self._tso = peer_tso
 
@@ -291,8 +298,10 @@ class Pair:
     def _make(self):
         for ns in (self.engine, self.peer):
             run("ip", "netns", "add", ns.name)
-            run("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1",
-                "net.ipv6.conf.default.disable_ipv6=1", ns=ns)
+            off = 0 if self.v6 else 1
+            run("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=%d" % off,
+                "net.ipv6.conf.default.disable_ipv6=%d" % off,
+                "net.ipv6.conf.default.accept_dad=0", ns=ns)
             run("ip", "link", "set", "lo", "up", ns=ns)
         queues = ["numrxqueues", str(self.queues), "numtxqueues", str(self.queues)]
         run("ip", "link", "add", "v0", "netns", self.engine.name, "mtu", str(self.mtu), *queues,
@@ -300,6 +309,8 @@ class Pair:
             "peer", "name", "v1", "netns", self.peer.name, "mtu", str(self.mtu), *queues)
         run("ip", "addr", "add", "%s/%d" % (NEIGHBOUR, PREFIX), "dev", "v0", ns=self.engine)
         run("ip", "addr", "add", "%s/%d" % (PEER, PREFIX), "dev", "v1", ns=self.peer)
+        if self.v6:
+            run("ip", "addr", "add", PEER6 + "/64", "dev", "v1", "nodad", ns=self.peer)
         self.peer_offload(self._tx_csum, self._tso)
         self.up()
 
@@ -527,7 +538,7 @@ def sanitized():
 
 
 def url(name="", address=ENGINE, port=PORT):
-    return "http://%s:%d/%s" % (address, port, name)
+    return "http://%s:%d/%s" % ("[%s]" % address if ":" in address else address, port, name)
 
 
 # ---- Files and transfers ------------------------------------------------------------------------
@@ -582,8 +593,9 @@ def sha256_file(path, timeout=60):
 
 def download(pair, name, timeout=30, address=ENGINE, port=PORT, extra=()):
     """curl a file at the peer; the sha256 of what arrived."""
-    curl = Process(["curl", "--silent", "--show-error", "--fail", "--max-time", str(timeout),
-                    *extra, url(name, address, port)], ns=pair.peer, stdout=subprocess.PIPE)
+    curl = Process(["curl", "--globoff", "--silent", "--show-error", "--fail",
+                    "--max-time", str(timeout), *extra, url(name, address, port)],
+                   ns=pair.peer, stdout=subprocess.PIPE)
     with curl, Process(["sha256sum"], stdin=curl.proc.stdout) as digest:
         curl.proc.stdout.close()
         status = curl.wait(timeout + 5)
@@ -592,10 +604,10 @@ def download(pair, name, timeout=30, address=ENGINE, port=PORT, extra=()):
         return digest.stdout().split()[0].decode()
 
 
-def upload(pair, path, name, timeout=30, extra=()):
+def upload(pair, path, name, timeout=30, extra=(), address=ENGINE):
     """curl PUTs a file from the peer."""
     done = run("curl", "--silent", "--show-error", "--fail", "--max-time", str(timeout), *extra,
-               "--upload-file", path, url(name), ns=pair.peer, timeout=timeout + 5, ok=False)
+               "--globoff", "--upload-file", path, url(name, address), ns=pair.peer, timeout=timeout + 5, ok=False)
     check(done.returncode == 0, "curl --upload-file %s: status %d: %s", name, done.returncode,
           done.stderr.strip())
 
@@ -640,8 +652,8 @@ def judge(path, duplicates=False):
     On a wire that duplicates packets one RST has its explanation: the last FIN came twice, so its
     ACK did, too, and the second of these finds no connection any more (RFC 9293 section 3.10.7.1).
     """
-    rows = tshark(path, "frame.number", "tcp.stream", "ip.src", "tcp.flags", "tcp.checksum.status",
-                  "ip.checksum.status", "_ws.malformed", "tcp.checksum", "tcp.checksum_calculated",
+    rows = tshark(path, "frame.number", "tcp.stream", "tcp.srcport", "tcp.flags",
+                  "tcp.checksum.status", "ip.checksum.status", "_ws.malformed", "tcp.checksum", "tcp.checksum_calculated",
                   timeout=120)
     fins, syns = {}, set()
     for frame, stream, src, flags, tcp_sum, ip_sum, malformed, field, calculated in rows:

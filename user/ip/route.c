@@ -23,10 +23,12 @@ bool mr_ip_is_subnet_broadcast(const struct mr_ip *ip, const struct mr_addr *add
 {
 	for (unsigned i = 0; i < ip->naddrs; i++) {
 		const struct mr_prefix *p = &ip->addrs[i];
-		uint32_t mask = p->len ? (uint32_t)((1ull << (32 - p->len)) - 1) : UINT32_MAX;
+		uint32_t mask;
 
-		if (mr_addr_is_v4(&p->addr) && p->len < 31 && mr_addr_in_prefix(addr, p) &&
-		    (ntohl(addr->w[3]) & mask) == mask)
+		if (!mr_addr_is_v4(&p->addr) || p->len >= 31)
+			continue;
+		mask = (uint32_t)((1ull << (32 - p->len)) - 1);
+		if (mr_addr_in_prefix(addr, p) && (ntohl(addr->w[3]) & mask) == mask)
 			return true;
 	}
 	return false;

@@ -60,12 +60,11 @@ int mr_socks_open(struct mr_socks *socks, struct mr_socket **out)
 /* ---- Addresses ----------------------------------------------------------------------------------
  */
 
-/* "Any" has one form below this layer. */
-static struct mr_addr plain_addr(const struct mr_addr *addr)
+/* Can a socket bound to one speak with the other? :: takes both families (RFC 3493 section 3.7). */
+static bool families_agree(const struct mr_addr *local, const struct mr_addr *peer)
 {
-	static const struct mr_addr any;
-
-	return mr_addr_is_any(addr) ? any : *addr;
+	return mr_addr_is_v4(local) == mr_addr_is_v4(peer) ||
+	       (mr_addr_is_any(local) && !mr_addr_is_v4(local));
 }
 
 /* Another socket that holds this port by mr_bind() alone: TCP knows only ports that are in use. */
@@ -92,7 +91,7 @@ int mr_bind(struct mr_socket *sock, const struct mr_endpoint *local)
 
 	if (!sock || !local || sock->kind != MR_SOCK_NEW || sock->bound)
 		return -EINVAL;
-	ep = (struct mr_endpoint){ plain_addr(&local->addr), local->port };
+	ep = *local;
 	if (!mr_addr_is_any(&ep.addr) && !mr_ip_is_local(sock->socks->tcp->ip, &ep.addr))
 		return -EADDRNOTAVAIL;
 	if (ep.port &&
@@ -209,13 +208,15 @@ int mr_connect(struct mr_socket *sock, const struct mr_endpoint *peer)
 	if (sock->tcb)
 		return -EALREADY;
 	tcp = sock->socks->tcp;
-	to = (struct mr_endpoint){ plain_addr(&peer->addr), peer->port };
+	to = *peer;
 	/* There is no way back to ourselves: the wire does not return what we send. */
 	if (!mr_addr_is_unicast(&to.addr) || mr_ip_is_local(tcp->ip, &to.addr))
 		return -ENETUNREACH;
 	/* After a failed attempt sock->local is what that one used: chosen anew, if not by
 	 * mr_bind(). */
 	local = sock->bound ? sock->local : unbound;
+	if (!families_agree(&local.addr, &to.addr))
+		return -EAFNOSUPPORT;
 	err = mr_tcp_connect(tcp, &local, &to, &sock->opts, sock, sock->socks->now, &tcb);
 	if (err)
 		return err;

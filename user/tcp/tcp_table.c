@@ -95,7 +95,9 @@ struct mr_tcp_listener *listener_lookup(const struct mr_tcp *tcp, const struct m
 			continue;
 		if (mr_addr_eq(&l->laddr, laddr))
 			return l;
-		if (mr_addr_is_any(&l->laddr))
+		/* 0.0.0.0 takes IPv4 only, :: takes both (RFC 3493 section 3.7). */
+		if (mr_addr_is_any(&l->laddr) &&
+		    (!mr_addr_is_v4(&l->laddr) || mr_addr_is_v4(laddr)))
 			any = l;
 	}
 	return any;
