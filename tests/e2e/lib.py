@@ -607,7 +607,8 @@ def download(pair, name, timeout=30, address=ENGINE, port=PORT, extra=()):
 def upload(pair, path, name, timeout=30, extra=(), address=ENGINE):
     """curl PUTs a file from the peer."""
     done = run("curl", "--silent", "--show-error", "--fail", "--max-time", str(timeout), *extra,
-               "--globoff", "--upload-file", path, url(name, address), ns=pair.peer, timeout=timeout + 5, ok=False)
+               "--globoff", "--upload-file", path, url(name, address), ns=pair.peer,
+               timeout=timeout + 5, ok=False)
     check(done.returncode == 0, "curl --upload-file %s: status %d: %s", name, done.returncode,
           done.stderr.strip())
 
@@ -653,8 +654,8 @@ def judge(path, duplicates=False):
     ACK did, too, and the second of these finds no connection any more (RFC 9293 section 3.10.7.1).
     """
     rows = tshark(path, "frame.number", "tcp.stream", "tcp.srcport", "tcp.flags",
-                  "tcp.checksum.status", "ip.checksum.status", "_ws.malformed", "tcp.checksum", "tcp.checksum_calculated",
-                  timeout=120)
+                  "tcp.checksum.status", "ip.checksum.status", "_ws.malformed", "tcp.checksum",
+                  "tcp.checksum_calculated", timeout=120)
     fins, syns = {}, set()
     for frame, stream, src, flags, tcp_sum, ip_sum, malformed, field, calculated in rows:
         check(not malformed, "packet %s of the capture is malformed", frame)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * packet.c - the tests' own reading of a packet.
- * Implements  RFC 791 (header), RFC 9293 section 3.1, RFC 7323 sections 2.2 and 3.2, RFC 1071, as
+ * Implements  RFC 791 and RFC 8200 (headers, no extension headers: the stack sends none), RFC 9293 section 3.1, RFC 7323 sections 2.2 and 3.2, RFC 1071, as
  *             plainly as can be: nothing here is shared with the stack.
  */
 #include <stdio.h>
@@ -11,7 +11,10 @@
 
 #define ETHERTYPE_IPV4 0x0800
 #define ETHERTYPE_ARP  0x0806
+#define ETHERTYPE_IPV6 0x86dd
 #define PROTO_ICMP     1
+#define PROTO_ICMPV6   58
+#define IPV6_HLEN      40u
 #define PROTO_TCP      6
 #define TCP_HLEN       20u
 
@@ -57,11 +60,35 @@ static bool ipv4_l4(const uint8_t *pkt, uint32_t len, const uint8_t **l4, uint32
 	return true;
 }
 
+/* The same of IPv6. Its header has no checksum; what it says must at least be possible. */
+static bool ipv6_l4(const uint8_t *pkt, uint32_t len, const uint8_t **l4, uint32_t *l4_len)
+{
+	const uint8_t *ip = pkt + PKT_ETH_HLEN;
+
+	if (len < PKT_ETH_HLEN + IPV6_HLEN || ip[0] >> 4 != 6)
+		return false;
+	*l4 = ip + IPV6_HLEN;
+	*l4_len = pkt_get16(ip + 4);
+	return *l4_len <= len - PKT_ETH_HLEN - IPV6_HLEN;
+}
+
+/* TCP or ICMPv6 and nothing else: the pseudo-header guards the addresses, the length, the protocol. */
+static bool ipv6_checksum_ok(const uint8_t *pkt, uint32_t len)
+{
+	const uint8_t *ip = pkt + PKT_ETH_HLEN, *l4;
+	uint32_t l4_len;
+
+	return ipv6_l4(pkt, len, &l4, &l4_len) && (ip[6] == PROTO_TCP || ip[6] == PROTO_ICMPV6) &&
+	       pkt_sum(pkt_sum(ip[6] + l4_len, ip + 8, 32), l4, l4_len) == 0xffff;
+}
+
 bool pkt_checksums_ok(const uint8_t *pkt, uint32_t len)
 {
 	const uint8_t *ip = pkt + PKT_ETH_HLEN, *l4;
 	uint32_t l4_len;
 
+	if (is_type(pkt, len, ETHERTYPE_IPV6))
+		return ipv6_checksum_ok(pkt, len);
 	if (!is_type(pkt, len, ETHERTYPE_IPV4))
 		return true;
 	if (!ipv4_l4(pkt, len, &l4, &l4_len))
@@ -115,17 +142,28 @@ bool pkt_tcp_parse(const uint8_t *pkt, uint32_t len, struct pkt_tcp *t)
 	uint32_t l4_len, hlen;
 
 	memset(t, 0, sizeof(*t));
-	if (!is_type(pkt, len, ETHERTYPE_IPV4) || !ipv4_l4(pkt, len, &l4, &l4_len) ||
-	    ip[9] != PROTO_TCP || l4_len < TCP_HLEN || !pkt_checksums_ok(pkt, len))
+	if (is_type(pkt, len, ETHERTYPE_IPV6)) {
+		if (!ipv6_l4(pkt, len, &l4, &l4_len) || ip[6] != PROTO_TCP)
+			return false;
+		t->saddr = pkt_get32(ip + 20);
+		t->daddr = pkt_get32(ip + 36);
+		t->tos = (uint8_t)(pkt_get16(ip) >> 4);
+		t->ttl = ip[7];
+	} else {
+		if (!is_type(pkt, len, ETHERTYPE_IPV4) || !ipv4_l4(pkt, len, &l4, &l4_len) ||
+		    ip[9] != PROTO_TCP)
+			return false;
+		t->saddr = pkt_get32(ip + 12);
+		t->daddr = pkt_get32(ip + 16);
+		t->tos = ip[1];
+		t->ttl = ip[8];
+		t->df = ip[6] & 0x40;
+	}
+	if (l4_len < TCP_HLEN || !pkt_checksums_ok(pkt, len))
 		return false;
 	hlen = (uint32_t)(l4[12] >> 4) * 4;
 	if (hlen < TCP_HLEN || hlen > l4_len)
 		return false;
-	t->saddr = pkt_get32(ip + 12);
-	t->daddr = pkt_get32(ip + 16);
-	t->tos = ip[1];
-	t->ttl = ip[8];
-	t->df = ip[6] & 0x40;
 	t->sport = pkt_get16(l4);
 	t->dport = pkt_get16(l4 + 2);
 	t->seq = pkt_get32(l4 + 4);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * packet.h - packets as the tests see them: an own, second reading of Ethernet, IPv4 and TCP, so
- * that the stack is not judged by its own parser.
+ * packet.h - packets as the tests see them: an own, second reading of Ethernet, IPv4, IPv6 and
+ * TCP, so that the stack is not judged by its own parser.
  */
 #ifndef MR_TESTS_SIM_PACKET_H
 #define MR_TESTS_SIM_PACKET_H
@@ -13,9 +13,9 @@
 #define PKT_ETH_HLEN 14u
 #define PKT_IP_HLEN  20u
 
-/* One TCP segment over IPv4 over Ethernet, host byte order. */
+/* One TCP segment over IPv4 or IPv6 over Ethernet, host byte order. */
 struct pkt_tcp {
-	uint32_t saddr, daddr;
+	uint32_t saddr, daddr; /* of IPv6 the last four bytes */
 	uint16_t sport, dport;
 	uint32_t seq, ack, len;
 	uint16_t wnd, up;

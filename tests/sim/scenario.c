@@ -39,6 +39,10 @@ const unsigned sim_nscenarios = MR_ARRAY_SIZE(sim_scenarios);
 
 /* RFC 6528: the clock's part of an ISN counts 4 us. */
 #define ISN_TICK_NS 4000ull
+/* One seed of so many runs over IPv6, where the MTU allows it; it begins when addresses are usable. */
+#define V6_SHARE    3
+#define V6_START_NS (2 * MR_NS_PER_S)
+
 /* After the last close: 2 MSL, and an orphan's retransmissions before that. */
 #define DRAIN_NS (400 * MR_NS_PER_S)
 
@@ -136,7 +140,7 @@ static uint64_t draw_limit(const struct run *run, unsigned faults)
 	const uint64_t rtt = run->wire[0].delay_ns + run->wire[0].jitter_ns +
 			     run->wire[1].delay_ns + run->wire[1].jitter_ns +
 			     run->wire[0].reorder_ns + run->wire[1].reorder_ns;
-	uint64_t t = 300 * MR_NS_PER_S;
+	uint64_t t = 300 * MR_NS_PER_S + V6_START_NS;
 
 	for (unsigned i = 0; i < run->wl.nconns; i++)
 		for (unsigned k = 0; k < 2; k++) {
@@ -162,6 +166,9 @@ static void draw_run(struct sim *sim, struct run *run, const struct sim_scenario
 		draw_host(&r, &run->host[i], sc->faults);
 		run->host[i].mtu = sim_one_in(&r, 8) ? draw_mtu(&r) : mtu;
 	}
+	for (int i = 0; i < 2; i++)
+		run->host[i].v6 = !(seed % V6_SHARE) &&
+				  mr_min(run->host[0].mtu, run->host[1].mtu) >= MR_IPV6_MTU_MIN;
 	for (int i = 0; i < 2; i++) {
 		run->wire[i].mtu = run->host[!i].mtu;
 		draw_wire(&r, &run->wire[i], sc->faults);
@@ -250,6 +257,8 @@ static void run_once(struct sim *sim, struct run *run, const struct sim_scenario
 		     const struct sim_opts *opts)
 {
 	sim_open(sim, run->host, run->wire, seed, opts->pcap);
+	while (run->host[0].v6 && sim_step(sim, V6_START_NS))
+		;
 	wl_start(&run->wl, sim);
 	while (!wl_done(&run->wl))
 		if (!sim_step(sim, run->limit_ns)) {

@@ -37,6 +37,7 @@ struct sim_wire {
 /* ---- A run ----------------------------------------------------------------------------------- */
 
 struct sim_host_cfg {
+	bool v6; /* its address is IPv6 */
 	uint32_t mtu, chunk_size, nframes;
 	uint32_t sndbuf, rcvbuf; /* defaults of its sockets */
 	uint64_t epoch_ns;	 /* what the engine's clock shows when the run begins */
@@ -74,7 +75,8 @@ struct sim {
 	uint32_t first_seq[2]; /* of host i's first SYN */
 	bool verbose;
 	bool unchecked; /* a long run: invariants are not looked at after each round */
-	/* The application: runs what is due on this host; returns true when it did something. */
+	/* The application, NULL before it starts: runs what is due on this host; returns true
+	 * when it did something. */
 	bool (*app_run)(struct sim *sim, struct sim_host *h);
 	uint64_t (*app_next)(const struct sim *sim, const struct sim_host *h);
 	void *app;

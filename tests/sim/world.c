@@ -87,7 +87,8 @@ static void host_log(void *user, int level, const char *line)
 
 static void host_open(struct sim *sim, int i, const struct sim_host_cfg *hc, const char *pcap)
 {
-	static const char *const prefix[2] = { "10.0.0.1/24", "10.0.0.2/24" };
+	static const char *const prefix[2][2] = { { "10.0.0.1/24", "10.0.0.2/24" },
+						  { "2001:db8::1/64", "2001:db8::2/64" } };
 	struct sim_host *h = &sim->host[i];
 	char pcap_path[4096];
 	struct mr_stack_cfg scfg = {
@@ -108,7 +109,8 @@ static void host_open(struct sim *sim, int i, const struct sim_host_cfg *hc, con
 	h->epoch_ns = hc->epoch_ns;
 	mr_config_init(&cfg);
 	cfg.ifname = i ? "simB" : "simA";
-	SIM_CHECK(sim, !mr_config_add_address(&cfg, prefix[i]), "mr_config_add_address failed");
+	SIM_CHECK(sim, !mr_config_add_address(&cfg, prefix[hc->v6][i]),
+		  "mr_config_add_address failed");
 	h->addr = cfg.addrs[0].addr;
 	cfg.umem_frames = hc->nframes;
 	cfg.chunk_size = hc->chunk_size;
@@ -142,7 +144,7 @@ static uint64_t host_next(const struct sim *sim, const struct sim_host *h)
 	if (t != MR_TIME_NEVER)
 		t = t > h->epoch_ns ? t - h->epoch_ns : 0;
 	t = mr_min(t, sim_dev_next(h->dev));
-	return mr_min(t, sim->app_next(sim, h));
+	return sim->app_next ? mr_min(t, sim->app_next(sim, h)) : t;
 }
 
 /* With -v: what TCP counted in this round that a trace of packets does not show. */
@@ -168,7 +170,7 @@ static void host_round(struct sim *sim, struct sim_host *h)
 	mr_engine_input(h->engine, host_now(h));
 	if (!sim->unchecked)
 		mr_engine_check(h->engine);
-	h->busy = sim->app_run(sim, h);
+	h->busy = sim->app_run && sim->app_run(sim, h);
 	SIM_CHECK(sim, !mr_engine_output(h->engine, host_now(h)), "mr_engine_output failed");
 	if (!sim->unchecked)
 		mr_engine_check(h->engine);

@@ -38,7 +38,9 @@ static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0, "Network:", 10 },
 	{ "interface", 'i', "IF", 0, "Attach to this network interface (required)", 0 },
 	{ "address", 'a', "ADDR/LEN", 0,
-	  "An address for the engine, unknown to the kernel: 10.0.0.5/24 (required; repeatable)",
+	  "An address for the engine, unknown to the kernel: 10.0.0.5/24, 2001:db8::5/64 "
+	  "(required; "
+	  "repeatable)",
 	  0 },
 	{ "gateway", OPT_GATEWAY, "ADDR", 0, "Default route", 0 },
 	{ "route", OPT_ROUTE, "ROUTE", 0, "\"10.9.0.0/16 via 10.0.0.1\" (repeatable)", 0 },
