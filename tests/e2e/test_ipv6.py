@@ -98,7 +98,14 @@ def _():
             theirs = kernels_link_local(pair.engine, "v0")
             check(ll != theirs, "the engine took the kernel's %s", theirs)
             equal("pings of the kernel at v0", ping(pair, theirs + "%v1"), 1)
+            groups = run("ip", "maddr", "show", "dev", "v0", ns=pair.engine).stdout
+            for address in (ENGINE6, ll):
+                low = socket.inet_pton(socket.AF_INET6, address)[13:]
+                group = "33:33:ff:%02x:%02x:%02x" % tuple(low)
+                check(group in groups, "v0 does not listen to %s: %s", group, groups)
             server.finish()
+            check(group not in run("ip", "maddr", "show", "dev", "v0", ns=pair.engine).stdout,
+                  "v0 still listens to %s", group)
 
 
 @case("where the kernel has no IPv6, the link-local address is made of the MAC (RFC 4291 app. A)")

@@ -158,6 +158,7 @@ int mr_engine_create(struct mr_engine **out, const struct mr_config *cfg, struct
 		return mr_error_set(err, -ENOMEM, "out of memory");
 	engine->arena.fd = -1;
 	engine->umem.fd = -1;
+	engine->groups_fd = -1;
 	engine->clock = clock ?: monotonic;
 	engine->clock_user = clock_user;
 	engine->now = engine->clock(clock_user);
@@ -532,6 +533,8 @@ void mr_engine_close(struct mr_engine *engine)
 	err = mr_pcapng_close(engine->cap);
 	if (err)
 		engine_log(engine, LOG_ERR, "the capture is not complete: %s", strerror(-err));
+	if (engine->groups_fd >= 0)
+		close(engine->groups_fd);
 	if (engine->wake_fd >= 0)
 		close(engine->wake_fd);
 	mr_umem_close(&engine->umem);

@@ -61,6 +61,7 @@ struct mr_engine {
 	void *clock_user;
 	uint64_t now; /* of the present round */
 	uint64_t spin_ns;
+	int groups_fd;	/* holds the interface's multicast groups; -1: none */
 	int wake_fd;	/* eventfd of mr_wakeup() */
 	int wake_asked; /* mr_wakeup() was called; atomic, so that spinning costs no system call */
 	int fatal;	/* 0, or -ENETDOWN: the interface is gone for good */

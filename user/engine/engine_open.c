@@ -19,6 +19,7 @@
 #include "base/hash.h"
 #include "dev/afxdp.h"
 #include "engine/engine_priv.h"
+#include "kernel/groups.h"
 #include "kernel/ifinfo.h"
 #include "kernel/xdp.h"
 
@@ -216,6 +217,20 @@ static int open_xdp(struct mr_engine *engine, const struct mr_config *cfg,
 	return ret ?: mr_xdp_attach(engine->xdp, err);
 }
 
+static int join_groups(struct mr_engine *engine, const struct mr_ifinfo *info, struct mr_error *err)
+{
+	const struct mr_ip *ip = &engine->st->ip;
+	int fd = mr_groups_join(info->ifindex, ip->addrs, ip->naddrs);
+
+	if (fd == -ENOENT)
+		return 0;
+	if (fd < 0)
+		return mr_error_set(err, fd, "cannot join the IPv6 multicast groups of %s: %s",
+				    engine->ifname, strerror(-fd));
+	engine->groups_fd = fd;
+	return 0;
+}
+
 int mr_engine_open(struct mr_engine **out, const struct mr_config *cfg, struct mr_error *err)
 {
 	struct mr_stack_cfg scfg = { .max_chunks = 1 };
@@ -250,6 +265,7 @@ int mr_engine_open(struct mr_engine **out, const struct mr_config *cfg, struct m
 		return ret;
 	cookie = (uint32_t)mr_siphash(scfg.flow_key, "cookie", 6);
 	ret = open_device(engine, cfg, &info, &plan, cookie, err);
+	ret = ret ?: join_groups(engine, &info, err);
 	ret = ret ?: open_xdp(engine, cfg, &info, &plan, scfg.flow_key, cookie, err);
 	if (ret) {
 		mr_engine_close(engine);
