@@ -151,8 +151,7 @@ static enum mr_drop check_addresses(const struct mr_ip *ip, const struct mr_ip_r
 	/* A mapped address has no place on the wire and would be taken for the IPv4 one. */
 	if (mr_addr_is_v4(&rx->dst))
 		return MR_DROP_IP_NOT_OURS;
-	if (mr_addr_is_v4(&rx->src) ||
-	    (!mr_addr_is_any(&rx->src) && !mr_addr_is_unicast(&rx->src)))
+	if (mr_addr_is_v4(&rx->src) || (!mr_addr_is_any(&rx->src) && !mr_addr_is_unicast(&rx->src)))
 		return MR_DROP_IP_MARTIAN_SRC;
 	/* Who has an address of ours says so to all nodes, from that address: neighbour discovery
 	 * is to hear of it. */
