@@ -653,18 +653,19 @@ def judge(path, duplicates=False):
     On a wire that duplicates packets one RST has its explanation: the last FIN came twice, so its
     ACK did, too, and the second of these finds no connection any more (RFC 9293 section 3.10.7.1).
     """
-    rows = tshark(path, "frame.number", "tcp.stream", "tcp.srcport", "tcp.flags",
+    rows = tshark(path, "frame.number", "tcp.stream", "ip.src", "ipv6.src", "tcp.flags",
                   "tcp.checksum.status", "ip.checksum.status", "_ws.malformed", "tcp.checksum",
                   "tcp.checksum_calculated", timeout=120)
     fins, syns = {}, set()
-    for frame, stream, src, flags, tcp_sum, ip_sum, malformed, field, calculated in rows:
+    for frame, stream, src4, src6, flags, tcp_sum, ip_sum, malformed, field, calculated in rows:
+        src = src4 or src6
         check(not malformed, "packet %s of the capture is malformed", frame)
         check(ip_sum in ("", "1", "Good"), "packet %s: bad IP checksum (%s)", frame, ip_sum)
         if not stream:
             continue
         # Linux writes 0xffff for a sum of zero, in TCP as well as in UDP. It is as right as 0, but
         # not what RFC 9293 computes, and tshark says so.
-        mangled_zero = src == PEER and field == "0xffff" and calculated == "0x0000"
+        mangled_zero = src in (PEER, PEER6) and field == "0xffff" and calculated == "0x0000"
         check(tcp_sum in ("1", "Good") or mangled_zero, "packet %s: bad TCP checksum (%s)", frame,
               tcp_sum)
         bits = int(flags, 16)
