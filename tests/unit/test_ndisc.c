@@ -442,6 +442,25 @@ static void a_packet_waits_for_the_answer(void **state)
 	mr_neigh_put(&n->link, neigh);
 }
 
+static void acks_do_not_confirm_what_an_advertisement_has_just_changed(void **state)
+{
+	struct mr_addr peer = addr("2001:db8::9");
+	struct net *n = *state;
+	struct mr_neigh *neigh = mr_neigh_get(&n->link, &peer, n->now);
+
+	net_learn6(n, "2001:db8::9");
+	mr_neigh_confirm(&n->link, neigh, n->now);
+	assert_int_equal(neigh->state, MR_NEIGH_REACHABLE);
+	assert_int_equal(
+		input_nd(n, "2001:db8::9", "ff02::1", NA, OVERRIDE, "2001:db8::9", 2, other_mac),
+		MR_UP_DONE);
+	mr_neigh_confirm(&n->link, neigh, n->now + S / 2);
+	assert_int_equal(neigh->state, MR_NEIGH_STALE);
+	mr_neigh_confirm(&n->link, neigh, n->now + S);
+	assert_int_equal(neigh->state, MR_NEIGH_REACHABLE);
+	mr_neigh_put(&n->link, neigh);
+}
+
 static void an_address_in_use_is_defended_but_not_for_ever(void **state)
 {
 	struct net *n = *state;
@@ -638,6 +657,7 @@ int main(void)
 		NET_TEST(rfc4861_7_1_what_is_malformed_is_dropped),
 		NET_TEST(rfc4861_7_2_5_advertisements_move_the_state),
 		NET_TEST(a_packet_waits_for_the_answer),
+		NET_TEST(acks_do_not_confirm_what_an_advertisement_has_just_changed),
 		NET_TEST(an_address_in_use_is_defended_but_not_for_ever),
 		cmocka_unit_test(rfc4861_6_3_7_routers_are_asked_for_three_times),
 		NET_TEST(rfc4861_6_3_4_a_router_is_the_default_route_for_its_lifetime),

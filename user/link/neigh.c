@@ -184,6 +184,8 @@ void mr_neigh_advertised(struct mr_link *link, struct mr_neigh *n, const uint8_t
 			enter_stale(link, n);
 		return;
 	}
+	if (resolved && moved)
+		n->moved_at = now;
 	if (mac)
 		memcpy(n->mac, mac, 6);
 	if (solicited)
