@@ -2,9 +2,11 @@
 #   make            the command, the libraries, the XDP program
 #   make demo       the main job on a veth pair it makes itself
 #   make test       everything that proves it; one closing line
+#   make fuzz       every fuzz target for FUZZ_SECONDS (60), as many at a time as there are processors
 # Variables: CC, SAN=1 (ASan+UBSan), DEBUG=1 (-O1 -g3), V=1 (show commands), PREFIX, DESTDIR
 
 SHELL := /bin/bash
+comma := ,
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -33,6 +35,13 @@ endif
 Q := $(if $(V),,@)
 
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla
+# Fuzz targets: built for libFuzzer with FUZZ=1 (make fuzz does that), else to replay the corpus.
+ifdef FUZZ
+SANFLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined \
+            -fno-omit-frame-pointer
+OPT      := -O1 -g
+endif
+
 LIBS     := -lbpf -lelf -lz -lmnl -lcap
 CPPFLAGS += -D_GNU_SOURCE -Iinclude -Iuser -isystem $(BUILD)/gen
 CFLAGS   += -std=gnu11 $(OPT) $(WARN) $(SANFLAGS) -fPIC -fvisibility=hidden -fno-strict-aliasing
@@ -55,9 +64,13 @@ TOOL_BIN := $(TOOL_SRC:%.c=$(BUILD)/%)
 SIM_BIN  := $(if $(SIM_SRC),$(BUILD)/tests/sim/sim)
 TEST_LIB := $(sort $(wildcard tests/lib/*.c))
 TEST_LIB_OBJ := $(TEST_LIB:%.c=$(BUILD)/%.o)
+FUZZ_NAMES := tcp_options segment calls packets pcapng http
+FUZZ_BIN := $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/%)
+FUZZ_LIB_OBJ := $(addprefix $(BUILD)/tests/,fuzz/host.o sim/simdev.o sim/packet.o) \
+            $(if $(FUZZ),,$(BUILD)/tests/fuzz/replay.o)
 TEST_BPF := $(patsubst %.bpf.c,$(BUILD)/%.bpf.o,$(sort $(wildcard tests/e2e/*.bpf.c)))
 
-.PHONY: all lib cli tests demo test check-style format vmlinux install clean deps
+.PHONY: all lib cli tests demo test fuzz fuzzers check-style format vmlinux install clean deps
 all: $(BUILD)/millrace $(BUILD)/libmillrace.a $(BUILD)/libmillrace.so.$(VERSION)
 
 # ---- XDP program and its skeleton (embedded: the command needs no .o file beside it) --------------
@@ -103,7 +116,7 @@ $(BUILD)/millrace: $(CLI_OBJ) $(BUILD)/libmillrace.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 # ---- Tests ---------------------------------------------------------------------------------------
-tests: all $(UNIT_BIN) $(SIM_BIN) $(XDP_BIN) $(TOOL_BIN) $(TEST_BPF)
+tests: all $(UNIT_BIN) $(SIM_BIN) $(XDP_BIN) $(TOOL_BIN) $(FUZZ_BIN) $(TEST_BPF)
 
 # The tests of the command's files link what they need of the command, without its main().
 $(BUILD)/libcli.a: $(filter-out %/main.o,$(CLI_OBJ))
@@ -125,6 +138,17 @@ $(TOOL_BIN): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libmillrace.a
 	$(if $(V),,@echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
+$(FUZZ_BIN): $(BUILD)/%: $(BUILD)/%.o $(FUZZ_LIB_OBJ) $(BUILD)/libcli.a $(BUILD)/libmillrace.a
+	$(if $(V),,@echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) $(if $(FUZZ),-fsanitize=fuzzer) -o $@ $^ $(LIBS)
+
+# The checks walk every table after every step: to be led by their coverage would cost most of the time.
+ifdef FUZZ
+$(BUILD)/user/tcp/tcp_check.o $(FUZZ_LIB_OBJ): SANFLAGS := $(subst fuzzer-no-link$(comma),,$(SANFLAGS))
+endif
+
+fuzzers: $(FUZZ_BIN)
+
 deps:
 	@scripts/deps
 
@@ -132,6 +156,10 @@ deps:
 test: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) tests
 	@BUILD=$(BUILD) tests/run
+
+fuzz: deps
+	@$(MAKE) --no-print-directory -j$$(nproc) FUZZ=1 CC=$(CLANG) BUILD=build/fuzz fuzzers
+	@scripts/fuzz build/fuzz $(FUZZ_NAMES)
 
 demo: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) all
@@ -147,7 +175,7 @@ format:
 
 compile_commands.json: $(SKEL)
 	scripts/compile-commands "$(CC) $(CPPFLAGS) $(CFLAGS)" $(LIB_SRC) $(CLI_SRC) $(UNIT_SRC) $(SIM_SRC) \
-		$(XDP_SRC) $(TOOL_SRC) $(TEST_LIB) > $@
+		$(XDP_SRC) $(TOOL_SRC) $(TEST_LIB) $(wildcard tests/fuzz/*.c) > $@
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include \
@@ -166,4 +194,4 @@ clean:
 	rm -rf build compile_commands.json
 
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TEST_LIB_OBJ:.o=.d) $(TOOL_BIN:=.d) \
-	$(UNIT_BIN:=.d) $(SIM_SRC:%.c=$(BUILD)/%.d) $(XDP_BIN:=.d)
+	$(UNIT_BIN:=.d) $(FUZZ_BIN:=.d) $(FUZZ_LIB_OBJ:.o=.d) $(SIM_SRC:%.c=$(BUILD)/%.d) $(XDP_BIN:=.d)

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * host.c - one engine on the simulated device, for fuzz targets.
+ * Asserts     the invariants of every layer after each half of a round, the rules of the device
+ *	       interface, and at the end that no frame is held by nobody.
+ */
+#include <string.h>
+#include "../sim/packet.h"
+#include "base/compiler.h"
+#include "fuzz.h"
+#include "host.h"
+
+#define MTU   1500u
+#define CHUNK 2048u
+
+static uint64_t host_clock(void *user)
+{
+	return *((const struct fuzz_host *)user)->now;
+}
+
+static void host_broken(void *user, const char *what)
+{
+	(void)user;
+	FUZZ_CHECK(false, "device: %s", what);
+}
+
+static void discard(void *user, const uint8_t *pkt, uint32_t len)
+{
+	(void)user;
+	(void)pkt;
+	(void)len;
+}
+
+void fuzz_host_open(struct fuzz_host *h, const struct fuzz_host_cfg *fc, const uint64_t *now)
+{
+	const struct sim_dev_cfg dc = {
+		.tx_ring = 64,
+		.kick_budget = 32,
+		.rx_ring = 1024,
+		.max_chunks = MR_FRAME_MAX_CHUNKS,
+		.completion_ns = 20 * MR_NS_PER_US,
+		.ragged = fc->ragged,
+		.pad = fc->pad,
+		.seed = 1,
+	};
+	struct mr_stack_cfg scfg = {
+		.mac = { 2, 0, 0, 0, 0, fc->mac_end },
+		.mtu = MTU,
+		.nframes = fc->nframes,
+		.chunk_size = CHUNK,
+		.max_chunks = MR_FRAME_MAX_CHUNKS,
+		.txq_limit = 64,
+		.seed = fc->mac_end,
+	};
+	struct mr_error err = { 0 };
+	struct mr_config cfg;
+	int ret;
+
+	*h = (struct fuzz_host){ .now = now };
+	memcpy(h->mac, scfg.mac, sizeof(h->mac));
+	mr_config_init(&cfg);
+	cfg.ifname = "fuzz";
+	cfg.max_sockets = 8;
+	cfg.sndbuf = fc->sndbuf;
+	cfg.rcvbuf = fc->rcvbuf;
+	ret = mr_config_add_address(&cfg, fc->prefix);
+	FUZZ_CHECK(!ret, "mr_config_add_address: %d", ret);
+	h->addr = cfg.addrs[0].addr;
+	ret = mr_engine_create(&h->engine, &cfg, &scfg, host_clock, h, &err);
+	FUZZ_CHECK(!ret, "mr_engine_create: %d %s", ret, err.text);
+	h->dev = sim_dev_new(&dc, &h->engine->st->frames, &h->engine->st->ctr, h->now);
+	h->dev->send = fc->sent;
+	h->dev->user = fc->user;
+	h->dev->broken = host_broken;
+	ret = mr_engine_start(h->engine, &cfg, &h->dev->base, &err);
+	FUZZ_CHECK(!ret, "mr_engine_start: %d %s", ret, err.text);
+}
+
+void fuzz_host_round(struct fuzz_host *h)
+{
+	mr_engine_input(h->engine, *h->now);
+	mr_engine_check(h->engine);
+	mr_engine_output(h->engine, *h->now);
+	mr_engine_check(h->engine);
+}
+
+uint64_t fuzz_host_next(const struct fuzz_host *h)
+{
+	return mr_min(mr_engine_next(h->engine, *h->now), sim_dev_next(h->dev));
+}
+
+void fuzz_host_close(struct fuzz_host *h)
+{
+	const struct mr_frame_pool *frames = &h->engine->st->frames;
+
+	FUZZ_CHECK(frames->nfree == frames->nframes, "%u of %u frames are lost",
+		   frames->nframes - frames->nfree, frames->nframes);
+	h->dev->send = discard;
+	mr_engine_close(h->engine);
+	h->engine = NULL;
+}
+
+void fuzz_answer_arp(struct fuzz_host *h, const uint8_t *pkt, uint32_t len, uint32_t ip,
+		     const uint8_t mac[6])
+{
+	uint8_t reply[60] = { 0 };
+
+	/* Only a question (operation 1) for that address. */
+	if (len < 42 || !pkt_is_arp(pkt, len) || pkt_get16(pkt + 20) != 1 ||
+	    pkt_get32(pkt + 38) != ip)
+		return;
+	memcpy(reply, h->mac, 6);
+	memcpy(reply + 6, mac, 6);
+	memcpy(reply + 12, pkt + 12, 8);
+	pkt_put16(reply + 20, 2);
+	memcpy(reply + 22, mac, 6);
+	pkt_put32(reply + 28, ip);
+	memcpy(reply + 32, pkt + 22, 10);
+	sim_dev_deliver(h->dev, reply, sizeof(reply));
+}
