@@ -438,8 +438,9 @@ static void step_wire(struct world *w, struct fuzz_in *in, uint8_t op)
 
 static void step_time(struct world *w, uint8_t op, uint64_t end)
 {
-	static const uint64_t us[] = { 10,    100,   1000,   5000,   20000,   41000,   200000, 210000,
-				       50000, 70000, 400000, 500000, 1000000, 3000000, 1,      300 };
+	static const uint64_t us[] = { 10,	100,	 1000,	5000,  20000,  41000,
+				       200000,	210000,	 50000, 70000, 400000, 500000,
+				       1000000, 3000000, 1,	300 };
 	uint64_t ns = us[op >> 4] * MR_NS_PER_US, left = end > w->now ? end - w->now : 0;
 
 	run(w, mr_min(ns, left), false);
@@ -455,8 +456,8 @@ static void settle(struct world *w)
 			const struct stream *st = &w->conn[i].from[s];
 
 			FUZZ_CHECK(st->read == st->written || st->excused || w->conn[i].cut,
-				   "connection %u from %d: %lu of %lu bytes arrived", i, s, st->read,
-				   st->written);
+				   "connection %u from %d: %lu of %lu bytes arrived", i, s,
+				   st->read, st->written);
 			if (w->conn[i].sock[s])
 				do_shutdown(&w->conn[i], s, false);
 		}

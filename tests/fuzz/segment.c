@@ -295,17 +295,17 @@ static void opt_syn(struct fuzz_in *in, struct seg *s, uint32_t tsval, uint32_t 
 
 static uint8_t choose_flags(uint8_t b)
 {
-	static const uint8_t common[] = { A,	 A,	A | P, A | P, A | P | U, A | F, A | F | P,
-					  S,	 S | A, R,     R | A, A | U,	 F,	S | F,
-					  A | R | F, 0 };
+	static const uint8_t common[] = { A,	 A, A | P, A | P, A | P | U, A | F, A | F | P, S,
+					  S | A, R, R | A, A | U, F,	     S | F, A | R | F, 0 };
 
 	return b & 0x80 ? b & 0x7f : FUZZ_PICK(common, b);
 }
 
 static uint32_t choose_seq(uint8_t b, const struct view *v)
 {
-	static const uint32_t off[] = { 0, 1, -1u, 10, -10u, 100, -100u, 1448,
-					-1448u, 2896, 536, 4000, 0x7fffffff, 0x80000000, 3, 50 };
+	static const uint32_t off[] = { 0,	    1,		-1u,	10,   -10u, 100,
+					-100u,	    1448,	-1448u, 2896, 536,  4000,
+					0x7fffffff, 0x80000000, 3,	50 };
 	uint32_t base;
 
 	switch (b & 7) {
@@ -533,9 +533,9 @@ static void borrow(struct world *w, struct conn *c)
 
 static void set_option(struct conn *c, uint8_t which, uint8_t value)
 {
-	static const enum mr_opt opts[] = { MR_OPT_NODELAY,  MR_OPT_CORK,      MR_OPT_QUICKACK,
-					    MR_OPT_LINGER,   MR_OPT_SNDBUF,    MR_OPT_RCVBUF,
-					    MR_OPT_KEEPALIVE, MR_OPT_KEEPIDLE, MR_OPT_USER_TIMEOUT,
+	static const enum mr_opt opts[] = { MR_OPT_NODELAY,   MR_OPT_CORK,	MR_OPT_QUICKACK,
+					    MR_OPT_LINGER,    MR_OPT_SNDBUF,	MR_OPT_RCVBUF,
+					    MR_OPT_KEEPALIVE, MR_OPT_KEEPIDLE,	MR_OPT_USER_TIMEOUT,
 					    MR_OPT_OOBINLINE, MR_OPT_KEEPINTVL, MR_OPT_KEEPCNT };
 	enum mr_opt opt = FUZZ_PICK(opts, which);
 	int64_t v = value;
@@ -618,7 +618,7 @@ static void step_call(struct world *w, struct fuzz_in *in, struct conn *c)
 
 static void step_time(struct world *w, uint8_t b)
 {
-	static const uint64_t us[] = { 10,	200,	 1000,	  5000,	   41000,   210000,
+	static const uint64_t us[] = { 10,	200,	 1000,	   5000,     41000,	210000,
 				       1000000, 3000000, 10000000, 61000000, 300000000, 50 };
 
 	run(w, FUZZ_PICK(us, b) * MR_NS_PER_US);
