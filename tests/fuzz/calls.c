@@ -173,11 +173,12 @@ static void do_connect(struct world *w)
 		return;
 	err = mr_socket(w->side[0].host.engine, &c->sock[0]);
 	FUZZ_CHECK(!err, "mr_socket: %d", err);
+	/* From the first byte on: what was urgent before would leave the stream. */
+	mr_set_option(c->sock[0], MR_OPT_OOBINLINE, 1);
 	err = mr_connect(c->sock[0], &peer);
 	FUZZ_CHECK(err == -EINPROGRESS, "mr_connect: %d", err);
 	err = mr_local(c->sock[0], &local);
 	FUZZ_CHECK(!err && local.port, "mr_local: %d", err);
-	mr_set_option(c->sock[0], MR_OPT_OOBINLINE, 1);
 	c->port = local.port;
 	w->nconns++;
 }
@@ -189,7 +190,6 @@ static void do_accept(struct world *w)
 
 	if (!w->listener || mr_accept(w->listener, &sock, &peer))
 		return;
-	mr_set_option(sock, MR_OPT_OOBINLINE, 1);
 	for (unsigned i = 0; i < w->nconns; i++) {
 		struct conn *c = &w->conn[i];
 
@@ -511,6 +511,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	open_side(&w, 0, how & 15);
 	open_side(&w, 1, how >> 4);
 	FUZZ_CHECK(!mr_socket(w.side[1].host.engine, &w.listener), "mr_socket");
+	mr_set_option(w.listener, MR_OPT_OOBINLINE, 1); /* inherited */
 	FUZZ_CHECK(!mr_bind(w.listener, &local) && !mr_listen(w.listener, 8), "mr_listen");
 	do_connect(&w);
 	for (unsigned i = 0; i < STEPS_MAX && fuzz_more(&in); i++) {

@@ -252,7 +252,7 @@ static void opt_sack(struct fuzz_in *in, struct seg *s, const struct view *v)
 		uint32_t start = v->snd_una + ((uint32_t)(b >> 3) - (how >> 7)) * unit;
 
 		pkt_put32(p + 4 + 8 * i, start);
-		pkt_put32(p + 8 + 8 * i, start + ((b & 7) + !(how & 0x40)) * unit);
+		pkt_put32(p + 8 + 8 * i, start + ((b & 7u) + !(how & 0x40)) * unit);
 	}
 	s->optlen += 4 + 8u * n;
 }
@@ -413,7 +413,7 @@ static void step_icmp(struct world *w, struct fuzz_in *in, const struct conn *c)
 static void begin(struct conn *c, struct mr_socket *sock)
 {
 	c->sock = sock;
-	c->exact = mr_set_option(sock, MR_OPT_OOBINLINE, 1) == 0;
+	c->exact = true;
 	c->read = c->written = 0;
 	c->irs_known = false;
 }
@@ -454,6 +454,7 @@ static void connect_one(struct world *w, struct conn *c)
 	if (c->sock || mr_socket(w->host.engine, &sock))
 		return;
 	mr_addr_parse("10.0.0.2", &peer.addr);
+	mr_set_option(sock, MR_OPT_OOBINLINE, 1);
 	if (mr_bind(sock, &local) || mr_connect(sock, &peer) != -EINPROGRESS) {
 		mr_abort(sock);
 		return;
@@ -692,6 +693,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (unsigned i = 0; i < CONNS; i++)
 		w.conn[i] = (struct conn){ .eport = LISTEN, .pport = (uint16_t)(PEER_PORT + i) };
 	FUZZ_CHECK(!mr_socket(w.host.engine, &w.listener), "mr_socket");
+	mr_set_option(w.listener, MR_OPT_OOBINLINE, 1); /* inherited; else bytes leave the stream */
 	FUZZ_CHECK(!mr_bind(w.listener, &local) && !mr_listen(w.listener, 2), "mr_listen");
 	open_first(&w, &in, how);
 	for (unsigned i = 0; i < STEPS_MAX && fuzz_more(&in); i++) {
