@@ -79,6 +79,7 @@ static void side_sent(void *user, const uint8_t *b, uint32_t len)
 	struct world *w = s->w;
 	struct pkt *p;
 
+	fuzz_trace(&s->host, "sends", b, len);
 	FUZZ_CHECK(len <= PKT_MAX, "%u bytes sent", len);
 	FUZZ_CHECK(pkt_checksums_ok(b, len), "checksum of a packet sent");
 	/* Neighbours are always found: what their loss does is another matter than TCP. */
@@ -101,6 +102,7 @@ static void wire_deliver(const struct world *w, unsigned i)
 {
 	const struct pkt *p = w->wire[i];
 
+	fuzz_trace(&w->side[p->to].host, "gets", p->b, p->len);
 	sim_dev_deliver(w->side[p->to].host.dev, p->b, p->len);
 }
 
@@ -268,7 +270,8 @@ static void no_bytes(struct conn *c, int s, ssize_t n)
 	if (n == 0) {
 		FUZZ_CHECK((st->shut && st->read == st->written) || st->excused || c->cut,
 			   "end after %lu of %lu bytes", st->read, st->written);
-		st->ended = true;
+		/* Where reading was shut down, more may come all the same. */
+		st->ended = !st->excused;
 		return;
 	}
 	FUZZ_CHECK(n == -EAGAIN || n == -ENOTCONN || c->cut, "mr_recv: %zd", n);

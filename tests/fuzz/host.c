@@ -100,6 +100,17 @@ void fuzz_host_close(struct fuzz_host *h)
 	h->engine = NULL;
 }
 
+void fuzz_trace(const struct fuzz_host *h, const char *what, const uint8_t *pkt, uint32_t len)
+{
+	uint64_t us = (*h->now - FUZZ_START_NS) / MR_NS_PER_US;
+	char text[256];
+
+	if (getenv("FUZZ_TRACE"))
+		fprintf(stderr, "%llu.%06llu %u %s %s\n", (unsigned long long)us / 1000000,
+			(unsigned long long)us % 1000000, h->mac[5], what,
+			pkt_format(pkt, len, text, sizeof(text)));
+}
+
 void fuzz_answer_arp(struct fuzz_host *h, const uint8_t *pkt, uint32_t len, uint32_t ip,
 		     const uint8_t mac[6])
 {

@@ -39,6 +39,9 @@ uint64_t fuzz_host_next(const struct fuzz_host *h);
 /* Close it. Every frame must be free by then: the target has aborted its sockets and let time pass. */
 void fuzz_host_close(struct fuzz_host *h);
 
+/* With FUZZ_TRACE in the environment: a line about a packet, for who looks into a finding. */
+void fuzz_trace(const struct fuzz_host *h, const char *what, const uint8_t *pkt, uint32_t len);
+
 /* Answer `pkt`, an ARP request, if it asks for `ip` (host byte order), as a host with this MAC. */
 void fuzz_answer_arp(struct fuzz_host *h, const uint8_t *pkt, uint32_t len, uint32_t ip,
 		     const uint8_t mac[6]);

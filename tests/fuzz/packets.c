@@ -40,6 +40,7 @@ static void engine_sent(void *user, const uint8_t *pkt, uint32_t len)
 {
 	struct world *w = user;
 
+	fuzz_trace(&w->host, "sends", pkt, len);
 	FUZZ_CHECK(pkt_checksums_ok(pkt, len), "checksum of a packet sent");
 	fuzz_answer_arp(&w->host, pkt, len, PEER_IP, peer_mac);
 }
@@ -149,6 +150,7 @@ static void step_frame(struct world *w, struct fuzz_in *in)
 		fix_arp(pkt + l3, len - l3);
 	else if (len > l3)
 		fix_ip(pkt + l3, len - l3, how);
+	fuzz_trace(&w->host, "gets", pkt, len);
 	sim_dev_deliver(w->host.dev, pkt, len);
 	if (how & NO_ROUND)
 		return;

@@ -76,6 +76,7 @@ static void engine_sent(void *user, const uint8_t *pkt, uint32_t len)
 	struct pkt_tcp t;
 	uint32_t pos;
 
+	fuzz_trace(&w->host, "sends", pkt, len);
 	fuzz_answer_arp(&w->host, pkt, len, PEER_IP, peer_mac);
 	FUZZ_CHECK(pkt_checksums_ok(pkt, len), "checksum of a packet sent");
 	if (!pkt_tcp_parse(pkt, len, &t))
@@ -220,6 +221,7 @@ static void give(struct world *w, const struct conn *c, const struct seg *s)
 	sum = pkt_sum(6 + l4, ip + 12, 8);
 	pkt_put16(tcp + 16, (uint16_t)~pkt_sum(sum, tcp, l4));
 	tcp[16] ^= s->bad_csum;
+	fuzz_trace(&w->host, "gets", pkt, PKT_ETH_HLEN + PKT_IP_HLEN + l4);
 	sim_dev_deliver(w->host.dev, pkt, PKT_ETH_HLEN + PKT_IP_HLEN + l4);
 }
 
