@@ -35,7 +35,10 @@ struct conn {
 	uint16_t eport, pport;
 	bool iss_known, irs_known;
 	bool exact; /* every byte of the stream is read in order */
+	/* A second connection with the same ports: packets of the first may still be in the device. */
+	bool again, accepted;
 	uint32_t iss, irs;
+	uint32_t listen_iss;	/* of the last SYN,ACK of the listener's */
 	uint32_t read, written; /* bytes, by the present socket */
 	struct mr_slice lent[4];
 	int nlent;
@@ -46,7 +49,8 @@ struct world {
 	uint64_t now;
 	struct mr_socket *listener;
 	struct conn conn[CONNS];
-	uint32_t tsval; /* of the peer's last segment */
+	uint32_t tsval;	  /* of the peer's last segment */
+	uint16_t nactive; /* active opens, each from a port of its own */
 };
 
 /* What the engine knows of a connection. */
@@ -84,13 +88,15 @@ static void engine_sent(void *user, const uint8_t *pkt, uint32_t len)
 	if (t.dport < PEER_PORT || t.dport >= PEER_PORT + CONNS)
 		return;
 	c = &w->conn[t.dport - PEER_PORT];
+	if (t.sport == LISTEN && t.flags & MR_TCP_SYN)
+		c->listen_iss = t.seq;
 	if (t.sport != c->eport)
 		return;
 	if (t.flags & MR_TCP_SYN) {
 		c->iss = t.seq;
 		c->iss_known = true;
 	}
-	if (!t.len)
+	if (!t.len || c->again)
 		return;
 	FUZZ_CHECK(c->iss_known, "payload without a SYN");
 	pos = t.seq - c->iss - 1;
@@ -443,13 +449,17 @@ static void accept_one(struct world *w)
 		mr_recv_return(w->host.engine, c->lent, (unsigned)c->nlent);
 		c->nlent = 0;
 	}
+	c->eport = LISTEN;
+	c->iss = c->listen_iss;
+	c->iss_known = true;
+	c->again = c->accepted;
+	c->accepted = true;
 	begin(c, sock);
 }
 
 static void connect_one(struct world *w, struct conn *c)
 {
-	const struct mr_endpoint local = { w->host.addr,
-					   (uint16_t)(OWN_PORT + c->pport - PEER_PORT) };
+	const struct mr_endpoint local = { w->host.addr, (uint16_t)(OWN_PORT + w->nactive++) };
 	struct mr_endpoint peer = { .port = c->pport };
 	struct mr_socket *sock;
 
@@ -462,6 +472,7 @@ static void connect_one(struct world *w, struct conn *c)
 		return;
 	}
 	c->eport = local.port;
+	c->again = false;
 	c->iss_known = false;
 	begin(c, sock);
 }
