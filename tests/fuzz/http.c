@@ -106,7 +106,7 @@ static void read_body(struct body *b, const struct http_request *req, const char
 		FUZZ_CHECK(!data_len || (data >= buf + b->taken &&
 					 data + data_len <= buf + b->taken + got),
 			   "data");
-		if (b->len + data_len <= sizeof(b->bytes))
+		if (data_len && b->len + data_len <= sizeof(b->bytes))
 			memcpy(b->bytes + b->len, data, data_len);
 		b->len += data_len;
 		b->taken += (size_t)got;

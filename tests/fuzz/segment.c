@@ -14,6 +14,7 @@
 #include "base/compiler.h"
 #include "fuzz.h"
 #include "host.h"
+#include "tcp/tcp_priv.h"
 
 #define ENGINE_IP 0x0a000001u
 #define PEER_IP	  0x0a000002u
@@ -133,43 +134,43 @@ static struct view look(const struct world *w, const struct conn *c)
 {
 	const struct mr_tcp *tcp = &w->host.engine->st->tcp;
 	struct view v = { .rcv_nxt = PEER_ISN + 1, .snd_una = c->iss, .snd_nxt = c->iss + 1 };
+	struct mr_addr raddr;
+	const struct mr_flow *f;
 
-	for (uint32_t i = 0; i < tcp->nbuckets; i++) {
-		for (const struct mr_flow *f = tcp->buckets[i]; f; f = f->next) {
-			if (f->rport != c->pport || f->lport != c->eport)
-				continue;
-			if (f->kind == MR_FLOW_TCB) {
-				v.tcb = mr_container_of(f, const struct mr_tcb, flow);
-				v.rcv_nxt = v.tcb->rcv_nxt;
-				v.rcv_wnd = v.tcb->rcv_wnd;
-				v.snd_una = v.tcb->snd_una;
-				v.snd_nxt = v.tcb->snd_nxt;
-				v.ts_ok = v.tcb->ts_ok;
-				v.ts_recent = v.tcb->ts_recent;
-				v.tsecr = (uint32_t)(w->now / MR_NS_PER_MS) + v.tcb->ts_offset;
-			} else if (f->kind == MR_FLOW_SYN) {
-				const struct mr_tcp_synreq *r =
-					mr_container_of(f, const struct mr_tcp_synreq, flow);
+	mr_addr_parse("10.0.0.2", &raddr);
+	f = flow_lookup(tcp, flow_hash(tcp, &w->host.addr, c->eport, &raddr, c->pport),
+			&w->host.addr, c->eport, &raddr, c->pport);
+	if (!f)
+		return v;
+	if (f->kind == MR_FLOW_TCB) {
+		v.tcb = mr_container_of(f, const struct mr_tcb, flow);
+		v.rcv_nxt = v.tcb->rcv_nxt;
+		v.rcv_wnd = v.tcb->rcv_wnd;
+		v.snd_una = v.tcb->snd_una;
+		v.snd_nxt = v.tcb->snd_nxt;
+		v.ts_ok = v.tcb->ts_ok;
+		v.ts_recent = v.tcb->ts_recent;
+		v.tsecr = (uint32_t)(w->now / MR_NS_PER_MS) + v.tcb->ts_offset;
+	} else if (f->kind == MR_FLOW_SYN) {
+		const struct mr_tcp_synreq *r =
+			mr_container_of(f, const struct mr_tcp_synreq, flow);
 
-				v.rcv_nxt = r->irs + 1;
-				v.rcv_wnd = r->rcv_wnd;
-				v.snd_una = r->iss;
-				v.snd_nxt = r->iss + 1;
-				v.ts_ok = r->ts_ok;
-				v.ts_recent = r->ts_recent;
-				v.tsecr = (uint32_t)(w->now / MR_NS_PER_MS) + r->ts_offset;
-			} else {
-				const struct mr_tcp_tw *tw =
-					mr_container_of(f, const struct mr_tcp_tw, flow);
+		v.rcv_nxt = r->irs + 1;
+		v.rcv_wnd = r->rcv_wnd;
+		v.snd_una = r->iss;
+		v.snd_nxt = r->iss + 1;
+		v.ts_ok = r->ts_ok;
+		v.ts_recent = r->ts_recent;
+		v.tsecr = (uint32_t)(w->now / MR_NS_PER_MS) + r->ts_offset;
+	} else {
+		const struct mr_tcp_tw *tw = mr_container_of(f, const struct mr_tcp_tw, flow);
 
-				v.rcv_nxt = tw->rcv_nxt;
-				v.rcv_wnd = tw->rcv_wnd;
-				v.snd_una = v.snd_nxt = tw->snd_nxt;
-				v.ts_ok = tw->ts_ok;
-				v.ts_recent = tw->ts_recent;
-				v.tsecr = (uint32_t)(w->now / MR_NS_PER_MS) + tw->ts_offset;
-			}
-		}
+		v.rcv_nxt = tw->rcv_nxt;
+		v.rcv_wnd = tw->rcv_wnd;
+		v.snd_una = v.snd_nxt = tw->snd_nxt;
+		v.ts_ok = tw->ts_ok;
+		v.ts_recent = tw->ts_recent;
+		v.tsecr = (uint32_t)(w->now / MR_NS_PER_MS) + tw->ts_offset;
 	}
 	return v;
 }
