@@ -119,7 +119,9 @@ struct mr_config {
 	uint32_t sndbuf, rcvbuf;  /* default per socket, bytes of payload */
 	uint32_t spin_us;	  /* mr_wait() polls this long before it sleeps; 0: sleeps at once */
 	uint64_t rate_bps;	  /* token bucket on transmit, bits per second; 0: unlimited */
-	const char *pcap_path;	  /* write every packet of both directions there (pcapng); NULL: off */
+	const char *pcap_path;	  /* write every packet of both directions there (pcapng); NULL: off. With a
+				   * FIFO, ignore SIGPIPE: its reader may go away. An error ends the capture,
+				   * not the engine, and is logged. */
 	uint32_t pcap_snaplen;	  /* bytes kept of each packet; 0: all */
 	uint64_t seed;		  /* of all randomness; 0: taken from getrandom() */
 

@@ -117,6 +117,85 @@ def _():
             server.finish()
 
 
+@case("link down and up: both are told without -v")
+def _():
+    with Pair() as pair, echo(pair) as server:
+        pair.down()
+        wait_for("a word on the link going down",
+                 lambda: "the link of v0 is down" in server.stderr())
+        pair.up()
+        wait_for("a word on the link coming up", lambda: "the link of v0 is up" in server.stderr())
+        server.finish()
+
+
+@case("the reader of a capture goes away: that is told at once, and the engine goes on")
+def _():
+    with Pair() as pair, scratch() as directory:
+        fifo = os.path.join(directory, "fifo")
+        os.mkfifo(fifo)
+        reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+        with echo(pair, "--pcap", fifo) as server:
+            check(os.read(reader, 4096)[:4] == b"\x0a\x0d\x0d\x0a", "no capture to read")
+            os.close(reader)
+            equal("answered pings", ping(pair, count=2), 2)
+            wait_for("a word on the capture", lambda: "capture" in server.stderr())
+            equal("answered pings after it", ping(pair, count=2), 2)
+            server.finish()
+            equal("sentences", server.stderr().count("capture"), 1)
+
+
+@case("a capture that meets its limit of size is told at once and stays readable")
+def _():
+    need("tcpdump")
+    with Pair() as pair, scratch() as directory:
+        path = os.path.join(directory, "cut.pcapng")
+        with echo(pair, "--pcap", path) as server:
+            resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (20001, 20001))
+            equal("answered pings", ping(pair, count=20, size=1000), 20)
+            wait_for("a word on the capture", lambda: "capture" in server.stderr())
+            equal("answered pings after it", ping(pair, count=2), 2)
+            server.finish()
+        read = run("tcpdump", "-n", "-r", path)
+        check(len(read.stdout.splitlines()) > 10, "tcpdump: %s", read.stderr)
+        check("truncated" not in read.stderr, "tcpdump: %s", read.stderr)
+
+
+@case("the reader of the log goes away: the engine goes on")
+def _():
+    with Pair() as pair, scratch() as www:
+        wanted = make_file(os.path.join(www, "f"), MIB)
+        cut = "exec \"$@\" 2> >(head -n 1 >/dev/null)"
+        with serve(pair, www, "-v", wrap=("bash", "-c", cut, "bash")) as server:
+            for _ in range(5):
+                equal("sha256", download(pair, "f"), wanted)
+            equal("exit status", server.stop(), 0)
+
+
+@case("standard descriptors that are closed at the start are no descriptors of the engine")
+def _():
+    closed = ("sh", "-c", "exec \"$@\" <&- >&- 2>&-", "sh")
+    with Pair() as pair, echo(pair, "-v", wrap=closed) as server:
+        for fd in range(3):
+            equal("descriptor %d" % fd, os.readlink("/proc/%d/fd/%d" % (server.pid, fd)),
+                  "/dev/null")
+        with pair.peer.connect((ENGINE, PORT)) as sock:
+            sock.sendall(b"hello")
+            equal("echo", sock.recv(100), b"hello")
+        equal("exit status", server.stop(), 0)
+
+
+@case("the log names an upload by its whole path")
+def _():
+    with Pair() as pair, scratch() as www:
+        make_file(os.path.join(www, "f"), 1000)
+        os.makedirs(os.path.join(www, "up/a/b"))
+        with serve(pair, www, "--upload", os.path.join(www, "up"), "-v") as server:
+            upload(pair, os.path.join(www, "f"), "a/b/g?x=1")
+            wait_for("the line of the upload",
+                     lambda: "PUT /a/b/g?x=1 201" in server.stderr())
+            server.finish()
+
+
 def peer_deleted(busy):
     with Pair() as pair, contextlib.ExitStack() as stack:
         if busy:
@@ -180,6 +259,47 @@ def _():
             pair.set_mtu(1500)
             equal("sha256 after", download(pair, "f"), wanted)
             server.finish()
+
+
+def mtu_in_mid_transfer(mode, mtus):
+    with Pair(mtu=mtus[0]) as pair, \
+            slow_download(pair, 48 * MIB, "--xdp-mode", mode) as (server, curl, wanted):
+        for mtu in mtus[1:]:
+            pair.set_mtu(mtu)
+            before = os.path.getsize(curl.out)
+            wait_for("the transfer to go on with an MTU of %d" % mtu,
+                     lambda: os.path.getsize(curl.out) > before + MIB or not curl.alive())
+            check(curl.alive(), "the transfer was over too soon: %s", curl.stderr())
+        finish(curl, wanted)
+        for mtu in mtus[1:]:
+            check("the MTU of v0 is now %d" % mtu in server.stderr(), "not logged: %s",
+                  server.stderr())
+        server.finish()
+
+
+for _mode in ("generic", "native"):
+    case("the MTU is lowered and raised on both ends in mid-transfer: the transfer goes on (%s)"
+         % _mode)(lambda mode=_mode: mtu_in_mid_transfer(mode, [1500, 1400, 1280, 1500]))
+    case("the MTU falls from 9000 to 1500 in mid-transfer: the transfer goes on (%s)"
+         % _mode)(lambda mode=_mode: mtu_in_mid_transfer(mode, [9000, 1500, 9000]))
+
+
+@case("the MAC address changes in mid-transfer: the transfer goes on")
+def _():
+    with Pair() as pair, slow_download(pair, 32 * MIB) as (server, curl, wanted):
+        run("ip", "link", "set", "v0", "address", "02:00:00:00:09:09", ns=pair.engine)
+        finish(curl, wanted)
+        server.finish()
+
+
+@case("an MTU that is too small is logged, and the engine lives until it is right again")
+def _():
+    with Pair() as pair, slow_download(pair, 32 * MIB) as (server, curl, wanted):
+        pair.set_mtu(500)
+        wait_for("the error", lambda: "is now 500" in server.stderr())
+        pair.set_mtu(1500)
+        finish(curl, wanted)
+        server.finish()
 
 
 main()

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <errno.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include "base/compiler.h"
@@ -409,6 +411,41 @@ static void full_disk_is_told_and_stays_told(void **state)
 	assert_int_equal(mr_pcapng_close(p), -ENOSPC);
 }
 
+/* The limit of a file's size makes one write(2) a short one and the next an error, as a disk does that
+ * fills up. */
+static void a_write_cut_short_leaves_whole_blocks(void **state)
+{
+	static const uint32_t limits[] = { 1, 7, 200, 5000, 5001, 300000 };
+	struct bench *b = *state;
+	struct rlimit old, now;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	signal(SIGXFSZ, SIG_IGN);
+	for (size_t i = 0; i < MR_ARRAY_SIZE(limits); i++) {
+		struct mr_frame *f = packet(b, 1500, 1500, 0);
+		struct mr_pcapng *p = capture(b, 0);
+		struct block blk;
+		size_t off = 0;
+		int err;
+
+		now = (struct rlimit){ limits[i], old.rlim_max };
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &now), 0);
+		for (int k = 0; k < 500; k++) {
+			mr_pcapng_packet(p, f, MR_PCAPNG_IN, 1);
+			mr_pcapng_verdict(p, MR_DROP_NONE);
+		}
+		err = mr_pcapng_close(p);
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+		mr_frame_put_chain(&b->frames, f);
+		assert_int_equal(err, -EFBIG);
+		load(b);
+		assert_true(b->len <= limits[i]);
+		assert_true(b->len + 1600 > limits[i]); /* no more was cut than one block */
+		while (next_block(b, &off, &blk)) /* fails at the end of the file within a block */
+			;
+	}
+}
+
 static void open_fails_by_name_and_close_takes_null(void **state)
 {
 	struct mr_pcapng *p = (struct mr_pcapng *)&p;
@@ -483,6 +520,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(capture_larger_than_the_buffer_is_whole, bench_open,
 						bench_close),
 		cmocka_unit_test_setup_teardown(full_disk_is_told_and_stays_told, bench_open,
+						bench_close),
+		cmocka_unit_test_setup_teardown(a_write_cut_short_leaves_whole_blocks, bench_open,
 						bench_close),
 		cmocka_unit_test(open_fails_by_name_and_close_takes_null),
 		cmocka_unit_test_setup_teardown(tcpdump_and_tshark_read_it, bench_open,

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* main.c - `millrace COMMAND ...`: find the command and run it. */
 #include <argp.h>
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/compiler.h"
 #include "cli/args.h"
@@ -88,10 +91,23 @@ static int cmd_help(int argc, char **argv)
 	return run(cmd, 2, help_argv);
 }
 
+/* Whoever started us may have closed the standard descriptors: then the engine's would take their
+ * numbers, and messages would go into a ring or a map. */
+static bool fill_standard_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			return false;
+	}
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *cmd;
 
+	if (!fill_standard_descriptors())
+		return CLI_FAILED; /* and nowhere to say it */
 	argp_err_exit_status = CLI_USAGE;
 	if (argc < 2) {
 		print_help(stderr);

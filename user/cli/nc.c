@@ -5,7 +5,6 @@
  */
 #include <argp.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -305,7 +304,6 @@ int cmd_nc(int argc, char **argv)
 	int status;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &args);
-	signal(SIGPIPE, SIG_IGN); /* a closed standard output is an error of write(2) */
 	status = cli_session_open(&session);
 	if (status)
 		return status;

@@ -39,6 +39,14 @@ static void catch_signals(void)
 	sigaction(SIGUSR1, &sa, NULL);
 }
 
+/* A reader of the log, of the capture or of standard output that goes away, or a file that meets its
+ * limit of size, is an error of that write(2) and no reason to drop every connection. */
+static void ignore_write_signals(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+}
+
 uint64_t cli_now_ms(void)
 {
 	struct timespec ts;
@@ -49,7 +57,7 @@ uint64_t cli_now_ms(void)
 
 void cli_log(const struct cli_session *s, int level, const char *fmt, ...)
 {
-	static const int shown[] = { LOG_WARNING, LOG_INFO, LOG_DEBUG };
+	static const int shown[] = { LOG_NOTICE, LOG_INFO, LOG_DEBUG };
 	va_list ap;
 
 	if (level > shown[s->args.verbose < 2 ? s->args.verbose : 2])
@@ -72,6 +80,7 @@ int cli_session_open(struct cli_session *s)
 
 	s->args.cfg.log = log_line;
 	s->args.cfg.log_user = s;
+	ignore_write_signals(); /* opening logs, too */
 	if (mr_engine_open(&s->engine, &s->args.cfg, &err) < 0) {
 		cli_log(s, LOG_ERR, "%s", err.text);
 		return CLI_FAILED;

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "base/compiler.h"
 #include "base/time.h"
@@ -42,6 +43,8 @@
 
 struct mr_pcapng {
 	int fd;
+	bool regular;	  /* a file that can be cut, not a FIFO or a device */
+	off_t written;	  /* bytes of whole blocks in the file */
 	int error;	  /* first error of writing; then nothing is captured any more */
 	uint32_t snaplen; /* 0: whole packets */
 	int64_t epoch_ns;
@@ -134,6 +137,26 @@ static void put_interface(struct mr_pcapng *p, const char *ifname)
 /* ---- File
  * ---------------------------------------------------------------------------------------- */
 
+/* Writing failed after `done` bytes of the buffer. Readers call a file that ends within a block
+ * damaged: leave the whole ones. */
+static void cut_to_whole_blocks(struct mr_pcapng *p, size_t done)
+{
+	size_t whole = 0;
+
+	for (;;) {
+		uint32_t len;
+
+		if (done - whole < 8)
+			break;
+		memcpy(&len, p->buf + whole + 4, sizeof(len));
+		if (len > done - whole)
+			break;
+		whole += len;
+	}
+	if (whole < done && p->regular && ftruncate(p->fd, p->written + (off_t)whole) < 0)
+		return; /* the first error is the one to tell */
+}
+
 /* Write the complete blocks; an open one moves to the front. */
 static void write_out(struct mr_pcapng *p)
 {
@@ -146,7 +169,10 @@ static void write_out(struct mr_pcapng *p)
 			done += (size_t)n;
 		else if (errno != EINTR)
 			p->error = -errno;
+		if (p->error)
+			cut_to_whole_blocks(p, done);
 	}
+	p->written += (off_t)done;
 	memmove(p->buf, p->buf + p->used, p->end - p->used);
 	p->end -= p->used;
 	p->used = 0;
@@ -156,6 +182,7 @@ int mr_pcapng_open(struct mr_pcapng **out, const char *path, const char *ifname,
 		   int64_t epoch_ns)
 {
 	struct mr_pcapng *p = calloc(1, sizeof(*p));
+	struct stat st;
 	int err;
 
 	*out = NULL;
@@ -167,6 +194,7 @@ int mr_pcapng_open(struct mr_pcapng **out, const char *path, const char *ifname,
 		free(p);
 		return err;
 	}
+	p->regular = !fstat(p->fd, &st) && S_ISREG(st.st_mode);
 	p->snaplen = snaplen;
 	p->epoch_ns = epoch_ns;
 	put_section_header(p);

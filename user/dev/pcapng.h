@@ -3,7 +3,8 @@
  * pcapng.h - the capture tap's writer (draft-ietf-opsawg-pcapng): section header, one interface
  * with nanosecond timestamps, enhanced packet blocks with direction flags (epb_flags) and, for a
  * packet that the stack dropped, the reason as packet comment. Buffered; written by write(2) when
- * the buffer is full and by mr_pcapng_flush().
+ * the buffer is full and by mr_pcapng_flush(). After an error of writing a regular file ends with the
+ * last whole block. Writing to a FIFO or a socket that nobody reads raises SIGPIPE as write(2) does.
  */
 #ifndef MR_DEV_PCAPNG_H
 #define MR_DEV_PCAPNG_H

@@ -12,6 +12,8 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <string.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 #include "base/compiler.h"
@@ -116,6 +118,18 @@ static int sleep_until(struct mr_engine *engine, uint64_t until, bool *interrupt
 	return 0;
 }
 
+/* The first error ends the capture, and is told at once: who looks at the file later cannot know. */
+static void flush_capture(struct mr_engine *engine)
+{
+	int err = engine->cap ? mr_pcapng_flush(engine->cap) : 0;
+
+	if (!err)
+		return;
+	engine_log(engine, LOG_ERR, "the capture ends here: %s", strerror(-err));
+	mr_pcapng_close(engine->cap);
+	engine->cap = engine->port.cap = NULL;
+}
+
 /* Nothing came in, and everything that can be sent is sent. */
 static int idle(struct mr_engine *engine, uint64_t now, uint64_t deadline, bool *interrupted)
 {
@@ -127,8 +141,7 @@ static int idle(struct mr_engine *engine, uint64_t now, uint64_t deadline, bool 
 		return 0;
 	if (clock_now(engine) >= until)
 		return 0;
-	if (engine->cap)
-		mr_pcapng_flush(engine->cap);
+	flush_capture(engine);
 	return sleep_until(engine, until, interrupted);
 }
 
@@ -152,8 +165,10 @@ int mr_wait(struct mr_engine *engine, struct mr_event *events, unsigned max, int
 		unsigned n = mr_socks_events(&engine->st->socks, events,
 					     mr_min(max, (unsigned)INT32_MAX));
 
-		if (now >= engine->service_at)
+		if (now >= engine->service_at) {
+			flush_capture(engine);
 			err = mr_engine_service(engine, now);
+		}
 		if (n)
 			return (int)n;
 		err = err ?: mr_engine_output(engine, now);
