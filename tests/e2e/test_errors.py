@@ -130,6 +130,8 @@ def _():
         refused(pair, *ECHO, "--rate", "100", says=["100mbit"], status=2)
         refused(pair, *ECHO, "--chunk-size", "3000", says=["2048"], status=2)
         refused(pair, *ECHO, "--gateway", "here", says=["here"], status=2)
+        refused(pair, *ECHO, "--max-sockets", "1048577", says=["1048576"], status=2)
+        refused(pair, *ECHO, "--umem-frames", "4194305", says=["4194304"], status=2)
         refused(pair, "juggle", says=["juggle"], status=2)
 
 
@@ -149,7 +151,7 @@ def _():
         refused(pair, *ECHO, "--pcap", "/nosuch/dir/x.pcapng", says=["/nosuch/dir/x.pcapng"])
 
 
-@case("UMEM beyond all memory: refused")
+@case("UMEM beyond all limits: refused")
 def _():
     with Pair() as pair:
         refused(pair, *ECHO, "--umem-frames", "4000000000")

@@ -236,7 +236,7 @@ static error_t parse_opt(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_UMEM_FRAMES:
 		cfg->umem_frames =
-			(uint32_t)cli_number_arg(state, "--umem-frames", arg, 1, UINT32_MAX);
+			(uint32_t)cli_number_arg(state, "--umem-frames", arg, 1, 1u << 22);
 		break;
 	case OPT_CHUNK_SIZE:
 		cfg->chunk_size = (uint32_t)cli_size_arg(state, "--chunk-size", arg, 2048, 4096);
@@ -245,7 +245,7 @@ static error_t parse_opt(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_MAX_SOCKETS:
 		cfg->max_sockets =
-			(uint32_t)cli_number_arg(state, "--max-sockets", arg, 1, UINT32_MAX);
+			(uint32_t)cli_number_arg(state, "--max-sockets", arg, 1, 1u << 20);
 		break;
 	case OPT_SNDBUF:
 		cfg->sndbuf = (uint32_t)cli_size_arg(state, "--sndbuf", arg, 2048, 16u << 20);

@@ -10,6 +10,7 @@
 #include "cli/http_parse.h"
 #include "cli/session.h"
 
+#define HTTP_TARGET_SHOWN  127	       /* bytes of a request's target in the log */
 #define HTTP_SCRATCH_BYTES (64u << 10) /* stays in the second-level cache */
 
 struct server {

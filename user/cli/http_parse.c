@@ -354,14 +354,18 @@ struct http_slice http_target_path(struct http_slice target)
 	const size_t scheme_len = sizeof(scheme) - 1;
 	const char *query;
 
+	/* RFC 9110 section 4.2.1: a host must be there. RFC 3986 section 3.2 says where it ends. */
 	if (target.len >= scheme_len && !strncasecmp(target.p, scheme, scheme_len)) {
 		const char *authority = target.p + scheme_len;
-		size_t n = target.len - scheme_len;
-		const char *slash = memchr(authority, '/', n);
+		size_t left = target.len - scheme_len, n = 0;
 
-		if (!slash)
+		while (n < left && !strchr("/?#", authority[n]))
+			n++;
+		if (!n)
+			return (struct http_slice){ NULL, 0 };
+		if (n == left || authority[n] != '/')
 			return (struct http_slice){ "/", 1 };
-		target = (struct http_slice){ slash, n - (size_t)(slash - authority) };
+		target = (struct http_slice){ authority + n, left - n };
 	}
 	if (!target.len || target.p[0] != '/')
 		return (struct http_slice){ NULL, 0 };

@@ -13,12 +13,14 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "base/compiler.h"
 #include "cli/http_conn.h"
 #include "cli/http_path.h"
 
 struct upload {
 	struct http_body body;
-	struct http_request req; /* of its slices only what the log shows, made lasting */
+	struct http_request req;	/* of its slices only what the log shows, made lasting */
+	char target[HTTP_TARGET_SHOWN]; /* its target, no NUL */
 	int dir_fd, fd;
 	uint64_t received;
 	char temp[48];
@@ -94,7 +96,6 @@ static unsigned upload_open(struct server *srv, struct upload *up, char *path)
 	if (strlen(name) > NAME_MAX)
 		return 414;
 	strcpy(up->name, name);
-	up->req.target = (struct http_slice){ up->name, strlen(up->name) };
 	up->dir_fd = http_path_open(srv->upload_fd, dir, O_PATH | O_DIRECTORY);
 	if (up->dir_fd < 0)
 		return status_of_errno(-up->dir_fd);
@@ -140,6 +141,9 @@ void put_start(struct conn *c, const struct http_request *req)
 	up->fd = up->dir_fd = -1;
 	up->req = *req;
 	up->req.method_name = (struct http_slice){ "PUT", 3 };
+	up->req.target =
+		(struct http_slice){ up->target, mr_min(req->target.len, sizeof(up->target)) };
+	memcpy(up->target, req->target.p, up->req.target.len);
 	c->upload = up;
 	status = upload_open(srv, up, path);
 	if (status) {

@@ -101,7 +101,7 @@ bool request_wants_close(const struct http_request *req)
 /* One line per request with -v. What a client chose is shown only where it is printable. */
 static void log_request(const struct conn *c, const struct http_request *req, unsigned status)
 {
-	char peer[MR_ENDPOINT_STRLEN], target[128];
+	char peer[MR_ENDPOINT_STRLEN], target[HTTP_TARGET_SHOWN + 1];
 	size_t n;
 
 	if (!c->srv->session->args.verbose)
