@@ -194,7 +194,7 @@ install: all
 		scripts/millrace.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/millrace.pc
 
 clean:
-	rm -rf build compile_commands.json
+	rm -rf build $(BUILD) compile_commands.json
 
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TEST_LIB_OBJ:.o=.d) $(TOOL_BIN:=.d) \
 	$(UNIT_BIN:=.d) $(FUZZ_BIN:=.d) $(FUZZ_LIB_OBJ:.o=.d) $(SIM_SRC:%.c=$(BUILD)/%.d) $(XDP_BIN:=.d)
