@@ -90,6 +90,7 @@
 	  "RST not at RCV.NXT (challenged, RFC 5961 3.2)")                                         \
 	X(TCP_SYN_CHALLENGE, "drop.tcp_syn_challenge",                                             \
 	  "SYN in a synchronized state (challenged, RFC 5961 4.2)")                                \
+	X(TCP_COOKIE, "drop.tcp_cookie", "no SYN cookie of ours, while such are out")              \
 	X(TCP_ACCEPT_BACKLOG, "drop.tcp_accept_backlog", "accept queue full")                      \
 	X(TCP_DUPLICATE, "drop.tcp_duplicate", "nothing new in the segment")                       \
 	X(TCP_OOO_FULL, "drop.tcp_ooo_full", "reassembly queue full")                              \

@@ -587,6 +587,11 @@ static void accept_all(struct sim *sim, struct sim_host *h)
 
 	while (!(err = mr_accept(wl->listener[h->index], &sock, &peer))) {
 		s = side_of_peer(wl, h, peer.port);
+		/* A late ACK may carry a cookie that is good once more (RFC 4987 section 3.6). */
+		if (!s && h->engine->st->ctr.c[MR_CTR_TCP_COOKIES_IN]) {
+			mr_abort(sock);
+			continue;
+		}
 		SIM_CHECK(sim, s, "host %c accepted a connection from port %u that nobody made",
 			  h->name, peer.port);
 		s->sock = sock;

@@ -27,7 +27,7 @@
 			  */
 #define OUTPUT_TURNS 4u	 /* of filling and emptying the transmit queue in one round */
 #define CLOSE_TURNS  64u /* of output, so that the resets of a close get out */
-#define STUCK_NS     MR_NS_PER_MS /* when what is owed found no frame: look again that often */
+#define STUCK_NS     (10 * MR_NS_PER_MS) /* when what is owed found no frame: look again that often */
 
 /* ---- Create ---------------------------------------------------------------------------------- */
 
@@ -402,6 +402,7 @@ unsigned mr_engine_input(struct mr_engine *engine, uint64_t now)
 		mr_port_rx_verdict(&engine->port, reason);
 	}
 	run_timers(engine, now);
+	mr_tcp_relieve(&st->tcp);
 	mr_socks_unstarve(&st->socks);
 	return n;
 }

@@ -331,6 +331,8 @@ static void acked(void *owner)
 {
 	struct mr_socket *sock = owner;
 
+	if (!mr_list_empty(&sock->starved_node) && send_may_wake(sock))
+		sock_unstarve(sock);
 	if (sock->interest & MR_OUT && send_writable(sock))
 		sock_mark(sock);
 }

@@ -34,6 +34,8 @@ static inline int sock_take_error(struct mr_socket *sock)
 
 /* Its readiness may have grown: the next mr_socks_events() looks at it. */
 void sock_mark(struct mr_socket *sock);
+/* It need not wait for frames any more. */
+void sock_unstarve(struct mr_socket *sock);
 
 /* ---- socket_recv.c ------------------------------------------------------------------------------
  */
@@ -55,6 +57,8 @@ void recv_urgent(void *owner);
 
 /* Is there room worth a wake-up: a third of the buffer, in bytes and in frames (as Linux)? O(1). */
 bool send_writable(const struct mr_socket *sock);
+/* Has a socket that is starved a share of the frames again? */
+bool send_may_wake(const struct mr_socket *sock);
 /* Give back a frame of mr_send_reserve() that was neither committed nor cancelled. */
 void send_drop_reserved(struct mr_socket *sock);
 void send_check(const struct mr_socket *sock);

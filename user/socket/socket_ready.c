@@ -11,8 +11,7 @@
 #include "base/compiler.h"
 #include "socket/socket_priv.h"
 
-/* Frames that a starved socket is thought to want when it is woken. */
-#define WAKE_FRAMES 32u
+#define UNSTARVE_MAX 64u /* starved sockets looked at in one round */
 
 void sock_mark(struct mr_socket *sock)
 {
@@ -94,22 +93,21 @@ unsigned mr_socks_events(struct mr_socks *socks, struct mr_event *events, unsign
 	return n;
 }
 
+void sock_unstarve(struct mr_socket *sock)
+{
+	mr_list_del(&sock->starved_node);
+	sock_mark(sock);
+}
+
 void mr_socks_unstarve(struct mr_socks *socks)
 {
-	uint32_t nfree = socks->frames->nfree, spare;
-	uint32_t each = mr_max(mr_min(WAKE_FRAMES, socks->frames->nframes / 64), 1u);
-
-	if (mr_likely(mr_list_empty(&socks->starved)))
-		return;
-	spare = nfree > socks->tx_reserve ? nfree - socks->tx_reserve : 0;
-	/* Only as many as may find something: the longest waiting first; who finds nothing waits at
-	 * the end of the line again. */
-	while (spare >= each && !mr_list_empty(&socks->starved)) {
+	for (unsigned i = 0; i < UNSTARVE_MAX && !mr_list_empty(&socks->starved); i++) {
 		struct mr_socket *sock =
 			mr_list_first(&socks->starved, struct mr_socket, starved_node);
 
-		mr_list_del(&sock->starved_node);
-		sock_mark(sock);
-		spare -= each;
+		if (send_may_wake(sock))
+			sock_unstarve(sock);
+		else /* it holds its share; who holds less stands behind it */
+			mr_list_move_tail(&socks->starved, &sock->starved_node);
 	}
 }

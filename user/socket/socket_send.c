@@ -7,8 +7,10 @@
  *
  * Three limits, each exact: sndbuf bytes of payload; about twice the frames that sndbuf bytes need,
  * so that many small writes cannot pin the UMEM; and for all sockets together, the frames that are
- * left for receiving (socks.tx_reserve). A socket that met the third is woken when frames are free
- * again.
+ * left for receiving (socks.tx_reserve). Of what is above that reserve a socket may hold as much as is
+ * free: so n sockets that fill their buffers and are never read from share it with one n + 1st part left
+ * over, and who comes later finds room (dynamic thresholds, Choudhury and Hahne 1998). A socket that met
+ * this limit is woken when it has a share again.
  *
  * MR_OUT returns when a third of the buffer is free, so that a writer is not woken for every ACK.
  * That cannot lock up: what holds the buffer is in flight or about to be, and its acknowledgment
@@ -18,6 +20,7 @@
 #include "base/compiler.h"
 #include "socket/socket_priv.h"
 
+#define WAKE_FRAMES  8u	 /* a share worth waking a socket for */
 #define SPARE_FRAMES 32u /* beyond twice what sndbuf bytes need, for writers of single bytes */
 
 static uint32_t most_frames(const struct mr_socket *sock, uint32_t fill)
@@ -48,16 +51,23 @@ bool send_writable(const struct mr_socket *sock)
 	return q->bytes + q->bytes / 2 <= sock->opts.sndbuf && q->frames + q->frames / 2 <= frames;
 }
 
-/* Frames that this socket may take from the pool now. Who has not waited stands behind those who
- * have. */
+/* Frames that this socket may take from the pool now: n such that it holds no more than stays free. One
+ * that holds none gets one even out of the reserve's upper half, so that a short answer always gets out. */
 static uint32_t frames_left(const struct mr_socket *sock)
 {
 	const struct mr_socks *socks = sock->socks;
-	uint32_t nfree = socks->frames->nfree;
+	uint32_t nfree = socks->frames->nfree, held = sock->tcb->sndq.frames;
+	uint32_t spare = nfree > socks->tx_reserve ? nfree - socks->tx_reserve : 0;
+	uint32_t share = spare > held ? (spare - held + 1) / 2 : 0;
 
-	if (!mr_list_empty(&socks->starved))
-		return 0;
-	return nfree > socks->tx_reserve ? nfree - socks->tx_reserve : 0;
+	return share || held || nfree <= socks->tx_reserve / 2 ? share : 1;
+}
+
+bool send_may_wake(const struct mr_socket *sock)
+{
+	uint32_t n = sock->tcb ? frames_left(sock) : 0;
+
+	return n >= WAKE_FRAMES || (n && !sock->tcb->sndq.frames);
 }
 
 static void starve(struct mr_socket *sock)

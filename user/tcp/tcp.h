@@ -331,6 +331,7 @@ struct mr_tcp {
 	struct mr_list listener_list;
 	struct mr_list pending; /* TCBs that owe output */
 	struct mr_list all;	/* every TCB */
+	uint32_t ooo_frames;	/* chunks that wait for reassembly, of all connections */
 	uint32_t challenge_tokens;
 	uint64_t challenge_refill_at;
 	uint8_t upcalls; /* index into this process's table of upcalls */
@@ -360,6 +361,10 @@ enum mr_drop mr_tcp_icmp(struct mr_tcp *tcp, const struct mr_icmp_err *err, uint
 
 /* MR_TIMER_TCB, _SYN or _TIMEWAIT expired. */
 void mr_tcp_timer(struct mr_tcp *tcp, struct mr_timer *t, uint64_t now);
+
+/* When frames have run low: what waits for reassembly is thrown away (RFC 2018 section 8 allows it, also
+ * for what was reported). Once per round; cheap otherwise. */
+void mr_tcp_relieve(struct mr_tcp *tcp);
 
 /* Run output for every TCB that owes some, as far as the transmit queue and frames reach. */
 void mr_tcp_flush(struct mr_tcp *tcp, uint64_t now);

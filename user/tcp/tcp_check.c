@@ -107,11 +107,14 @@ void mr_tcb_check(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 
 void mr_tcp_check(const struct mr_tcp *tcp)
 {
-	uint32_t tcbs = 0, reqs = 0, flows = 0;
+	uint32_t tcbs = 0, reqs = 0, flows = 0, ooo = 0;
 	struct mr_list *pos;
 
 	mr_list_for_each (pos, &tcp->all) {
-		mr_tcb_check(tcp, mr_list_entry(pos, struct mr_tcb, all_node));
+		const struct mr_tcb *tcb = mr_list_entry(pos, struct mr_tcb, all_node);
+
+		mr_tcb_check(tcp, tcb);
+		ooo += tcb->oooq.frames;
 		tcbs++;
 	}
 	mr_list_for_each (pos, &tcp->listener_list) {
@@ -127,6 +130,7 @@ void mr_tcp_check(const struct mr_tcp *tcp)
 	for (uint32_t i = 0; i < tcp->nbuckets; i++)
 		for (const struct mr_flow *f = tcp->buckets[i]; f; f = f->next)
 			flows++;
+	assert(ooo == tcp->ooo_frames);
 	assert(tcbs == tcp->tcbs.used && reqs == tcp->synreqs.used);
 	assert(flows == tcbs + reqs + tcp->tws.used);
 }

@@ -23,16 +23,18 @@
 
 static const uint16_t mss_table[] = { 88, 536, 1220, 1300, 1440, 1460, 8960, 65483 };
 
-static uint32_t hash(const struct mr_tcp *tcp, const struct mr_flow *flow, uint32_t count,
-		     uint32_t purpose)
+/* The peer's ISN enters the hash, and is not added to it as in Linux: a later segment of the connection
+ * that comes first, a byte or two beyond the ISN, would pass for one with another MSS. */
+static uint32_t hash(const struct mr_tcp *tcp, const struct mr_flow *flow, uint32_t irs,
+		     uint32_t count, uint32_t purpose)
 {
 	struct {
 		struct mr_addr laddr, raddr;
 		uint16_t lport, rport;
-		uint32_t count, purpose;
-	} in = { flow->laddr, flow->raddr, flow->lport, flow->rport, count, purpose };
+		uint32_t irs, count, purpose;
+	} in = { flow->laddr, flow->raddr, flow->lport, flow->rport, irs, count, purpose };
 
-	_Static_assert(sizeof(in) == 44, "no padding may enter the hash");
+	_Static_assert(sizeof(in) == 48, "no padding may enter the hash");
 	return (uint32_t)mr_siphash(tcp->secret, &in, sizeof(in));
 }
 
@@ -46,8 +48,8 @@ uint32_t cookie_make(const struct mr_tcp *tcp, const struct mr_flow *flow, uint3
 
 	while (data + 1 < MR_ARRAY_SIZE(mss_table) && mss_table[data + 1] <= mss)
 		data++;
-	return hash(tcp, flow, 0, FIXED_PART) + irs + (count << DATA_BITS) +
-	       ((hash(tcp, flow, count, PERIOD_PART) + data) & DATA_MASK);
+	return hash(tcp, flow, irs, 0, FIXED_PART) + (count << DATA_BITS) +
+	       ((hash(tcp, flow, irs, count, PERIOD_PART) + data) & DATA_MASK);
 }
 
 uint16_t cookie_check(const struct mr_tcp *tcp, const struct mr_flow *flow, uint32_t irs,
@@ -55,11 +57,11 @@ uint16_t cookie_check(const struct mr_tcp *tcp, const struct mr_flow *flow, uint
 {
 	uint32_t count = (uint32_t)(now / COOKIE_PERIOD_NS), age, data;
 
-	cookie -= hash(tcp, flow, 0, FIXED_PART) + irs;
+	cookie -= hash(tcp, flow, irs, 0, FIXED_PART);
 	age = (count - (cookie >> DATA_BITS)) & (UINT32_MAX >> DATA_BITS);
 	if (age >= COOKIE_AGE_MAX)
 		return 0;
-	data = (cookie - hash(tcp, flow, count - age, PERIOD_PART)) & DATA_MASK;
+	data = (cookie - hash(tcp, flow, irs, count - age, PERIOD_PART)) & DATA_MASK;
 	return data < MR_ARRAY_SIZE(mss_table) ? mss_table[data] : 0;
 }
 

@@ -466,9 +466,15 @@ static enum verdict step7_text(struct input *in)
 		in->f = NULL;
 		return V_DONE;
 	}
-	/* The last frames are for sending ACKs and for receiving them: who reads makes room again. */
-	if (tcp_frames_low(in->tcp) && in->seg->len)
-		return verdict(in, V_DROP, MR_DROP_NO_FRAME);
+	/* The last frames are for ACKs, both ways: who reads makes room again. What this segment would
+	 * complete goes before the segment itself, or neither would ever leave. */
+	if (tcp_frames_low(in->tcp) && in->seg->len) {
+		if (!tcb->oooq.head) {
+			in->tcp->ctr->drop[MR_DROP_NO_FRAME]++;
+			return V_DONE; /* not V_DROP: trim() may have made another frame the first */
+		}
+		ooo_free(in->tcp, tcb);
+	}
 	deliver(in, in->f);
 	in->f = NULL;
 	while (!in->fin_due && (f = ooo_take(in->tcp, tcb)))

@@ -217,9 +217,10 @@ static enum mr_drop take_cookie(struct mr_tcp *tcp, struct mr_tcp_listener *l,
 	req.peer_mss = cookie_check(tcp, &req.flow, req.irs, req.iss, now);
 	if (!req.peer_mss) {
 		mr_dst_put(tcp->ip, &req.dst);
+		/* No reset: it may be the second segment of a connection whose first one, which alone
+		 * can be checked, was lost and will be sent again. */
 		MR_COUNT(tcp->ctr, TCP_COOKIES_BAD);
-		tcp_reply_rst(tcp, rx, seg, now);
-		return MR_DROP_TCP_NO_SOCKET;
+		return MR_DROP_TCP_COOKIE;
 	}
 	if (req.ts_ok)
 		cookie_ts_read(&req, seg->tsecr);

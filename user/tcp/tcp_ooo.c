@@ -23,27 +23,29 @@ static uint32_t end(const struct mr_frame *f)
 }
 
 #define SMALL_SEGMENT 512u /* bytes; a window full of segments larger than this finds room */
+#define ALL_SHARE     8u   /* reassembly of all connections together: this part of the UMEM */
 
 /* Each segment takes a chunk, however small it is: their number is bounded, so that small ones cannot pin
- * the UMEM. And nothing is kept when that runs low: a peer will send it again, a dry FILL ring hurts
- * everyone. */
+ * the UMEM; neither can many connections. What is refused the peer will send again. */
 static bool room_for(const struct mr_tcp *tcp, const struct mr_tcb *tcb, const struct mr_frame *f)
 {
 	uint32_t limit = mr_max(64u, tcb->opts.rcvbuf / SMALL_SEGMENT);
 
 	return tcb->oooq.frames + f->nchunks <= limit &&
-	       tcp->frames->nfree > tcp->frames->nframes / 8;
+	       tcp->ooo_frames + f->nchunks <= tcp->frames->nframes / ALL_SHARE;
 }
 
-static void account(struct mr_oooq *q, const struct mr_frame *f, bool add)
+static void account(struct mr_tcp *tcp, struct mr_oooq *q, const struct mr_frame *f, bool add)
 {
 	q->bytes = add ? q->bytes + f->pkt_len : q->bytes - f->pkt_len;
 	q->frames = add ? q->frames + f->nchunks : q->frames - f->nchunks;
+	tcp->ooo_frames = add ? tcp->ooo_frames + f->nchunks : tcp->ooo_frames - f->nchunks;
 }
 
-static void unlink_after(struct mr_oooq *q, struct mr_frame *prev, struct mr_frame *f)
+static void unlink_after(struct mr_tcp *tcp, struct mr_oooq *q, struct mr_frame *prev,
+			 struct mr_frame *f)
 {
-	account(q, f, false);
+	account(tcp, q, f, false);
 	if (prev)
 		prev->next = f->next;
 	else
@@ -100,7 +102,7 @@ enum mr_drop ooo_insert(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame 
 		struct mr_frame *covered = next;
 
 		next = next->next;
-		unlink_after(q, prev, covered);
+		unlink_after(tcp, q, prev, covered);
 		mr_frame_put_chain(tcp->frames, covered);
 	}
 	if (next && seq_gt(end(f), next->seq)) {
@@ -115,7 +117,7 @@ enum mr_drop ooo_insert(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame 
 		q->head = f;
 	if (!next)
 		q->tail = f;
-	account(q, f, true);
+	account(tcp, q, f, true);
 	MR_COUNT(tcp->ctr, TCP_OOO_QUEUED);
 	return MR_DROP_NONE;
 }
@@ -127,7 +129,7 @@ struct mr_frame *ooo_take(struct mr_tcp *tcp, struct mr_tcb *tcb)
 	while (q->head && seq_leq(q->head->seq, tcb->rcv_nxt)) {
 		struct mr_frame *f = q->head;
 
-		unlink_after(q, NULL, f);
+		unlink_after(tcp, q, NULL, f);
 		if (seq_gt(end(f), tcb->rcv_nxt))
 			return pay_trim_front(tcp->frames, f,
 					      mr_min(seq_diff(tcb->rcv_nxt, f->seq), f->pkt_len));
@@ -141,7 +143,21 @@ void ooo_free(struct mr_tcp *tcp, struct mr_tcb *tcb)
 	while (tcb->oooq.head) {
 		struct mr_frame *f = tcb->oooq.head;
 
-		unlink_after(&tcb->oooq, NULL, f);
+		unlink_after(tcp, &tcb->oooq, NULL, f);
 		mr_frame_put_chain(tcp->frames, f);
+	}
+}
+
+void mr_tcp_relieve(struct mr_tcp *tcp)
+{
+	struct mr_list *pos;
+
+	if (!tcp->ooo_frames || !tcp_frames_low(tcp))
+		return;
+	mr_list_for_each (pos, &tcp->all) {
+		struct mr_tcb *tcb = mr_list_entry(pos, struct mr_tcb, all_node);
+
+		ooo_free(tcp, tcb);
+		sack_forget(tcb);
 	}
 }

@@ -61,7 +61,8 @@ static bool rtx_handshake(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
  * tcb->probes (RFC 9293 section 3.8.6.1). */
 static bool probe(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
-	if (too_long(tcb, tcb->probes, now)) {
+	/* Without an application nobody waits for that peer: each probe counts, answered or not. */
+	if (too_long(tcb, tcb->owner ? tcb->probes : tcb->backoff, now)) {
 		give_up(tcp, tcb);
 		return false;
 	}
