@@ -37,7 +37,7 @@ static int dev_tx(struct mr_dev *dev, struct mr_frame *f, uint64_t now)
 	struct pair_dev *d = to_dev(dev);
 
 	(void)now;
-	assert_true(f->pkt_len <= d->pair->cfg.mtu + MR_ETH_HLEN);
+	assert_true(f->pkt_len <= d->link.mtu + MR_ETH_HLEN);
 	deliver(d->pair->dev[!d->side], f);
 	d->sent++;
 	while (f) {
@@ -158,6 +158,11 @@ static const struct mr_dev_ops ops = {
 	.close = dev_close,
 };
 
+static void link_state(const struct mr_dev *dev, struct mr_link_state *state)
+{
+	*state = to_dev(dev)->link;
+}
+
 static uint64_t pair_clock(void *user)
 {
 	return ((struct pair *)user)->now;
@@ -209,6 +214,11 @@ static void open_side(struct pair *p, int side)
 		.frames = &p->engine[side]->st->frames,
 		.ctr = &p->engine[side]->st->ctr,
 	};
+	p->dev[side]->link =
+		(struct mr_link_state){ .up = true, .mtu = scfg.mtu, .mtu_max = UINT16_MAX };
+	memcpy(p->dev[side]->link.mac, scfg.mac, sizeof(scfg.mac));
+	p->engine[side]->link_state = link_state;
+	p->engine[side]->link = p->dev[side]->link;
 	assert_int_equal(mr_engine_start(p->engine[side], &cfg, &p->dev[side]->dev, &err), 0);
 }
 
@@ -290,6 +300,12 @@ void pair_connect(struct pair *p, struct mr_socket **client, struct mr_socket **
 	pair_run(p, MR_NS_PER_MS);
 	assert_int_equal(mr_accept(p->listener, server, NULL), 0);
 	assert_true(mr_ready(*client) & MR_OUT);
+}
+
+void pair_set_mtu(struct pair *p, int side, uint32_t mtu)
+{
+	p->dev[side]->link.mtu = mtu;
+	assert_int_equal(mr_engine_service(p->engine[side], p->now), 0);
 }
 
 unsigned pair_events(struct pair *p, int side, struct mr_event *events, unsigned max)

@@ -25,10 +25,11 @@ struct pair_dev {
 	int side;
 	struct pair_packet inbox[PAIR_INBOX]; /* a ring of packets on their way to this side */
 	uint32_t head, tail;
-	bool cut;	 /* what is sent to this side is lost */
-	bool gone;	 /* the interface was deleted */
-	uint32_t sent;	 /* packets that this side gave to the wire */
-	uint32_t closed; /* calls of close() */
+	bool cut;		   /* what is sent to this side is lost */
+	bool gone;		   /* the interface was deleted */
+	struct mr_link_state link; /* what the next service() finds; see pair_set_mtu() */
+	uint32_t sent;		   /* packets that this side gave to the wire */
+	uint32_t closed;	   /* calls of close() */
 };
 
 struct pair_cfg {
@@ -61,6 +62,10 @@ void pair_run(struct pair *p, uint64_t ns);
 
 /* A listener at side 1 (made when there is none yet) and an established connection from side 0. */
 void pair_connect(struct pair *p, struct mr_socket **client, struct mr_socket **server);
+
+/* The interface of one side gets another MTU, and its engine looks. A longer packet that this side
+ * sends then fails the test. */
+void pair_set_mtu(struct pair *p, int side, uint32_t mtu);
 
 /* The events of one side. */
 unsigned pair_events(struct pair *p, int side, struct mr_event *events, unsigned max);

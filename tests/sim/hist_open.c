@@ -296,6 +296,27 @@ TEST(data_written_while_connecting_follows_the_handshake)
 	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100);
 }
 
+TEST(window_scale_is_what_the_syn_said_whatever_becomes_of_the_buffer)
+{
+	hist_connect(h);
+	CHECK(h, h->last.has_wscale);
+	CHECK_EQ(h, h->last.wscale, 7); /* for up to 4 MiB at least */
+	hist_option(h, MR_OPT_RCVBUF, 16 << 20);
+	hist_until(h, SEC(1.1));
+	EXPECT_AT(h, SEC(1), .flags = SYN, .seq = 0, .check_wscale = true, .wscale = 7);
+	INJECT(h, .flags = SYN | ACK, .ack = 1, .mss = 1460, .has_wscale = true, .wscale = 2);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	CHECK_EQ(h, mr_list_first(&h->engine->st->tcp.all, struct mr_tcb, all_node)->rcv_wscale, 7);
+}
+
+TEST(window_is_not_scaled_if_the_peer_did_not_offer_it)
+{
+	hist_connect(h);
+	hist_option(h, MR_OPT_RCVBUF, 16 << 20);
+	INJECT(h, .flags = SYN | ACK, .ack = 1, .mss = 1460);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .check_wnd = true, .wnd = 65535);
+}
+
 /* ---- Simultaneous open (RFC 9293 figure 7) --------------------------------------------------- */
 
 TEST(simultaneous_open_ends_in_established)

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 #include "../lib/pair.h"
@@ -246,6 +247,113 @@ static void an_idle_engine_learns_of_the_loss_from_service(void **state)
 	p.dev[0]->gone = true;
 	assert_int_equal(mr_engine_service(p.engine[0], p.now), -ENETDOWN);
 	assert_int_equal(mr_engine_output(p.engine[0], p.now), -ENETDOWN);
+	pair_close(&p);
+}
+
+/* Send what fits from c, take what came from s, and count both in *sent and *got. */
+static void move(struct mr_socket *c, struct mr_socket *s, uint64_t *sent, uint64_t *got)
+{
+	int64_t n;
+
+	for (uint32_t i = 0; i < 20000; i++)
+		buf[i] = pair_byte(*sent + i);
+	n = mr_send(c, buf, 20000, 0);
+	if (n > 0)
+		*sent += (uint64_t)n;
+	pair_run(&p, 50 * MR_NS_PER_MS);
+	while ((n = mr_recv(s, buf, sizeof(buf), 0)) > 0) {
+		for (uint32_t i = 0; i < n; i++)
+			assert_int_equal(buf[i], pair_byte(*got + i));
+		*got += (uint64_t)n;
+	}
+	assert_int_equal(n, -EAGAIN);
+}
+
+static void a_transfer_goes_on_with_every_new_mtu(void **state)
+{
+	static const uint32_t mtus[] = { 1400, 576, 1500, 9000, 4000, 1499 };
+	struct lines lines = { 0 };
+	struct pair_cfg cfg = {
+		.mtu = 9000, .nframes = 2048, .log = note_line, .log_user = &lines
+	};
+	struct mr_socket *c, *s;
+	uint64_t sent = 0, got = 0;
+
+	(void)state;
+	pair_open(&p, &cfg);
+	pair_connect(&p, &c, &s);
+	for (unsigned i = 0; i < MR_ARRAY_SIZE(mtus); i++) {
+		uint64_t before;
+		char wanted[16];
+
+		move(c, s, &sent, &got);
+		/* Something is on its way, and lost with the change. */
+		p.dev[1]->cut = true;
+		for (uint32_t j = 0; j < 30000; j++)
+			buf[j] = pair_byte(sent + j);
+		assert_int_equal(mr_send(c, buf, 30000, 0), 30000);
+		sent += 30000;
+		pair_pump(&p);
+		p.dev[1]->cut = false;
+		for (int side = 0; side < 2; side++)
+			pair_set_mtu(&p, side, mtus[i]);
+		snprintf(wanted, sizeof(wanted), " %u", mtus[i]);
+		assert_non_null(strstr(lines.last, wanted));
+		assert_int_equal(lines.n, 2 * (i + 1));
+		/* At once, without the retransmission timer, if segments became shorter. */
+		before = got;
+		if (!i) {
+			pair_run(&p, MR_NS_PER_MS);
+			assert_true(mr_ready(s) & MR_IN);
+		}
+		for (int turn = 0; turn < 10; turn++)
+			move(c, s, &sent, &got);
+		assert_true(got - before >= 30000);
+	}
+	assert_int_equal(p.engine[0]->st->ctr.drop[MR_DROP_IP_TOO_BIG], 0);
+	pair_close(&p);
+}
+
+static void an_impossible_mtu_is_told_once_and_not_used(void **state)
+{
+	struct lines lines = { 0 };
+	struct pair_cfg cfg = { .log = note_line, .log_user = &lines };
+
+	(void)state;
+	pair_open(&p, &cfg);
+	pair_set_mtu(&p, 0, 575);
+	assert_int_equal(lines.level, LOG_ERR);
+	assert_non_null(strstr(lines.last, "575"));
+	pair_set_mtu(&p, 0, 575);
+	assert_int_equal(lines.n, 1);
+	p.dev[0]->link.mtu_max = 1770; /* one chunk of 2048 bytes */
+	pair_set_mtu(&p, 0, 1771);
+	assert_int_equal(lines.n, 2);
+	assert_int_equal(p.engine[0]->st->nif.mtu, 1500);
+	pair_set_mtu(&p, 0, 1770);
+	assert_int_equal(lines.n, 3);
+	assert_int_equal(lines.level, LOG_NOTICE);
+	assert_int_equal(p.engine[0]->st->nif.mtu, 1770);
+	pair_close(&p);
+}
+
+static void a_new_mac_address_is_announced_and_used(void **state)
+{
+	static const uint8_t mac[6] = { 2, 0, 0, 9, 9, 9 };
+	struct mr_socket *c, *s;
+	uint64_t sent = 0, got = 0, announced;
+
+	(void)state;
+	pair_open(&p, NULL);
+	pair_connect(&p, &c, &s);
+	pair_run(&p, 10 * MR_NS_PER_S); /* announcements are over */
+	announced = pair_counter(&p, 0, MR_CTR_ARP_ANNOUNCE_OUT);
+	memcpy(p.dev[0]->link.mac, mac, sizeof(mac));
+	assert_int_equal(mr_engine_service(p.engine[0], p.now), 0);
+	move(c, s, &sent, &got);
+	assert_int_equal(got, 20000);
+	pair_run(&p, 10 * MR_NS_PER_S);
+	assert_int_equal(pair_counter(&p, 0, MR_CTR_ARP_ANNOUNCE_OUT), announced + 2);
 	pair_close(&p);
 }
 
@@ -481,6 +589,9 @@ int main(void)
 		cmocka_unit_test(a_timer_is_run_while_waiting),
 		cmocka_unit_test(a_lost_interface_is_told_and_logged_once),
 		cmocka_unit_test(an_idle_engine_learns_of_the_loss_from_service),
+		cmocka_unit_test(a_transfer_goes_on_with_every_new_mtu),
+		cmocka_unit_test(an_impossible_mtu_is_told_once_and_not_used),
+		cmocka_unit_test(a_new_mac_address_is_announced_and_used),
 		cmocka_unit_test(closing_the_engine_resets_every_peer),
 		cmocka_unit_test(every_frame_comes_back),
 		cmocka_unit_test(counters_have_names_of_their_own),

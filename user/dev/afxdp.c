@@ -200,24 +200,18 @@ static int open_queues(struct mr_afxdp *d, const struct mr_umem *umem, struct mr
 }
 
 /* Without multi-buffer the kernel would drop what does not fit one chunk, and only count it. */
-static int check_mtu(const struct mr_afxdp *d, struct mr_error *err)
+static int check_mtu(struct mr_afxdp *d, struct mr_error *err)
 {
 	uint32_t room = d->dev.frames->chunk_size - HEADER_ROOM - L2_BYTES;
-	struct ifreq ifr = { 0 };
 
-	if (d->multibuf)
-		return 0;
-	memcpy(ifr.ifr_name, d->ifname, sizeof(ifr.ifr_name));
-	if (ioctl(mr_afxdp_link_fd(d), SIOCGIFMTU, &ifr) < 0)
-		return mr_error_set(err, -errno, "cannot read the MTU of %s: %s", d->ifname,
-				    strerror(errno));
-	if ((uint32_t)ifr.ifr_mtu <= room)
+	d->link.mtu_max = d->multibuf ? UINT16_MAX : room;
+	if (d->link.mtu <= d->link.mtu_max || d->multibuf)
 		return 0;
 	return mr_error_set(
 		err, -EMSGSIZE,
-		"the MTU of %s is %d, but chunks of %u bytes take %u and %s has no multi-buffer "
+		"the MTU of %s is %u, but chunks of %u bytes take %u and %s has no multi-buffer "
 		"AF_XDP (Linux 6.6): ip link set %s mtu %u",
-		d->ifname, ifr.ifr_mtu, d->dev.frames->chunk_size, room,
+		d->ifname, d->link.mtu, d->dev.frames->chunk_size, room,
 		d->cfg.zero_copy ? "the driver" : "the kernel", d->ifname, room);
 }
 
@@ -265,9 +259,9 @@ int mr_afxdp_fd(const struct mr_dev *dev, unsigned queue)
 	return d->q[queue].xsk.fd;
 }
 
-bool mr_afxdp_link_up(const struct mr_dev *dev)
+void mr_afxdp_link_state(const struct mr_dev *dev, struct mr_link_state *state)
 {
-	return to_afxdp(dev)->link_up;
+	*state = to_afxdp(dev)->link;
 }
 
 uint16_t mr_afxdp_max_chunks(const struct mr_dev *dev)

@@ -34,8 +34,15 @@ int mr_afxdp_open(struct mr_dev **out, const struct mr_afxdp_cfg *cfg, const str
 /* The socket of a queue, for the XDP program's map of sockets. It stays the device's. */
 int mr_afxdp_fd(const struct mr_dev *dev, unsigned queue);
 
-/* Administratively up and with carrier, as of the last service(). */
-bool mr_afxdp_link_up(const struct mr_dev *dev);
+/* As of the last service(). */
+void mr_afxdp_link_state(const struct mr_dev *dev, struct mr_link_state *state);
+static inline bool mr_afxdp_link_up(const struct mr_dev *dev)
+{
+	struct mr_link_state state;
+
+	mr_afxdp_link_state(dev, &state);
+	return state.up;
+}
 
 /* Descriptors that one packet may have on transmit: 1 where kernel or driver has no multi-buffer. */
 uint16_t mr_afxdp_max_chunks(const struct mr_dev *dev);

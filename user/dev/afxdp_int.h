@@ -23,16 +23,16 @@ struct mr_afxdp {
 	struct mr_dev dev;
 	struct mr_afxdp_cfg cfg;
 	char ifname[IF_NAMESIZE];
-	bool huge;	      /* of the UMEM, for the description */
-	bool gone;	      /* interface deleted or moved to another namespace: for good */
-	bool link_up;	      /* IFF_UP and carrier */
-	bool multibuf;	      /* XDP_USE_SG is in force */
-	bool budget;	      /* one doorbell sends a whole TX ring */
-	unsigned ntx;	      /* queues [0, ntx) transmit */
-	unsigned turn;	      /* which queue is served first; moves on, so that none starves */
-	uint32_t fill_target; /* chunks for receiving, per queue */
-	uint32_t fill_low;    /* of those, so many are taken even out of the reserve */
-	uint32_t fill_spare;  /* free frames that receiving leaves for transmit */
+	bool huge;		   /* of the UMEM, for the description */
+	bool gone;		   /* interface deleted or moved to another namespace: for good */
+	struct mr_link_state link; /* mtu_max is known when the sockets are open */
+	bool multibuf;		   /* XDP_USE_SG is in force */
+	bool budget;		   /* one doorbell sends a whole TX ring */
+	unsigned ntx;		   /* queues [0, ntx) transmit */
+	unsigned turn;		   /* which queue is served first; moves on, so that none starves */
+	uint32_t fill_target;	   /* chunks for receiving, per queue */
+	uint32_t fill_low;	   /* of those, so many are taken even out of the reserve */
+	uint32_t fill_spare;	   /* free frames that receiving leaves for transmit */
 	struct mnl_socket *nl;
 	struct xdp_statistics stats; /* of all queues, as last read */
 	struct mr_afxdp_queue q[];   /* [cfg.nqueues] */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * afxdp_link.c - is the interface still there, and is its link up?
- * Owns        the rtnetlink socket, d->link_up and d->gone (the doorbell sets gone too).
+ * afxdp_link.c - is the interface still there, is its link up, what are its MTU and MAC address?
+ * Owns        the rtnetlink socket, d->link and d->gone (the doorbell sets gone too).
  * Authority   rtnetlink(7). A poll() that sleeps on an AF_XDP socket is not woken by the death of
  *             the device, hence the netlink socket among the descriptors to poll.
  * Called by   the engine, through service(), when that socket is readable or once a second.
@@ -22,7 +22,7 @@
 
 static void link_flags(struct mr_afxdp *d, unsigned flags)
 {
-	d->link_up = (flags & IFF_UP) && (flags & IFF_RUNNING);
+	d->link.up = (flags & IFF_UP) && (flags & IFF_RUNNING);
 }
 
 /* Ask instead of being told: at the start, and when messages were lost. The name may have changed. */
@@ -34,6 +34,12 @@ static int link_query(struct mr_afxdp *d)
 	if (ioctl(fd, SIOCGIFNAME, &ifr) < 0 || ioctl(fd, SIOCGIFFLAGS, &ifr) < 0)
 		return -errno;
 	link_flags(d, (unsigned short)ifr.ifr_flags);
+	if (ioctl(fd, SIOCGIFMTU, &ifr) < 0)
+		return -errno;
+	d->link.mtu = (uint32_t)ifr.ifr_mtu;
+	if (ioctl(fd, SIOCGIFHWADDR, &ifr) < 0)
+		return -errno;
+	memcpy(d->link.mac, ifr.ifr_hwaddr.sa_data, sizeof(d->link.mac));
 	return 0;
 }
 
@@ -78,6 +84,23 @@ void mr_afxdp_link_close(struct mr_afxdp *d)
 	d->nl = NULL;
 }
 
+static int link_attr(const struct nlattr *attr, void *data)
+{
+	struct mr_afxdp *d = data;
+
+	switch (mnl_attr_get_type(attr)) {
+	case IFLA_MTU:
+		if (!mnl_attr_validate(attr, MNL_TYPE_U32))
+			d->link.mtu = mnl_attr_get_u32(attr);
+		break;
+	case IFLA_ADDRESS:
+		if (mnl_attr_get_payload_len(attr) == sizeof(d->link.mac))
+			memcpy(d->link.mac, mnl_attr_get_payload(attr), sizeof(d->link.mac));
+		break;
+	}
+	return MNL_CB_OK;
+}
+
 static int link_event(const struct nlmsghdr *nlh, void *data)
 {
 	struct mr_afxdp *d = data;
@@ -87,9 +110,11 @@ static int link_event(const struct nlmsghdr *nlh, void *data)
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*ifi) || ifi->ifi_family != AF_UNSPEC ||
 	    ifi->ifi_index != d->cfg.ifindex)
 		return MNL_CB_OK;
-	if (nlh->nlmsg_type == RTM_NEWLINK)
+	if (nlh->nlmsg_type == RTM_NEWLINK) {
 		link_flags(d, ifi->ifi_flags);
-	else if (nlh->nlmsg_type == RTM_DELLINK) /* deleted, or moved to another namespace */
+		return mnl_attr_parse(nlh, sizeof(*ifi), link_attr, d);
+	}
+	if (nlh->nlmsg_type == RTM_DELLINK) /* deleted, or moved to another namespace */
 		d->gone = true;
 	return MNL_CB_OK;
 }
@@ -130,7 +155,7 @@ int mr_afxdp_service(struct mr_dev *dev)
 	link_events(d);
 	check_sockets(d);
 	if (d->gone) {
-		d->link_up = false;
+		d->link.up = false;
 		return -ENETDOWN;
 	}
 	/* What was queued while the interface was down waits for a doorbell. What the doorbell says

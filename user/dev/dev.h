@@ -11,6 +11,14 @@
 
 struct mr_dev;
 
+/* What may change of an interface while it is in use. */
+struct mr_link_state {
+	bool up; /* administratively, and with carrier */
+	uint8_t mac[6];
+	uint32_t mtu;	  /* bytes of the L3 packet */
+	uint32_t mtu_max; /* what the device can carry */
+};
+
 struct mr_dev_ops {
 	/* Take up to budget received packets and append them to q, each a chain with data, len,
 	 * pkt_len, nchunks, queue set, one reference per chunk, and MR_FRAME_META where valid.

@@ -12,7 +12,7 @@
 #include "base/addr.h"
 #include "base/compiler.h"
 #include "base/error.h"
-#include "engine/engine.h"
+#include "engine/engine_priv.h"
 #include "kernel/ifinfo.h"
 
 #define RING_DEFAULT	    2048u
@@ -28,8 +28,6 @@
 #define BUF_MAX		    (16u << 20)
 #define SPIN_US_DEFAULT	    50u /* about what going to sleep and waking up costs */
 #define SPIN_US_MAX	    1000000u
-#define MTU_MIN		    576u /* RFC 791: what every host must take */
-#define MTU_MAX		    65535u
 #define XDP_HEADROOM	    256u /* the kernel's, at the front of every received chunk */
 #define L2_BYTES	    22u	 /* Ethernet and two VLAN tags */
 

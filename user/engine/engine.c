@@ -453,17 +453,57 @@ uint64_t mr_engine_next(const struct mr_engine *engine, uint64_t now)
 
 /* ---- Beside the way of packets --------------------------------------------------------------- */
 
-static void watch_link(struct mr_engine *engine)
+/* The least MTU that all of our addresses can live with. */
+static uint32_t least_mtu(const struct mr_link *link)
 {
-	bool up;
+	for (unsigned i = 0; i < link->naddrs; i++)
+		if (!mr_addr_is_v4(&link->addrs[i]))
+			return MR_IPV6_MTU_MIN;
+	return MTU_MIN;
+}
 
-	if (!engine->link_up)
+static void mtu_changed(struct mr_engine *engine, const struct mr_link_state *is)
+{
+	struct mr_stack *st = engine->st;
+	uint32_t least = least_mtu(&st->link), most = mr_min(is->mtu_max, MTU_MAX);
+
+	if (is->mtu < least || is->mtu > most) {
+		engine_log(engine, LOG_ERR,
+			   "the MTU of %s is now %u, but must be from %u to %u: %u stays in use",
+			   engine->ifname, is->mtu, least, most, st->nif.mtu);
 		return;
-	up = engine->link_up(engine->dev);
-	if (up != engine->link_was_up)
-		engine_log(engine, up ? LOG_NOTICE : LOG_WARNING, "the link of %s is %s",
-			   engine->ifname, up ? "up" : "down");
-	engine->link_was_up = up;
+	}
+	engine_log(engine, LOG_NOTICE, "the MTU of %s is now %u", engine->ifname, is->mtu);
+	st->nif.mtu = is->mtu;
+	mr_ip_mtu_changed(&st->ip);
+	mr_tcp_mtu_changed(&st->tcp);
+}
+
+static void mac_changed(struct mr_engine *engine, const struct mr_link_state *is, uint64_t now)
+{
+	const uint8_t *m = is->mac;
+
+	engine_log(engine, LOG_NOTICE, "the MAC address of %s is now %02x:%02x:%02x:%02x:%02x:%02x",
+		   engine->ifname, m[0], m[1], m[2], m[3], m[4], m[5]);
+	memcpy(engine->st->nif.mac, m, sizeof(engine->st->nif.mac));
+	mr_link_mac_changed(&engine->st->link, now);
+}
+
+static void watch_link(struct mr_engine *engine, uint64_t now)
+{
+	struct mr_link_state is;
+
+	if (!engine->link_state)
+		return;
+	engine->link_state(engine->dev, &is);
+	if (is.up != engine->link.up)
+		engine_log(engine, is.up ? LOG_NOTICE : LOG_WARNING, "the link of %s is %s",
+			   engine->ifname, is.up ? "up" : "down");
+	if (is.mtu != engine->link.mtu)
+		mtu_changed(engine, &is);
+	if (memcmp(is.mac, engine->link.mac, sizeof(is.mac)))
+		mac_changed(engine, &is, now);
+	engine->link = is;
 }
 
 /* Duplicate address detection has found something (RFC 4862 section 5.4.5). */
@@ -494,7 +534,7 @@ int mr_engine_service(struct mr_engine *engine, uint64_t now)
 		err = engine->dev->ops->service(engine->dev);
 	if (err)
 		return interface_gone(engine);
-	watch_link(engine);
+	watch_link(engine, now);
 	watch_addresses(engine);
 	read_notes(engine);
 	return 0;

@@ -65,12 +65,13 @@ struct mr_engine {
 	int wake_fd;	/* eventfd of mr_wakeup() */
 	int wake_asked; /* mr_wakeup() was called; atomic, so that spinning costs no system call */
 	int fatal;	/* 0, or -ENETDOWN: the interface is gone for good */
-	uint64_t service_at;			   /* ns: look after the device again */
-	bool (*link_up)(const struct mr_dev *dev); /* NULL: the device cannot tell */
-	bool link_was_up;
-	uint64_t nduplicates; /* of our addresses, as far as logged */
-	char ifname[16];      /* for the log */
-	struct pollfd *pfds;  /* the device's, then wake_fd */
+	uint64_t service_at; /* ns: look after the device again */
+	/* NULL: the device cannot tell. */
+	void (*link_state)(const struct mr_dev *dev, struct mr_link_state *state);
+	struct mr_link_state link; /* as far as logged and acted upon */
+	uint64_t nduplicates;	   /* of our addresses, as far as logged */
+	char ifname[16];	   /* for the log */
+	struct pollfd *pfds;	   /* the device's, then wake_fd */
 	unsigned npfds;
 	void (*log)(void *user, int level, const char *line);
 	void *log_user;

@@ -176,12 +176,15 @@ static int open_device(struct mr_engine *engine, const struct mr_config *cfg,
 	if (ret)
 		return ret;
 	engine->st->nif.max_chunks = mr_afxdp_max_chunks(dev);
-	engine->link_up = mr_afxdp_link_up;
-	engine->link_was_up = mr_afxdp_link_up(dev);
+	engine->link_state = mr_afxdp_link_state;
+	mr_afxdp_link_state(dev, &engine->link);
+	/* What has changed since the stack was made is found by the first service. */
+	engine->link.mtu = info->mtu;
+	memcpy(engine->link.mac, info->mac, sizeof(engine->link.mac));
 	if (!info->up)
 		engine_log(engine, LOG_WARNING, "the interface %s is down: ip link set %s up",
 			   cfg->ifname, cfg->ifname);
-	else if (!engine->link_was_up)
+	else if (!engine->link.up)
 		engine_log(engine, LOG_WARNING, "the link of %s is down", cfg->ifname);
 	engine_log(engine, LOG_INFO, "%s", mr_afxdp_describe(dev, line, sizeof(line)));
 	return mr_engine_start(engine, cfg, dev, err);

@@ -7,6 +7,9 @@
 #include "base/time.h"
 #include "engine/engine.h"
 
+#define MTU_MIN 576u /* RFC 791: what every host must take */
+#define MTU_MAX 65535u
+
 #define SERVICE_NS MR_NS_PER_S /* a busy engine looks after its device that often */
 
 /* One line for the operator, where cfg->log wants it (engine_sight.c). */

@@ -56,7 +56,8 @@ struct mr_ip {
 	unsigned nrouters;
 	bool router_route;	      /* the default route is routers[0]'s */
 	struct mr_timer router_timer; /* for the router that expires first */
-	uint32_t mtu6; /* bytes; what routers say of the link, at most the interface's */
+	uint32_t router_mtu; /* bytes; what routers say of the link; 0: nothing */
+	uint32_t mtu6;	     /* of IPv6 packets: the router's, at most the interface's */
 	__u64 label_key[2];
 	/* token bucket of ICMP errors we send (RFC 1122 3.2.2, RFC 4443 2.4 f) */
 	uint32_t icmp_tokens;
@@ -87,6 +88,9 @@ int mr_ip_source(const struct mr_ip *ip, const struct mr_addr *dst, struct mr_ad
 /* Make *dst valid for the destination (cheap when it is). 0, -ENETUNREACH, -ENOBUFS (neighbour cache). */
 int mr_dst_resolve(struct mr_ip *ip, struct mr_dst *dst, const struct mr_addr *daddr, uint64_t now);
 void mr_dst_put(struct mr_ip *ip, struct mr_dst *dst);
+
+/* nif->mtu is another one: every struct mr_dst is made anew when it is used next. */
+void mr_ip_mtu_changed(struct mr_ip *ip);
 
 /* MR_TIMER_ROUTER expired. */
 void mr_ip_timer(struct mr_ip *ip, uint64_t now);

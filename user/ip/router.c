@@ -60,6 +60,12 @@ static void changed(struct mr_ip *ip)
 	set_timer(ip);
 }
 
+void mr_ip_mtu_changed(struct mr_ip *ip)
+{
+	ip->mtu6 = ip->router_mtu ? mr_min(ip->router_mtu, ip->nif->mtu) : ip->nif->mtu;
+	mr_route_changed(ip);
+}
+
 void mr_router_news(struct mr_ip *ip, const struct mr_nd_news *news, uint64_t now)
 {
 	unsigned i = find(ip, &news->router);
@@ -73,9 +79,9 @@ void mr_router_news(struct mr_ip *ip, const struct mr_nd_news *news, uint64_t no
 		remove_at(ip, i);
 		break;
 	case MR_ND_ROUTER:
-		if (news->mtu >= MR_IPV6_MTU_MIN && mr_min(news->mtu, ip->nif->mtu) != ip->mtu6) {
-			ip->mtu6 = mr_min(news->mtu, ip->nif->mtu);
-			mr_route_changed(ip);
+		if (news->mtu >= MR_IPV6_MTU_MIN && news->mtu != ip->router_mtu) {
+			ip->router_mtu = news->mtu;
+			mr_ip_mtu_changed(ip);
 		}
 		if (!news->lifetime_s) {
 			if (i == ip->nrouters)

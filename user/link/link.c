@@ -16,6 +16,8 @@
 #define VLAN_VID_MASK 0x0fff
 #define VLAN_TAGS_MAX 2
 
+#define ANNOUNCEMENTS 2 /* RFC 5227 section 1.1: ANNOUNCE_NUM */
+
 const uint8_t mr_eth_broadcast[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 
 static uint16_t load16(const uint8_t *p)
@@ -42,7 +44,7 @@ int mr_link_init(struct mr_link *link, struct mr_arena *arena, struct mr_netif *
 		.rng = rng,
 		.hash_key = { mr_rng_u64(rng), mr_rng_u64(rng) },
 		.naddrs = naddrs,
-		.announcements_left = 2, /* RFC 5227 section 1.1: ANNOUNCE_NUM */
+		.announcements_left = ANNOUNCEMENTS,
 	};
 	for (unsigned i = 0; i < naddrs; i++)
 		link->addrs[i] = addrs[i];
@@ -50,6 +52,13 @@ int mr_link_init(struct mr_link *link, struct mr_arena *arena, struct mr_netif *
 	mr_timer_arm(wheel, &link->announce, now);
 	mr_nd_start(link, now);
 	return mr_neigh_init(link, arena);
+}
+
+void mr_link_mac_changed(struct mr_link *link, uint64_t now)
+{
+	link->announcements_left = ANNOUNCEMENTS;
+	mr_timer_arm(link->wheel, &link->announce, now);
+	mr_nd_announce(link);
 }
 
 enum mr_up mr_link_input(struct mr_link *link, struct mr_frame *f, uint64_t now,

@@ -73,6 +73,9 @@ enum mr_up mr_link_input(struct mr_link *link, struct mr_frame *f, uint64_t now,
 void mr_link_arp_note(struct mr_link *link, const struct mr_addr *addr, const uint8_t mac[6],
 		      uint64_t now);
 
+/* nif->mac is another one: tell the neighbours (RFC 5227 section 2.3, RFC 4861 section 7.2.6). */
+void mr_link_mac_changed(struct mr_link *link, uint64_t now);
+
 /* What ip knows of a packet that carries a neighbour discovery message. */
 struct mr_nd_packet {
 	struct mr_addr src, dst;

@@ -22,6 +22,8 @@ void mr_nd_solicit(struct mr_link *link, const struct mr_addr *addr, const uint8
 /* Begin duplicate address detection, if there is an IPv6 address. */
 void mr_nd_start(struct mr_link *link, uint64_t now);
 void mr_nd_timer(struct mr_link *link, uint64_t now);
+/* Say where those of our IPv6 addresses are that may be used. */
+void mr_nd_announce(struct mr_link *link);
 /* The Ethernet address of a multicast group that we are in? (RFC 2464 section 7) */
 bool mr_nd_is_group_mac(const struct mr_link *link, const uint8_t mac[6]);
 

@@ -295,6 +295,13 @@ void mr_nd_timer(struct mr_link *link, uint64_t now)
 	mr_timer_arm(link->wheel, &link->nd, now + TICK_NS);
 }
 
+void mr_nd_announce(struct mr_link *link)
+{
+	for (unsigned i = 0; i < link->naddrs; i++)
+		if (is_usable_v6(link, i))
+			announce(link, &link->addrs[i]);
+}
+
 /* ---- In -------------------------------------------------------------------------------------- */
 
 struct nd_options {

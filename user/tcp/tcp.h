@@ -419,6 +419,9 @@ void mr_tcp_abort(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
 /* Something an option changed may let output go on (nodelay, uncork, keepalive on). */
 void mr_tcp_opts_changed(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
 
+/* The MTU of the interface has changed: the next output of every connection follows. */
+void mr_tcp_mtu_changed(struct mr_tcp *tcp);
+
 /* Frame-sized portions in which the send queue is filled best: payload bytes. */
 uint32_t mr_tcp_fill_size(const struct mr_tcp *tcp, const struct mr_tcb *tcb);
 

@@ -80,7 +80,7 @@ static void learn_options(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct m
 		seg->flags & MR_TCP_ACK ? !tcb->retrans && ecn_granted(seg) : ecn_requested(seg);
 	tcb->wscale_ok = (seg->opts & MR_TCPOPT_WSCALE) != 0;
 	tcb->snd_wscale = tcb->wscale_ok ? seg->wscale : 0;
-	tcb->rcv_wscale = tcb->wscale_ok ? tcp_choose_wscale(tcb->opts.rcvbuf) : 0;
+	tcb->rcv_wscale = tcb->wscale_ok ? tcb->rcv_wscale : 0;
 	tcb->peer_mss = seg->opts & MR_TCPOPT_MSS ? seg->mss : MR_TCP_MSS_DEFAULT;
 	tcb_set_snd_mss(tcp, tcb, tcb->peer_mss);
 	tcb->rcv_mss = (uint16_t)mr_min((uint32_t)tcb->adv_mss, (uint32_t)tcb->snd_mss);
@@ -685,10 +685,7 @@ enum mr_drop mr_tcp_icmp(struct mr_tcp *tcp, const struct mr_icmp_err *err, uint
 
 		if (mtu < tcb->dst.mtu) {
 			tcb->dst.mtu = mtu;
-			tcb_set_snd_mss(tcp, tcb, tcb->peer_mss);
-			for (struct mr_frame *f = tcb->sndq.head; f && f != tcb->sndq.unsent;
-			     f = f->next)
-				sndq_mark_lost(tcb, f);
+			tcb_path_changed(tcp, tcb);
 			tcb_mark(tcp, tcb);
 		}
 		return MR_DROP_NONE;

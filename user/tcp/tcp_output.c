@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 
+#include "base/compiler.h"
 #include "base/csum.h"
 #include "tcp/tcp_cong.h"
 #include "tcp/tcp_priv.h"
@@ -117,7 +118,7 @@ static void syn_options(const struct mr_tcb *tcb, struct mr_seg *seg)
 		seg->opts |= MR_TCPOPT_SACK_PERM;
 	if (offer || tcb->wscale_ok) {
 		seg->opts |= MR_TCPOPT_WSCALE;
-		seg->wscale = tcp_choose_wscale(tcb->opts.rcvbuf);
+		seg->wscale = tcb->rcv_wscale;
 	}
 }
 
@@ -423,7 +424,7 @@ static enum stop send_probe(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now
 	} else {
 		for (f = tcb->sndq.head; f && f->next != tcb->sndq.unsent; f = f->next)
 			;
-		if (!f || f->flags & MR_FRAME_SACKED)
+		if (!f || f->flags & (MR_FRAME_SACKED | MR_FRAME_LOST)) /* that goes anyway */
 			return STOP_DONE;
 		r = (struct run){ .first = f,
 				  .len = f->pay_len,
@@ -516,6 +517,7 @@ static bool output_handshake(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t no
 
 bool tcp_output(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
+	uint32_t mtu = tcb->dst.mtu;
 	enum stop why;
 
 	if (mr_dst_resolve(tcp->ip, &tcb->dst, &tcb->flow.raddr, now)) {
@@ -525,6 +527,8 @@ bool tcp_output(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 			tcb_timer_set(tcp, tcb, MR_TT_RTX, now + rtt_rto(tcb));
 		return true;
 	}
+	if (mr_unlikely(tcb->dst.mtu != mtu))
+		tcb_path_changed(tcp, tcb);
 	if (!tcb_synchronized(tcb))
 		return output_handshake(tcp, tcb, now);
 	while (tcb->dupacks_owed) {

@@ -35,6 +35,8 @@ const struct mr_tcp_upcalls *tcp_up(const struct mr_tcp *tcp);
 uint16_t tcp_path_mss(const struct mr_dst *dst, const struct mr_addr *raddr, uint16_t maxseg);
 /* Set snd_mss from the peer's offer, the path and the options in use. */
 void tcb_set_snd_mss(struct mr_tcp *tcp, struct mr_tcb *tcb, uint16_t peer_mss);
+/* tcb->dst.mtu is another one: segments follow, and what may be too long for it is sent again. */
+void tcb_path_changed(struct mr_tcp *tcp, struct mr_tcb *tcb);
 /* The shift that we announce for this receive buffer (RFC 7323 section 2.3). */
 uint8_t tcp_choose_wscale(uint32_t rcvbuf);
 /* The first window of a connection, as the unscaled field of a SYN can say it. */

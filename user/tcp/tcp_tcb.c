@@ -195,6 +195,18 @@ void tcb_set_snd_mss(struct mr_tcp *tcp, struct mr_tcb *tcb, uint16_t peer_mss)
 	tcb->snd_mss = (uint16_t)mss;
 }
 
+void tcb_path_changed(struct mr_tcp *tcp, struct mr_tcb *tcb)
+{
+	uint16_t before = tcb->snd_mss;
+
+	tcb_set_snd_mss(tcp, tcb, tcb->peer_mss);
+	/* Frames do not tell which of them went out as one segment: all may have been too long. It
+	 * is no sign of congestion, so cwnd stays (RFC 1191 section 6.4, RFC 8201 section 5.4). */
+	for (struct mr_frame *f = tcb->sndq.head;
+	     tcb->snd_mss < before && f && f != tcb->sndq.unsent; f = f->next)
+		sndq_mark_lost(tcb, f);
+}
+
 void tcb_cong_start(struct mr_tcb *tcb, bool syn_lost, uint64_t now)
 {
 	mr_cong(tcb->opts.congestion)->init(tcb, now);

@@ -62,8 +62,10 @@ int mr_tcp_connect(struct mr_tcp *tcp, const struct mr_endpoint *local,
 	tcb->rack.fack = tcb->iss;
 	tcb->ts_offset = tcp_ts_offset(tcp, &tcb->flow);
 	tcb->adv_mss = tcp_path_mss(&tcb->dst, &peer->addr, opts->maxseg);
-	tcb->snd_mss = tcb->adv_mss; /* until the peer says; also how writes before that are cut */
+	/* Until the peer says; also how writes before that are cut. */
+	tcb->peer_mss = tcb->snd_mss = tcb->adv_mss;
 	tcb->rcv_wnd = tcp_initial_rcv_wnd(opts->rcvbuf);
+	tcb->rcv_wscale = tcp_choose_wscale(opts->rcvbuf); /* whatever becomes of rcvbuf */
 	tcb->syn_owed = true;
 	tcb_set_state(tcb, MR_TCP_SYN_SENT);
 	tcb_mark(tcp, tcb);
@@ -147,6 +149,14 @@ void mr_tcp_opts_changed(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	if (!tcb->opts.cork)
 		tcb_timer_clear(tcb, MR_TT_CORK);
 	tcb_mark(tcp, tcb);
+}
+
+void mr_tcp_mtu_changed(struct mr_tcp *tcp)
+{
+	struct mr_list *pos;
+
+	mr_list_for_each (pos, &tcp->all) /* output resolves the destination, and sees */
+		tcb_mark(tcp, mr_list_entry(pos, struct mr_tcb, all_node));
 }
 
 void mr_tcp_quickack(struct mr_tcp *tcp, struct mr_tcb *tcb)
