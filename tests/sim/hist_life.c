@@ -161,3 +161,22 @@ TEST(absurdly_small_mtu_counts_as_576)
 	EXPECT(h, .flags = ACK, .seq = 537, .ack = 1, .len = 536);
 	EXPECT(h, .flags = PSH | ACK, .seq = 1073, .ack = 1, .len = MSS - 1072);
 }
+
+/* The application is gone, and the peer keeps its window closed for ever: it may answer as often as it
+ * likes, the connection does not outlive MR_TCP_ORPHAN_RETRIES probes. */
+TEST(orphan_gives_up_on_a_window_that_stays_closed)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .wnd = WND_ZERO);
+	hist_write(h, 1000);
+	mr_close(h->sock);
+	h->sock = NULL;
+	for (unsigned i = 0; i < 30 && h->engine->st->tcp.tcbs.used; i++) {
+		hist_run(h, SEC(5));
+		hist_skip(h);
+		INJECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	}
+	CHECK_EQ(h, h->engine->st->tcp.tcbs.used, 0);
+	CHECK(h, h->engine->st->ctr.c[MR_CTR_TCP_ZERO_WINDOW_PROBES] >= MR_TCP_ORPHAN_RETRIES);
+	hist_skip(h);
+}
