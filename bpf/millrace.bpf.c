@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
  * millrace.bpf.c - the XDP program: which packets are the engine's, and are they sound?
  *
@@ -29,7 +29,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 static __always_inline int handle_ip(struct packet *p)
 {
-	/* clang-format off: one step a line */
+	/* clang-format off */ /* one step a line */
 	return parse_ip(p) ?:
 	       steer_ip(p) ?:
 	       check_ip(p) ?:

@@ -81,8 +81,7 @@ static __always_inline int parse_ipv4(struct packet *p)
 	return NEXT;
 }
 
-/* Extension headers that may be stepped over; what is behind any other one is not for us to read.
- */
+/* Extension headers that may be stepped over; what is behind any other one is not for us to read. */
 static __always_inline bool is_skippable(__u32 nexthdr)
 {
 	return nexthdr == NEXTHDR_HOP || nexthdr == NEXTHDR_ROUTING || nexthdr == NEXTHDR_DEST ||

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
  * lossy.bpf.c - a bad wire for tc: of the packets that pass, 2 in 100 are lost and 1 in 100 comes
  * twice. Attached at the peer's end of a veth pair, ingress and egress, so that both directions

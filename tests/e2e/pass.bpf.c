@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* pass.bpf.c - an XDP program that lets everything pass: what millrace finds when it comes second. */
 #include "vmlinux.h"
 

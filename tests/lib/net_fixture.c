@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /* net_fixture.c - see net_fixture.h. */
 #include <stdarg.h>
 #include <stddef.h>

@@ -54,8 +54,7 @@ struct mr_frame *net_frame(struct net *n, const void *bytes, uint32_t len, uint3
 enum mr_up net_input(struct net *n, struct mr_frame *f, struct mr_frame **up);
 enum mr_up net_input_bytes(struct net *n, const void *bytes, uint32_t len);
 
-/* Take the oldest packet off the transmit queue, as the device would. Returns its length, 0: none.
- */
+/* Take the oldest packet off the transmit queue, as the device would. Returns its length, 0: none. */
 uint32_t net_sent(struct net *n, uint8_t *buf, uint32_t size);
 /* Let the clock run to until, with timers. Returns the neighbour that failed last, or NULL. */
 struct mr_neigh *net_run(struct net *n, uint64_t until);

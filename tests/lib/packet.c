@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /* packet.c - see packet.h. */
 #include <arpa/inet.h>
 #include <assert.h>
@@ -75,7 +75,7 @@ static void apply(struct packet *p, const struct patch *patches, unsigned n)
 
 static void put_eth(struct packet *p, const struct desc *d)
 {
-	static const uint8_t dst[] = {2, 0, 0, 0, 0, 1}, src[] = {2, 0, 0, 0, 0, 9};
+	static const uint8_t dst[] = { 2, 0, 0, 0, 0, 1 }, src[] = { 2, 0, 0, 0, 0, 9 };
 
 	put_bytes(p, dst, sizeof(dst));
 	put_bytes(p, src, sizeof(src));
@@ -203,7 +203,7 @@ static void set_l4_csum(struct packet *p, const struct desc *d)
 		return;
 	if (proto != IPPROTO_ICMP) {
 		sum = sum_words(p->b + p->l3 + (d->v6 ? 8 : 12), d->v6 ? 32 : 8, proto);
-		sum = sum_words((uint8_t[]){(uint8_t)(l4_len >> 8), (uint8_t)l4_len}, 2, sum);
+		sum = sum_words((uint8_t[]){ (uint8_t)(l4_len >> 8), (uint8_t)l4_len }, 2, sum);
 	}
 	if (d->csum == CSUM_LEFT_PARTIAL) {
 		set16(p, p->l4 + (uint32_t)at, sum);
@@ -254,7 +254,7 @@ void packet_make(struct packet *p, const struct desc *d)
 void packet_make_arp(struct packet *p, const struct arp_desc *d)
 {
 	p->len = 0;
-	put_eth(p, &(struct desc){.ethertype = ETHERTYPE_ARP});
+	put_eth(p, &(struct desc){ .ethertype = ETHERTYPE_ARP });
 	p->l3 = p->l4 = p->pay = p->quote = p->len;
 	put16(p, 1);
 	put16(p, ETHERTYPE_IP);

@@ -15,7 +15,7 @@ static void expect_segments(struct hist *h, unsigned first, unsigned n)
 		       .seq = 1 + i * MSS, .ack = 1, .len = MSS);
 }
 
-/* ---- Receiving ---------------------------------------------------------------------------------- */
+/* ---- Receiving ------------------------------------------------------------------------------- */
 
 TEST(sack_is_permitted_in_answer_only_when_offered)
 {
@@ -59,7 +59,7 @@ TEST(duplicate_is_reported_by_dsack)
 	EXPECT(h, .flags = ACK, .seq = 1, .ack = 201, .check_sack = true);
 }
 
-/* ---- Sending ------------------------------------------------------------------------------------ */
+/* ---- Sending --------------------------------------------------------------------------------- */
 
 /* RFC 8985 section 6.2 step 3: what was acknowledged cumulatively came before what the block reports. */
 TEST(ack_that_advances_and_reports_is_no_reordering)

@@ -49,8 +49,7 @@ static inline bool sim_ppm(struct sim_rng *r, uint32_t ppm)
 	return ppm && sim_below(r, 1000000) < ppm;
 }
 
-/* In [1, max], every order of magnitude equally likely: small values are as common as large ones.
- */
+/* In [1, max], every order of magnitude equally likely: small values are as common as large ones. */
 static inline uint64_t sim_log(struct sim_rng *r, uint64_t max)
 {
 	unsigned bits = 0;

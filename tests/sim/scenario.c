@@ -240,8 +240,7 @@ static void check_clean(struct sim *sim)
 	}
 }
 
-/* The clocks at which both sides' sequence numbers wrap after a few KiB: learnt from a first run.
- */
+/* The clocks at which both sides' sequence numbers wrap after a few KiB: learnt from a first run. */
 static void choose_epochs(const struct sim *sim, struct run *run)
 {
 	for (int i = 0; i < 2; i++) {

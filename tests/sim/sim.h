@@ -106,8 +106,7 @@ void sim_trace(const struct sim *sim, const char *fmt, ...) __attribute__((forma
 			sim_fail(sim, __VA_ARGS__);                                                \
 	} while (0)
 
-/* ---- Scenarios (scenario.c), each run in a process that may end
- * ---------------------------------- */
+/* ---- Scenarios (scenario.c), each run in a process that may end ------------------------------ */
 
 struct sim_opts {
 	bool verbose;

@@ -1,17 +1,17 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * garbage.c - send frames that no honest host sends, from a seed, as fast as AF_PACKET takes them.
  *
  *	garbage IF COUNT SEED DST_MAC DST_IP DST_PORT
  *
  * Kinds       random bytes; ARP, IPv4 with TCP, UDP and ICMP (echo, and errors that quote a TCP
- *	       header), fragments and IPv6, each made valid and then changed in some field; any of
- *	       these behind VLAN tags, cut short or with bytes behind the end.
+ *             header), fragments and IPv6, each made valid and then changed in some field; any of
+ *             these behind VLAN tags, cut short or with bytes behind the end.
  * Checksums   In half of the frames they are made right again after the change, so that the change
- *	       gets past the checksum and meets the code behind it.
- * Sources     Addresses of the /24 of DST_IP, its host part from 128 on: never one that a test
- *uses, so that forged ARP takes no honest host's traffic away. Prints      the number of frames
- *that the interface took and that it refused.
+ *             gets past the checksum and meets the code behind it.
+ * Sources     Addresses of the /24 of DST_IP, its host part from 128 on: never one that a test uses,
+ *             so that forged ARP takes no honest host's traffic away.
+ * Prints      the number of frames that the interface took and that it refused.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -77,7 +77,7 @@ static uint32_t source_ip(void)
 	return htonl((target.ip & ~0xffu) | 128 | below(127));
 }
 
-/* ---- Valid packets ---- */
+/* ---- Valid packets --------------------------------------------------------------------------- */
 
 static void *append(struct frame *f, size_t len)
 {
@@ -291,7 +291,7 @@ static void make_ip6(struct frame *f)
 	h->ip6_plen = htons((uint16_t)(f->len - f->l3 - sizeof(*h)));
 }
 
-/* ---- What is done to them ---- */
+/* ---- What is done to them -------------------------------------------------------------------- */
 
 /* One bit, one byte, or two bytes of the headers; extremes are likelier than chance makes them. */
 static void change(struct frame *f)
@@ -401,7 +401,7 @@ static void make(struct frame *f)
 		tag(f);
 }
 
-/* ---- Sending ---- */
+/* ---- Sending --------------------------------------------------------------------------------- */
 
 struct sent {
 	uint64_t taken, refused;

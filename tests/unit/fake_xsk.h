@@ -98,7 +98,7 @@ static inline void kernel_rx_at(struct fake_xsk *x, unsigned queue, uint64_t add
 
 	assert_true(r->producer - r->consumer < FAKE_RING);
 	r->entries[r->producer++ % FAKE_RING] =
-		(struct xdp_desc){.addr = addr, .len = len, .options = options};
+		(struct xdp_desc){ .addr = addr, .len = len, .options = options };
 }
 
 static inline uint64_t kernel_rx(struct fake_xsk *x, unsigned queue, uint32_t len, uint32_t options)

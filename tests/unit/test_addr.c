@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /* test_addr.c - addresses as text, prefixes, who may be a peer. */
 #include <stdarg.h>
 #include <stddef.h>

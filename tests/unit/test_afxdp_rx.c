@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /* test_afxdp_rx.c - receiving, with rings in plain memory. */
 #include "fake_xsk.h"
 

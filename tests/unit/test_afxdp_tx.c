@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * test_afxdp_tx.c - sending, with rings in plain memory and the doorbell in the test's hands:
  * sendto() below takes the place of the C library's and answers from a script.

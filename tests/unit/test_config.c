@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /* test_config.c - parsing, checks and what is chosen from them (user/engine/config.c). */
 #include <stdarg.h>
 #include <stddef.h>

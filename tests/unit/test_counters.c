@@ -1,6 +1,5 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
-/* test_counters.c - every counter has a name of its own, drop names are the enum's in lower case.
- */
+// SPDX-License-Identifier: BSD-2-Clause
+/* test_counters.c - every counter has a name of its own, drop names are the enum's in lower case. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

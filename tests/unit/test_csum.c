@@ -1,6 +1,5 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
-/* test_csum.c - the Internet checksum against a plain 16-bit loop, at every alignment and length.
- */
+// SPDX-License-Identifier: BSD-2-Clause
+/* test_csum.c - the Internet checksum against a plain 16-bit loop, at every alignment and length. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -92,9 +91,9 @@ static void sums_of_parts_add_up_wherever_the_border_is(void **state)
 static void pseudo_header_is_that_of_the_family(void **state)
 {
 	/* RFC 9293 section 3.1: source, destination, zero, protocol, TCP length. */
-	static const uint8_t v4[12] = {10, 0, 0, 1, 192, 168, 255, 254, 0, 6, 0x12, 0x34};
+	static const uint8_t v4[12] = { 10, 0, 0, 1, 192, 168, 255, 254, 0, 6, 0x12, 0x34 };
 	/* RFC 8200 section 8.1: source, destination, 32-bit length, zeros, next header. */
-	uint8_t v6[40] = {0};
+	uint8_t v6[40] = { 0 };
 	struct mr_addr a, b;
 
 	(void)state;
@@ -117,8 +116,10 @@ static void pseudo_header_is_that_of_the_family(void **state)
 
 static void known_ipv4_header_checks(void **state)
 {
-	static const uint8_t hdr[20] = {0x45, 0x00, 0x00, 0x73, 0x00, 0x00, 0x40, 0x00, 0x40, 0x11,
-					0xb8, 0x61, 0xc0, 0xa8, 0x00, 0x01, 0xc0, 0xa8, 0x00, 0xc7};
+	static const uint8_t hdr[20] = {
+		0x45, 0x00, 0x00, 0x73, 0x00, 0x00, 0x40, 0x00, 0x40, 0x11,
+		0xb8, 0x61, 0xc0, 0xa8, 0x00, 0x01, 0xc0, 0xa8, 0x00, 0xc7
+	};
 
 	(void)state;
 	assert_int_equal(mr_csum_fold(mr_csum(hdr, sizeof(hdr))), 0xffff);

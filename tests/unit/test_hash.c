@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /* test_hash.c - SipHash, the flow hash and the random numbers against published values. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,7 @@
 #include "base/rng.h"
 #include "millrace/xdp_abi.h"
 
-static const uint64_t key[2] = {0x0706050403020100ull, 0x0f0e0d0c0b0a0908ull};
+static const uint64_t key[2] = { 0x0706050403020100ull, 0x0f0e0d0c0b0a0908ull };
 
 static void siphash_gives_the_published_vectors(void **state)
 {
@@ -21,10 +21,10 @@ static void siphash_gives_the_published_vectors(void **state)
 		size_t len;
 		uint64_t hash;
 	} rows[] = {
-		{0, 0x726fdb47dd0e0e31ull},
-		{1, 0x74f839c593dc67fdull},
-		{8, 0x93f5f5799a932462ull},
-		{15, 0xa129ca6149be45e5ull},
+		{ 0, 0x726fdb47dd0e0e31ull },
+		{ 1, 0x74f839c593dc67fdull },
+		{ 8, 0x93f5f5799a932462ull },
+		{ 15, 0xa129ca6149be45e5ull },
 	};
 	uint8_t msg[16];
 
@@ -38,7 +38,7 @@ static void siphash_gives_the_published_vectors(void **state)
 static void the_flow_hash_depends_on_every_part(void **state)
 {
 	struct mr_addr a = mr_addr_v4(htonl(0x0a000001)), b = mr_addr_v4(htonl(0x0a000002));
-	const __u64 fkey[2] = {key[0], key[1]}, other[2] = {key[0], key[1] + 1};
+	const __u64 fkey[2] = { key[0], key[1] }, other[2] = { key[0], key[1] + 1 };
 	uint32_t h = mr_flow_hash(fkey, a.w, b.w, 1, 2);
 
 	(void)state;
@@ -52,7 +52,7 @@ static void the_flow_hash_depends_on_every_part(void **state)
 
 static void xoshiro_gives_the_published_sequence(void **state)
 {
-	struct mr_rng rng = {{1, 2, 3, 4}};
+	struct mr_rng rng = { { 1, 2, 3, 4 } };
 
 	(void)state;
 	assert_true(mr_rng_u64(&rng) == 11520);
@@ -65,7 +65,7 @@ static void xoshiro_gives_the_published_sequence(void **state)
 
 static void below_stays_below_and_reaches_all(void **state)
 {
-	unsigned seen[7] = {0};
+	unsigned seen[7] = { 0 };
 	struct mr_rng rng;
 
 	(void)state;

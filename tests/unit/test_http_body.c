@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /* test_http_body.c - where bodies end, however they are cut. */
 #include <stdarg.h>
 #include <stddef.h>

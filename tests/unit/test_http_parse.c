@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /* test_http_parse.c - request heads, ranges, dates and entity tags. */
 #include <stdarg.h>
 #include <stddef.h>

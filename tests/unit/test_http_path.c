@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /* test_http_path.c - requests stay in their directory; names are decoded and escaped. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -70,8 +70,7 @@ static void long_paths_are_refused(void **state)
 			 -414);
 }
 
-/* A directory with "in", "sub/", links that stay inside and links that leave; "secret" beside it.
- */
+/* A directory with "in", "sub/", links that stay inside and links that leave; "secret" beside it. */
 static int make_tree(void **state)
 {
 	char dir[] = "/tmp/millrace-test-XXXXXX";

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /* test_icmp.c - echo of every size, errors read and sent, the rate limit. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -62,8 +62,8 @@ static void echo_requests_of_every_size_are_answered(void **state)
 
 static void echo_works_over_chunks_of_any_length(void **state)
 {
-	static const uint32_t chunks[] = {1100, 1101, 1536, 1792};
-	static const uint32_t lens[] = {1060, 1061, 1067, 3000, 3001, 8972};
+	static const uint32_t chunks[] = { 1100, 1101, 1536, 1792 };
+	static const uint32_t lens[] = { 1060, 1061, 1067, 3000, 3001, 8972 };
 	struct net *n = *state;
 
 	n->nif.mtu = 9000;
@@ -143,18 +143,18 @@ static void bad_icmp_is_dropped(void **state)
 		bool corrupt;
 		enum mr_drop reason;
 	} rows[] = {
-		{8, 30, true, MR_DROP_ICMP_BAD_CSUM},	{8, 31, true, MR_DROP_ICMP_BAD_CSUM},
-		{0, 8, false, MR_DROP_ICMP_TYPE},   /* an echo reply: we never asked */
-		{5, 28, false, MR_DROP_ICMP_TYPE},  /* redirect */
-		{4, 28, false, MR_DROP_ICMP_TYPE},  /* source quench */
-		{13, 12, false, MR_DROP_ICMP_TYPE}, /* timestamp */
-		{255, 0, false, MR_DROP_ICMP_TYPE},	{3, 0, false, MR_DROP_ICMP_TRUNCATED},
-		{3, 27, false, MR_DROP_ICMP_TRUNCATED},
+		{ 8, 30, true, MR_DROP_ICMP_BAD_CSUM },	  { 8, 31, true, MR_DROP_ICMP_BAD_CSUM },
+		{ 0, 8, false, MR_DROP_ICMP_TYPE },   /* an echo reply: we never asked */
+		{ 5, 28, false, MR_DROP_ICMP_TYPE },  /* redirect */
+		{ 4, 28, false, MR_DROP_ICMP_TYPE },  /* source quench */
+		{ 13, 12, false, MR_DROP_ICMP_TYPE }, /* timestamp */
+		{ 255, 0, false, MR_DROP_ICMP_TYPE },	  { 3, 0, false, MR_DROP_ICMP_TRUNCATED },
+		{ 3, 27, false, MR_DROP_ICMP_TRUNCATED },
 	};
 	struct net *n = *state;
 
 	for (size_t i = 0; i < MR_ARRAY_SIZE(rows); i++) {
-		static const uint8_t quote[64] = {0x45};
+		static const uint8_t quote[64] = { 0x45 };
 		uint32_t len = build_icmp(message, rows[i].type, 0, 0, quote, rows[i].len);
 
 		if (rows[i].corrupt)
@@ -177,7 +177,7 @@ static void bad_icmp_is_dropped(void **state)
 /* The IP header and the first eight bytes of a TCP packet that we sent to 192.0.2.9. */
 static uint32_t build_quote(uint8_t *q)
 {
-	static const uint8_t tcp[8] = {0x1f, 0x90, 0x00, 0x50, 0x89, 0xab, 0xcd, 0xef};
+	static const uint8_t tcp[8] = { 0x1f, 0x90, 0x00, 0x50, 0x89, 0xab, 0xcd, 0xef };
 	uint8_t buf[64];
 
 	build_ipv4(buf, "10.0.0.1", "192.0.2.9", IPPROTO_TCP, tcp, sizeof(tcp));
@@ -203,17 +203,17 @@ static void errors_about_our_segments_are_read(void **state)
 		bool hard;
 		uint32_t mtu;
 	} rows[] = {
-		{3, 0, 0, -ENETUNREACH, false, 0},
-		{3, 1, 0, -EHOSTUNREACH, false, 0},
-		{3, 2, 0, -ENOPROTOOPT, true, 0},
-		{3, 3, 0, -ECONNREFUSED, true, 0},
-		{3, 4, 1400, -EMSGSIZE, false, 1400},
-		{3, 4, 0, -EMSGSIZE, false, 0}, /* a router from before RFC 1191 */
-		{3, 1, 1400, -EHOSTUNREACH, false, 0},
-		{3, 13, 0, -EHOSTUNREACH, false, 0},
-		{3, 200, 0, -EHOSTUNREACH, false, 0},
-		{11, 0, 0, -EHOSTUNREACH, false, 0},
-		{12, 0, 0, -EPROTO, false, 0},
+		{ 3, 0, 0, -ENETUNREACH, false, 0 },
+		{ 3, 1, 0, -EHOSTUNREACH, false, 0 },
+		{ 3, 2, 0, -ENOPROTOOPT, true, 0 },
+		{ 3, 3, 0, -ECONNREFUSED, true, 0 },
+		{ 3, 4, 1400, -EMSGSIZE, false, 1400 },
+		{ 3, 4, 0, -EMSGSIZE, false, 0 }, /* a router from before RFC 1191 */
+		{ 3, 1, 1400, -EHOSTUNREACH, false, 0 },
+		{ 3, 13, 0, -EHOSTUNREACH, false, 0 },
+		{ 3, 200, 0, -EHOSTUNREACH, false, 0 },
+		{ 11, 0, 0, -EHOSTUNREACH, false, 0 },
+		{ 12, 0, 0, -EPROTO, false, 0 },
 	};
 	struct mr_addr src = addr("10.0.0.1"), dst = addr("192.0.2.9");
 	struct net *n = *state;
@@ -244,14 +244,14 @@ static void errors_that_quote_nothing_of_ours_are_dropped(void **state)
 		uint32_t len;
 		enum mr_drop reason;
 	} rows[] = {
-		{"IPv6 inside", 0, 0x65, 28, MR_DROP_ICMP_TRUNCATED},
-		{"IHL 4", 0, 0x44, 28, MR_DROP_ICMP_TRUNCATED},
-		{"IHL beyond", 0, 0x4f, 28, MR_DROP_ICMP_TRUNCATED},
-		{"options eat the ports", 0, 0x46, 28, MR_DROP_ICMP_TRUNCATED},
-		{"seven bytes of TCP", 0, 0x45, 27, MR_DROP_ICMP_TRUNCATED},
-		{"UDP", 9, IPPROTO_UDP, 28, MR_DROP_ICMP_NO_FLOW},
-		{"not sent by us", 15, 7, 28, MR_DROP_ICMP_NO_FLOW},
-		{"a later fragment", 7, 1, 28, MR_DROP_ICMP_NO_FLOW},
+		{ "IPv6 inside", 0, 0x65, 28, MR_DROP_ICMP_TRUNCATED },
+		{ "IHL 4", 0, 0x44, 28, MR_DROP_ICMP_TRUNCATED },
+		{ "IHL beyond", 0, 0x4f, 28, MR_DROP_ICMP_TRUNCATED },
+		{ "options eat the ports", 0, 0x46, 28, MR_DROP_ICMP_TRUNCATED },
+		{ "seven bytes of TCP", 0, 0x45, 27, MR_DROP_ICMP_TRUNCATED },
+		{ "UDP", 9, IPPROTO_UDP, 28, MR_DROP_ICMP_NO_FLOW },
+		{ "not sent by us", 15, 7, 28, MR_DROP_ICMP_NO_FLOW },
+		{ "a later fragment", 7, 1, 28, MR_DROP_ICMP_NO_FLOW },
 	};
 	struct net *n = *state;
 
@@ -285,12 +285,12 @@ static void udp_and_unknown_protocols_are_refused_politely(void **state)
 		uint32_t len, quote;
 		enum mr_drop reason;
 	} rows[] = {
-		{IPPROTO_UDP, 3, 8, 28, MR_DROP_UDP_NO_PORT},
-		{IPPROTO_UDP, 3, 528, 548, MR_DROP_UDP_NO_PORT}, /* 576 in all */
-		{IPPROTO_UDP, 3, 529, 548, MR_DROP_UDP_NO_PORT},
-		{IPPROTO_UDP, 3, 1480, 548, MR_DROP_UDP_NO_PORT},
-		{IPPROTO_SCTP, 2, 12, 32, MR_DROP_IP_PROTO},
-		{255, 2, 0, 20, MR_DROP_IP_PROTO},
+		{ IPPROTO_UDP, 3, 8, 28, MR_DROP_UDP_NO_PORT },
+		{ IPPROTO_UDP, 3, 528, 548, MR_DROP_UDP_NO_PORT }, /* 576 in all */
+		{ IPPROTO_UDP, 3, 529, 548, MR_DROP_UDP_NO_PORT },
+		{ IPPROTO_UDP, 3, 1480, 548, MR_DROP_UDP_NO_PORT },
+		{ IPPROTO_SCTP, 2, 12, 32, MR_DROP_IP_PROTO },
+		{ 255, 2, 0, 20, MR_DROP_IP_PROTO },
 	};
 	struct net *n = *state;
 
@@ -315,10 +315,10 @@ static void nobody_is_told_what_must_not_be_answered(void **state)
 		uint8_t off, value;
 		bool told;
 	} rows[] = {
-		{"as built", 1, 0, true},	    {"first fragment", 6, 0x20, true},
-		{"later fragment", 7, 1, false},    {"ICMP", 9, IPPROTO_ICMP, false},
-		{"from multicast", 12, 224, false}, {"from loopback", 12, 127, false},
-		{"to broadcast", 19, 255, false},
+		{ "as built", 1, 0, true },	      { "first fragment", 6, 0x20, true },
+		{ "later fragment", 7, 1, false },    { "ICMP", 9, IPPROTO_ICMP, false },
+		{ "from multicast", 12, 224, false }, { "from loopback", 12, 127, false },
+		{ "to broadcast", 19, 255, false },
 	};
 	struct net *n = *state;
 

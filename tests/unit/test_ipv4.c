@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /* test_ipv4.c - IPv4 headers in (every check, truncated anywhere) and out. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,27 +33,27 @@ static void every_header_field_is_checked(void **state)
 		bool keep_csum;
 		enum mr_drop reason; /* NONE: goes up to TCP */
 	} rows[] = {
-		{"as built", 1, 0, 1, 0, false, MR_DROP_NONE},
-		{"ECN and DSCP are for TCP", 1, 0x2b, 1, 0x2b, false, MR_DROP_NONE},
-		{"reserved flag bit", 6, 0x80, 6, 0x80, false, MR_DROP_NONE},
-		{"version 6", 0, 0x65, 0, 0x65, false, MR_DROP_IP_BAD_VERSION},
-		{"version 0", 0, 0x05, 0, 0x05, false, MR_DROP_IP_BAD_VERSION},
-		{"IHL 4", 0, 0x44, 0, 0x44, false, MR_DROP_IP_BAD_HDRLEN},
-		{"IHL 0", 0, 0x40, 0, 0x40, false, MR_DROP_IP_BAD_HDRLEN},
-		{"total below header", 2, 0, 3, 19, false, MR_DROP_IP_BAD_LEN},
-		{"total is the header", 2, 0, 3, 20, false, MR_DROP_NONE},
-		{"total beyond packet", 2, 0, 3, TOTAL + 1, false, MR_DROP_IP_TRUNCATED},
-		{"checksum", 8, 9, 8, 9, true, MR_DROP_IP_BAD_CSUM},
-		{"source loopback", 12, 127, 12, 127, false, MR_DROP_IP_MARTIAN_SRC},
-		{"source this network", 12, 0, 12, 0, false, MR_DROP_IP_MARTIAN_SRC},
-		{"source multicast", 12, 224, 12, 224, false, MR_DROP_IP_MARTIAN_SRC},
-		{"source subnet broadcast", 15, 255, 15, 255, false, MR_DROP_IP_MARTIAN_SRC},
-		{"source is our own", 15, 1, 15, 1, false, MR_DROP_IP_MARTIAN_SRC},
-		{"another host", 19, 2, 19, 2, false, MR_DROP_IP_NOT_OURS},
-		{"subnet broadcast", 19, 255, 19, 255, false, MR_DROP_IP_NOT_OURS},
-		{"first fragment", 6, 0x20, 7, 0, false, MR_DROP_IP_FRAGMENT},
-		{"last fragment", 6, 0, 7, 1, false, MR_DROP_IP_FRAGMENT},
-		{"offset above 8 bits", 6, 0x1f, 7, 0, false, MR_DROP_IP_FRAGMENT},
+		{ "as built", 1, 0, 1, 0, false, MR_DROP_NONE },
+		{ "ECN and DSCP are for TCP", 1, 0x2b, 1, 0x2b, false, MR_DROP_NONE },
+		{ "reserved flag bit", 6, 0x80, 6, 0x80, false, MR_DROP_NONE },
+		{ "version 6", 0, 0x65, 0, 0x65, false, MR_DROP_IP_BAD_VERSION },
+		{ "version 0", 0, 0x05, 0, 0x05, false, MR_DROP_IP_BAD_VERSION },
+		{ "IHL 4", 0, 0x44, 0, 0x44, false, MR_DROP_IP_BAD_HDRLEN },
+		{ "IHL 0", 0, 0x40, 0, 0x40, false, MR_DROP_IP_BAD_HDRLEN },
+		{ "total below header", 2, 0, 3, 19, false, MR_DROP_IP_BAD_LEN },
+		{ "total is the header", 2, 0, 3, 20, false, MR_DROP_NONE },
+		{ "total beyond packet", 2, 0, 3, TOTAL + 1, false, MR_DROP_IP_TRUNCATED },
+		{ "checksum", 8, 9, 8, 9, true, MR_DROP_IP_BAD_CSUM },
+		{ "source loopback", 12, 127, 12, 127, false, MR_DROP_IP_MARTIAN_SRC },
+		{ "source this network", 12, 0, 12, 0, false, MR_DROP_IP_MARTIAN_SRC },
+		{ "source multicast", 12, 224, 12, 224, false, MR_DROP_IP_MARTIAN_SRC },
+		{ "source subnet broadcast", 15, 255, 15, 255, false, MR_DROP_IP_MARTIAN_SRC },
+		{ "source is our own", 15, 1, 15, 1, false, MR_DROP_IP_MARTIAN_SRC },
+		{ "another host", 19, 2, 19, 2, false, MR_DROP_IP_NOT_OURS },
+		{ "subnet broadcast", 19, 255, 19, 255, false, MR_DROP_IP_NOT_OURS },
+		{ "first fragment", 6, 0x20, 7, 0, false, MR_DROP_IP_FRAGMENT },
+		{ "last fragment", 6, 0, 7, 1, false, MR_DROP_IP_FRAGMENT },
+		{ "offset above 8 bits", 6, 0x1f, 7, 0, false, MR_DROP_IP_FRAGMENT },
 	};
 	struct net *n = *state;
 
@@ -106,7 +106,7 @@ static void what_goes_up_is_described_and_trimmed(void **state)
 static void padding_in_a_chunk_of_its_own_is_given_back(void **state)
 {
 	struct net *n = *state;
-	uint8_t buf[160] = {0};
+	uint8_t buf[160] = { 0 };
 	uint32_t len = build(buf);
 	struct mr_frame *f;
 
@@ -150,13 +150,13 @@ static void the_xdp_verdict_is_believed_only_with_metadata(void **state)
 		enum mr_up up;
 		bool csum_ok;
 	} rows[] = {
-		{MR_FRAME_META, MR_CSUM_GOOD, false, MR_UP_TCP, true},
-		{MR_FRAME_META, MR_CSUM_PARTIAL, false, MR_UP_TCP, true},
-		{MR_FRAME_META, MR_CSUM_UNVERIFIED, false, MR_UP_TCP, false},
-		{0, MR_CSUM_GOOD, false, MR_UP_TCP, false},
-		{MR_FRAME_META, MR_CSUM_GOOD, true, MR_UP_TCP, true}, /* not summed again */
-		{MR_FRAME_META, MR_CSUM_UNVERIFIED, true, MR_UP_DROP, false},
-		{0, MR_CSUM_GOOD, true, MR_UP_DROP, false},
+		{ MR_FRAME_META, MR_CSUM_GOOD, false, MR_UP_TCP, true },
+		{ MR_FRAME_META, MR_CSUM_PARTIAL, false, MR_UP_TCP, true },
+		{ MR_FRAME_META, MR_CSUM_UNVERIFIED, false, MR_UP_TCP, false },
+		{ 0, MR_CSUM_GOOD, false, MR_UP_TCP, false },
+		{ MR_FRAME_META, MR_CSUM_GOOD, true, MR_UP_TCP, true }, /* not summed again */
+		{ MR_FRAME_META, MR_CSUM_UNVERIFIED, true, MR_UP_DROP, false },
+		{ 0, MR_CSUM_GOOD, true, MR_UP_DROP, false },
 	};
 	struct net *n = *state;
 
@@ -183,17 +183,19 @@ static void options_are_skipped_unless_they_route(void **state)
 		uint8_t opt[8];
 		enum mr_drop reason;
 	} rows[] = {
-		{"end", {0}, MR_DROP_NONE},
-		{"NOPs", {1, 1, 1, 1, 1, 1, 1, 1}, MR_DROP_NONE},
-		{"router alert", {0x94, 4, 0, 0, 1, 1, 1, 0}, MR_DROP_NONE},
-		{"end hides garbage", {0, 0x44, 99}, MR_DROP_NONE},
-		{"length 0", {0x44, 0}, MR_DROP_IP_BAD_HDRLEN},
-		{"length 1", {0x44, 1}, MR_DROP_IP_BAD_HDRLEN},
-		{"length beyond", {0x44, 9}, MR_DROP_IP_BAD_HDRLEN},
-		{"no room for a length", {1, 1, 1, 1, 1, 1, 1, 0x44}, MR_DROP_IP_BAD_HDRLEN},
-		{"source route with a hop left", {0x83, 7, 4, 10, 0, 0, 9}, MR_DROP_IP_NOT_OURS},
-		{"strict one", {0x89, 7, 4, 10, 0, 0, 9}, MR_DROP_IP_NOT_OURS},
-		{"source route at its end", {0x83, 7, 8, 10, 0, 0, 9}, MR_DROP_NONE},
+		{ "end", { 0 }, MR_DROP_NONE },
+		{ "NOPs", { 1, 1, 1, 1, 1, 1, 1, 1 }, MR_DROP_NONE },
+		{ "router alert", { 0x94, 4, 0, 0, 1, 1, 1, 0 }, MR_DROP_NONE },
+		{ "end hides garbage", { 0, 0x44, 99 }, MR_DROP_NONE },
+		{ "length 0", { 0x44, 0 }, MR_DROP_IP_BAD_HDRLEN },
+		{ "length 1", { 0x44, 1 }, MR_DROP_IP_BAD_HDRLEN },
+		{ "length beyond", { 0x44, 9 }, MR_DROP_IP_BAD_HDRLEN },
+		{ "no room for a length", { 1, 1, 1, 1, 1, 1, 1, 0x44 }, MR_DROP_IP_BAD_HDRLEN },
+		{ "source route with a hop left",
+		  { 0x83, 7, 4, 10, 0, 0, 9 },
+		  MR_DROP_IP_NOT_OURS },
+		{ "strict one", { 0x89, 7, 4, 10, 0, 0, 9 }, MR_DROP_IP_NOT_OURS },
+		{ "source route at its end", { 0x83, 7, 8, 10, 0, 0, 9 }, MR_DROP_NONE },
 	};
 	struct net *n = *state;
 
@@ -232,12 +234,12 @@ static struct mr_ip_tx tx_to_peer(void)
 
 static void output_writes_an_atomic_datagram(void **state)
 {
-	static const uint8_t want[20] = {0x45, 0x02, 0,	 50, 0, 0, 0x40, 0, 64, 6,
-					 0,    0,    10, 0,  0, 1, 10,	 0, 0,	2};
+	static const uint8_t want[20] = { 0x45, 0x02, 0,  50, 0, 0, 0x40, 0, 64, 6,
+					  0,	0,    10, 0,  0, 1, 10,	  0, 0,	 2 };
 	struct net *n = *state;
 	struct mr_ip_tx tx = tx_to_peer();
-	struct mr_dst dst = {0};
-	uint8_t pay[30] = {0xaa}, buf[128];
+	struct mr_dst dst = { 0 };
+	uint8_t pay[30] = { 0xaa }, buf[128];
 
 	net_resolve(n, "10.0.0.2");
 	assert_int_equal(mr_dst_resolve(&n->ip, &dst, &tx.dst, n->now), 0);
@@ -262,7 +264,7 @@ static void output_refuses_what_exceeds_the_mtu(void **state)
 	static uint8_t pay[NET_MTU];
 	struct net *n = *state;
 	struct mr_ip_tx tx = tx_to_peer();
-	struct mr_dst dst = {0};
+	struct mr_dst dst = { 0 };
 	uint8_t buf[64];
 
 	net_resolve(n, "10.0.0.2");

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /* test_link.c - Ethernet demultiplexing and ARP: who is answered, who is learned from. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,13 +15,13 @@
 #define REQUEST 1
 #define REPLY	2
 
-static const uint8_t to_all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-static const uint8_t other_mac[6] = {0x02, 0, 0, 0, 0, 0x55};
+static const uint8_t to_all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+static const uint8_t other_mac[6] = { 0x02, 0, 0, 0, 0, 0x55 };
 static const uint8_t nobody[6];
 
 static void frames_are_told_apart(void **state)
 {
-	static const uint8_t group[6] = {0x01, 0x00, 0x5e, 0, 0, 1};
+	static const uint8_t group[6] = { 0x01, 0x00, 0x5e, 0, 0, 1 };
 	static const struct {
 		const char *name;
 		const uint8_t *dst;
@@ -31,60 +31,74 @@ static void frames_are_told_apart(void **state)
 		enum mr_up up;
 		enum mr_drop reason;
 	} rows[] = {
-		{"IPv4", net_mac, ETH_P_IP, {0}, 0, 0, MR_UP_IPV4, 0},
-		{"IPv6", net_mac, ETH_P_IPV6, {0}, 0, 0, MR_UP_IPV6, 0},
-		{"other host", other_mac, ETH_P_IP, {0}, 0, 0, MR_UP_DROP, MR_DROP_ETH_NOT_OURS},
-		{"multicast", group, ETH_P_IP, {0}, 0, 0, MR_UP_DROP, MR_DROP_ETH_NOT_OURS},
-		{"IPv4 by broadcast",
-		 to_all,
-		 ETH_P_IP,
-		 {0},
-		 0,
-		 0,
-		 MR_UP_DROP,
-		 MR_DROP_ETH_NOT_OURS},
-		{"unknown type", net_mac, 0x88cc, {0}, 0, 0, MR_UP_DROP, MR_DROP_ETH_TYPE},
-		{"802.3 length", net_mac, 100, {0}, 0, 0, MR_UP_DROP, MR_DROP_ETH_TYPE},
-		{"priority tag", net_mac, ETH_P_8021Q, {0xe0, 0, 8, 0}, 1, 0, MR_UP_IPV4, 0},
-		{"VLAN 5", net_mac, ETH_P_8021Q, {0, 5, 8, 0}, 1, 0, MR_UP_DROP, MR_DROP_ETH_TYPE},
-		{"two priority tags",
-		 net_mac,
-		 ETH_P_8021AD,
-		 {0, 0, 0x81, 0, 0, 0, 0x86, 0xdd},
-		 2,
-		 0,
-		 MR_UP_IPV6,
-		 0},
-		{"inner VLAN 1",
-		 net_mac,
-		 ETH_P_8021AD,
-		 {0, 0, 0x81, 0, 0, 1, 8, 0},
-		 2,
-		 0,
-		 MR_UP_DROP,
-		 MR_DROP_ETH_TYPE},
-		{"tag cut short",
-		 net_mac,
-		 ETH_P_8021Q,
-		 {0},
-		 0,
-		 17,
-		 MR_UP_DROP,
-		 MR_DROP_ETH_TRUNCATED},
-		{"header cut short",
-		 net_mac,
-		 ETH_P_IP,
-		 {0},
-		 0,
-		 13,
-		 MR_UP_DROP,
-		 MR_DROP_ETH_TRUNCATED},
-		{"empty", net_mac, ETH_P_IP, {0}, 0, 1, MR_UP_DROP, MR_DROP_ETH_TRUNCATED},
+		{ "IPv4", net_mac, ETH_P_IP, { 0 }, 0, 0, MR_UP_IPV4, 0 },
+		{ "IPv6", net_mac, ETH_P_IPV6, { 0 }, 0, 0, MR_UP_IPV6, 0 },
+		{ "other host",
+		  other_mac,
+		  ETH_P_IP,
+		  { 0 },
+		  0,
+		  0,
+		  MR_UP_DROP,
+		  MR_DROP_ETH_NOT_OURS },
+		{ "multicast", group, ETH_P_IP, { 0 }, 0, 0, MR_UP_DROP, MR_DROP_ETH_NOT_OURS },
+		{ "IPv4 by broadcast",
+		  to_all,
+		  ETH_P_IP,
+		  { 0 },
+		  0,
+		  0,
+		  MR_UP_DROP,
+		  MR_DROP_ETH_NOT_OURS },
+		{ "unknown type", net_mac, 0x88cc, { 0 }, 0, 0, MR_UP_DROP, MR_DROP_ETH_TYPE },
+		{ "802.3 length", net_mac, 100, { 0 }, 0, 0, MR_UP_DROP, MR_DROP_ETH_TYPE },
+		{ "priority tag", net_mac, ETH_P_8021Q, { 0xe0, 0, 8, 0 }, 1, 0, MR_UP_IPV4, 0 },
+		{ "VLAN 5",
+		  net_mac,
+		  ETH_P_8021Q,
+		  { 0, 5, 8, 0 },
+		  1,
+		  0,
+		  MR_UP_DROP,
+		  MR_DROP_ETH_TYPE },
+		{ "two priority tags",
+		  net_mac,
+		  ETH_P_8021AD,
+		  { 0, 0, 0x81, 0, 0, 0, 0x86, 0xdd },
+		  2,
+		  0,
+		  MR_UP_IPV6,
+		  0 },
+		{ "inner VLAN 1",
+		  net_mac,
+		  ETH_P_8021AD,
+		  { 0, 0, 0x81, 0, 0, 1, 8, 0 },
+		  2,
+		  0,
+		  MR_UP_DROP,
+		  MR_DROP_ETH_TYPE },
+		{ "tag cut short",
+		  net_mac,
+		  ETH_P_8021Q,
+		  { 0 },
+		  0,
+		  17,
+		  MR_UP_DROP,
+		  MR_DROP_ETH_TRUNCATED },
+		{ "header cut short",
+		  net_mac,
+		  ETH_P_IP,
+		  { 0 },
+		  0,
+		  13,
+		  MR_UP_DROP,
+		  MR_DROP_ETH_TRUNCATED },
+		{ "empty", net_mac, ETH_P_IP, { 0 }, 0, 1, MR_UP_DROP, MR_DROP_ETH_TRUNCATED },
 	};
 	struct net *n = *state;
 
 	for (size_t i = 0; i < MR_ARRAY_SIZE(rows); i++) {
-		uint8_t buf[64] = {0};
+		uint8_t buf[64] = { 0 };
 		uint32_t len = build_eth(buf, rows[i].dst, peer_mac, rows[i].type);
 		enum mr_drop reason = MR_DROP_NONE;
 		struct mr_frame *f;
@@ -142,11 +156,11 @@ static void who_did_not_ask_for_us_is_not_learned(void **state)
 		enum mr_up up;
 		enum mr_drop reason;
 	} rows[] = {
-		{REQUEST, "10.0.0.2", "10.0.0.3", MR_UP_DROP, MR_DROP_ARP_NOT_OURS},
-		{REPLY, "10.0.0.2", "10.0.0.3", MR_UP_DROP, MR_DROP_ARP_NOT_OURS},
-		{REPLY, "10.0.0.2", "10.0.0.1", MR_UP_DONE, MR_DROP_NONE},   /* nobody had asked */
-		{REQUEST, "10.0.0.2", "10.0.0.2", MR_UP_DONE, MR_DROP_NONE}, /* gratuitous */
-		{REPLY, "10.0.0.2", "10.0.0.2", MR_UP_DONE, MR_DROP_NONE},
+		{ REQUEST, "10.0.0.2", "10.0.0.3", MR_UP_DROP, MR_DROP_ARP_NOT_OURS },
+		{ REPLY, "10.0.0.2", "10.0.0.3", MR_UP_DROP, MR_DROP_ARP_NOT_OURS },
+		{ REPLY, "10.0.0.2", "10.0.0.1", MR_UP_DONE, MR_DROP_NONE }, /* nobody had asked */
+		{ REQUEST, "10.0.0.2", "10.0.0.2", MR_UP_DONE, MR_DROP_NONE }, /* gratuitous */
+		{ REPLY, "10.0.0.2", "10.0.0.2", MR_UP_DONE, MR_DROP_NONE },
 	};
 	struct net *n = *state;
 
@@ -192,14 +206,14 @@ static void malformed_arp_is_dropped(void **state)
 		uint32_t off;
 		uint8_t value;
 	} rows[] = {
-		{15, 6},			 /* hardware type */
-		{16, 0x86},			 /* protocol type */
-		{18, 8},			 /* hardware address length */
-		{19, 16},			 /* protocol address length */
-		{21, 0},			 /* operation */
-		{21, 3},    {20, 1}, {22, 0x03}, /* sender's address is a group */
-		{28, 127},			 /* sender is loopback */
-		{28, 224},
+		{ 15, 6 },			       /* hardware type */
+		{ 16, 0x86 },			       /* protocol type */
+		{ 18, 8 },			       /* hardware address length */
+		{ 19, 16 },			       /* protocol address length */
+		{ 21, 0 },			       /* operation */
+		{ 21, 3 },    { 20, 1 }, { 22, 0x03 }, /* sender's address is a group */
+		{ 28, 127 },			       /* sender is loopback */
+		{ 28, 224 },
 	};
 	struct net *n = *state;
 	uint8_t buf[64];
@@ -248,7 +262,7 @@ static void a_conflict_is_defended_once_in_ten_seconds(void **state)
 static void an_address_is_announced_twice_two_seconds_apart(void **state)
 {
 	struct net *n = *state;
-	struct mr_addr own[2] = {addr("10.0.0.1"), addr("10.1.0.1")};
+	struct mr_addr own[2] = { addr("10.0.0.1"), addr("10.1.0.1") };
 	uint64_t start = n->now;
 	uint8_t buf[64];
 

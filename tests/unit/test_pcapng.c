@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /* test_pcapng.c - the capture file, read back byte by byte as the draft lays it out. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -357,8 +357,7 @@ static void packet_without_verdict_is_not_in_the_file(void **state)
 	assert_false(next_block(b, &off, &blk));
 }
 
-/* More than the buffer holds, with a flush in the middle of a packet: all of it arrives, in order.
- */
+/* More than the buffer holds, with a flush in the middle of a packet: all of it arrives, in order. */
 static void capture_larger_than_the_buffer_is_whole(void **state)
 {
 	struct bench *b = *state;

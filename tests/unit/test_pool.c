@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /* test_pool.c - arena and pool. */
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /* test_port.c - the way between transmit queue and device, with a device made of arrays. */
 #include <stdarg.h>
 #include <stddef.h>

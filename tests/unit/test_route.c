@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /* test_route.c - own addresses, longest prefix, gateways, cached destinations. */
 #include <stdarg.h>
 #include <stddef.h>

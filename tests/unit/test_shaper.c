@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /* test_shaper.c - the token bucket against a hand-made clock. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -68,10 +68,10 @@ static void default_burst_is_10_ms_but_holds_the_longest_packet(void **state)
 		const char *what;
 		uint64_t rate, burst;
 	} rows[] = {
-		{"a slow link: one packet of 64 KiB", 1 * MBIT, 65536 + 18},
-		{"52.4 Mbit/s: still the packet", 52 * MBIT, 65536 + 18},
-		{"1 Gbit/s: 1.25 MB", 1000 * MBIT, 1250000},
-		{"100 Gbit/s", 100000 * MBIT, 125000000},
+		{ "a slow link: one packet of 64 KiB", 1 * MBIT, 65536 + 18 },
+		{ "52.4 Mbit/s: still the packet", 52 * MBIT, 65536 + 18 },
+		{ "1 Gbit/s: 1.25 MB", 1000 * MBIT, 1250000 },
+		{ "100 Gbit/s", 100000 * MBIT, 125000000 },
 	};
 
 	(void)state;
@@ -89,8 +89,8 @@ static void default_burst_is_10_ms_but_holds_the_longest_packet(void **state)
  * less than 1% below. */
 static void long_run_keeps_the_rate(void **state)
 {
-	static const uint64_t rates[] = {64000, 10 * MBIT, 100 * MBIT, 1000 * MBIT, 9973 * MBIT};
-	static const uint32_t sizes[] = {60, 1514, 9014, 333};
+	static const uint64_t rates[] = { 64000, 10 * MBIT, 100 * MBIT, 1000 * MBIT, 9973 * MBIT };
+	static const uint32_t sizes[] = { 60, 1514, 9014, 333 };
 
 	(void)state;
 	for (size_t i = 0; i < MR_ARRAY_SIZE(rates); i++) {

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * test_socket.c - buffers, accept queues, readiness, options (user/socket/), over two engines that are
  * joined in memory.
@@ -77,7 +77,7 @@ static enum mr_tcp_state state_of(const struct mr_socket *s)
 	return info.state;
 }
 
-/* ---- Sending ------------------------------------------------------------------------------------ */
+/* ---- Sending --------------------------------------------------------------------------------- */
 
 static void a_full_send_buffer_is_exact(void **state)
 {
@@ -333,7 +333,7 @@ static void a_frame_is_filled_in_place(void **state)
 	pair_close(&p);
 }
 
-/* ---- Receiving ---------------------------------------------------------------------------------- */
+/* ---- Receiving ------------------------------------------------------------------------------- */
 
 static void the_window_closes_at_rcvbuf_and_reading_opens_it(void **state)
 {
@@ -627,7 +627,7 @@ static void borrowing_stops_at_the_mark_too(void **state)
 	pair_close(&p);
 }
 
-/* ---- Listening ---------------------------------------------------------------------------------- */
+/* ---- Listening ------------------------------------------------------------------------------- */
 
 static void a_backlog_of_n_lets_n_plus_one_wait(void **state)
 {
@@ -761,7 +761,7 @@ static void a_port_is_bound_once(void **state)
 	pair_close(&p);
 }
 
-/* ---- Connecting --------------------------------------------------------------------------------- */
+/* ---- Connecting ------------------------------------------------------------------------------ */
 
 static void connect_refused_can_be_tried_again(void **state)
 {
@@ -816,7 +816,7 @@ static void connect_to_nobody_says_so(void **state)
 	pair_close(&p);
 }
 
-/* ---- Endings ------------------------------------------------------------------------------------ */
+/* ---- Endings --------------------------------------------------------------------------------- */
 
 static void a_stream_ends_behind_its_data(void **state)
 {
@@ -954,7 +954,7 @@ static void after_shutdown_for_reading_data_is_thrown_away(void **state)
 	pair_close(&p);
 }
 
-/* ---- Readiness ---------------------------------------------------------------------------------- */
+/* ---- Readiness ------------------------------------------------------------------------------- */
 
 static void events_repeat_until_the_cause_is_gone(void **state)
 {
@@ -1008,7 +1008,7 @@ static void with_room_for_one_event_everyone_gets_a_turn(void **state)
 	pair_close(&p);
 }
 
-/* ---- Options and misuse ------------------------------------------------------------------------- */
+/* ---- Options and misuse ---------------------------------------------------------------------- */
 
 static void options_have_ranges(void **state)
 {

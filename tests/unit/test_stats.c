@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /* test_stats.c - the table of counters: grouped, aligned, without zeros. */
 #include <stdarg.h>
 #include <stddef.h>

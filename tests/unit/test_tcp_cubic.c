@@ -85,8 +85,7 @@ static double segs(const struct path *p)
 	return (double)p->tcb.cwnd / p->tcb.snd_mss;
 }
 
-/* ---- Sections 4.2, 4.4, 4.5 ---------------------------------------------------------------------
- */
+/* ---- Sections 4.2, 4.4, 4.5 ------------------------------------------------------------------ */
 
 static void cwnd_follows_the_cubic_curve_within_1_percent(void **state)
 {
@@ -155,8 +154,7 @@ static void nothing_overflows_at_the_ends_of_the_ranges(void **state)
 	}
 }
 
-/* ---- Section 4.3 --------------------------------------------------------------------------------
- */
+/* ---- Section 4.3 ----------------------------------------------------------------------------- */
 
 static void at_a_small_bdp_cwnd_grows_as_renos_does(void **state)
 {
@@ -175,8 +173,7 @@ static void at_a_small_bdp_cwnd_grows_as_renos_does(void **state)
 	assert_near(segs(&p), 70, 0.02);
 }
 
-/* ---- Sections 4.6 to 4.8 ------------------------------------------------------------------------
- */
+/* ---- Sections 4.6 to 4.8 --------------------------------------------------------------------- */
 
 static void a_loss_leaves_seven_tenths_of_the_window_in_use(void **state)
 {
@@ -244,8 +241,7 @@ static void after_a_timeout_the_curve_begins_at_its_plateau(void **state)
 	assert_near(segs(&p), curve(700, 700, (double)(p.now - began) / 1e9), 0.01);
 }
 
-/* ---- Section 4.9 --------------------------------------------------------------------------------
- */
+/* ---- Section 4.9 ----------------------------------------------------------------------------- */
 
 static void after_undo_the_curve_goes_on_as_if_there_had_been_no_loss(void **state)
 {
@@ -275,8 +271,7 @@ static void after_undo_the_curve_goes_on_as_if_there_had_been_no_loss(void **sta
 	}
 }
 
-/* ---- Section 5.8, and idle time -----------------------------------------------------------------
- */
+/* ---- Section 5.8, and idle time -------------------------------------------------------------- */
 
 static void time_in_which_cwnd_was_no_limit_does_not_count(void **state)
 {
@@ -334,8 +329,7 @@ static void an_idle_restart_above_ssthresh_does_not_jump_back_to_the_old_curve(v
 	assert_near(segs(&p), 13 - 17 / 3.0 + (double)(p.now - began) / 200e6, 0.03);
 }
 
-/* ---- Section 4.10 -------------------------------------------------------------------------------
- */
+/* ---- Section 4.10 ---------------------------------------------------------------------------- */
 
 /* From init until slow start is over or cwnd is large, with an RTT that the queue adds to. */
 static void slow_start(struct path *p, uint64_t rtt_ns, uint64_t queue_ns_per_seg)
@@ -390,8 +384,7 @@ static void later_slow_starts_end_at_ssthresh_whatever_the_rtt(void **state)
 	assert_int_equal(p.tcb.cwnd, 3000 * MSS);
 }
 
-/* ---- By name ------------------------------------------------------------------------------------
- */
+/* ---- By name --------------------------------------------------------------------------------- */
 
 static void cubic_is_the_default_and_has_a_name(void **state)
 {

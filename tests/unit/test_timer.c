@@ -1,6 +1,5 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
-/* test_timer.c - the timer wheel: never early, never late by a tick, right at the levels' borders.
- */
+// SPDX-License-Identifier: BSD-2-Clause
+/* test_timer.c - the timer wheel: never early, never late by a tick, right at the levels' borders. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -42,25 +41,26 @@ static void expiry_is_exact_to_the_tick_at_every_border(void **state)
 {
 	/* Where the wheel stands, in ticks: fresh, just before and at borders of levels, and just
 	 * before the whole wheel has turned once. */
-	static const uint64_t starts[] = {0,
-					  1,
-					  62,
-					  63,
-					  64,
-					  65,
-					  4095,
-					  4096,
-					  262143,
-					  16777215,
-					  (1ull << 30) - 1,
-					  (1ull << 36) - 1,
-					  (1ull << 36) - 64,
-					  1ull << 36,
-					  (1ull << 37) + 12345};
-	static const uint64_t delays[] = {
-		1,	    2,	  63,	64,	65,	127,	  128,	      4032,
-		4095,	    4096, 4097, 262144, 262145, 16777216, 1ull << 30, (1ull << 30) + 1,
-		62ull << 30};
+	static const uint64_t starts[] = { 0,
+					   1,
+					   62,
+					   63,
+					   64,
+					   65,
+					   4095,
+					   4096,
+					   262143,
+					   16777215,
+					   (1ull << 30) - 1,
+					   (1ull << 36) - 1,
+					   (1ull << 36) - 64,
+					   1ull << 36,
+					   (1ull << 37) + 12345 };
+	static const uint64_t delays[] = { 1,	       2,	 63,	     64,
+					   65,	       127,	 128,	     4032,
+					   4095,       4096,	 4097,	     262144,
+					   262145,     16777216, 1ull << 30, (1ull << 30) + 1,
+					   62ull << 30 };
 
 	(void)state;
 	for (size_t i = 0; i < MR_ARRAY_SIZE(starts); i++) {

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /* test_umem.c - the packet memory. */
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /* test_units.c - numbers with units: what is taken, what is refused, what is shown. */
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /* test_xsk_ring.c - ring arithmetic on plain memory; the test plays the kernel's half. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +20,7 @@ struct ring_mem {
 /* A ring whose indices both stand at `start`, as after that many entries. */
 static void ring_at(struct ring_mem *m, uint32_t start)
 {
-	*m = (struct ring_mem){.producer = start, .consumer = start};
+	*m = (struct ring_mem){ .producer = start, .consumer = start };
 	m->r = (struct mr_xsk_ring){
 		.producer = &m->producer,
 		.consumer = &m->consumer,
@@ -33,7 +33,7 @@ static void ring_at(struct ring_mem *m, uint32_t start)
 }
 
 /* The interesting places: the start, and where the free-running index wraps. */
-static const uint32_t STARTS[] = {0, 5, UINT32_MAX - 3, UINT32_MAX, 0x7ffffffe};
+static const uint32_t STARTS[] = { 0, 5, UINT32_MAX - 3, UINT32_MAX, 0x7ffffffe };
 
 static void reserve_is_all_or_nothing(void **state)
 {

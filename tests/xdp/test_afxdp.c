@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * test_afxdp.c - the AF_XDP device on a real veth pair: v0, the device's end, in one namespace, v1
  * with packet sockets in another. Both namespaces have no name and die with the process. A small
@@ -61,8 +61,7 @@ struct bench {
 	int map, prog, link;
 };
 
-/* ---- Ground -------------------------------------------------------------------------------------
- */
+/* ---- Ground ---------------------------------------------------------------------------------- */
 
 static void enter(int ns)
 {
@@ -85,8 +84,7 @@ static int own_ns(void)
 	return open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 }
 
-/* A fresh pair with the given queues on each side. No address, no IPv6: only our frames are on it.
- */
+/* A fresh pair with the given queues on each side. No address, no IPv6: only our frames are on it. */
 static void make_pair(unsigned queues, unsigned tx_queues, unsigned mtu)
 {
 	enter(ns_dev);
@@ -132,8 +130,7 @@ static uint64_t clock_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-/* ---- XDP program: mr_rx_meta with magic and cookie, then into the socket of the queue
- * ------------- */
+/* ---- XDP program: mr_rx_meta with magic and cookie, then into the socket of the queue -------- */
 
 #define I(c, d, s, o, i)                                                                           \
 	((struct bpf_insn){ .code = (c), .dst_reg = (d), .src_reg = (s), .off = (o), .imm = (i) })
@@ -193,8 +190,7 @@ static void attach(struct bench *b, unsigned queues, bool native)
 		fail_msg("cannot attach: %s", strerror(errno));
 }
 
-/* ---- Bench --------------------------------------------------------------------------------------
- */
+/* ---- Bench ----------------------------------------------------------------------------------- */
 
 static struct mr_afxdp_cfg config(const struct bench *b, unsigned queues)
 {
@@ -282,8 +278,7 @@ static int bench_free(void **state)
 	return nfree == NFRAMES ? 0 : -1;
 }
 
-/* ---- Packets ------------------------------------------------------------------------------------
- */
+/* ---- Packets --------------------------------------------------------------------------------- */
 
 /* Byte i of packet `id`: position and packet can be told from it. */
 static uint8_t pattern(unsigned id, uint32_t i)
@@ -425,8 +420,7 @@ static int open_again(struct bench *b, const struct mr_afxdp_cfg *cfg, struct mr
 	return ret;
 }
 
-/* ---- Tests --------------------------------------------------------------------------------------
- */
+/* ---- Tests ----------------------------------------------------------------------------------- */
 
 static void open_tells_what_it_got(void **state)
 {

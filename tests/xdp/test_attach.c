@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * test_attach.c - user/kernel/: load, attach, steer and count on a real veth pair, in a network
  * namespace of this program's own; and what is said when it does not work.
