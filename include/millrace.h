@@ -112,18 +112,18 @@ struct mr_config {
 	enum mr_xdp_mode xdp_mode;
 	enum mr_rx_csum rx_csum;
 	uint32_t rx_ring, tx_ring; /* descriptors per queue; powers of two, 64..32768 */
-	uint32_t umem_frames;	   /* chunks for all queues together; 0: chosen from the ring sizes */
-	uint32_t chunk_size;	   /* bytes: 2048 or 4096; 0: chosen from the MTU and the attach mode */
+	uint32_t umem_frames; /* chunks for all queues together; 0: chosen from the ring sizes */
+	uint32_t chunk_size;  /* bytes: 2048 or 4096; 0: chosen from the MTU and the attach mode */
 
-	uint32_t max_sockets;	  /* listeners and connections */
-	uint32_t sndbuf, rcvbuf;  /* default per socket, bytes of payload */
-	uint32_t spin_us;	  /* mr_wait() polls this long before it sleeps; 0: sleeps at once */
-	uint64_t rate_bps;	  /* token bucket on transmit, bits per second; 0: unlimited */
-	const char *pcap_path;	  /* write every packet of both directions there (pcapng); NULL: off. With a
-				   * FIFO, ignore SIGPIPE: its reader may go away. An error ends the capture,
-				   * not the engine, and is logged. */
-	uint32_t pcap_snaplen;	  /* bytes kept of each packet; 0: all */
-	uint64_t seed;		  /* of all randomness; 0: taken from getrandom() */
+	uint32_t max_sockets;	 /* listeners and connections */
+	uint32_t sndbuf, rcvbuf; /* default per socket, bytes of payload */
+	uint32_t spin_us;	 /* mr_wait() polls this long before it sleeps; 0: sleeps at once */
+	uint64_t rate_bps;	 /* token bucket on transmit, bits per second; 0: unlimited */
+	/* Write every packet of both directions there (pcapng); NULL: off. With a FIFO, ignore SIGPIPE:
+	 * its reader may go away. An error ends the capture, not the engine, and is logged. */
+	const char *pcap_path;
+	uint32_t pcap_snaplen; /* bytes kept of each packet; 0: all */
+	uint64_t seed;	       /* of all randomness; 0: taken from getrandom() */
 
 	/* Called with one line (no newline) for what an operator should know, e.g. "link down".
 	 * level is a syslog(3) one: LOG_ERR .. LOG_DEBUG. NULL: silent. Must not call the engine. */
@@ -281,19 +281,19 @@ int mr_local(const struct mr_socket *sock, struct mr_endpoint *ep);
 int mr_peer(const struct mr_socket *sock, struct mr_endpoint *ep);
 
 enum mr_opt {
-	MR_OPT_NODELAY,	   /* 0/1: no Nagle (RFC 896). Default 0 */
-	MR_OPT_CORK,	   /* 0/1: only full segments until cleared, or 200 ms */
-	MR_OPT_QUICKACK,   /* 0/1: no delayed ACK for now */
-	MR_OPT_LINGER,	   /* -1: off; 0: close() resets; other values are not offered */
-	MR_OPT_SNDBUF,	   /* bytes, 2048..16 MiB */
-	MR_OPT_RCVBUF,	   /* bytes, 2048..16 MiB; before connect/listen it also chooses the window scale */
-	MR_OPT_MAXSEG,	   /* bytes, 88..32767 (as Linux): upper bound of the MSS, before connect/listen */
-	MR_OPT_KEEPALIVE,  /* 0/1 (RFC 1122 4.2.3.6). Default 0 */
-	MR_OPT_KEEPIDLE,   /* seconds, 1..32767. Default 7200 */
-	MR_OPT_KEEPINTVL,  /* seconds, 1..32767. Default 75 */
-	MR_OPT_KEEPCNT,	   /* 1..127. Default 9 */
+	MR_OPT_NODELAY,	 /* 0/1: no Nagle (RFC 896). Default 0 */
+	MR_OPT_CORK,	 /* 0/1: only full segments until cleared, or 200 ms */
+	MR_OPT_QUICKACK, /* 0/1: no delayed ACK for now */
+	MR_OPT_LINGER,	 /* -1: off; 0: close() resets; other values are not offered */
+	MR_OPT_SNDBUF,	 /* bytes, 2048..16 MiB */
+	MR_OPT_RCVBUF, /* bytes, 2048..16 MiB; before connect/listen it also chooses the window scale */
+	MR_OPT_MAXSEG, /* bytes, 88..32767 (as Linux): upper bound of the MSS, before connect/listen */
+	MR_OPT_KEEPALIVE,    /* 0/1 (RFC 1122 4.2.3.6). Default 0 */
+	MR_OPT_KEEPIDLE,     /* seconds, 1..32767. Default 7200 */
+	MR_OPT_KEEPINTVL,    /* seconds, 1..32767. Default 75 */
+	MR_OPT_KEEPCNT,	     /* 1..127. Default 9 */
 	MR_OPT_USER_TIMEOUT, /* ms of unacknowledged data until -ETIMEDOUT; 0: RFC 1122's R2 */
-	MR_OPT_OOBINLINE,  /* 0/1: urgent data stays in the stream. Default 0 */
+	MR_OPT_OOBINLINE,    /* 0/1: urgent data stays in the stream. Default 0 */
 	MR_OPT_CONGESTION, /* mr_congestion_index(), before connect/listen. Default that of "cubic" */
 	MR_OPT_TOS,	   /* 0..255: IPv4 TOS / IPv6 traffic class */
 	MR_OPT_TTL,	   /* 1..255: IPv4 TTL / IPv6 hop limit. Default 64 */

@@ -56,7 +56,7 @@
 	X(ND_CONFLICT, "drop.nd_conflict", "another host has or claims our IPv6 address")          \
 	X(NEIGH_QUEUE_FULL, "drop.neigh_queue_full",                                               \
 	  "too many packets wait for an unresolved neighbour")                                     \
-	X(NEIGH_FAILED, "drop.neigh_failed", "neighbour did not answer ARP or ND")                       \
+	X(NEIGH_FAILED, "drop.neigh_failed", "neighbour did not answer ARP or ND")                 \
 	X(NEIGH_TABLE_FULL, "drop.neigh_table_full", "neighbour cache full")                       \
 	X(IP_NOT_OURS, "drop.ip_not_ours", "IP destination is not an address of this engine")      \
 	X(IP_TENTATIVE, "drop.ip_tentative",                                                       \

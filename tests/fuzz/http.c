@@ -73,7 +73,8 @@ static void check_path(const struct http_request *req)
 	n = http_escape_url(path, out, sizeof(out));
 	FUZZ_CHECK(n >= 0 && (size_t)n == strlen(out) && !strpbrk(out, "<>\" ?#"), "URL");
 	if (!http_path_split(path, &dir, &name))
-		FUZZ_CHECK(name[0] && strcmp(name, ".") && strcmp(name, "..") && !strchr(name, '/'),
+		FUZZ_CHECK(name[0] && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+				   !strchr(name, '/'),
 			   "name");
 }
 

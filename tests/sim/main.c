@@ -304,7 +304,7 @@ static void choose_jobs(const struct options *o)
 		const struct sim_scenario *sc = &sim_scenarios[i];
 		uint64_t last = o->seeds_given ? o->last : sc->seeds;
 
-		if (o->hist || (o->scenario && strcmp(o->scenario, sc->name)))
+		if (o->hist || (o->scenario && strcmp(o->scenario, sc->name) != 0))
 			continue;
 		for (uint64_t seed = o->seeds_given ? o->first : 1; seed <= last; seed++)
 			add_job((struct job){ .sc = sc, .seed = seed });

@@ -85,6 +85,7 @@ static struct mr_frame *receive_one(struct sim_dev *dev, const struct sim_rx *rx
 		link = &f->frag;
 		n++;
 	}
+	assert(first); /* no packet on the wire is empty */
 	first->pkt_len = rx->len;
 	first->nchunks = n;
 	first->queue = 0;

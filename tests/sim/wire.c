@@ -111,7 +111,7 @@ static uint32_t corrupt(struct sim_rng *rng, uint8_t *pkt, uint32_t len)
 		while (n--)
 			flip(rng, pkt, 0, len);
 	while (!memcmp(before + 12, pkt + 12, 2) &&
-	       memcmp(before + PKT_ETH_HLEN, pkt + PKT_ETH_HLEN, len - PKT_ETH_HLEN) &&
+	       memcmp(before + PKT_ETH_HLEN, pkt + PKT_ETH_HLEN, len - PKT_ETH_HLEN) != 0 &&
 	       pkt_checksums_ok(pkt, len))
 		flip(rng, pkt, PKT_ETH_HLEN, hdr);
 	free(before);

@@ -163,10 +163,8 @@ static void trace_counters(const struct sim *sim, const struct sim_host *h,
 
 static void host_round(struct sim *sim, struct sim_host *h)
 {
-	struct mr_counters before;
+	struct mr_counters before = h->engine->st->ctr;
 
-	if (sim->verbose)
-		before = h->engine->st->ctr;
 	mr_engine_input(h->engine, host_now(h));
 	if (!sim->unchecked)
 		mr_engine_check(h->engine);

@@ -1,11 +1,13 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * api.c - a client on the native API, for the parts of it that no command uses.
  *
  *	api IF ADDRESS/LEN PEER:PORT zerocopy BYTES   send and check an echo, copying nothing
  *	api IF ADDRESS/LEN PEER:PORT many COUNT       COUNT connections at once, each with its own
- *words api IF ADDRESS/LEN PEER:PORT urgent           send "ab", urgent "c", "de"; print what comes
- *back api IF ADDRESS/LEN PEER:PORT abort            say a word, then reset the connection
+ *						      words
+ *	api IF ADDRESS/LEN PEER:PORT urgent           send "ab", urgent "c", "de"; print what comes
+ *						      back
+ *	api IF ADDRESS/LEN PEER:PORT abort            say a word, then reset the connection
  *
  * It ends with status 0 when all went as it should, else with one line on stderr.
  */
@@ -74,7 +76,7 @@ static void drain(void)
 		wait_events(events);
 }
 
-/* ---- zerocopy ---- */
+/* ---- zerocopy -------------------------------------------------------------------------------- */
 
 static uint8_t pattern(uint64_t at)
 {
@@ -115,7 +117,7 @@ static uint64_t check_pattern(struct mr_socket *sock, uint64_t received)
 			for (uint32_t j = 0; j < slices[i].len; j++) {
 				if (data[j] != pattern(received + j))
 					errx(1, "byte %llu is wrong",
-					     (unsigned long long)(received + j));
+					     (unsigned long long)received + j);
 			}
 			received += slices[i].len;
 		}
@@ -147,7 +149,7 @@ static void zerocopy(uint64_t total)
 	mr_close(sock);
 }
 
-/* ---- many ---- */
+/* ---- many ------------------------------------------------------------------------------------ */
 
 struct talk {
 	struct mr_socket *sock;
@@ -183,9 +185,11 @@ static bool talk_on(struct talk *t)
 static void many(unsigned count)
 {
 	struct mr_event events[EVENTS_MAX];
-	struct talk *talks = calloc(count, sizeof(*talks));
+	struct talk *talks = count ? calloc(count, sizeof(*talks)) : NULL;
 	unsigned done = 0;
 
+	if (!count)
+		errx(1, "COUNT is 0");
 	if (!talks)
 		errx(1, "no memory");
 	for (unsigned i = 0; i < count; i++) {
@@ -209,7 +213,7 @@ static void many(unsigned count)
 	free(talks);
 }
 
-/* ---- urgent, abort ---- */
+/* ---- urgent, abort --------------------------------------------------------------------------- */
 
 static void urgent(void)
 {

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /* test_frame.c - frames: references, moving headers, packets over several chunks; the transmit
  * queue. */
 #include <stdarg.h>
@@ -55,6 +55,7 @@ static struct mr_frame *make_chain(const uint32_t *lens, unsigned n)
 		*link = f;
 		link = &f->frag;
 	}
+	assert_non_null(first);
 	first->pkt_len = total;
 	first->nchunks = (uint8_t)n;
 	return first;
@@ -122,7 +123,7 @@ static void offsets_and_frames_find_each_other(void **state)
 
 static void push_and_pull_move_the_start(void **state)
 {
-	struct mr_frame *f = make_chain((const uint32_t[]){10, 5}, 2);
+	struct mr_frame *f = make_chain((const uint32_t[]){ 10, 5 }, 2);
 	uint8_t *start = f->data;
 
 	(void)state;
@@ -143,13 +144,14 @@ static void trim_cuts_anywhere(void **state)
 		uint8_t chunks;
 		uint32_t last_len;
 	} rows[] = {
-		{40, 3, 11}, {31, 3, 11}, {30, 3, 10}, {21, 3, 1}, {20, 2, 10},
-		{11, 2, 1},  {10, 1, 10}, {1, 1, 1},   {0, 1, 0},
+		{ 40, 3, 11 }, { 31, 3, 11 }, { 30, 3, 10 }, { 21, 3, 1 }, { 20, 2, 10 },
+		{ 11, 2, 1 },  { 10, 1, 10 }, { 1, 1, 1 },   { 0, 1, 0 },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < MR_ARRAY_SIZE(rows); i++) {
-		struct mr_frame *f = make_chain((const uint32_t[]){10, 10, 11}, 3), *pos, *last = f;
+		struct mr_frame *f = make_chain((const uint32_t[]){ 10, 10, 11 }, 3), *pos,
+				*last = f;
 		unsigned n = 0;
 
 		mr_frame_trim(&pool, f, rows[i].len);
@@ -168,7 +170,7 @@ static void trim_cuts_anywhere(void **state)
 
 static void copy_and_checksum_cross_every_border(void **state)
 {
-	struct mr_frame *f = make_chain((const uint32_t[]){7, 1, 0, 13, 9}, 5);
+	struct mr_frame *f = make_chain((const uint32_t[]){ 7, 1, 0, 13, 9 }, 5);
 	uint8_t buf[64];
 
 	(void)state;
@@ -190,7 +192,7 @@ static void copy_and_checksum_cross_every_border(void **state)
 
 static void the_queue_is_first_in_first_out(void **state)
 {
-	struct mr_frame_queue q = {0};
+	struct mr_frame_queue q = { 0 };
 	struct mr_frame *a = mr_frame_get(&pool), *b = mr_frame_get(&pool);
 
 	(void)state;
@@ -208,14 +210,14 @@ static void the_queue_is_first_in_first_out(void **state)
 
 static void the_transmit_queue_owns_one_reference_of_every_chunk(void **state)
 {
-	static const uint8_t mac[6] = {2, 0, 0, 0, 0, 1};
-	struct mr_frame *a = make_chain((const uint32_t[]){60, 40}, 2), *b, *c, *frag;
+	static const uint8_t mac[6] = { 2, 0, 0, 0, 0, 1 };
+	struct mr_frame *a = make_chain((const uint32_t[]){ 60, 40 }, 2), *b, *c, *frag;
 	struct mr_netif nif;
 
 	(void)state;
 	mr_netif_init(&nif, &pool, &ctr, mac, 1500, 2);
-	b = make_chain((const uint32_t[]){60}, 1);
-	c = make_chain((const uint32_t[]){60, 60}, 2);
+	b = make_chain((const uint32_t[]){ 60 }, 1);
+	c = make_chain((const uint32_t[]){ 60, 60 }, 2);
 	mr_frame_hold(a); /* the send buffer's */
 	mr_frame_hold(a->frag);
 	assert_true(mr_netif_tx_room(&nif, 2));

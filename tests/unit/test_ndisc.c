@@ -41,9 +41,9 @@ static bool take(struct net *n, struct sent *s)
 	uint32_t len = net_sent(n, buf, sizeof(buf)), opt_at;
 	const uint8_t *ip = buf + 14, *icmp = ip + 40;
 
+	memset(s, 0, sizeof(*s));
 	if (!len)
 		return false;
-	memset(s, 0, sizeof(*s));
 	assert_int_equal(buf[12] << 8 | buf[13], ETH_P_IPV6);
 	assert_memory_equal(buf + 6, net_mac, 6);
 	assert_int_equal(ip[0] >> 4, 6);
@@ -589,8 +589,8 @@ static void rfc4861_6_3_6_another_router_takes_over(void **state)
 	assert_int_equal(input_nd(n, "fe80::9", "fe80::1", NA, SOLICITED, "fe80::9", 2, peer_mac),
 			 MR_UP_DONE);
 	assert_string_equal(gateway(n), "none");
-	for (char c = '1'; c <= '9'; c++) /* no more than there is room for */
-		input_ra(n, (char[]){ 'f', 'e', '8', '0', ':', ':', 'a', c, 0 }, 1800, 0);
+	for (int c = '1'; c <= '9'; c++) /* no more than there is room for */
+		input_ra(n, (char[]){ 'f', 'e', '8', '0', ':', ':', 'a', (char)c, 0 }, 1800, 0);
 	assert_int_equal(n->ip.nrouters, MR_ROUTERS_MAX);
 	net_run(n, n->now + 1801 * S);
 	assert_int_equal(n->ip.nrouters, 0);

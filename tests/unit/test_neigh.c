@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /* test_neigh.c - the neighbour cache: states, timers, packets that wait, eviction. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -362,6 +362,8 @@ static void without_a_frame_the_request_is_counted_as_dropped(void **state)
 
 	while ((all[count] = mr_frame_get(&n->frames)))
 		count++;
+	if (!count)
+		fail_msg("no frame to begin with");
 	assert_int_equal(mr_link_output(&n->link, all[--count], neigh, ETH_P_IP, n->now), 0);
 	assert_int_equal(n->ctr.drop[MR_DROP_NO_FRAME], 1);
 	while (count)

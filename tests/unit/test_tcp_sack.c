@@ -122,7 +122,7 @@ static void blocks_mark_the_segments_that_they_cover_whole(void **state)
 
 		conn_open(&c, n, 10);
 		ack = take(&c, 50 * MR_NS_PER_MS, 0, rows[i].n, rows[i].b);
-		if (strcmp(marks(&c), rows[i].want) || ack.delivered != rows[i].delivered ||
+		if (strcmp(marks(&c), rows[i].want) != 0 || ack.delivered != rows[i].delivered ||
 		    c.tcb.sacked_bytes != rows[i].delivered)
 			fail_msg("%s: %s, %u delivered", rows[i].what, marks(&c), ack.delivered);
 		ack = take(&c, 50 * MR_NS_PER_MS, 0, rows[i].n, rows[i].b);
@@ -185,7 +185,7 @@ static void after_reneging_nothing_counts_as_sacked(void **state)
 	conn_close(&c);
 }
 
-/* ---- What we tell -------------------------------------------------------------------------------- */
+/* ---- What we tell ---------------------------------------------------------------------------- */
 
 static void told(const struct conn *c, const char *what, unsigned n, const uint32_t (*want)[2])
 {
@@ -257,7 +257,7 @@ static void a_duplicate_is_told_once_in_front(void **state)
 	conn_close(&c);
 }
 
-/* ---- RACK (RFC 8985) ------------------------------------------------------------------------------- */
+/* ---- RACK (RFC 8985) ------------------------------------------------------------------------- */
 
 /* Segments sent at 1..10 ms; at 50 ms blocks tell what arrived. With an RTT of 50 ms - (its sending) for
  * the newest delivered, what was sent before it and is still missing is lost once the window has passed. */

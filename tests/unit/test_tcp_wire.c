@@ -19,7 +19,8 @@ static const uint8_t base[MR_TCP_HLEN] = {
 static uint32_t header(uint8_t *out, uint8_t flags, const uint8_t *opts, uint32_t nopts)
 {
 	memcpy(out, base, sizeof(base));
-	memcpy(out + sizeof(base), opts, nopts);
+	if (nopts)
+		memcpy(out + sizeof(base), opts, nopts);
 	out[12] = (uint8_t)((sizeof(base) + nopts) / 4 << 4);
 	out[13] = flags;
 	return (uint32_t)sizeof(base) + nopts;
@@ -51,19 +52,19 @@ static void flags_that_no_sender_makes_are_refused(void **state)
 		uint8_t flags;
 		enum mr_drop want;
 	} rows[] = {
-		{"none", 0, MR_DROP_TCP_BAD_FLAGS},
-		{"SYN FIN", MR_TCP_SYN | MR_TCP_FIN, MR_DROP_TCP_BAD_FLAGS},
-		{"SYN RST", MR_TCP_SYN | MR_TCP_RST, MR_DROP_TCP_BAD_FLAGS},
-		{"RST FIN", MR_TCP_RST | MR_TCP_FIN, MR_DROP_TCP_BAD_FLAGS},
-		{"FIN without ACK", MR_TCP_FIN, MR_DROP_TCP_BAD_FLAGS},
-		{"Christmas tree", MR_TCP_FIN | MR_TCP_PSH | MR_TCP_URG, MR_DROP_TCP_BAD_FLAGS},
-		{"SYN", MR_TCP_SYN, MR_DROP_NONE},
-		{"SYN ACK", MR_TCP_SYN | MR_TCP_ACK, MR_DROP_NONE},
-		{"SYN ECE CWR (RFC 3168)", MR_TCP_SYN | MR_TCP_ECE | MR_TCP_CWR, MR_DROP_NONE},
-		{"RST", MR_TCP_RST, MR_DROP_NONE},
-		{"RST ACK", MR_TCP_RST | MR_TCP_ACK, MR_DROP_NONE},
-		{"FIN ACK", MR_TCP_FIN | MR_TCP_ACK, MR_DROP_NONE},
-		{"PSH without ACK (for the fifth step)", MR_TCP_PSH, MR_DROP_NONE},
+		{ "none", 0, MR_DROP_TCP_BAD_FLAGS },
+		{ "SYN FIN", MR_TCP_SYN | MR_TCP_FIN, MR_DROP_TCP_BAD_FLAGS },
+		{ "SYN RST", MR_TCP_SYN | MR_TCP_RST, MR_DROP_TCP_BAD_FLAGS },
+		{ "RST FIN", MR_TCP_RST | MR_TCP_FIN, MR_DROP_TCP_BAD_FLAGS },
+		{ "FIN without ACK", MR_TCP_FIN, MR_DROP_TCP_BAD_FLAGS },
+		{ "Christmas tree", MR_TCP_FIN | MR_TCP_PSH | MR_TCP_URG, MR_DROP_TCP_BAD_FLAGS },
+		{ "SYN", MR_TCP_SYN, MR_DROP_NONE },
+		{ "SYN ACK", MR_TCP_SYN | MR_TCP_ACK, MR_DROP_NONE },
+		{ "SYN ECE CWR (RFC 3168)", MR_TCP_SYN | MR_TCP_ECE | MR_TCP_CWR, MR_DROP_NONE },
+		{ "RST", MR_TCP_RST, MR_DROP_NONE },
+		{ "RST ACK", MR_TCP_RST | MR_TCP_ACK, MR_DROP_NONE },
+		{ "FIN ACK", MR_TCP_FIN | MR_TCP_ACK, MR_DROP_NONE },
+		{ "PSH without ACK (for the fifth step)", MR_TCP_PSH, MR_DROP_NONE },
 	};
 
 	(void)state;
@@ -79,7 +80,7 @@ static void flags_that_no_sender_makes_are_refused(void **state)
 
 static void a_header_cut_short_anywhere_is_refused(void **state)
 {
-	static const uint8_t ts[] = {1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2};
+	static const uint8_t ts[] = { 1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2 };
 	uint8_t buf[64];
 	uint32_t n = header(buf, MR_TCP_ACK, ts, sizeof(ts));
 	struct mr_seg seg;
@@ -116,33 +117,48 @@ static void options_are_read_skipped_or_refused(void **state)
 		enum mr_drop drop;
 		uint8_t want;
 	} rows[] = {
-		{"MSS in a SYN", MR_TCP_SYN, {2, 4, 5, 0xb4}, 4, MR_DROP_NONE, MR_TCPOPT_MSS},
-		{"MSS elsewhere is ignored", MR_TCP_ACK, {2, 4, 5, 0xb4}, 4, MR_DROP_NONE, 0},
-		{"MSS of wrong length is ignored", MR_TCP_SYN, {2, 3, 5, 1}, 4, MR_DROP_NONE, 0},
-		{"window scale", MR_TCP_SYN, {1, 3, 3, 7}, 4, MR_DROP_NONE, MR_TCPOPT_WSCALE},
-		{"unknown is skipped",
-		 MR_TCP_SYN,
-		 {250, 4, 9, 9, 2, 4, 1, 0},
-		 8,
-		 MR_DROP_NONE,
-		 MR_TCPOPT_MSS},
-		{"end of options ends", MR_TCP_SYN, {0, 2, 4, 1, 2, 4, 1, 0}, 8, MR_DROP_NONE, 0},
-		{"length 0", MR_TCP_ACK, {8, 0, 0, 0}, 4, MR_DROP_TCP_OPTIONS, 0},
-		{"length 1", MR_TCP_ACK, {8, 1, 0, 0}, 4, MR_DROP_TCP_OPTIONS, 0},
-		{"length beyond the header", MR_TCP_ACK, {8, 10, 0, 0}, 4, MR_DROP_TCP_OPTIONS, 0},
-		{"kind without a length", MR_TCP_ACK, {1, 1, 1, 8}, 4, MR_DROP_TCP_OPTIONS, 0},
-		{"timestamps",
-		 MR_TCP_ACK,
-		 {1, 1, 8, 10, 0, 0, 0, 5, 0, 0, 0, 6},
-		 12,
-		 MR_DROP_NONE,
-		 MR_TCPOPT_TS},
+		{ "MSS in a SYN", MR_TCP_SYN, { 2, 4, 5, 0xb4 }, 4, MR_DROP_NONE, MR_TCPOPT_MSS },
+		{ "MSS elsewhere is ignored", MR_TCP_ACK, { 2, 4, 5, 0xb4 }, 4, MR_DROP_NONE, 0 },
+		{ "MSS of wrong length is ignored",
+		  MR_TCP_SYN,
+		  { 2, 3, 5, 1 },
+		  4,
+		  MR_DROP_NONE,
+		  0 },
+		{ "window scale", MR_TCP_SYN, { 1, 3, 3, 7 }, 4, MR_DROP_NONE, MR_TCPOPT_WSCALE },
+		{ "unknown is skipped",
+		  MR_TCP_SYN,
+		  { 250, 4, 9, 9, 2, 4, 1, 0 },
+		  8,
+		  MR_DROP_NONE,
+		  MR_TCPOPT_MSS },
+		{ "end of options ends",
+		  MR_TCP_SYN,
+		  { 0, 2, 4, 1, 2, 4, 1, 0 },
+		  8,
+		  MR_DROP_NONE,
+		  0 },
+		{ "length 0", MR_TCP_ACK, { 8, 0, 0, 0 }, 4, MR_DROP_TCP_OPTIONS, 0 },
+		{ "length 1", MR_TCP_ACK, { 8, 1, 0, 0 }, 4, MR_DROP_TCP_OPTIONS, 0 },
+		{ "length beyond the header",
+		  MR_TCP_ACK,
+		  { 8, 10, 0, 0 },
+		  4,
+		  MR_DROP_TCP_OPTIONS,
+		  0 },
+		{ "kind without a length", MR_TCP_ACK, { 1, 1, 1, 8 }, 4, MR_DROP_TCP_OPTIONS, 0 },
+		{ "timestamps",
+		  MR_TCP_ACK,
+		  { 1, 1, 8, 10, 0, 0, 0, 5, 0, 0, 0, 6 },
+		  12,
+		  MR_DROP_NONE,
+		  MR_TCPOPT_TS },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < MR_ARRAY_SIZE(rows); i++) {
 		uint8_t buf[64];
-		struct mr_seg seg = {0};
+		struct mr_seg seg = { 0 };
 		uint32_t n = header(buf, rows[i].flags, rows[i].opts, rows[i].n);
 		enum mr_drop got = mr_tcp_parse(buf, n, n, &seg);
 
@@ -154,7 +170,7 @@ static void options_are_read_skipped_or_refused(void **state)
 /* RFC 7323 section 2.3. */
 static void a_window_scale_above_14_counts_as_14(void **state)
 {
-	static const uint8_t opt[] = {1, 3, 3, 15};
+	static const uint8_t opt[] = { 1, 3, 3, 15 };
 	uint8_t buf[64];
 	uint32_t n = header(buf, MR_TCP_SYN, opt, sizeof(opt));
 	struct mr_seg seg;
@@ -206,7 +222,7 @@ static void what_is_written_is_read_back(void **state)
  */
 static void the_checksum_makes_the_header_sum_to_all_ones(void **state)
 {
-	struct mr_seg seg = {.sport = 80, .dport = 12345, .seq = 99, .flags = MR_TCP_ACK};
+	struct mr_seg seg = { .sport = 80, .dport = 12345, .seq = 99, .flags = MR_TCP_ACK };
 	uint8_t buf[MR_TCP_HLEN];
 	uint32_t sum = 0;
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * test_program.c - the XDP program by BPF_PROG_TEST_RUN: a packet in, the verdict, the counters and
  * the metadata out. Every packet must be counted exactly once; at the end, every verdict and every
@@ -48,8 +48,7 @@ static const uint64_t hash_key[2] = { 0x0706050403020100, 0x0f0e0d0c0b0a0908 };
 static struct millrace_bpf *progs[MR_CSUM_OFF + 1];
 static struct mr_xdp_stats seen;
 
-/* ---- Running one packet -------------------------------------------------------------------------
- */
+/* ---- Running one packet ---------------------------------------------------------------------- */
 
 struct result {
 	uint32_t action;
@@ -166,8 +165,7 @@ static void expect_on(enum mr_csum_policy policy, const struct packet *p, const 
 			 mr_drop_name(drop));
 }
 
-/* ---- Verdicts -----------------------------------------------------------------------------------
- */
+/* ---- Verdicts -------------------------------------------------------------------------------- */
 
 #define PASSED(name) .verdict = MR_XDP_PASS_##name
 #define REDIR(name)  .verdict = MR_XDP_REDIRECT_##name
@@ -665,39 +663,39 @@ static void advertisements_to_groups_are_noted(void **state)
 #define MULTICAST_ND(kind)                                                                         \
 	.v6 = true, .group = true, .src = "fe80::9", .dst = "ff02::1", .proto = IPPROTO_ICMPV6,    \
 	.icmp_type = (kind)
-	static const struct patch hlim = { L3, 7, 255 };
+#define HLIM_255 L3, 7, 255
 	static const struct {
 		const char *claim;
 		struct desc desc;
 		enum mr_xdp_verdict verdict;
 	} rows[] = {
 		{ "router",
-		  { MULTICAST_ND(134), .payload = 56, .before = { hlim } },
+		  { MULTICAST_ND(134), .payload = 56, .before = { { HLIM_255 } } },
 		  MR_XDP_ND_NOTED },
 		{ "router, least",
-		  { MULTICAST_ND(134), .payload = 8, .before = { hlim } },
+		  { MULTICAST_ND(134), .payload = 8, .before = { { HLIM_255 } } },
 		  MR_XDP_ND_NOTED },
 		{ "router, most",
-		  { MULTICAST_ND(134), .payload = 248, .before = { hlim } },
+		  { MULTICAST_ND(134), .payload = 248, .before = { { HLIM_255 } } },
 		  MR_XDP_ND_NOTED },
 		{ "other's neighbour advertisement",
-		  { MULTICAST_ND(136), .nd_target = "fd00::77", .before = { hlim } },
+		  { MULTICAST_ND(136), .nd_target = "fd00::77", .before = { { HLIM_255 } } },
 		  MR_XDP_ND_NOTED },
 		{ "forwarded", { MULTICAST_ND(134), .payload = 56 }, MR_XDP_PASS_MULTICAST },
 		{ "too short",
-		  { MULTICAST_ND(134), .payload = 7, .before = { hlim } },
+		  { MULTICAST_ND(134), .payload = 7, .before = { { HLIM_255 } } },
 		  MR_XDP_PASS_MULTICAST },
 		{ "too long",
-		  { MULTICAST_ND(134), .payload = 249, .before = { hlim } },
+		  { MULTICAST_ND(134), .payload = 249, .before = { { HLIM_255 } } },
 		  MR_XDP_PASS_MULTICAST },
 		{ "a solicitation for others",
-		  { MULTICAST_ND(135), .nd_target = "fd00::77", .before = { hlim } },
+		  { MULTICAST_ND(135), .nd_target = "fd00::77", .before = { { HLIM_255 } } },
 		  MR_XDP_PASS_MULTICAST },
 		{ "router solicitation",
-		  { MULTICAST_ND(133), .payload = 8, .before = { hlim } },
+		  { MULTICAST_ND(133), .payload = 8, .before = { { HLIM_255 } } },
 		  MR_XDP_PASS_MULTICAST },
 		{ "redirect",
-		  { MULTICAST_ND(137), .payload = 32, .before = { hlim } },
+		  { MULTICAST_ND(137), .payload = 32, .before = { { HLIM_255 } } },
 		  MR_XDP_PASS_MULTICAST },
 	};
 	struct millrace_bpf *prog = progs[MR_CSUM_OFF];
@@ -730,8 +728,7 @@ static void advertisements_to_groups_are_noted(void **state)
 	ring_buffer__free(ring);
 }
 
-/* ---- Checksums ----------------------------------------------------------------------------------
- */
+/* ---- Checksums ------------------------------------------------------------------------------- */
 
 static void the_policy_decides_which_tcp_checksum_passes(void **state)
 {
@@ -821,8 +818,7 @@ static void no_icmp_checksum_is_accepted_as_partial(void **state)
 	assert_int_equal(r.meta->csum, MR_CSUM_UNVERIFIED);
 }
 
-/* ---- Metadata -----------------------------------------------------------------------------------
- */
+/* ---- Metadata -------------------------------------------------------------------------------- */
 
 static struct mr_addr addr_of(const char *text)
 {
@@ -1008,8 +1004,7 @@ static void arp_has_metadata_too(void **state)
 	assert_int_equal(r.meta->hash, 0);
 }
 
-/* ---- Damage -------------------------------------------------------------------------------------
- */
+/* ---- Damage ---------------------------------------------------------------------------------- */
 
 /* All kinds of packets that are redirected when whole. */
 static const struct desc whole[] = {
@@ -1136,8 +1131,7 @@ static void random_bytes_are_counted_once(void **state)
 	}
 }
 
-/* ---- What the way to the engine can lack --------------------------------------------------------
- */
+/* ---- What the way to the engine can lack ----------------------------------------------------- */
 
 static void xsk_set(struct millrace_bpf *prog, int fd)
 {
@@ -1177,8 +1171,7 @@ static void without_room_for_metadata_a_packet_is_dropped(void **state)
 	assert_int_equal(drop_of(&r), MR_DROP_XDP_META);
 }
 
-/* ---- Cost, and what was seen --------------------------------------------------------------------
- */
+/* ---- Cost, and what was seen ----------------------------------------------------------------- */
 
 static void cost(const char *what, enum mr_csum_policy policy, const struct desc *d)
 {
@@ -1255,8 +1248,7 @@ static void every_verdict_and_every_drop_reason_was_seen(void **state)
 	assert_false(missed);
 }
 
-/* ---- Set-up -------------------------------------------------------------------------------------
- */
+/* ---- Set-up ---------------------------------------------------------------------------------- */
 
 static void add_addr(struct millrace_bpf *prog, const char *text, uint32_t flags)
 {

@@ -63,11 +63,14 @@
 	X(TCP_DSACK_IN, "tcp.dsack_in", "D-SACKs received: something arrived twice (RFC 2883)")    \
 	X(TCP_RENEGED, "tcp.sack_reneged",                                                         \
 	  "timeouts at which SACKed data was taken as lost again")                                 \
-	X(TCP_COOKIES_OUT, "tcp.syncookies_sent", "SYNs answered with a cookie, the SYN queue being full") \
+	X(TCP_COOKIES_OUT, "tcp.syncookies_sent",                                                  \
+	  "SYNs answered with a cookie, the SYN queue being full")                                 \
 	X(TCP_COOKIES_IN, "tcp.syncookies_recv", "connections completed by a cookie")              \
 	X(TCP_COOKIES_BAD, "tcp.syncookies_failed", "ACKs that carried no valid cookie")           \
-	X(TCP_ECN_CE_IN, "tcp.ecn_ce_in", "segments that met congestion on the way (CE, RFC 3168)")  \
-	X(TCP_ECN_REDUCED, "tcp.ecn_reduced", "windows reduced because the peer echoed such a mark") \
+	X(TCP_ECN_CE_IN, "tcp.ecn_ce_in",                                                          \
+	  "segments that met congestion on the way (CE, RFC 3168)")                                \
+	X(TCP_ECN_REDUCED, "tcp.ecn_reduced",                                                      \
+	  "windows reduced because the peer echoed such a mark")                                   \
 	X(TCP_DUPACK_IN, "tcp.dupacks_in", "duplicate ACKs received")                              \
 	X(TCP_ACK_DELAYED, "tcp.delayed_acks", "ACKs sent by the delayed ACK timer")               \
 	X(TCP_OOO_QUEUED, "tcp.ooo_queued", "segments kept for reassembly")                        \

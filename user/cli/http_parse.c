@@ -304,8 +304,7 @@ static int check_head(const struct http_request *req)
 	if (req->minor > 0 && !req->host.p)
 		return -400; /* RFC 9112 section 3.2 */
 	if (req->chunked && (req->has_length || req->minor == 0))
-		return -400; /* RFC 9112 section 6.1: smuggling, or a 1.0 client that cannot mean it
-			      */
+		return -400; /* section 6.1: smuggling, or a 1.0 client that cannot mean it */
 	return 0;
 }
 

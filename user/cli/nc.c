@@ -224,7 +224,7 @@ static int parse_host(const char *text, const char *ifname, struct mr_addr *addr
 	size_t len = zone ? (size_t)(zone - text) : strlen(text);
 	char host[MR_ADDR_STRLEN];
 
-	if (len >= sizeof(host) || (zone && (!ifname || strcmp(zone + 1, ifname))))
+	if (len >= sizeof(host) || (zone && (!ifname || strcmp(zone + 1, ifname) != 0)))
 		return -EINVAL;
 	memcpy(host, text, len);
 	host[len] = '\0';

@@ -54,8 +54,7 @@ struct mr_pcapng {
 	uint8_t buf[BUFFER_BYTES];
 };
 
-/* ---- Building a block: [used, end) of the buffer
- * ------------------------------------------------- */
+/* ---- Building a block: [used, end) of the buffer --------------------------------------------- */
 
 static void put(struct mr_pcapng *p, const void *data, size_t len)
 {
@@ -134,8 +133,7 @@ static void put_interface(struct mr_pcapng *p, const char *ifname)
 	block_end(p);
 }
 
-/* ---- File
- * ---------------------------------------------------------------------------------------- */
+/* ---- File ------------------------------------------------------------------------------------ */
 
 /* Writing failed after `done` bytes of the buffer. Readers call a file that ends within a block
  * damaged: leave the whole ones. */

@@ -25,11 +25,11 @@ static int xsk_socket(struct mr_xsk *xsk, const struct mr_xsk_cfg *cfg, struct m
 	if (xsk->fd >= 0)
 		return 0;
 	if (errno == EPERM)
-		return mr_error_set(
-			err, -EPERM,
-			"no permission to open an AF_XDP socket for %s: run as root or "
-			"give the program CAP_NET_RAW (beside CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON)",
-			cfg->ifname);
+		return mr_error_set(err, -EPERM,
+				    "no permission to open an AF_XDP socket for %s: run as root or "
+				    "give the program CAP_NET_RAW (beside CAP_NET_ADMIN, CAP_BPF "
+				    "and CAP_PERFMON)",
+				    cfg->ifname);
 	if (errno == EAFNOSUPPORT)
 		return mr_error_set(
 			err, -EAFNOSUPPORT,

@@ -1,7 +1,7 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
- * engine_wait.c - mr_wait(): the rhythm of output, input and application, and how the engine
- * sleeps. Owns        when the thread spins, sleeps and wakes up; the order of input and output.
+ * engine_wait.c - mr_wait(): output, input, the application, and sleep in between.
+ * Owns        when the thread spins, sleeps and wakes up; the order of input and output.
  * Called by   the application's thread; mr_wakeup() by any thread and by signal handlers.
  *
  * Output comes first: what the application queued since the last call shares segments, and one
@@ -35,8 +35,7 @@ static void cpu_relax(void)
 #endif
 }
 
-/* ---- Waking up ----------------------------------------------------------------------------------
- */
+/* ---- Waking up ------------------------------------------------------------------------------- */
 
 void mr_wakeup(struct mr_engine *engine)
 {
@@ -72,8 +71,7 @@ static bool take_wakeup(struct mr_engine *engine)
 	return true;
 }
 
-/* ---- Having nothing to do -----------------------------------------------------------------------
- */
+/* ---- Having nothing to do -------------------------------------------------------------------- */
 
 /* Look at the rings until `until`. True: there is something to do before. */
 static bool spin(const struct mr_engine *engine, uint64_t until)
@@ -106,13 +104,12 @@ static int sleep_until(struct mr_engine *engine, uint64_t until, bool *interrupt
 	n = ppoll(engine->pfds, engine->npfds, timeout, NULL);
 	if (n < 0) {
 		*interrupted =
-			true; /* EINTR; anything else is no reason to go on sleeping, either */
+			true; /* EINTR; other errors are no reason to go on sleeping, either */
 		return 0;
 	}
 	if (engine->pfds[engine->npfds - 1].revents)
 		__atomic_store_n(&engine->wake_asked, 1, __ATOMIC_RELAXED);
-	/* Woken by what is no packet: a link event, or the error of a socket that lost its device.
-	 */
+	/* Woken by what is no packet: a link event, or the error of a socket that lost its device. */
 	if (n > 0 && !wake_asked(engine) && !engine->dev->ops->rx_ready(engine->dev))
 		return mr_engine_service(engine, clock_now(engine));
 	return 0;
@@ -145,8 +142,7 @@ static int idle(struct mr_engine *engine, uint64_t now, uint64_t deadline, bool 
 	return sleep_until(engine, until, interrupted);
 }
 
-/* ---- The loop -----------------------------------------------------------------------------------
- */
+/* ---- The loop -------------------------------------------------------------------------------- */
 
 int mr_wait(struct mr_engine *engine, struct mr_event *events, unsigned max, int64_t timeout_us)
 {

@@ -244,7 +244,7 @@ int mr_ifinfo_get(const char *ifname, struct mr_ifinfo *out, struct mr_error *er
 	int ret;
 
 	snprintf(info.name, sizeof(info.name), "%s", ifname);
-	ret = !*ifname || strcmp(info.name, ifname) ? -ENODEV : ask_link(&link);
+	ret = !*ifname || strcmp(info.name, ifname) != 0 ? -ENODEV : ask_link(&link);
 	if (ret == -ENODEV) {
 		list_interfaces(names, sizeof(names));
 		return mr_error_set(err, ret,

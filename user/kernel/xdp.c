@@ -53,10 +53,15 @@ static int no_print(enum libbpf_print_level level, const char *fmt, va_list ap)
 /* Multi-buffer XDP came with Linux 5.18. */
 static bool kernel_is_too_old(struct utsname *u)
 {
-	unsigned major = 0, minor = 0;
+	unsigned long major, minor;
+	char *end;
 
-	if (uname(u) || sscanf(u->release, "%u.%u", &major, &minor) != 2)
+	if (uname(u))
 		return false;
+	major = strtoul(u->release, &end, 10);
+	if (end == u->release || *end != '.')
+		return false;
+	minor = strtoul(end + 1, NULL, 10);
 	return major < 5 || (major == 5 && minor < 18);
 }
 
@@ -92,9 +97,9 @@ static const char *last_complaint(char *log)
 			log[--len] = '\0';
 		line = strrchr(log, '\n');
 		line = line ? line + 1 : log;
-		if (line == log ||
-		    (strncmp(line, "processed ", 10) && strncmp(line, "stack depth", 11) &&
-		     strncmp(line, "verification time", 17)))
+		if (line == log || (strncmp(line, "processed ", 10) != 0 &&
+				    strncmp(line, "stack depth", 11) != 0 &&
+				    strncmp(line, "verification time", 17) != 0))
 			return line;
 		*line = '\0';
 	}
