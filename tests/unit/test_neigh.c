@@ -357,13 +357,11 @@ static void without_a_frame_the_request_is_counted_as_dropped(void **state)
 {
 	struct net *n = *state;
 	struct mr_neigh *neigh = get(n, "10.0.0.2");
-	struct mr_frame *all[NET_FRAMES + 1];
+	struct mr_frame *all[NET_FRAMES + 1] = { NULL };
 	unsigned count = 0;
 
 	while ((all[count] = mr_frame_get(&n->frames)))
 		count++;
-	if (!count)
-		fail_msg("no frame to begin with");
 	assert_int_equal(mr_link_output(&n->link, all[--count], neigh, ETH_P_IP, n->now), 0);
 	assert_int_equal(n->ctr.drop[MR_DROP_NO_FRAME], 1);
 	while (count)
