@@ -171,13 +171,13 @@ demo: deps
 # ---- Habits --------------------------------------------------------------------------------------
 STYLE_SRC := $(sort $(wildcard user/*/*.[ch] include/*.h include/millrace/*.h bpf/*.[ch] tests/*/*.[ch]))
 check-style: compile_commands.json
-	scripts/check-style $(STYLE_SRC)
+	@scripts/check-style $(STYLE_SRC)
 
 format:
 	clang-format -i $(STYLE_SRC)
 
 compile_commands.json: $(SKEL)
-	scripts/compile-commands "$(CC) $(CPPFLAGS) $(CFLAGS)" $(LIB_SRC) $(CLI_SRC) $(UNIT_SRC) $(SIM_SRC) \
+	@scripts/compile-commands "$(CC) $(CPPFLAGS) $(CFLAGS)" $(LIB_SRC) $(CLI_SRC) $(UNIT_SRC) $(SIM_SRC) \
 		$(XDP_SRC) $(TOOL_SRC) $(TEST_LIB) $(wildcard tests/fuzz/*.c) > $@
 
 install: all

@@ -501,7 +501,7 @@ static void watch_link(struct mr_engine *engine, uint64_t now)
 			   engine->ifname, is.up ? "up" : "down");
 	if (is.mtu != engine->link.mtu)
 		mtu_changed(engine, &is);
-	if (memcmp(is.mac, engine->link.mac, sizeof(is.mac)))
+	if (memcmp(is.mac, engine->link.mac, sizeof(is.mac)) != 0)
 		mac_changed(engine, &is, now);
 	engine->link = is;
 }

@@ -61,6 +61,7 @@ static struct mr_frame *copy_packet(struct mr_frame_pool *frames, const struct m
 		*link = c;
 		link = &c->frag;
 	}
+	assert(first); /* a message has at least its header */
 	first->pkt_len = f->pkt_len;
 	first->nchunks = n;
 	return first;

@@ -56,8 +56,8 @@ struct mr_ip {
 	unsigned nrouters;
 	bool router_route;	      /* the default route is routers[0]'s */
 	struct mr_timer router_timer; /* for the router that expires first */
-	uint32_t router_mtu; /* bytes; what routers say of the link; 0: nothing */
-	uint32_t mtu6;	     /* of IPv6 packets: the router's, at most the interface's */
+	uint32_t router_mtu;	      /* bytes; what routers say of the link; 0: nothing */
+	uint32_t mtu6;		      /* of IPv6 packets: the router's, at most the interface's */
 	__u64 label_key[2];
 	/* token bucket of ICMP errors we send (RFC 1122 3.2.2, RFC 4443 2.4 f) */
 	uint32_t icmp_tokens;
