@@ -178,6 +178,43 @@ static void in_recovery(struct mr_tcb *tcb, const struct ack *ack, bool found)
 	prr_ack(tcb, ack->delivered, ack->acked && !found);
 }
 
+/* A recovery is over when all that was out at its beginning is acknowledged. */
+static void end_recovery(struct mr_tcb *tcb, struct ack *ack)
+{
+	uint32_t mss = tcb->snd_mss;
+
+	if (tcb->loss == MR_LOSS_OPEN || !ack->acked || seq_lt(tcb->snd_una, tcb->recover))
+		return;
+	/* RFC 6937bis: with what was aimed for. Without SACK not with a burst of what the window now
+	 * allows (RFC 6582 section 3.2 step 3, option 1). */
+	if (tcb->loss == MR_LOSS_RECOVERY && tcb->sack_ok)
+		tcb->cwnd = tcb->ssthresh;
+	else if (tcb->loss == MR_LOSS_RECOVERY)
+		tcb->cwnd = mr_min(tcb->ssthresh, mr_max(tcb_in_flight(tcb), mss) + mss);
+	leave_recovery(tcb);
+	ack->acked_in_recovery = true;
+}
+
+/* A tail loss probe repaired a loss: one reduction, no recovery (RFC 8985 section 7.4.2). */
+static void probe_repaired(struct mr_tcb *tcb, uint64_t now)
+{
+	uint32_t flight = seq_diff(tcb->snd_nxt, tcb->snd_una);
+
+	tcb->ssthresh = control(tcb)->ssthresh(tcb, flight, now);
+	tcb->cwnd = mr_min(tcb->cwnd, tcb->ssthresh);
+}
+
+/* Progress outside of fast recovery: the control may let cwnd grow, if it was the limit (RFC 7661). */
+static void progress(struct mr_tcb *tcb, const struct ack *ack)
+{
+	if (tcb->loss == MR_LOSS_OPEN) {
+		tcb->dupacks = 0;
+		tcb->dup_bytes = 0;
+	}
+	if (!ack->acked_in_recovery && (tcb->loss == MR_LOSS_RTO || tcb->cwnd_limited))
+		control(tcb)->acked(tcb, ack->acked, ack->rtt_ns, ack->now);
+}
+
 void loss_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, struct ack *ack)
 {
 	bool found = false;
@@ -186,26 +223,13 @@ void loss_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, 
 		count_dupack(tcp, tcb, ack);
 	if (tcb->sack_ok)
 		found = rack_ack(tcp, tcb, ack);
-	if (tcb->loss != MR_LOSS_OPEN && needless(tcb, ack))
+	/* A D-SACK may tell only after the recovery that it was needless. */
+	if ((tcb->loss != MR_LOSS_OPEN || ack->dsack) && needless(tcb, ack))
 		undo(tcp, tcb, ack->now);
-	else if (tcb->loss == MR_LOSS_OPEN && ack->dsack && needless(tcb, ack)) /* known late */
-		undo(tcp, tcb, ack->now);
-	if (tcb->loss != MR_LOSS_OPEN && ack->acked && seq_geq(tcb->snd_una, tcb->recover)) {
-		if (tcb->loss == MR_LOSS_RECOVERY) /* RFC 6937bis: out with what was aimed for */
-			tcb->cwnd = mr_min(tcb->ssthresh,
-					   mr_max(tcb_in_flight(tcb), (uint32_t)tcb->snd_mss) +
-						   tcb->snd_mss);
-		if (tcb->loss == MR_LOSS_RECOVERY && tcb->sack_ok)
-			tcb->cwnd = tcb->ssthresh;
-		leave_recovery(tcb);
-		ack->acked_in_recovery = true;
-	}
-	if (tlp_ack(tcb, seg, ack) && tcb->loss == MR_LOSS_OPEN) {
-		/* The probe repaired a loss: one reduction, no recovery (RFC 8985 section 7.4.2). */
-		tcb->ssthresh =
-			control(tcb)->ssthresh(tcb, seq_diff(tcb->snd_nxt, tcb->snd_una), ack->now);
-		tcb->cwnd = mr_min(tcb->cwnd, tcb->ssthresh);
-	}
+	end_recovery(tcb, ack);
+	if (tlp_ack(tcb, seg, ack) && tcb->loss == MR_LOSS_OPEN)
+		probe_repaired(tcb, ack->now);
+
 	if (tcb->loss == MR_LOSS_OPEN && (third_dupack(tcb) || (found && tcb->lost_bytes))) {
 		enter_recovery(tcp, tcb, ack->now);
 		if (!tcb->sack_ok)
@@ -214,13 +238,7 @@ void loss_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, 
 	} else if (tcb->loss == MR_LOSS_RECOVERY) {
 		in_recovery(tcb, ack, found);
 	} else if (ack->acked) {
-		if (tcb->loss == MR_LOSS_OPEN) {
-			tcb->dupacks = 0;
-			tcb->dup_bytes = 0;
-		}
-		/* RFC 7661: cwnd that is not used is not validated. */
-		if (!ack->acked_in_recovery && (tcb->loss == MR_LOSS_RTO || tcb->cwnd_limited))
-			control(tcb)->acked(tcb, ack->acked, ack->rtt_ns, ack->now);
+		progress(tcb, ack);
 	}
 	tcb_mark(tcp, tcb);
 }
