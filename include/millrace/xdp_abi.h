@@ -45,8 +45,6 @@
 	X(XDP_NO_XSK, "drop.xdp_no_xsk", "no AF_XDP socket on the packet's receive queue")
 
 #define MR_DROP_LIST_USER(X)                                                                       \
-	X(RX_META, "drop.rx_meta",                                                                 \
-	  "receive metadata missing or stale and the packet could not be parsed")                  \
 	X(ETH_NOT_OURS, "drop.eth_not_ours", "Ethernet destination is another host")               \
 	X(ETH_TYPE, "drop.eth_type", "Ethernet type not handled")                                  \
 	X(ARP_NOT_OURS, "drop.arp_not_ours", "ARP for another host")                               \
@@ -94,7 +92,6 @@
 	X(TCP_ACCEPT_BACKLOG, "drop.tcp_accept_backlog", "accept queue full")                      \
 	X(TCP_DUPLICATE, "drop.tcp_duplicate", "nothing new in the segment")                       \
 	X(TCP_OOO_FULL, "drop.tcp_ooo_full", "reassembly queue full")                              \
-	X(TCP_RCVBUF_FULL, "drop.tcp_rcvbuf_full", "data beyond the receive buffer")               \
 	X(TCP_CLOSED, "drop.tcp_closed", "data after the application closed (answered with RST)")  \
 	X(TCP_TIMEWAIT, "drop.tcp_timewait", "segment for a connection in TIME-WAIT")
 

@@ -39,7 +39,7 @@ static void the_two_drop_lists_number_without_a_gap(void **state)
 {
 	(void)state;
 	assert_int_equal(MR_DROP_NONE, 0);
-	assert_int_equal(MR_DROP_RX_META, MR_DROP_XDP_LAST);
+	assert_int_equal(MR_DROP_ETH_NOT_OURS, MR_DROP_XDP_LAST);
 	for (unsigned i = 0; i < MR_DROP_MAX; i++) {
 		assert_non_null(mr_drop_name(i));
 		assert_non_null(mr_drop_text(i));

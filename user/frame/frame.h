@@ -60,8 +60,6 @@ struct mr_frame {
 	uint32_t seq;	   /* of the first payload byte */
 	uint32_t csum;	   /* sum of the payload (base/csum.h), see MR_FRAME_CSUM */
 	uint8_t tcp_flags; /* FIN that follows the payload, in a receive or reassembly queue */
-	uint8_t retrans;   /* times retransmitted, saturating */
-	uint16_t spare;
 	union {
 		uint64_t sent_at; /* sent: ns, last transmission */
 		uint64_t

@@ -157,7 +157,6 @@ struct mr_tcb {
 	bool ts_ok;	 /* both sides sent the timestamps option */
 	bool wscale_ok;	 /* both sides sent the window scale option */
 	bool sack_ok;	 /* both sides sent SACK-permitted */
-	bool passive;	 /* came from a listener: a failed handshake is nobody's error */
 	bool fin_queued; /* the application has closed its direction: FIN follows the send queue */
 	bool fin_sent;	 /* snd_nxt counts the FIN */
 	bool fin_lost;	 /* FIN must be sent again */

@@ -140,7 +140,6 @@ static struct mr_tcb *establish(struct mr_tcp *tcp, struct mr_tcp_synreq *req,
 		 req->flow.rport);
 	tcb->dst = req->dst; /* with its reference */
 	req->dst = (struct mr_dst){ 0 };
-	tcb->passive = true;
 	tcb->irs = req->irs;
 	tcb->rcv_nxt = req->irs + 1;
 	tcb->last_ack_sent = tcb->rcv_nxt;

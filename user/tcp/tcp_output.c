@@ -276,8 +276,6 @@ static void mark_sent_again(struct mr_tcb *tcb, const struct run *r)
 		if (f->flags & MR_FRAME_LOST)
 			tcb->lost_bytes -= f->pay_len;
 		f->flags = (uint8_t)((f->flags & ~MR_FRAME_LOST) | MR_FRAME_RETRANS);
-		if (f->retrans < UINT8_MAX)
-			f->retrans++;
 	}
 }
 

@@ -135,7 +135,6 @@ int sndq_split(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, uint3
 	rest->csum = mr_csum_copy(rest->pay, f->pay + at, rest->pay_len);
 	rest->seq = f->seq + at;
 	rest->sent_at = f->sent_at;
-	rest->retrans = f->retrans;
 	rest->flags |=
 		f->flags & (MR_FRAME_PSH | MR_FRAME_RETRANS | MR_FRAME_LOST | MR_FRAME_SACKED);
 	if (!mr_list_empty(&f->sent_node))
