@@ -122,3 +122,15 @@ TEST(echoed_mark_reduces_the_window_once_per_round_trip)
 	CHECK_EQ(h, h->engine->st->ctr.c[MR_CTR_TCP_ECN_REDUCED], 2);
 	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 12 * MSS);
 }
+
+/* Section 6.1.1.1 speaks of SYNs; a middlebox that eats the answer is as likely. */
+TEST(syn_ack_of_a_simultaneous_open_is_repeated_without_ecn)
+{
+	hist_connect(h);
+	INJECT(h, .flags = SYN | ECE | CWR, .mss = 1460);
+	EXPECT(h, .flags = SYN | ACK | ECE, .seq = 0, .ack = 1);
+	hist_until(h, MS(1100));
+	EXPECT_AT(h, SEC(1), .flags = SYN | ACK, .seq = 0, .ack = 1);
+	CHECK_EQ(h, h->last.flags, SYN | ACK);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1);
+}

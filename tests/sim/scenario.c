@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/compiler.h"
+#include "tcp/tcp_wire.h"
 #include "workload.h"
 
 enum sim_fault {
@@ -20,6 +21,8 @@ enum sim_fault {
 	FAULT_BANDWIDTH = 1 << 5,
 	FAULT_DEVICE = 1 << 6, /* slow completions, few frames, a short ring */
 	FAULT_ALL = (1 << 7) - 1,
+	FAULT_BOX = 1 << 7,  /* a middlebox: options, ECN bits, SYNs */
+	FAULT_PATH = 1 << 8, /* a link on the way that is narrower than the hosts' */
 };
 
 const struct sim_scenario sim_scenarios[] = {
@@ -32,6 +35,8 @@ const struct sim_scenario sim_scenarios[] = {
 	{ .name = "bandwidth", .seeds = 250, .faults = FAULT_BANDWIDTH },
 	{ .name = "device", .seeds = 250, .faults = FAULT_DEVICE },
 	{ .name = "all", .seeds = 350, .faults = FAULT_ALL },
+	{ .name = "box", .seeds = 250, .faults = FAULT_BOX },
+	{ .name = "path", .seeds = 250, .faults = FAULT_PATH },
 	{ .name = "wrap", .seeds = 100, .faults = FAULT_LOSS | FAULT_REORDER, .wrap = true },
 	{ .name = "repeat", .seeds = 20, .faults = FAULT_ALL, .twice = true },
 };
@@ -49,6 +54,7 @@ const unsigned sim_nscenarios = MR_ARRAY_SIZE(sim_scenarios);
 struct run {
 	struct sim_host_cfg host[2];
 	struct sim_wire_cfg wire[2];
+	struct sim_box box[2];
 	struct workload wl;
 	uint64_t limit_ns;
 };
@@ -129,6 +135,40 @@ static void draw_wire(struct sim_rng *r, struct sim_wire_cfg *w, unsigned faults
 	}
 }
 
+/* What is done to options, flags and SYNs; both directions may know different middleboxes. */
+static void draw_box(struct sim_rng *r, struct sim_box *b)
+{
+	static const uint8_t kinds[] = { 2, 4, 5, 8, 34, 172, 174 };
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < MR_ARRAY_SIZE(kinds); i++)
+		if (sim_one_in(r, 4))
+			b->strip[n++] = kinds[i];
+	if (sim_one_in(r, 4))
+		b->clear_flags = (uint16_t)((sim_one_in(r, 2) ? MR_TCP_ECE : 0) |
+					    (sim_one_in(r, 2) ? MR_TCP_CWR : 0) |
+					    (sim_one_in(r, 2) ? SIM_BOX_AE : 0));
+	b->mangle_ecn = sim_one_in(r, 6);
+	b->ecn = (uint8_t)sim_below(r, 4);
+	if (sim_one_in(r, 2))
+		b->ce_ppm = (uint32_t)sim_log(r, 1000000);
+	b->eat_ecn_syn = sim_one_in(r, 6);
+	b->eat_syn_data = sim_one_in(r, 6);
+	b->cut_syn_data = sim_one_in(r, 6);
+}
+
+/* A link that becomes narrow while the connections live, whether or not anybody says so. */
+static void draw_path(struct sim_rng *r, struct sim_box *b, bool v6, uint32_t mtu)
+{
+	uint32_t least = v6 ? MR_IPV6_MTU_MIN : 576;
+
+	b->mtu = (uint32_t)sim_range(r, least, mr_max(mtu, least));
+	b->mtu_at = sim_log(r, 4 * MR_NS_PER_S);
+	b->icmp = true;
+	if (sim_one_in(r, 4))
+		b->forge_ppm = (uint32_t)sim_log(r, 300000);
+}
+
 /*
  * Long enough for any plan that makes progress, short enough to catch one that has stopped: all
  * pauses in a row, all bytes at the lowest rate, and for a bad wire a timeout for many a segment.
@@ -172,6 +212,10 @@ static void draw_run(struct sim *sim, struct run *run, const struct sim_scenario
 	for (int i = 0; i < 2; i++) {
 		run->wire[i].mtu = run->host[!i].mtu;
 		draw_wire(&r, &run->wire[i], sc->faults);
+		if (sc->faults & FAULT_BOX)
+			draw_box(&r, &run->box[i]);
+		if (sc->faults & FAULT_PATH)
+			draw_path(&r, &run->box[i], run->host[i].v6, run->wire[i].mtu);
 	}
 	run->wl.rng.s = sim_rand(&r);
 	wl_plan(&run->wl, sim, sc->faults, aborts);
@@ -256,6 +300,8 @@ static void run_once(struct sim *sim, struct run *run, const struct sim_scenario
 		     const struct sim_opts *opts)
 {
 	sim_open(sim, run->host, run->wire, seed, opts->pcap);
+	for (int i = 0; sc->faults & (FAULT_BOX | FAULT_PATH) && i < 2; i++)
+		sim->wire[i].box = &run->box[i];
 	while (run->host[0].v6 && sim_step(sim, V6_START_NS))
 		;
 	wl_start(&run->wl, sim);

@@ -11,6 +11,7 @@
 #include "millrace.h"
 #include "base/time.h"
 #include "engine/engine.h"
+#include "middlebox.h"
 #include "rng.h"
 #include "simdev.h"
 
@@ -29,6 +30,7 @@ struct sim_wire_cfg {
 struct sim_wire {
 	struct sim_wire_cfg cfg;
 	struct sim_rng rng;
+	struct sim_box *box; /* what else stands in the way; NULL: nothing does */
 	uint64_t busy_until; /* ns: the last bit of what is queued leaves */
 	uint64_t last_at;    /* ns: arrival of the last packet that was not reordered */
 	uint64_t sent, lost, duplicated, reordered, corrupted, overflowed;

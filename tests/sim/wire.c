@@ -2,7 +2,7 @@
 /*
  * wire.c - what happens to a packet between two hosts.
  * Owns        packets on their way: a heap by time of arrival, ties in the order of sending.
- * Not here    delivery (world.c).
+ * Not here    delivery (world.c), middleboxes (middlebox.c).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -64,7 +64,7 @@ uint64_t sim_wire_next(const struct sim *sim)
 	return sim->heap_len ? sim->heap[0]->at : MR_TIME_NEVER;
 }
 
-static void enqueue(struct sim *sim, int to, uint64_t at, const uint8_t *pkt, uint32_t len)
+void sim_wire_deliver(struct sim *sim, int to, uint64_t at, const uint8_t *pkt, uint32_t len)
 {
 	struct sim_pkt *p = malloc(sizeof(*p) + len);
 
@@ -178,6 +178,12 @@ void sim_wire_send(struct sim *sim, int from, const uint8_t *pkt, uint32_t len)
 		  sim->host[from].name);
 	note_first_seq(sim, from, pkt, len);
 	w->sent++;
+	memcpy(copy, pkt, len);
+	pkt = copy;
+	if (w->box && !sim_box_pass(sim, from, w->box, copy, &len)) {
+		trace_packet(sim, from, pkt, len, "  [middlebox]");
+		return;
+	}
 	at = serialize(sim, w, len);
 	if (!at) {
 		w->overflowed++;
@@ -203,15 +209,13 @@ void sim_wire_send(struct sim *sim, int from, const uint8_t *pkt, uint32_t len)
 	trace_packet(sim, from, pkt, len, late ? "  [late]" : "");
 	if (sim_ppm(rng, w->cfg.dup_ppm)) {
 		w->duplicated++;
-		enqueue(sim, !from, at + sim_below(rng, w->cfg.reorder_ns + 1), pkt, len);
+		sim_wire_deliver(sim, !from, at + sim_below(rng, w->cfg.reorder_ns + 1), pkt, len);
 	}
 	if (sim_ppm(rng, w->cfg.corrupt_ppm)) {
 		w->corrupted++;
-		memcpy(copy, pkt, len);
 		len = corrupt(rng, copy, len);
-		pkt = copy;
 		if (!len)
 			return;
 	}
-	enqueue(sim, !from, at, pkt, len);
+	sim_wire_deliver(sim, !from, at, pkt, len);
 }

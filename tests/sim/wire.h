@@ -15,6 +15,8 @@ struct sim_pkt {
 
 /* When the next packet arrives; MR_TIME_NEVER: none is on its way. */
 uint64_t sim_wire_next(const struct sim *sim);
+/* Put a packet on its way to host `to`, where it arrives at `at` whatever the wire is like. */
+void sim_wire_deliver(struct sim *sim, int to, uint64_t at, const uint8_t *pkt, uint32_t len);
 /* Take it out; the caller frees it. There must be one. */
 struct sim_pkt *sim_wire_pop(struct sim *sim);
 

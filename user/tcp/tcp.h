@@ -301,7 +301,8 @@ struct mr_tcp_upcalls {
 	 * Takes over the reference. TCP has made sure that it fits into rcv_space and has deducted
 	 * it there. */
 	void (*data)(void *owner, struct mr_frame *chunk);
-	/* Acknowledged: the send queue has become shorter. */
+	/* Acknowledged: the send queue has become shorter; or it is filled in other portions now
+	 * (mr_tcp_fill_size()). */
 	void (*acked)(void *owner);
 	/* The peer's FIN is in order. */
 	void (*fin)(void *owner);

@@ -4,7 +4,7 @@
  * Owns        tcb->ecn.
  * Implements  RFC 3168 section 6.1: negotiation, the receiver's echo, the sender's one reduction per
  *             window. Offered in every first SYN; a SYN that is sent again goes without (6.1.1.1), in
- *             case a middlebox eats it.
+ *             case a middlebox eats it, and so does a SYN,ACK.
  * Called by   input (marks and echoes that arrive), output (marks and echoes to send).
  * Not here    how far cwnd falls: the congestion control's ssthresh.
  */
@@ -30,9 +30,11 @@ bool ecn_granted(const struct mr_seg *seg)
 
 uint8_t ecn_syn_flags(const struct mr_tcb *tcb)
 {
+	if (tcb->retrans)
+		return 0;
 	if (tcb->state == MR_TCP_SYN_RECEIVED)
 		return tcb->ecn.ok ? MR_TCP_ECE : 0;
-	return tcb->retrans ? 0 : MR_TCP_ECE | MR_TCP_CWR;
+	return MR_TCP_ECE | MR_TCP_CWR;
 }
 
 void ecn_received(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, uint8_t tos)

@@ -205,6 +205,8 @@ void tcb_path_changed(struct mr_tcp *tcp, struct mr_tcb *tcb)
 	for (struct mr_frame *f = tcb->sndq.head;
 	     tcb->snd_mss < before && f && f != tcb->sndq.unsent; f = f->next)
 		sndq_mark_lost(tcb, f);
+	if (tcb->snd_mss != before && tcb->owner) /* a send buffer has other limits, too, then */
+		tcp_up(tcp)->acked(tcb->owner);
 }
 
 void tcb_cong_start(struct mr_tcb *tcb, bool syn_lost, uint64_t now)
