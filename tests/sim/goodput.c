@@ -86,8 +86,7 @@ static uint64_t bulk_transfer(const char *control, uint32_t loss_ppm, uint64_t s
 		{ .mtu = 1500,
 		  .loss_ppm = loss_ppm,
 		  .delay_ns = DELAY_NS,
-		  .rate_bps = RATE_BPS,
-		  .queue_bytes = QUEUE },
+		  .queue = { .rate_bps = RATE_BPS, .limit = QUEUE } },
 		{ .mtu = 1500, .delay_ns = DELAY_NS },
 	};
 	struct sim_host_cfg hosts[2] = { host, host };

@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "flow.h"
 #include "goodput.h"
 #include "hist.h"
 #include "sim.h"
@@ -27,7 +28,8 @@ enum job_state { JOB_WAITS, JOB_RUNS, JOB_OK, JOB_FAILED };
 
 struct job {
 	const struct sim_scenario *sc; /* or */
-	const struct hist_test *hist;
+	const struct hist_test *hist;  /* or */
+	const struct flow_test *flow;
 	uint64_t seed;
 };
 
@@ -39,7 +41,7 @@ struct shared {
 };
 
 struct options {
-	const char *scenario, *hist, *pcap;
+	const char *scenario, *hist, *flow, *pcap;
 	uint64_t first, last;
 	bool seeds_given, verbose, list;
 	unsigned workers;
@@ -64,6 +66,8 @@ static void run_job(const struct job *j, const struct options *o)
 
 	if (j->hist)
 		hist_run_test(j->hist, o->verbose, o->pcap);
+	else if (j->flow)
+		flow_run_test(j->flow, o->verbose);
 	else
 		sim_run_seed(j->sc, j->seed, &so);
 }
@@ -103,12 +107,22 @@ static pid_t start_worker(unsigned w, const struct options *o)
 	return pid;
 }
 
+static const char *job_name(const struct job *j)
+{
+	return j->hist ? j->hist->name : j->flow ? j->flow->name : j->sc->name;
+}
+
+static const char *job_kind(const struct job *j)
+{
+	return j->hist ? "hist" : j->flow ? "flow" : "scenario";
+}
+
 static void print_job(FILE *to, const struct job *j)
 {
-	if (j->hist)
-		fprintf(to, "%s --hist %s\n", self, j->hist->name);
-	else
-		fprintf(to, "%s --scenario %s --seed %" PRIu64 "\n", self, j->sc->name, j->seed);
+	fprintf(to, "%s --%s %s", self, job_kind(j), job_name(j));
+	if (j->sc)
+		fprintf(to, " --seed %" PRIu64, j->seed);
+	fputc('\n', to);
 }
 
 /* A worker ended. True: it had failed at a job, and another must take its place. */
@@ -160,7 +174,7 @@ static void run_all(const struct options *o)
 
 static bool same_test(const struct job *a, const struct job *b)
 {
-	return a->hist == b->hist && a->sc == b->sc;
+	return a->hist == b->hist && a->flow == b->flow && a->sc == b->sc;
 }
 
 /* One TAP line for jobs [from, to). Returns true when all of them passed. */
@@ -170,8 +184,9 @@ static bool report(uint32_t from, uint32_t to)
 
 	for (uint32_t i = from; i < to; i++)
 		failed += shared->state[i] != JOB_OK;
-	if (jobs[from].hist)
-		printf("%sok - hist %s\n", failed ? "not " : "", jobs[from].hist->name);
+	if (!jobs[from].sc)
+		printf("%sok - %s %s\n", failed ? "not " : "", job_kind(&jobs[from]),
+		       job_name(&jobs[from]));
 	else if (failed)
 		printf("not ok - sim %s: %u of %u seeds failed\n", jobs[from].sc->name, failed,
 		       to - from);
@@ -203,18 +218,19 @@ static bool report_all(void)
 /* ---- Command line ---------------------------------------------------------------------------- */
 
 static const char usage[] =
-	"usage: sim [--scenario NAME] [--hist NAME] [--seed N | --seeds A-B] [--jobs N]\n"
-	"           [--pcap FILE] [-v] [--list]\n"
+	"usage: sim [--scenario NAME] [--hist NAME] [--flow NAME] [--seed N | --seeds A-B]\n"
+	"           [--jobs N] [--pcap FILE] [-v] [--list]\n"
 	"       sim --goodput\n"
-	"Without a choice every scenario and every history runs.\n"
-	"  --scenario NAME  only this scenario; \"hist\": only the histories\n"
+	"Without a choice every scenario, every history and every test of flows runs.\n"
+	"  --scenario NAME  only this scenario; \"hist\", \"flow\": only the histories, the flows\n"
 	"  --hist NAME      only this history\n"
+	"  --flow NAME      only this test of flows\n"
 	"  --seed N         only this seed (in this process, with --scenario)\n"
 	"  --seeds A-B      these seeds\n"
 	"  --jobs N         worker processes (default: one for each processor)\n"
 	"  --pcap FILE      write what each engine saw to FILE.A.pcapng and FILE.B.pcapng\n"
 	"  -v               print each packet and what the applications do\n"
-	"  --list           print the names of scenarios and histories\n"
+	"  --list           print the names of scenarios, histories and tests of flows\n"
 	"  --goodput        a report: what a transfer gets, by congestion control and loss\n";
 
 static void bad_usage(void)
@@ -239,6 +255,7 @@ static void parse_options(int argc, char **argv, struct options *o)
 	static const struct option longs[] = {
 		{ "scenario", required_argument, NULL, 's' },
 		{ "hist", required_argument, NULL, 'H' },
+		{ "flow", required_argument, NULL, 'f' },
 		{ "seed", required_argument, NULL, 'n' },
 		{ "seeds", required_argument, NULL, 'N' },
 		{ "jobs", required_argument, NULL, 'j' },
@@ -258,6 +275,9 @@ static void parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 'H':
 			o->hist = optarg;
+			break;
+		case 'f':
+			o->flow = optarg;
 			break;
 		case 'n':
 			o->first = o->last = number(optarg, &end);
@@ -298,20 +318,25 @@ static void parse_options(int argc, char **argv, struct options *o)
 
 static void choose_jobs(const struct options *o)
 {
-	bool all = !o->scenario && !o->hist;
+	bool one = o->hist || o->flow, all = !o->scenario && !one;
 
 	for (unsigned i = 0; i < sim_nscenarios; i++) {
 		const struct sim_scenario *sc = &sim_scenarios[i];
 		uint64_t last = o->seeds_given ? o->last : sc->seeds;
 
-		if (o->hist || (o->scenario && strcmp(o->scenario, sc->name) != 0))
+		if (one || (o->scenario && strcmp(o->scenario, sc->name) != 0))
 			continue;
 		for (uint64_t seed = o->seeds_given ? o->first : 1; seed <= last; seed++)
 			add_job((struct job){ .sc = sc, .seed = seed });
 	}
 	for (const struct hist_test *t = hist_tests; t; t = t->next)
-		if (o->hist ? !strcmp(o->hist, t->name) : all || !strcmp(o->scenario, "hist"))
+		if (one ? o->hist && !strcmp(o->hist, t->name) :
+			  all || !strcmp(o->scenario, "hist"))
 			add_job((struct job){ .hist = t });
+	for (const struct flow_test *t = flow_tests; t; t = t->next)
+		if (one ? o->flow && !strcmp(o->flow, t->name) :
+			  all || !strcmp(o->scenario, "flow"))
+			add_job((struct job){ .flow = t });
 }
 
 int main(int argc, char **argv)
@@ -323,20 +348,20 @@ int main(int argc, char **argv)
 	parse_options(argc, argv, &o);
 	choose_jobs(&o);
 	if (!njobs) {
-		fprintf(stderr, "sim: no such scenario or history; --list names them\n");
+		fprintf(stderr,
+			"sim: no such scenario, history or test of flows; --list names them\n");
 		return 2;
 	}
 	if (o.list) {
 		for (uint32_t i = 0; i < njobs; i++)
 			if (!i || !same_test(&jobs[i], &jobs[i - 1]))
-				printf("%s %s\n", jobs[i].hist ? "hist" : "scenario",
-				       jobs[i].hist ? jobs[i].hist->name : jobs[i].sc->name);
+				printf("%s %s\n", job_kind(&jobs[i]), job_name(&jobs[i]));
 		return 0;
 	}
 	/* One job in this very process: for debuggers. */
 	if (njobs == 1) {
 		run_job(&jobs[0], &o);
-		printf("ok - %s\n1..1\n", jobs[0].hist ? jobs[0].hist->name : jobs[0].sc->name);
+		printf("ok - %s\n1..1\n", job_name(&jobs[0]));
 		return 0;
 	}
 	shared = mmap(NULL, sizeof(*shared) + njobs, PROT_READ | PROT_WRITE,

@@ -100,6 +100,24 @@ bool pkt_checksums_ok(const uint8_t *pkt, uint32_t len)
 	return true;
 }
 
+bool pkt_set_ce(uint8_t *pkt, uint32_t len)
+{
+	uint8_t *ip = pkt + PKT_ETH_HLEN;
+
+	if (is_type(pkt, len, ETHERTYPE_IPV6) && len >= PKT_ETH_HLEN + IPV6_HLEN) {
+		if (!(ip[1] & 0x30)) /* the traffic class begins in the first byte's lower half */
+			return false;
+		ip[1] |= 0x30;
+		return true;
+	}
+	if (!is_type(pkt, len, ETHERTYPE_IPV4) || len < PKT_ETH_HLEN + PKT_IP_HLEN || !(ip[1] & 3))
+		return false;
+	ip[1] |= 3;
+	pkt_put16(ip + 10, 0);
+	pkt_put16(ip + 10, (uint16_t)~pkt_sum(0, ip, (size_t)(ip[0] & 15) * 4));
+	return true;
+}
+
 static bool parse_options(const uint8_t *o, uint32_t len, struct pkt_tcp *t)
 {
 	while (len) {

@@ -37,6 +37,8 @@ bool pkt_tcp_parse(const uint8_t *pkt, uint32_t len, struct pkt_tcp *t);
 /* Does every checksum that guards the packet agree? True for what carries none (ARP). */
 bool pkt_checksums_ok(const uint8_t *pkt, uint32_t len);
 bool pkt_is_arp(const uint8_t *pkt, uint32_t len);
+/* Mark an IP packet as having met congestion (RFC 3168). False: it is not ECT, and unchanged. */
+bool pkt_set_ce(uint8_t *pkt, uint32_t len);
 /* The RFC 1071 sum of a buffer, byte by byte; not complemented. */
 uint16_t pkt_sum(uint32_t start, const uint8_t *p, size_t len);
 /* One line for a trace; returns buf. size: 256 is always enough. */

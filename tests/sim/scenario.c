@@ -130,8 +130,8 @@ static void draw_wire(struct sim_rng *r, struct sim_wire_cfg *w, unsigned faults
 		w->jitter_ns = sim_log(r, 500 * MR_NS_PER_MS);
 	}
 	if (faults & FAULT_BANDWIDTH) {
-		w->rate_bps = 256000 + sim_log(r, 100000000);
-		w->queue_bytes = 4 * w->mtu + (uint32_t)sim_log(r, 65536);
+		w->queue.rate_bps = 256000 + sim_log(r, 100000000);
+		w->queue.limit = 4 * w->mtu + (uint32_t)sim_log(r, 65536);
 	}
 }
 
@@ -189,8 +189,8 @@ static uint64_t draw_limit(const struct run *run, unsigned faults)
 			t += p->pauses_left * p->pause_max_ns + 2 * p->end_delay_ns;
 		}
 	for (unsigned i = 0; i < 2; i++)
-		if (run->wire[i].rate_bps)
-			t += 4 * bytes * 8 * MR_NS_PER_S / run->wire[i].rate_bps;
+		if (run->wire[i].queue.rate_bps)
+			t += 4 * bytes * 8 * MR_NS_PER_S / run->wire[i].queue.rate_bps;
 	t += (bytes / (mtu - 100) + 50) * (rtt + (faults ? 500 * MR_NS_PER_MS : 0));
 	return t;
 }

@@ -12,6 +12,7 @@
 #include "base/time.h"
 #include "engine/engine.h"
 #include "middlebox.h"
+#include "queue.h"
 #include "rng.h"
 #include "simdev.h"
 
@@ -22,18 +23,17 @@ struct sim_wire_cfg {
 	uint64_t reorder_ns; /* a reordered packet, or a duplicate, comes at most this much later */
 	uint64_t delay_ns;   /* propagation */
 	uint64_t jitter_ns;  /* more delay, changing at random, without reordering */
-	uint64_t rate_bps;   /* 0: unlimited */
-	uint32_t queue_bytes; /* what waits for the rate at the most; the rest is dropped */
-	uint32_t mtu;	      /* of the receiver; a longer packet is a failure of the run */
+	struct sim_queue_cfg queue; /* the bottleneck, in front of all that */
+	uint32_t mtu;		    /* of the receiver; a longer packet is a failure of the run */
 };
 
 struct sim_wire {
 	struct sim_wire_cfg cfg;
 	struct sim_rng rng;
 	struct sim_box *box; /* what else stands in the way; NULL: nothing does */
-	uint64_t busy_until; /* ns: the last bit of what is queued leaves */
-	uint64_t last_at;    /* ns: arrival of the last packet that was not reordered */
-	uint64_t sent, lost, duplicated, reordered, corrupted, overflowed;
+	struct sim_queue queue;
+	uint64_t last_at; /* ns: arrival of the last packet that was not reordered */
+	uint64_t sent, lost, duplicated, reordered, corrupted;
 };
 
 /* ---- A run ----------------------------------------------------------------------------------- */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * wire.c - what happens to a packet between two hosts.
- * Owns        packets on their way: a heap by time of arrival, ties in the order of sending.
- * Not here    delivery (world.c), middleboxes (middlebox.c).
+ * Owns        packets on their way: in the bottleneck's queue (queue.c), then in a heap by time of
+ *             arrival, ties in the order of sending.
+ * Not here    delivery (world.c).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +42,7 @@ static void heap_push(struct sim *sim, struct sim_pkt *p)
 		heap_swap(sim, i, (i - 1) / 2);
 }
 
-struct sim_pkt *sim_wire_pop(struct sim *sim)
+static struct sim_pkt *heap_pop(struct sim *sim)
 {
 	struct sim_pkt *top = sim->heap[0];
 	unsigned i = 0, least, kid;
@@ -59,20 +60,27 @@ struct sim_pkt *sim_wire_pop(struct sim *sim)
 	}
 }
 
-uint64_t sim_wire_next(const struct sim *sim)
-{
-	return sim->heap_len ? sim->heap[0]->at : MR_TIME_NEVER;
-}
-
-void sim_wire_deliver(struct sim *sim, int to, uint64_t at, const uint8_t *pkt, uint32_t len)
+static struct sim_pkt *packet(int to, const uint8_t *pkt, uint32_t len)
 {
 	struct sim_pkt *p = malloc(sizeof(*p) + len);
 
 	if (!p)
 		abort();
-	*p = (struct sim_pkt){ .at = at, .order = sim->order++, .to = to, .len = len };
+	*p = (struct sim_pkt){ .to = to, .len = len };
 	memcpy(p->data, pkt, len);
+	return p;
+}
+
+static void arrive(struct sim *sim, struct sim_pkt *p, uint64_t at)
+{
+	p->at = at;
+	p->order = sim->order++;
 	heap_push(sim, p);
+}
+
+void sim_wire_deliver(struct sim *sim, int to, uint64_t at, const uint8_t *pkt, uint32_t len)
+{
+	arrive(sim, packet(to, pkt, len), at);
 }
 
 /* ---- Faults ---------------------------------------------------------------------------------- */
@@ -118,21 +126,6 @@ static uint32_t corrupt(struct sim_rng *rng, uint8_t *pkt, uint32_t len)
 	return len;
 }
 
-/* When the last bit of the packet has left the sender's queue; 0: the queue was full. */
-static uint64_t serialize(struct sim *sim, struct sim_wire *w, uint32_t len)
-{
-	uint64_t backlog;
-
-	if (!w->cfg.rate_bps)
-		return sim->now + 1;
-	w->busy_until = mr_max(w->busy_until, sim->now);
-	backlog = (w->busy_until - sim->now) * w->cfg.rate_bps / (8 * MR_NS_PER_S);
-	if (backlog && backlog + len > w->cfg.queue_bytes)
-		return 0;
-	w->busy_until += len * 8ull * MR_NS_PER_S / w->cfg.rate_bps;
-	return w->busy_until;
-}
-
 static void note_first_seq(struct sim *sim, int from, const uint8_t *pkt, uint32_t len)
 {
 	struct pkt_tcp t;
@@ -162,37 +155,17 @@ static void trace_packet(const struct sim *sim, int from, const uint8_t *pkt, ui
 			  pkt_format(pkt, len, text, sizeof(text)), fate);
 }
 
-void sim_wire_send(struct sim *sim, int from, const uint8_t *pkt, uint32_t len)
+/* Behind the bottleneck: what the rest of the path does to a packet that left it at `at`. */
+static void cross(struct sim *sim, int from, struct sim_pkt *p, uint64_t at)
 {
 	struct sim_wire *w = &sim->wire[from];
 	struct sim_rng *rng = &w->rng;
-	uint8_t copy[PKT_ETH_HLEN + 65536];
-	uint64_t at;
 	bool late;
 
-	sim->trace_hash = hash_packet(sim->trace_hash, sim->now, pkt, len);
-	SIM_CHECK(sim, len > PKT_ETH_HLEN && len <= PKT_ETH_HLEN + w->cfg.mtu,
-		  "host %c sent a packet of %u bytes to one whose MTU is %u", sim->host[from].name,
-		  len, w->cfg.mtu);
-	SIM_CHECK(sim, pkt_checksums_ok(pkt, len), "host %c sent a packet with a bad checksum",
-		  sim->host[from].name);
-	note_first_seq(sim, from, pkt, len);
-	w->sent++;
-	memcpy(copy, pkt, len);
-	pkt = copy;
-	if (w->box && !sim_box_pass(sim, from, w->box, copy, &len)) {
-		trace_packet(sim, from, pkt, len, "  [middlebox]");
-		return;
-	}
-	at = serialize(sim, w, len);
-	if (!at) {
-		w->overflowed++;
-		trace_packet(sim, from, pkt, len, "  [queue full]");
-		return;
-	}
 	if (sim_ppm(rng, w->cfg.loss_ppm)) {
 		w->lost++;
-		trace_packet(sim, from, pkt, len, "  [lost]");
+		trace_packet(sim, from, p->data, p->len, "  [lost]");
+		free(p);
 		return;
 	}
 	at += w->cfg.delay_ns;
@@ -206,16 +179,73 @@ void sim_wire_send(struct sim *sim, int from, const uint8_t *pkt, uint32_t len)
 		at = mr_max(at, w->last_at);
 		w->last_at = at;
 	}
-	trace_packet(sim, from, pkt, len, late ? "  [late]" : "");
+	trace_packet(sim, from, p->data, p->len, late ? "  [late]" : "");
 	if (sim_ppm(rng, w->cfg.dup_ppm)) {
 		w->duplicated++;
-		sim_wire_deliver(sim, !from, at + sim_below(rng, w->cfg.reorder_ns + 1), pkt, len);
+		sim_wire_deliver(sim, p->to, at + sim_below(rng, w->cfg.reorder_ns + 1), p->data,
+				 p->len);
 	}
 	if (sim_ppm(rng, w->cfg.corrupt_ppm)) {
 		w->corrupted++;
-		len = corrupt(rng, copy, len);
-		if (!len)
+		p->len = corrupt(rng, p->data, p->len);
+		if (!p->len) {
+			free(p);
 			return;
+		}
 	}
-	sim_wire_deliver(sim, !from, at, pkt, len);
+	arrive(sim, p, at);
+}
+
+void sim_wire_send(struct sim *sim, int from, const uint8_t *pkt, uint32_t len)
+{
+	struct sim_wire *w = &sim->wire[from];
+	struct sim_pkt *p;
+
+	sim->trace_hash = hash_packet(sim->trace_hash, sim->now, pkt, len);
+	SIM_CHECK(sim, len > PKT_ETH_HLEN && len <= PKT_ETH_HLEN + w->cfg.mtu,
+		  "host %c sent a packet of %u bytes to one whose MTU is %u", sim->host[from].name,
+		  len, w->cfg.mtu);
+	SIM_CHECK(sim, pkt_checksums_ok(pkt, len), "host %c sent a packet with a bad checksum",
+		  sim->host[from].name);
+	note_first_seq(sim, from, pkt, len);
+	w->sent++;
+	p = packet(!from, pkt, len);
+	if (w->box && !sim_box_pass(sim, from, w->box, p->data, &p->len)) {
+		trace_packet(sim, from, p->data, p->len, "  [middlebox]");
+		free(p);
+		return;
+	}
+	if (!w->cfg.queue.rate_bps) {
+		cross(sim, from, p, sim->now + 1);
+	} else if (!sim_queue_put(&w->queue, p, sim->now)) {
+		trace_packet(sim, from, p->data, p->len, "  [queue full]");
+		free(p);
+	}
+}
+
+uint64_t sim_wire_next(const struct sim *sim)
+{
+	uint64_t t = sim->heap_len ? sim->heap[0]->at : MR_TIME_NEVER;
+
+	for (int i = 0; i < 2; i++)
+		t = mr_min(t, sim->wire[i].queue.done_at);
+	return t;
+}
+
+struct sim_pkt *sim_wire_arrived(struct sim *sim)
+{
+	struct sim_pkt *p;
+
+	for (int i = 0; i < 2; i++)
+		while ((p = sim_queue_take(&sim->wire[i].queue, sim->now)))
+			cross(sim, i, p, sim->now);
+	return sim->heap_len && sim->heap[0]->at <= sim->now ? heap_pop(sim) : NULL;
+}
+
+void sim_wire_clear(struct sim *sim)
+{
+	while (sim->heap_len)
+		free(heap_pop(sim));
+	for (int i = 0; i < 2; i++)
+		sim_queue_free(&sim->wire[i].queue);
 }

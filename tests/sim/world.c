@@ -181,6 +181,7 @@ static void host_round(struct sim *sim, struct sim_host *h)
 bool sim_step(struct sim *sim, uint64_t limit)
 {
 	uint64_t next[2], t = sim_wire_next(sim);
+	struct sim_pkt *p;
 
 	for (int i = 0; i < 2; i++) {
 		next[i] = host_next(sim, &sim->host[i]);
@@ -195,9 +196,7 @@ bool sim_step(struct sim *sim, uint64_t limit)
 	sim->steps++;
 	SIM_CHECK(sim, ++sim->steps_now < STEPS_NOW_MAX, "time stands still: A %d B %d",
 		  next[0] <= sim->now, next[1] <= sim->now);
-	while (sim_wire_next(sim) <= sim->now) {
-		struct sim_pkt *p = sim_wire_pop(sim);
-
+	while ((p = sim_wire_arrived(sim))) {
 		sim_dev_deliver(sim->host[p->to].dev, p->data, p->len);
 		free(p);
 	}
@@ -213,20 +212,19 @@ void sim_open(struct sim *sim, const struct sim_host_cfg host[2], const struct s
 	for (int i = 0; i < 2; i++) {
 		sim->wire[i].cfg = wire[i];
 		sim->wire[i].rng.s = sim_mix(seed + 1 + (unsigned)i);
+		sim_queue_init(&sim->wire[i].queue, &wire[i].queue);
 		host_open(sim, i, &host[i], pcap);
 	}
 }
 
 void sim_close(struct sim *sim)
 {
-	while (sim->heap_len)
-		free(sim_wire_pop(sim));
+	sim_wire_clear(sim);
 	for (int i = 0; i < 2; i++) {
 		mr_engine_close(sim->host[i].engine);
 		sim->host[i].engine = NULL;
 	}
-	while (sim->heap_len)
-		free(sim_wire_pop(sim));
+	sim_wire_clear(sim);
 	free(sim->heap);
 	sim->heap = NULL;
 	sim->heap_size = 0;
