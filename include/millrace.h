@@ -161,11 +161,13 @@ unsigned mr_engine_addresses(const struct mr_engine *engine, struct mr_prefix *o
 /* Connections that are not closed yet, TIME-WAIT not counted. */
 unsigned mr_engine_connections(const struct mr_engine *engine);
 
-#define MR_IN	 0x1u  /* data, end of stream, or a connection to accept */
+#define MR_IN	 0x1u  /* data (MR_OPT_RCVLOWAT), end of stream, or a connection to accept */
 #define MR_OUT	 0x2u  /* a third of the send buffer is free, or the connect has succeeded */
 #define MR_RDHUP 0x4u  /* the peer has sent FIN */
 #define MR_ERR	 0x8u  /* the connection failed: mr_sock_error() says why; always reported */
 #define MR_HUP	 0x10u /* both directions are over; always reported */
+#define MR_PRI	 0x20u /* an urgent byte is there and was not read by MR_RECV_OOB */
+#define MR_DONE	 0x40u /* after mr_linger(): what it waits for has come */
 
 struct mr_event {
 	struct mr_socket *sock;
@@ -224,6 +226,8 @@ ssize_t mr_recv(struct mr_socket *sock, void *buf, size_t len, unsigned flags);
 ssize_t mr_recvv(struct mr_socket *sock, const struct iovec *iov, int iovcnt, unsigned flags);
 #define MR_RECV_PEEK 0x1u /* leave it in the buffer; a pending error stays, too */
 #define MR_RECV_OOB  0x2u /* the urgent byte; -EINVAL when there is none or it was read */
+#define MR_RECV_TRUNC                                                                              \
+	0x4u /* take it out of the buffer without copying (Linux's MSG_TRUNC of TCP) */
 
 /* Zero-copy receive: lend what is next in the receive buffer without copying. Fills up to max slices,
  * returns how many (0: end of stream, else errors as mr_recv()). The bytes leave the receive buffer's
@@ -257,8 +261,19 @@ void mr_send_cancel(struct mr_socket *sock, struct mr_sendbuf *buf);
 
 enum mr_how { MR_SHUT_RD, MR_SHUT_WR, MR_SHUT_RDWR };
 /* MR_SHUT_WR: FIN after what is queued. MR_SHUT_RD: what arrives from now on is acknowledged and
- * thrown away, as Linux does. 0, -ENOTCONN. */
+ * thrown away. As in Linux, a listener that is shut down for reading, and a connection that is not
+ * complete yet, are disconnected (mr_disconnect()). 0, -ENOTCONN. */
 int mr_shutdown(struct mr_socket *sock, enum mr_how how);
+
+/* Linux's connect() to AF_UNSPEC: end whatever the socket does, a connection by RST. It may be used
+ * anew then, keeps its options and, if it was bound, its address. Until then mr_ready() says
+ * MR_OUT | MR_HUP. */
+void mr_disconnect(struct mr_socket *sock);
+
+/* The close() of MR_OPT_LINGER n > 0, without blocking: shut down for writing, if not done before.
+ * -EINPROGRESS: something is not acknowledged; MR_DONE follows, or ask again. 0: nothing is left to wait
+ * for. In both cases the socket is the caller's until mr_close(), which sends on what is left. */
+int mr_linger(struct mr_socket *sock);
 
 /* Give the socket back. Queued data is still sent, then FIN; with unread received data, or with
  * MR_OPT_LINGER 0, RST instead (RFC 2525 section 2.17). sock is invalid afterwards, always. */
@@ -284,8 +299,9 @@ enum mr_opt {
 	MR_OPT_NODELAY,	 /* 0/1: no Nagle (RFC 896). Default 0 */
 	MR_OPT_CORK,	 /* 0/1: only full segments until cleared, or 200 ms */
 	MR_OPT_QUICKACK, /* 0/1: no delayed ACK for now */
-	MR_OPT_LINGER,	 /* -1: off; 0: close() resets; other values are not offered */
-	MR_OPT_SNDBUF,	 /* bytes, 2048..16 MiB */
+	/* -1: off; 0: mr_close() resets; else seconds, which are for the caller to wait: mr_linger() */
+	MR_OPT_LINGER,
+	MR_OPT_SNDBUF, /* bytes, 2048..16 MiB */
 	MR_OPT_RCVBUF, /* bytes, 2048..16 MiB; before connect/listen it also chooses the window scale */
 	MR_OPT_MAXSEG, /* bytes, 88..32767 (as Linux): upper bound of the MSS, before connect/listen */
 	MR_OPT_KEEPALIVE,    /* 0/1 (RFC 1122 4.2.3.6). Default 0 */
@@ -295,10 +311,25 @@ enum mr_opt {
 	MR_OPT_USER_TIMEOUT, /* ms of unacknowledged data until -ETIMEDOUT; 0: RFC 1122's R2 */
 	MR_OPT_OOBINLINE,    /* 0/1: urgent data stays in the stream. Default 0 */
 	MR_OPT_CONGESTION, /* mr_congestion_index(), before connect/listen. Default that of "cubic" */
-	MR_OPT_TOS,	   /* 0..255: IPv4 TOS / IPv6 traffic class */
-	MR_OPT_TTL,	   /* 1..255: IPv4 TTL / IPv6 hop limit. Default 64 */
-	MR_OPT_INQ,	   /* read only: bytes in the receive buffer */
-	MR_OPT_OUTQ,	   /* read only: bytes not acknowledged or not sent */
+	MR_OPT_TOS,	   /* 0..255: IPv4 TOS / IPv6 traffic class; -1: the default, 0 */
+	MR_OPT_TTL,	   /* 1..255: IPv4 TTL / IPv6 hop limit; -1: the default, 64 */
+	MR_OPT_INQ,  /* read only: bytes in the receive buffer, up to an urgent byte (SIOCINQ) */
+	MR_OPT_OUTQ, /* read only: bytes not acknowledged or not sent */
+	MR_OPT_OUTQ_UNSENT, /* read only: bytes not sent */
+	MR_OPT_ATMARK,	    /* read only: 0/1: the next byte of the stream is the urgent one */
+	/* Seconds, 0..65535: a listener does not show a connection before data has come, or that long.
+	 * Rounded up to 1, 3, 7, 15 ... as the SYN,ACK is repeated (Linux's TCP_DEFER_ACCEPT). */
+	MR_OPT_DEFER_ACCEPT,
+	MR_OPT_SYNCNT, /* 0..127: retransmissions of a SYN before -ETIMEDOUT; 0: the default, 6 */
+	/* Seconds in FIN-WAIT-2 after mr_close(): 0: the default, 60; 1..120; -1: reset at once. */
+	MR_OPT_LINGER2,
+	MR_OPT_WINDOW_CLAMP, /* bytes: the window never is larger; 0: only MR_OPT_RCVBUF bounds it */
+	MR_OPT_RCVLOWAT,     /* bytes, from 1: MR_IN only with as much data. Default 1 */
+	MR_OPT_NOTSENT_LOWAT, /* bytes: no more is taken, and MR_OUT is off, with so much unsent; 0: off */
+	MR_OPT_MAX_PACING_RATE, /* bytes per second; 0: not bounded */
+	MR_OPT_REUSEADDR,	/* 0/1, before mr_bind(): see there */
+	MR_OPT_REUSEPORT,	/* 0/1, before mr_bind(): see there */
+	MR_OPT_V6ONLY,		/* 0/1, before mr_bind(): no IPv4 on an IPv6 socket. Default 0 */
 };
 /* 0, -EINVAL (value out of range, or too late), -ENOPROTOOPT (unknown, or read only). */
 int mr_set_option(struct mr_socket *sock, enum mr_opt opt, int64_t value);
@@ -338,6 +369,14 @@ struct mr_sock_info {
 	const char *congestion;
 };
 int mr_sock_info(const struct mr_socket *sock, struct mr_sock_info *info);
+
+/* The same as Linux's struct tcp_info (getsockopt TCP_INFO; <linux/tcp.h>), cut or filled up with zeros
+ * to size bytes. What is counted in segments there is counted in bytes here: it is told in full
+ * segments, rounded up. 0 are those that this stack does not keep: tcpi_retrans, tcpi_fackets,
+ * tcpi_last_ack_sent, tcpi_busy_time, tcpi_rwnd_limited, tcpi_sndbuf_limited, tcpi_delivered,
+ * tcpi_delivered_ce, tcpi_delivery_rate, tcpi_pacing_rate, tcpi_reord_seen, tcpi_dsack_dups,
+ * tcpi_rcv_rtt, tcpi_rcv_space. Returns the bytes filled. */
+size_t mr_tcp_info(const struct mr_socket *sock, void *buf, size_t size);
 
 /* Counters of every layer, in a fixed order, by name ("tcp.retrans_segs", "xdp.redirect_tcp",
  * "dev.rx_fill_ring_empty", ...; drops as "drop.REASON" in the engine and "xdp.drop.REASON" in the XDP

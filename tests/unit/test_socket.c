@@ -1018,7 +1018,7 @@ static void options_have_ranges(void **state)
 	} rows[] = {
 		{ MR_OPT_NODELAY, 0, 1 },
 		{ MR_OPT_CORK, 0, 1 },
-		{ MR_OPT_LINGER, -1, 0 },
+		{ MR_OPT_LINGER, -1, INT32_MAX },
 		{ MR_OPT_SNDBUF, 2048, 16 << 20 },
 		{ MR_OPT_RCVBUF, 2048, 16 << 20 },
 		{ MR_OPT_MAXSEG, 88, 32767 },
@@ -1028,8 +1028,10 @@ static void options_have_ranges(void **state)
 		{ MR_OPT_KEEPCNT, 1, 127 },
 		{ MR_OPT_USER_TIMEOUT, 0, INT32_MAX },
 		{ MR_OPT_OOBINLINE, 0, 1 },
-		{ MR_OPT_TOS, 0, 255 },
-		{ MR_OPT_TTL, 1, 255 },
+		{ MR_OPT_NOTSENT_LOWAT, 0, UINT32_MAX },
+		{ MR_OPT_REUSEADDR, 0, 1 },
+		{ MR_OPT_REUSEPORT, 0, 1 },
+		{ MR_OPT_V6ONLY, 0, 1 },
 	};
 	struct mr_socket *s;
 	int64_t v;

@@ -128,6 +128,7 @@ int mr_listen(struct mr_socket *sock, int backlog)
 		return err;
 	sock->local.port = port;
 	sock->kind = MR_SOCK_LISTENER;
+	sock->disconnected = false;
 	return 0;
 }
 
@@ -221,6 +222,7 @@ int mr_connect(struct mr_socket *sock, const struct mr_endpoint *peer)
 	if (err)
 		return err;
 	sock->err = 0;
+	sock->disconnected = false;
 	stream_begin(sock, tcb);
 	return -EINPROGRESS;
 }
@@ -236,21 +238,49 @@ static void connect_done(void *owner)
 /* ---- The end ------------------------------------------------------------------------------------
  */
 
+static void shut_write(struct mr_socket *sock)
+{
+	if (sock->shut_wr)
+		return;
+	sock->shut_wr = true;
+	sock->active_close = !sock->fin_rcvd;
+	mr_tcp_shutdown(sock->socks->tcp, sock->tcb);
+}
+
 int mr_shutdown(struct mr_socket *sock, enum mr_how how)
 {
 	if (!sock || (how != MR_SHUT_RD && how != MR_SHUT_WR && how != MR_SHUT_RDWR))
 		return -EINVAL;
+	if (sock->kind == MR_SOCK_LISTENER) {
+		if (how != MR_SHUT_WR)
+			mr_disconnect(sock);
+		return 0;
+	}
+	if (sock->tcb && !sock->connected) {
+		mr_disconnect(sock);
+		return 0;
+	}
 	if (!sock->connected || !sock->tcb)
 		return -ENOTCONN;
 	if (how != MR_SHUT_WR)
 		sock->shut_rd = true;
-	if (how != MR_SHUT_RD && !sock->shut_wr) {
-		sock->shut_wr = true;
-		sock->active_close = !sock->fin_rcvd;
-		mr_tcp_shutdown(sock->socks->tcp, sock->tcb);
-	}
+	if (how != MR_SHUT_RD)
+		shut_write(sock);
 	sock_mark(sock);
 	return 0;
+}
+
+int mr_linger(struct mr_socket *sock)
+{
+	if (!sock)
+		return -EINVAL;
+	/* What close() would end by a reset, or at once, is not waited for. */
+	if (!sock->tcb || !sock->connected || sock->linger == 0 || recv_readable(sock))
+		return 0;
+	shut_write(sock);
+	sock->lingering = true;
+	sock_mark(sock);
+	return sock_unfinished(sock) ? -EINPROGRESS : 0;
 }
 
 static void abort_connection(struct mr_socket *sock)
@@ -276,6 +306,34 @@ static void stop_listening(struct mr_socket *sock)
 	if (sock->listener)
 		mr_tcp_unlisten(sock->socks->tcp, sock->listener);
 	sock->listener = NULL;
+}
+
+void mr_disconnect(struct mr_socket *sock)
+{
+	static const struct mr_endpoint none;
+
+	if (!sock || sock->kind == MR_SOCK_NEW)
+		return;
+	if (sock->kind == MR_SOCK_STREAM && sock->tcb)
+		sock->err = -ECONNRESET;
+	stop_listening(sock);
+	abort_connection(sock);
+	recv_drop_all(sock);
+	send_drop_reserved(sock);
+	mr_list_del(&sock->starved_node);
+	sock->id =
+		++sock->socks->last_id ?: ++sock->socks->last_id; /* lent frames are its no more */
+	sock->rcvq = (struct mr_rcvq){ 0 };
+	sock->kind = MR_SOCK_NEW;
+	sock->connected = sock->fin_rcvd = sock->shut_rd = sock->shut_wr = false;
+	sock->lingering = sock->active_close = false;
+	sock->disconnected = true;
+	sock->urgent = MR_URGENT_NONE;
+	sock->last_state = MR_TCP_CLOSED;
+	sock->peer = none;
+	if (!sock->bound)
+		sock->local = none;
+	sock_mark(sock);
 }
 
 void mr_close(struct mr_socket *sock)
@@ -333,7 +391,7 @@ static void acked(void *owner)
 
 	if (!mr_list_empty(&sock->starved_node) && send_may_wake(sock))
 		sock_unstarve(sock);
-	if (sock->interest & MR_OUT && send_writable(sock))
+	if ((sock->interest & MR_OUT && send_writable(sock)) || sock->lingering)
 		sock_mark(sock);
 }
 

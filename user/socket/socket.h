@@ -39,6 +39,8 @@ struct mr_socket {
 	bool connected; /* was ever ESTABLISHED */
 	bool fin_rcvd;	/* the stream ends behind rcvq */
 	bool shut_rd, shut_wr;
+	bool lingering;	   /* mr_linger() was called: MR_DONE tells its end */
+	bool disconnected; /* was in use, and is new again */
 	bool oobinline;
 	bool active_close;  /* closed our direction before the peer's FIN came: TIME-WAIT is ours */
 	uint8_t urgent;	    /* enum mr_urgent */
@@ -48,7 +50,7 @@ struct mr_socket {
 	uint32_t urgent_seq;	   /* of the urgent byte */
 	struct mr_frame *reserved; /* between mr_send_reserve() and commit or cancel, else NULL */
 	int err;		   /* pending, negative errno */
-	int linger;		   /* -1: off; 0: close resets */
+	int linger;		   /* seconds; -1: off; 0: close resets */
 	uint32_t interest;
 	uint64_t user;
 	struct mr_rcvq rcvq;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * socket_opt.c - options, errors and information of a socket.
+ * socket_opt.c - options of a socket.
  * Owns        sock->opts; the copies of a listener and a TCB follow it.
  * Called by   the application.
+ * Not here    information that is no option (socket_info.c).
  */
 #include <errno.h>
 #include "base/compiler.h"
@@ -12,31 +13,85 @@
 #define BUF_MIN 2048
 #define BUF_MAX (16 << 20)
 
-static const struct range {
+#define TTL_DEFAULT 64
+
+static const struct option {
 	int64_t least, most;
-} ranges[] = {
+	bool read_only;
+	bool before;  /* a connection takes it over when it begins, and never again */
+	bool unbound; /* only before mr_bind() */
+} options[] = {
 	[MR_OPT_NODELAY] = { 0, 1 },
 	[MR_OPT_CORK] = { 0, 1 },
 	[MR_OPT_QUICKACK] = { 0, 1 },
-	[MR_OPT_LINGER] = { -1, 0 },
+	[MR_OPT_LINGER] = { -1, INT32_MAX },
 	[MR_OPT_SNDBUF] = { BUF_MIN, BUF_MAX },
 	[MR_OPT_RCVBUF] = { BUF_MIN, BUF_MAX },
-	[MR_OPT_MAXSEG] = { 88, 32767 },
+	[MR_OPT_MAXSEG] = { 88, 32767, .before = true },
 	[MR_OPT_KEEPALIVE] = { 0, 1 },
 	[MR_OPT_KEEPIDLE] = { 1, 32767 },
 	[MR_OPT_KEEPINTVL] = { 1, 32767 },
 	[MR_OPT_KEEPCNT] = { 1, 127 },
 	[MR_OPT_USER_TIMEOUT] = { 0, INT32_MAX },
 	[MR_OPT_OOBINLINE] = { 0, 1 },
-	[MR_OPT_CONGESTION] = { 0, UINT8_MAX },
-	[MR_OPT_TOS] = { 0, 255 },
-	[MR_OPT_TTL] = { 1, 255 },
+	[MR_OPT_CONGESTION] = { 0, UINT8_MAX, .before = true },
+	[MR_OPT_TOS] = { -1, 255 },
+	[MR_OPT_TTL] = { -1, 255 },
+	[MR_OPT_INQ] = { .read_only = true },
+	[MR_OPT_OUTQ] = { .read_only = true },
+	[MR_OPT_OUTQ_UNSENT] = { .read_only = true },
+	[MR_OPT_ATMARK] = { .read_only = true },
+	[MR_OPT_DEFER_ACCEPT] = { 0, UINT16_MAX },
+	[MR_OPT_SYNCNT] = { 0, 127 },
+	[MR_OPT_LINGER2] = { -1, 120 },
+	[MR_OPT_WINDOW_CLAMP] = { 0, INT32_MAX },
+	[MR_OPT_RCVLOWAT] = { 1, INT32_MAX },
+	[MR_OPT_NOTSENT_LOWAT] = { 0, UINT32_MAX },
+	[MR_OPT_MAX_PACING_RATE] = { 0, INT64_MAX },
+	[MR_OPT_REUSEADDR] = { 0, 1, .unbound = true },
+	[MR_OPT_REUSEPORT] = { 0, 1, .unbound = true },
+	[MR_OPT_V6ONLY] = { 0, 1, .unbound = true },
 };
 
-/* Options that a connection takes over when it begins, and never again. */
-static bool only_before(enum mr_opt opt)
+/* TCP_DEFER_ACCEPT counts in retransmissions of a SYN,ACK, and is told in seconds (as Linux). */
+static uint8_t defer_from_seconds(int64_t seconds)
 {
-	return opt == MR_OPT_MAXSEG || opt == MR_OPT_CONGESTION;
+	const int64_t most = MR_TCP_RTO_MAX_NS / MR_NS_PER_S;
+	int64_t timeout = 1, period = 1;
+	uint8_t n = seconds != 0;
+
+	while (seconds > period && n < UINT8_MAX) {
+		timeout = mr_min(2 * timeout, most);
+		period += timeout;
+		n++;
+	}
+	return n;
+}
+
+static int64_t defer_seconds(uint8_t n)
+{
+	const int64_t most = MR_TCP_RTO_MAX_NS / MR_NS_PER_S;
+	int64_t timeout = 1, period = n != 0;
+
+	while (n > 1) {
+		timeout = mr_min(2 * timeout, most);
+		period += timeout;
+		n--;
+	}
+	return period;
+}
+
+/* As Linux: never more than half of the buffer, which grows for it if the application has not chosen
+ * its size. */
+static void set_rcvlowat(struct mr_socket *sock, int64_t value)
+{
+	struct mr_tcp_opts *o = &sock->opts;
+
+	if (!o->rcvbuf_fixed && value > o->rcvbuf / 2)
+		o->rcvbuf = (uint32_t)mr_min(2 * value, (int64_t)BUF_MAX);
+	o->rcvlowat = (uint32_t)mr_min(value, (int64_t)o->rcvbuf / 2);
+	if (sock->tcb && sock->connected)
+		recv_update_space(sock);
 }
 
 /* The casts below are safe: the value is in the option's range. */
@@ -56,9 +111,11 @@ static void store(struct mr_socket *sock, enum mr_opt opt, int64_t value)
 		break;
 	case MR_OPT_SNDBUF:
 		o->sndbuf = (uint32_t)value;
+		o->sndbuf_fixed = true;
 		break;
 	case MR_OPT_RCVBUF:
 		o->rcvbuf = (uint32_t)value;
+		o->rcvbuf_fixed = true;
 		break;
 	case MR_OPT_MAXSEG:
 		o->maxseg = (uint16_t)value;
@@ -85,14 +142,46 @@ static void store(struct mr_socket *sock, enum mr_opt opt, int64_t value)
 		o->congestion = (uint8_t)value;
 		break;
 	case MR_OPT_TOS:
-		o->tos = (uint8_t)value;
+		o->tos = value < 0 ? 0 : (uint8_t)value;
 		break;
 	case MR_OPT_TTL:
-		o->ttl = (uint8_t)value;
+		o->ttl = value < 0 ? TTL_DEFAULT : (uint8_t)value;
+		break;
+	case MR_OPT_DEFER_ACCEPT:
+		o->defer_accept = defer_from_seconds(value);
+		break;
+	case MR_OPT_SYNCNT:
+		o->syn_retries = (uint8_t)value;
+		break;
+	case MR_OPT_LINGER2:
+		o->linger2_s = (int8_t)value;
+		break;
+	case MR_OPT_WINDOW_CLAMP: /* the floor is Linux's */
+		o->window_clamp = value ? (uint32_t)mr_max(value, (int64_t)BUF_MIN / 2) : 0;
+		break;
+	case MR_OPT_RCVLOWAT:
+		set_rcvlowat(sock, value);
+		break;
+	case MR_OPT_NOTSENT_LOWAT:
+		o->notsent_lowat = (uint32_t)value;
+		break;
+	case MR_OPT_MAX_PACING_RATE:
+		o->max_pacing_rate = (uint64_t)value;
+		break;
+	case MR_OPT_REUSEADDR:
+		o->reuseaddr = value;
+		break;
+	case MR_OPT_REUSEPORT:
+		o->reuseport = value;
+		break;
+	case MR_OPT_V6ONLY:
+		o->v6only = value;
 		break;
 	case MR_OPT_QUICKACK: /* no setting but an act */
 	case MR_OPT_INQ:
 	case MR_OPT_OUTQ:
+	case MR_OPT_OUTQ_UNSENT:
+	case MR_OPT_ATMARK:
 		break;
 	}
 }
@@ -111,7 +200,10 @@ static void apply(struct mr_socket *sock, enum mr_opt opt, int64_t value)
 		mr_tcp_quickack(tcp, sock->tcb);
 	else if (opt == MR_OPT_QUICKACK)
 		sock->tcb->quickacks = 0;
-	if (opt == MR_OPT_RCVBUF && sock->connected)
+	/* An explicit push, which even a cork does not hold back (as Linux). */
+	if (opt == MR_OPT_NODELAY && value)
+		mr_tcp_push(tcp, sock->tcb);
+	if ((opt == MR_OPT_RCVBUF || opt == MR_OPT_WINDOW_CLAMP) && sock->connected)
 		recv_update_space(sock);
 	mr_tcp_opts_changed(tcp, sock->tcb, sock->socks->now);
 }
@@ -120,18 +212,32 @@ int mr_set_option(struct mr_socket *sock, enum mr_opt opt, int64_t value)
 {
 	if (!sock)
 		return -EINVAL;
-	if ((unsigned)opt >= MR_ARRAY_SIZE(ranges))
+	if ((unsigned)opt >= MR_ARRAY_SIZE(options) || options[opt].read_only)
 		return -ENOPROTOOPT;
-	if (value < ranges[opt].least || value > ranges[opt].most)
+	if (value < options[opt].least || value > options[opt].most)
+		return -EINVAL;
+	if (opt == MR_OPT_TTL && !value)
 		return -EINVAL;
 	if (opt == MR_OPT_CONGESTION && !mr_congestion_name((int)value))
 		return -EINVAL;
-	if (only_before(opt) && sock->kind != MR_SOCK_NEW)
+	if (sock->kind != MR_SOCK_NEW && options[opt].before)
+		return -EINVAL;
+	if ((sock->kind != MR_SOCK_NEW || sock->bound) && options[opt].unbound)
 		return -EINVAL;
 	store(sock, opt, value);
 	apply(sock, opt, value);
 	sock_mark(sock); /* room in the send buffer, an urgent byte that is in line now */
 	return 0;
+}
+
+/* Linux's SIOCINQ: an urgent byte ends it, if it does not stand in front. */
+static uint32_t inq(const struct mr_socket *sock)
+{
+	uint32_t n = sock->rcvq.bytes;
+
+	if (sock->urgent && !sock->oobinline && !recv_at_mark(sock))
+		n = mr_min(n, seq_diff(sock->urgent_seq, sock->copied_seq));
+	return n;
 }
 
 static int64_t load(const struct mr_socket *sock, enum mr_opt opt)
@@ -172,9 +278,33 @@ static int64_t load(const struct mr_socket *sock, enum mr_opt opt)
 	case MR_OPT_TTL:
 		return o->ttl;
 	case MR_OPT_INQ:
-		return sock->rcvq.bytes;
+		return inq(sock);
 	case MR_OPT_OUTQ:
 		return sock->tcb ? sock->tcb->sndq.bytes : 0;
+	case MR_OPT_OUTQ_UNSENT:
+		return sock->tcb ? mr_tcp_unsent(sock->tcb) : 0;
+	case MR_OPT_ATMARK:
+		return recv_at_mark(sock);
+	case MR_OPT_DEFER_ACCEPT:
+		return defer_seconds(o->defer_accept);
+	case MR_OPT_SYNCNT:
+		return o->syn_retries ?: MR_TCP_SYN_RETRIES;
+	case MR_OPT_LINGER2:
+		return o->linger2_s ?: (int64_t)(MR_TCP_FIN_TIMEOUT_NS / MR_NS_PER_S);
+	case MR_OPT_WINDOW_CLAMP:
+		return o->window_clamp;
+	case MR_OPT_RCVLOWAT:
+		return o->rcvlowat;
+	case MR_OPT_NOTSENT_LOWAT:
+		return o->notsent_lowat;
+	case MR_OPT_MAX_PACING_RATE:
+		return (int64_t)o->max_pacing_rate;
+	case MR_OPT_REUSEADDR:
+		return o->reuseaddr;
+	case MR_OPT_REUSEPORT:
+		return o->reuseport;
+	case MR_OPT_V6ONLY:
+		return o->v6only;
 	}
 	return 0;
 }
@@ -183,71 +313,8 @@ int mr_get_option(const struct mr_socket *sock, enum mr_opt opt, int64_t *value)
 {
 	if (!sock || !value)
 		return -EINVAL;
-	if ((unsigned)opt > MR_OPT_OUTQ)
+	if ((unsigned)opt >= MR_ARRAY_SIZE(options))
 		return -ENOPROTOOPT;
 	*value = load(sock, opt);
-	return 0;
-}
-
-int mr_sock_error(struct mr_socket *sock)
-{
-	return sock ? sock_take_error(sock) : -EINVAL;
-}
-
-int mr_local(const struct mr_socket *sock, struct mr_endpoint *ep)
-{
-	if (!sock || !ep)
-		return -EINVAL;
-	*ep = sock->local;
-	return 0;
-}
-
-int mr_peer(const struct mr_socket *sock, struct mr_endpoint *ep)
-{
-	if (!sock || !ep)
-		return -EINVAL;
-	if (!sock->connected)
-		return -ENOTCONN;
-	*ep = sock->peer;
-	return 0;
-}
-
-static void connection_info(const struct mr_tcb *tcb, struct mr_sock_info *info)
-{
-	uint32_t una_nxt = seq_diff(tcb->snd_nxt, tcb->snd_una);
-
-	info->state = tcb->state;
-	info->srtt_us = (uint32_t)(tcb->srtt_ns / MR_NS_PER_US);
-	info->rttvar_us = (uint32_t)(tcb->rttvar_ns / MR_NS_PER_US);
-	info->rto_us = (uint32_t)(tcb->rto_ns / MR_NS_PER_US);
-	info->snd_mss = tcb->snd_mss;
-	info->rcv_mss = tcb->rcv_mss;
-	info->cwnd = tcb->cwnd;
-	info->ssthresh = tcb->ssthresh;
-	info->snd_wnd = tcb->snd_wnd;
-	info->rcv_wnd = tcb->rcv_wnd;
-	info->unacked = mr_min(una_nxt, tcb->sndq.bytes); /* SYN and FIN are no bytes */
-	info->unsent = tcb->sndq.bytes - info->unacked;
-	info->bytes_acked = tcb->bytes_acked;
-	info->bytes_received = tcb->bytes_received;
-	info->segs_in = tcb->segs_in;
-	info->segs_out = tcb->segs_out;
-	info->retrans = tcb->retrans;
-}
-
-int mr_sock_info(const struct mr_socket *sock, struct mr_sock_info *info)
-{
-	if (!sock || !info)
-		return -EINVAL;
-	*info = (struct mr_sock_info){
-		.state = sock->kind == MR_SOCK_LISTENER ? MR_TCP_LISTEN :
-							  (enum mr_tcp_state)sock->last_state,
-		.local = sock->local,
-		.peer = sock->peer,
-		.rcv_queued = sock->rcvq.bytes,
-		.congestion = mr_congestion_name(sock->opts.congestion),
-	};
-	if (sock->tcb)
-		connection_info(sock->tcb, info);
 	return 0;
 }

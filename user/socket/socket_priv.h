@@ -15,6 +15,14 @@ static inline bool sock_over(const struct mr_socket *sock)
 	return sock->kind == MR_SOCK_STREAM && !sock->tcb;
 }
 
+/* Something of what was sent, the FIN with it, has no acknowledgment yet. */
+static inline bool sock_unfinished(const struct mr_socket *sock)
+{
+	return sock->tcb &&
+	       (sock->tcb->state == MR_TCP_FIN_WAIT1 || sock->tcb->state == MR_TCP_CLOSING ||
+		sock->tcb->state == MR_TCP_LAST_ACK);
+}
+
 static inline bool sock_queued(const struct mr_socket *sock)
 {
 	return !mr_list_empty(&sock->accept_node);
@@ -42,6 +50,11 @@ void sock_unstarve(struct mr_socket *sock);
 
 /* Bytes that a read would deliver now, the urgent byte in front of them stepped over. O(1). */
 uint32_t recv_readable(const struct mr_socket *sock);
+/* Are there as many as MR_OPT_RCVLOWAT asks for, or can no more come? O(1). */
+bool recv_ready(const struct mr_socket *sock);
+/* The urgent byte: has it come and was not read? Is it the next one? */
+bool recv_urgent_there(const struct mr_socket *sock);
+bool recv_at_mark(const struct mr_socket *sock);
 /* Tell TCP how much of the receive buffer is free. */
 void recv_update_space(struct mr_socket *sock);
 void recv_drop_all(struct mr_socket *sock);

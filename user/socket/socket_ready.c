@@ -28,11 +28,16 @@ static uint32_t stream_ready(const struct mr_socket *sock)
 	if (sock->err)
 		ready |= MR_ERR;
 	if (sock_over(sock))
-		return ready | MR_IN | MR_OUT | MR_RDHUP | MR_HUP;
+		return ready | MR_IN | MR_OUT | MR_RDHUP | MR_HUP |
+		       (recv_urgent_there(sock) ? MR_PRI : 0) | (sock->lingering ? MR_DONE : 0);
 	if (!sock->connected)
 		return ready;
-	if (recv_readable(sock) || sock->fin_rcvd || sock->shut_rd)
+	if (recv_ready(sock) || sock->fin_rcvd || sock->shut_rd)
 		ready |= MR_IN;
+	if (recv_urgent_there(sock))
+		ready |= MR_PRI;
+	if (sock->lingering && !sock_unfinished(sock))
+		ready |= MR_DONE;
 	if (sock->fin_rcvd || sock->shut_rd)
 		ready |= MR_RDHUP;
 	/* As Linux: a direction that was shut down never makes its caller wait. */
@@ -55,7 +60,7 @@ uint32_t mr_ready(const struct mr_socket *sock)
 	case MR_SOCK_NEW:
 		break;
 	}
-	return 0;
+	return (sock->disconnected ? MR_OUT | MR_HUP : 0) | (sock->err ? MR_ERR : 0);
 }
 
 void mr_set_interest(struct mr_socket *sock, uint32_t mask, uint64_t user)

@@ -93,6 +93,33 @@ uint32_t recv_readable(const struct mr_socket *sock)
 	return read_view(sock).len;
 }
 
+bool recv_at_mark(const struct mr_socket *sock)
+{
+	return sock->urgent && sock->urgent_seq == sock->copied_seq;
+}
+
+bool recv_urgent_there(const struct mr_socket *sock)
+{
+	return sock->urgent == MR_URGENT_UNREAD &&
+	       seq_diff(sock->urgent_seq, sock->copied_seq) < sock->rcvq.bytes;
+}
+
+static bool pressed(const struct mr_socks *socks)
+{
+	return socks->frames->nfree < socks->rx_low;
+}
+
+bool recv_ready(const struct mr_socket *sock)
+{
+	uint32_t want = sock->opts.rcvlowat + (!sock->oobinline && recv_at_mark(sock));
+
+	if (!recv_readable(sock))
+		return false;
+	/* Who waits for more than the window lets come would wait for ever. */
+	return sock->rcvq.bytes >= want || !sock->tcb || pressed(sock->socks) ||
+	       sock->tcb->rcv_wnd <= sock->tcb->rcv_mss;
+}
+
 void recv_drop_all(struct mr_socket *sock)
 {
 	while (sock->rcvq.head)
@@ -102,11 +129,6 @@ void recv_drop_all(struct mr_socket *sock)
 
 /* ---- Free space ---------------------------------------------------------------------------------
  */
-
-static bool pressed(const struct mr_socks *socks)
-{
-	return socks->frames->nfree < socks->rx_low;
-}
 
 static uint32_t free_space(const struct mr_socket *sock)
 {
@@ -130,7 +152,7 @@ static uint32_t free_space(const struct mr_socket *sock)
 			share = mr_max(share, (uint64_t)floor_bytes);
 		space = (uint32_t)mr_min((uint64_t)space, share);
 	}
-	return space;
+	return sock->opts.window_clamp ? mr_min(space, sock->opts.window_clamp) : space;
 }
 
 void recv_update_space(struct mr_socket *sock)
@@ -283,19 +305,32 @@ static uint32_t copy_out(const struct mr_socket *sock, struct view v, const stru
 	return done;
 }
 
+/* The same without copying. */
+static uint32_t count_out(struct view v, const struct iovec *iov, int iovcnt)
+{
+	uint32_t n = 0;
+
+	for (int i = 0; i < iovcnt; i++)
+		n += (uint32_t)mr_min((size_t)(v.len - n), iov[i].iov_len);
+	return n;
+}
+
 ssize_t mr_recvv(struct mr_socket *sock, const struct iovec *iov, int iovcnt, unsigned flags)
 {
 	bool wanted = false;
 	struct view v;
 	uint32_t n;
 
-	if (!sock || iovcnt < 0 || (!iov && iovcnt) || flags & ~(MR_RECV_PEEK | MR_RECV_OOB))
+	if (!sock || iovcnt < 0 || (!iov && iovcnt) ||
+	    flags & ~(MR_RECV_PEEK | MR_RECV_OOB | MR_RECV_TRUNC))
 		return -EINVAL;
 	for (int i = 0; i < iovcnt; i++) {
-		if (!iov[i].iov_base && iov[i].iov_len)
+		if (!iov[i].iov_base && iov[i].iov_len && !(flags & MR_RECV_TRUNC))
 			return -EINVAL;
 		wanted |= iov[i].iov_len != 0;
 	}
+	if (flags & MR_RECV_OOB && flags & MR_RECV_TRUNC)
+		return -EINVAL;
 	if (flags & MR_RECV_OOB)
 		return recv_oob(sock, iov, iovcnt, flags & MR_RECV_PEEK);
 	v = read_view(sock);
@@ -303,7 +338,7 @@ ssize_t mr_recvv(struct mr_socket *sock, const struct iovec *iov, int iovcnt, un
 		return nothing_to_read(sock, flags & MR_RECV_PEEK);
 	if (!wanted)
 		return 0;
-	n = copy_out(sock, v, iov, iovcnt);
+	n = flags & MR_RECV_TRUNC ? count_out(v, iov, iovcnt) : copy_out(sock, v, iov, iovcnt);
 	if (!(flags & MR_RECV_PEEK)) {
 		consume(sock, v.skip + n);
 		recv_update_space(sock);

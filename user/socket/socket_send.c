@@ -32,11 +32,14 @@ static uint32_t most_frames(const struct mr_socket *sock, uint32_t fill)
 static uint32_t buffer_room(const struct mr_socket *sock, uint32_t fill)
 {
 	const struct mr_sndq *q = &sock->tcb->sndq;
-	uint32_t frames = most_frames(sock, fill);
+	uint32_t frames = most_frames(sock, fill), lowat = sock->opts.notsent_lowat;
+	uint32_t unsent = mr_tcp_unsent(sock->tcb), room;
 
-	if (q->bytes >= sock->opts.sndbuf || q->frames >= frames)
+	if (q->bytes >= sock->opts.sndbuf || q->frames >= frames || (lowat && unsent >= lowat))
 		return 0;
-	return mr_min(sock->opts.sndbuf - q->bytes, (frames - q->frames) * fill);
+	room = mr_min(sock->opts.sndbuf - q->bytes, (frames - q->frames) * fill);
+	/* As Linux: what is below the mark is filled up with a whole segment. */
+	return lowat ? mr_min(room, lowat - unsent + fill) : room;
 }
 
 bool send_writable(const struct mr_socket *sock)
@@ -45,6 +48,9 @@ bool send_writable(const struct mr_socket *sock)
 	uint32_t frames;
 
 	if (!sock->tcb || !sock->connected || sock->reserved || !mr_list_empty(&sock->starved_node))
+		return false;
+	if (sock->opts.notsent_lowat &&
+	    2 * (uint64_t)mr_tcp_unsent(sock->tcb) >= sock->opts.notsent_lowat)
 		return false;
 	q = &sock->tcb->sndq;
 	frames = most_frames(sock, mr_tcp_fill_size(sock->socks->tcp, sock->tcb));

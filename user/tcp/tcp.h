@@ -60,14 +60,23 @@ struct mr_flow {
 
 /* Options of a connection that are chosen before or during its life by the socket layer. */
 struct mr_tcp_opts {
-	uint32_t sndbuf, rcvbuf; /* bytes */
+	uint64_t max_pacing_rate; /* bytes per second; 0: not bounded */
+	uint32_t sndbuf, rcvbuf;  /* bytes */
+	uint32_t window_clamp;	  /* 0: rcvbuf is the only bound */
+	uint32_t notsent_lowat;	  /* 0: off */
+	uint32_t rcvlowat;
 	uint32_t user_timeout_ms;
 	uint16_t maxseg; /* 0: no bound */
 	uint16_t keepidle_s, keepintvl_s;
 	uint8_t keepcnt;
 	uint8_t tos, ttl;
-	uint8_t congestion; /* index into the table of tcp_cong.h */
-	bool nodelay, cork, keepalive;
+	uint8_t congestion;  /* index into the table of tcp_cong.h */
+	uint8_t syn_retries; /* 0: MR_TCP_SYN_RETRIES */
+	uint8_t defer_accept; /* retransmissions of a SYN,ACK that a connection without data is hidden */
+	int8_t linger2_s; /* 0: MR_TCP_FIN_TIMEOUT_NS; -1: reset at once */
+	bool nodelay : 1, cork : 1, keepalive : 1;
+	bool v6only : 1, reuseaddr : 1, reuseport : 1;
+	bool sndbuf_fixed : 1, rcvbuf_fixed : 1; /* chosen by the application */
 };
 
 /* What was written and not acknowledged yet. Each frame is one chunk with headroom; frames are
@@ -239,8 +248,11 @@ struct mr_tcb {
 	struct mr_dst dst;
 	void *owner; /* the socket; NULL: the application is done with it */
 
-	/* For struct mr_sock_info. */
-	uint64_t bytes_acked, bytes_received, segs_in, segs_out, retrans;
+	/* For struct mr_sock_info and mr_tcp_info(). */
+	uint64_t bytes_acked, bytes_received, bytes_retrans;
+	uint64_t segs_in, segs_out, retrans;
+	uint64_t last_data_at; /* ns: payload received */
+	uint32_t data_segs_in, data_segs_out, ooo_segs_in;
 };
 
 /* SYN-RECEIVED of a listener: what must be known to answer and to make the TCB later. */
@@ -257,6 +269,7 @@ struct mr_tcp_synreq {
 	uint16_t peer_mss, adv_mss;
 	uint8_t snd_wscale, rcv_wscale;
 	bool ts_ok, wscale_ok, sack_ok, ecn_ok;
+	bool acked; /* complete but for the data that opts.defer_accept waits for */
 	uint8_t retries;
 };
 
@@ -301,8 +314,9 @@ struct mr_tcp_upcalls {
 	 * Takes over the reference. TCP has made sure that it fits into rcv_space and has deducted
 	 * it there. */
 	void (*data)(void *owner, struct mr_frame *chunk);
-	/* Acknowledged: the send queue has become shorter; or it is filled in other portions now
-	 * (mr_tcp_fill_size()). */
+	/* Acknowledged: the send queue has become shorter, or the FIN has arrived; or it is filled in other
+	 * portions now (mr_tcp_fill_size()). Also, for those who want it (opts.notsent_lowat): less of
+	 * it is unsent. */
 	void (*acked)(void *owner);
 	/* The peer's FIN is in order. */
 	void (*fin)(void *owner);
@@ -424,6 +438,25 @@ void mr_tcp_mtu_changed(struct mr_tcp *tcp);
 
 /* Frame-sized portions in which the send queue is filled best: payload bytes. */
 uint32_t mr_tcp_fill_size(const struct mr_tcp *tcp, const struct mr_tcb *tcb);
+
+/* What is queued goes out now, small or not (MR_OPT_NODELAY set anew). */
+void mr_tcp_push(struct mr_tcp *tcp, struct mr_tcb *tcb);
+
+/* Bytes in the send queue that were never sent. */
+static inline uint32_t mr_tcp_unsent(const struct mr_tcb *tcb)
+{
+	return tcb->sndq.unsent ? seq_diff(tcb->write_seq, tcb->sndq.unsent->seq) : 0;
+}
+
+/* The least round-trip time of late, ns; 0: none yet. */
+uint64_t mr_tcp_min_rtt(const struct mr_tcb *tcb);
+
+/* The most that the peer may ever be offered. */
+static inline uint32_t mr_tcp_rcv_limit(const struct mr_tcp_opts *opts)
+{
+	return opts->window_clamp && opts->window_clamp < opts->rcvbuf ? opts->window_clamp :
+									 opts->rcvbuf;
+}
 
 /* Owe an ACK at once (MR_OPT_QUICKACK). */
 void mr_tcp_quickack(struct mr_tcp *tcp, struct mr_tcb *tcb);

@@ -114,6 +114,7 @@ static void deliver(struct input *in, struct mr_frame *f)
 	tcb->rcv_space -= mr_min(tcb->rcv_space, len);
 	tcb->rcv_wnd -= mr_min(tcb->rcv_wnd, len);
 	tcb->bytes_received += len;
+	tcb->last_data_at = in->now;
 	tcb->unacked_bytes += len;
 	tcb->rcv_mss =
 		(uint16_t)mr_max((uint32_t)tcb->rcv_mss, mr_min(len, (uint32_t)tcb->adv_mss));
@@ -397,9 +398,13 @@ static enum verdict step5_ack(struct input *in)
 	if (tcb->fin_sent && seg->ack == tcb->snd_nxt) { /* our FIN is acknowledged */
 		if (tcb->state == MR_TCP_FIN_WAIT1) {
 			tcb_set_state(tcb, MR_TCP_FIN_WAIT2);
-			if (!tcb->owner)
+			if (tcb->owner)
+				tcp_up(in->tcp)->acked(tcb->owner);
+			else if (tcb->opts.linger2_s < 0)
+				return verdict(in, V_ABORT, MR_DROP_TCP_CLOSED);
+			else
 				tcb_timer_set(in->tcp, tcb, MR_TT_KEEP,
-					      in->now + MR_TCP_FIN_TIMEOUT_NS);
+					      in->now + tcb_fin_timeout(tcb));
 		} else if (tcb->state == MR_TCP_CLOSING) {
 			return V_TIMEWAIT;
 		} else if (tcb->state == MR_TCP_LAST_ACK) {
@@ -458,6 +463,7 @@ static enum verdict step7_text(struct input *in)
 		else if (reason == MR_DROP_TCP_DUPLICATE)
 			sack_duplicate(tcb, start, end);
 
+		tcb->ooo_segs_in++;
 		/* RFC 5681 section 4.2: one duplicate ACK for each, not merged with others. */
 		tcb->dupacks_owed++;
 		tcb_mark(in->tcp, tcb);
@@ -601,6 +607,7 @@ static enum mr_drop tcb_input(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_
 	enum verdict v;
 
 	tcb->segs_in++;
+	tcb->data_segs_in += seg->len != 0;
 	tcb->last_rcv_at = now;
 	if (tcb->state == MR_TCP_SYN_SENT)
 		v = syn_sent(&in) ?: step6_urg(&in) ?: step7_text(&in) ?: step8_fin(&in);
@@ -647,7 +654,11 @@ enum mr_drop mr_tcp_input(struct mr_tcp *tcp, struct mr_frame *f, const struct m
 		return tcb_input(tcp, (struct mr_tcb *)flow, f, &seg, rx, now);
 	if (flow && flow->kind == MR_FLOW_SYN) {
 		reason = synreq_input(tcp, (struct mr_tcp_synreq *)flow, rx, &seg, now, &tcb);
-		return tcb ? tcb_input(tcp, tcb, f, &seg, rx, now) : reason;
+		if (tcb)
+			return tcb_input(tcp, tcb, f, &seg, rx, now);
+		if (reason == MR_DROP_NONE)
+			mr_frame_put_chain(tcp->frames, f);
+		return reason;
 	}
 	if (flow) {
 		reason = timewait_input(tcp, (struct mr_tcp_tw *)flow, rx, &seg, now, &reuse,

@@ -70,7 +70,7 @@ static int request_fill(struct mr_tcp *tcp, struct mr_tcp_listener *l, const str
 	req->wscale_ok = (seg->opts & MR_TCPOPT_WSCALE) != 0;
 	req->snd_wscale = seg->wscale;
 	req->rcv_wscale = req->wscale_ok ? tcp_choose_wscale(l->opts.rcvbuf) : 0;
-	req->rcv_wnd = tcp_initial_rcv_wnd(l->opts.rcvbuf);
+	req->rcv_wnd = tcp_initial_rcv_wnd(mr_tcp_rcv_limit(&l->opts));
 	req->peer_mss = seg->opts & MR_TCPOPT_MSS ? seg->mss : MR_TCP_MSS_DEFAULT;
 	req->adv_mss = tcp_path_mss(&req->dst, &rx->src, l->opts.maxseg);
 	return 0;
@@ -292,6 +292,12 @@ enum mr_drop synreq_input(struct mr_tcp *tcp, struct mr_tcp_synreq *req, const s
 		tcp_reply_rst(tcp, rx, seg, now);
 		return MR_DROP_TCP_ACK_INVALID;
 	}
+	/* As Linux: the ACK alone is remembered, and forgotten again when the wait is over. */
+	if (req->listener->opts.defer_accept > req->retries && !seg->len &&
+	    !(seg->flags & MR_TCP_FIN)) {
+		req->acked = true;
+		return MR_DROP_NONE;
+	}
 	reason = complete(tcp, req, seg, now, tcb);
 	if (*tcb)
 		synreq_free(tcp, req);
@@ -300,14 +306,23 @@ enum mr_drop synreq_input(struct mr_tcp *tcp, struct mr_tcp_synreq *req, const s
 
 void synreq_timer(struct mr_tcp *tcp, struct mr_tcp_synreq *req, uint64_t now)
 {
-	if (req->retries >= MR_TCP_SYNACK_RETRIES) {
+	unsigned defer = req->listener->opts.defer_accept;
+	/* The peer has answered: nothing is repeated but the last time, to bring about data or one more
+	 * ACK (Linux's rule of TCP_DEFER_ACCEPT). */
+	bool waits = defer && req->acked;
+	uint64_t rto;
+
+	if (req->retries >= MR_TCP_SYNACK_RETRIES && !(waits && req->retries < defer)) {
 		MR_COUNT(tcp->ctr, TCP_ATTEMPT_FAILS);
 		synreq_free(tcp, req);
 		return;
 	}
+	if (!waits || req->retries + 1u >= defer) {
+		MR_COUNT(tcp->ctr, TCP_RETRANS);
+		tcp_reply_synack(tcp, req, now);
+		req->sent_at = 0;
+	}
 	req->retries++;
-	req->sent_at = 0;
-	MR_COUNT(tcp->ctr, TCP_RETRANS);
-	tcp_reply_synack(tcp, req, now);
-	mr_timer_arm(tcp->wheel, &req->timer, now + (MR_TCP_RTO_INIT_NS << req->retries));
+	rto = req->retries < 7 ? MR_TCP_RTO_INIT_NS << req->retries : MR_TCP_RTO_MAX_NS;
+	mr_timer_arm(tcp->wheel, &req->timer, now + rto);
 }

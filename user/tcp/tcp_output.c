@@ -38,7 +38,8 @@ struct run {
 uint32_t tcp_select_window(const struct mr_tcb *tcb)
 {
 	uint32_t cur = tcb->rcv_wnd, wnd = tcb->rcv_space;
-	uint32_t step = mr_min(tcb->opts.rcvbuf / 2, mr_max((uint32_t)tcb->rcv_mss, 1u));
+	uint32_t step =
+		mr_min(mr_tcp_rcv_limit(&tcb->opts) / 2, mr_max((uint32_t)tcb->rcv_mss, 1u));
 
 	/* The right edge never moves left (RFC 9293 3.8.6), and right only by steps worth a segment
 	 * (3.8.6.2.2). */
@@ -246,6 +247,8 @@ static bool xmit_run(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct run *r
 		tcb->prr.out += r->len;
 	MR_COUNT(tcp->ctr, TCP_SEGS_OUT);
 	tcb->segs_out++;
+	tcb->data_segs_out++;
+	tcb->bytes_retrans += new_data ? 0 : r->len;
 	tcb->last_sent_at = now;
 	if (!tcb->dsack_owed) /* that needs a segment without payload */
 		acked(tcb);
@@ -540,8 +543,13 @@ bool tcp_output(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		send_probe(tcp, tcb, now); /* without room it is not worth waiting for */
 	}
 	why = send_lost(tcp, tcb, now);
-	if (why == STOP_DONE)
+	if (why == STOP_DONE) {
+		struct mr_frame *unsent = tcb->sndq.unsent;
+
 		why = send_new(tcp, tcb, now);
+		if (tcb->opts.notsent_lowat && tcb->owner && unsent != tcb->sndq.unsent)
+			tcp_up(tcp)->acked(tcb->owner);
+	}
 	after_send(tcp, tcb, why, now);
 	if (why == STOP_ROOM)
 		return false;

@@ -71,6 +71,14 @@ static inline bool tcp_frames_low(const struct mr_tcp *tcp)
 	return tcp->frames->nfree < tcp->frames->nframes / 32;
 }
 
+/* How long FIN-WAIT-2 lasts when nobody waits for the peer's FIN. */
+static inline uint64_t tcb_fin_timeout(const struct mr_tcb *tcb)
+{
+	uint64_t chosen = tcb->opts.linger2_s > 0 ? (uint64_t)tcb->opts.linger2_s : 0;
+
+	return chosen ? chosen * MR_NS_PER_S : MR_TCP_FIN_TIMEOUT_NS;
+}
+
 static inline bool tcb_synchronized(const struct mr_tcb *tcb)
 {
 	return tcb->state >= MR_TCP_ESTABLISHED;

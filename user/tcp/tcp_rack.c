@@ -30,6 +30,11 @@ static uint64_t min_rtt(const struct mr_rack *r)
 	return mr_min(r->min_rtt_ns[0], r->min_rtt_ns[1]);
 }
 
+uint64_t mr_tcp_min_rtt(const struct mr_tcb *tcb)
+{
+	return min_rtt(&tcb->rack);
+}
+
 void rack_rtt(struct mr_tcb *tcb, uint64_t rtt_ns, uint64_t now)
 {
 	struct mr_rack *r = &tcb->rack;

@@ -67,6 +67,7 @@ void mr_tcp_opts_default(struct mr_tcp_opts *opts)
 		.keepintvl_s = 75,
 		.keepcnt = 9,
 		.ttl = 64,
+		.rcvlowat = 1,
 		.congestion = MR_CONG_CUBIC,
 	};
 }
@@ -80,7 +81,7 @@ struct mr_tcb *tcb_alloc(struct mr_tcp *tcp, const struct mr_tcp_opts *opts, uin
 	tcb->state = MR_TCP_CLOSED;
 	tcb->opts = *opts;
 	tcb->rto_ns = MR_TCP_RTO_INIT_NS;
-	tcb->rcv_space = opts->rcvbuf;
+	tcb->rcv_space = mr_tcp_rcv_limit(opts);
 	tcb->snd_mss = MR_TCP_MSS_DEFAULT;
 	tcb->rcv_mss = MR_TCP_MSS_DEFAULT;
 	tcb->quickacks = MR_TCP_QUICKACKS;

@@ -41,8 +41,10 @@ static bool too_long(const struct mr_tcb *tcb, unsigned tries, uint64_t now)
 /* false: the TCB is gone. */
 static bool rtx_handshake(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
-	unsigned most = tcb->state == MR_TCP_SYN_SENT ? MR_TCP_SYN_RETRIES : MR_TCP_SYNACK_RETRIES;
+	unsigned most = tcb->opts.syn_retries ?: MR_TCP_SYN_RETRIES;
 
+	if (tcb->state != MR_TCP_SYN_SENT)
+		most = MR_TCP_SYNACK_RETRIES;
 	if (tcb->backoff >= most ||
 	    (tcb->opts.user_timeout_ms && too_long(tcb, tcb->backoff, now))) {
 		give_up(tcp, tcb);

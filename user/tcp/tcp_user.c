@@ -64,7 +64,7 @@ int mr_tcp_connect(struct mr_tcp *tcp, const struct mr_endpoint *local,
 	tcb->adv_mss = tcp_path_mss(&tcb->dst, &peer->addr, opts->maxseg);
 	/* Until the peer says; also how writes before that are cut. */
 	tcb->peer_mss = tcb->snd_mss = tcb->adv_mss;
-	tcb->rcv_wnd = tcp_initial_rcv_wnd(opts->rcvbuf);
+	tcb->rcv_wnd = tcp_initial_rcv_wnd(mr_tcp_rcv_limit(opts));
 	tcb->rcv_wscale = tcp_choose_wscale(opts->rcvbuf); /* whatever becomes of rcvbuf */
 	tcb->syn_owed = true;
 	tcb_set_state(tcb, MR_TCP_SYN_SENT);
@@ -103,8 +103,12 @@ void mr_tcp_close(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	mr_tcp_shutdown(tcp, tcb);
 	ooo_free(tcp, tcb); /* nobody will read it */
 	sack_forget(tcb);
-	if (tcb->state == MR_TCP_FIN_WAIT2)
-		tcb_timer_set(tcp, tcb, MR_TT_KEEP, now + MR_TCP_FIN_TIMEOUT_NS);
+	if (tcb->state != MR_TCP_FIN_WAIT2)
+		return;
+	if (tcb->opts.linger2_s < 0)
+		mr_tcp_abort(tcp, tcb, now);
+	else
+		tcb_timer_set(tcp, tcb, MR_TT_KEEP, now + tcb_fin_timeout(tcb));
 }
 
 void mr_tcp_abort(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
@@ -135,7 +139,8 @@ void mr_tcp_rcv_space(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t free)
 	/* Worth a segment of its own when the window at least doubles, from less than half the
 	 * buffer. The peer then never waits for more than the application does. */
 	wnd = tcp_select_window(tcb);
-	if (wnd > tcb->rcv_wnd && tcb->rcv_wnd <= tcb->opts.rcvbuf / 2 && wnd / 2 >= tcb->rcv_wnd) {
+	if (wnd > tcb->rcv_wnd && tcb->rcv_wnd <= mr_tcp_rcv_limit(&tcb->opts) / 2 &&
+	    wnd / 2 >= tcb->rcv_wnd) {
 		tcb->update_owed = true;
 		tcb_mark(tcp, tcb);
 	}
@@ -157,6 +162,14 @@ void mr_tcp_mtu_changed(struct mr_tcp *tcp)
 
 	mr_list_for_each (pos, &tcp->all) /* output resolves the destination, and sees */
 		tcb_mark(tcp, mr_list_entry(pos, struct mr_tcb, all_node));
+}
+
+void mr_tcp_push(struct mr_tcp *tcp, struct mr_tcb *tcb)
+{
+	if (!tcb->sndq.unsent)
+		return;
+	tcb->push_small = true;
+	tcb_mark(tcp, tcb);
 }
 
 void mr_tcp_quickack(struct mr_tcp *tcp, struct mr_tcb *tcb)
