@@ -181,6 +181,7 @@ static void set_defaults(struct pair_cfg *cfg)
 static void open_side(struct pair *p, int side)
 {
 	struct mr_stack_cfg scfg = {
+		.extra_bytes = p->cfg.extra_bytes,
 		.mac = { 2, 0, 0, 0, 0, (uint8_t)(side + 1) },
 		.mtu = p->cfg.mtu,
 		.nframes = p->cfg.nframes,

@@ -34,8 +34,9 @@ struct pair_dev {
 
 struct pair_cfg {
 	uint32_t mtu, nframes, chunk_size, max_sockets, sndbuf, rcvbuf;
-	bool real_clock; /* CLOCK_MONOTONIC, for mr_wait(); else time is pair.now */
-	bool unsafe;	 /* do not check invariants after each step (for speed) */
+	size_t extra_bytes; /* in the arena, beside the stack */
+	bool real_clock;    /* CLOCK_MONOTONIC, for mr_wait(); else time is pair.now */
+	bool unsafe;	    /* do not check invariants after each step (for speed) */
 	void (*log)(void *user, int level, const char *line);
 	void *log_user;
 	const char *pcap_path;

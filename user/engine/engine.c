@@ -55,8 +55,9 @@ static size_t arena_size(const struct mr_config *cfg, const struct mr_stack_cfg 
 	size_t sock = sizeof(struct mr_socket) + sizeof(struct mr_tcp_listener) + 2 * pad;
 	size_t neigh = sizeof(struct mr_neigh) + pad + 4 * sizeof(struct mr_list);
 
-	return slack + sizeof(struct mr_stack) + scfg->nframes * sizeof(struct mr_frame) +
-	       max_connections(cfg) * connection + cfg->max_sockets * sock + MR_NEIGH_MAX * neigh;
+	return slack + scfg->extra_bytes + sizeof(struct mr_stack) +
+	       scfg->nframes * sizeof(struct mr_frame) + max_connections(cfg) * connection +
+	       cfg->max_sockets * sock + MR_NEIGH_MAX * neigh;
 }
 
 /* Nothing random that a peer may see leads back to the seed. */

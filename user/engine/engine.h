@@ -41,6 +41,7 @@ struct mr_stack_cfg {
 	uint16_t max_chunks; /* per transmitted packet */
 	uint32_t txq_limit;
 	uint64_t seed;	      /* everything random follows from it */
+	size_t extra_bytes;   /* of the arena, for who stands above */
 	uint64_t flow_key[2]; /* filled in by mr_engine_create() from the seed */
 };
 
@@ -61,10 +62,11 @@ struct mr_engine {
 	void *clock_user;
 	uint64_t now; /* of the present round */
 	uint64_t spin_ns;
-	int groups_fd;	/* holds the interface's multicast groups; -1: none */
-	int wake_fd;	/* eventfd of mr_wakeup() */
-	int wake_asked; /* mr_wakeup() was called; atomic, so that spinning costs no system call */
-	int fatal;	/* 0, or -ENETDOWN: the interface is gone for good */
+	int groups_fd; /* holds the interface's multicast groups; -1: none */
+	int wake_fd;   /* eventfd of mr_wakeup() */
+	uint32_t
+		wake_asked; /* mr_wakeup() was called; atomic, so that spinning costs no system call */
+	int fatal;	    /* 0, or -ENETDOWN: the interface is gone for good */
 	uint64_t service_at; /* ns: look after the device again */
 	/* NULL: the device cannot tell. */
 	void (*link_state)(const struct mr_dev *dev, struct mr_link_state *state);

@@ -234,9 +234,10 @@ static int join_groups(struct mr_engine *engine, const struct mr_ifinfo *info, s
 	return 0;
 }
 
-int mr_engine_open(struct mr_engine **out, const struct mr_config *cfg, struct mr_error *err)
+int engine_open(struct mr_engine **out, const struct mr_config *cfg, size_t extra_bytes,
+		struct mr_error *err)
 {
-	struct mr_stack_cfg scfg = { .max_chunks = 1 };
+	struct mr_stack_cfg scfg = { .max_chunks = 1, .extra_bytes = extra_bytes };
 	struct mr_engine *engine;
 	struct mr_ifinfo info;
 	struct mr_plan plan;
@@ -276,4 +277,9 @@ int mr_engine_open(struct mr_engine **out, const struct mr_config *cfg, struct m
 	}
 	*out = engine;
 	return 0;
+}
+
+int mr_engine_open(struct mr_engine **out, const struct mr_config *cfg, struct mr_error *err)
+{
+	return engine_open(out, cfg, 0, err);
 }

@@ -16,4 +16,12 @@
 __attribute__((format(printf, 3, 4))) void engine_log(const struct mr_engine *engine, int level,
 						      const char *fmt, ...);
 
+/* mr_engine_open() with room in the arena for who stands above (engine_open.c). */
+int engine_open(struct mr_engine **out, const struct mr_config *cfg, size_t extra_bytes,
+		struct mr_error *err);
+
+/* Look at the rings, and at *flag, until `until`. True: there is something to do before
+ * (engine_wait.c). */
+bool engine_spin(const struct mr_engine *engine, uint64_t until, const uint32_t *flag);
+
 #endif

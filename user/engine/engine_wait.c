@@ -73,12 +73,12 @@ static bool take_wakeup(struct mr_engine *engine)
 
 /* ---- Having nothing to do -------------------------------------------------------------------- */
 
-/* Look at the rings until `until`. True: there is something to do before. */
-static bool spin(const struct mr_engine *engine, uint64_t until)
+bool engine_spin(const struct mr_engine *engine, uint64_t until, const uint32_t *flag)
 {
 	do {
 		for (unsigned i = 0; i < SPINS_PER_CLOCK; i++) {
-			if (engine->dev->ops->rx_ready(engine->dev) || wake_asked(engine))
+			if (engine->dev->ops->rx_ready(engine->dev) ||
+			    __atomic_load_n(flag, __ATOMIC_RELAXED))
 				return true;
 			cpu_relax();
 		}
@@ -134,7 +134,8 @@ static int idle(struct mr_engine *engine, uint64_t now, uint64_t deadline, bool 
 
 	if (until <= now || engine->dev->ops->rx_ready(engine->dev))
 		return 0;
-	if (engine->spin_ns && spin(engine, mr_min(until, now + engine->spin_ns)))
+	if (engine->spin_ns &&
+	    engine_spin(engine, mr_min(until, now + engine->spin_ns), &engine->wake_asked))
 		return 0;
 	if (clock_now(engine) >= until)
 		return 0;

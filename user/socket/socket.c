@@ -27,7 +27,7 @@ static struct mr_socket *sock_alloc(struct mr_socks *socks, const struct mr_tcp_
 	sock->kind = MR_SOCK_NEW;
 	sock->id = ++socks->last_id ?: ++socks->last_id;
 	sock->linger = -1;
-	sock->interest = MR_IN;
+	sock->interest = socks->reported ? MR_IN | MR_OUT | MR_RDHUP : MR_IN;
 	sock->opts = *opts;
 	mr_list_init(&sock->ready_node);
 	mr_list_init(&sock->starved_node);
@@ -463,7 +463,7 @@ void mr_socks_check(const struct mr_socks *socks)
 		else
 			assert(!sock->naccepted && !sock->listener);
 		/* A reader that waits for an event gets one. */
-		assert(sock_queued(sock) || !mr_list_empty(&sock->ready_node) ||
+		assert(socks->reported || sock_queued(sock) || !mr_list_empty(&sock->ready_node) ||
 		       !(mr_ready(sock) & (sock->interest | MR_ERR | MR_HUP)));
 		recv_check(sock);
 		send_check(sock);

@@ -74,6 +74,7 @@ struct mr_socks {
 	struct mr_list all;
 	uint64_t now; /* of the engine's present round */
 	struct mr_tcp_opts defaults;
+	bool reported; /* readiness is told as it changes (mr_socks_changed()), not by interest */
 	uint32_t last_id;
 	uint32_t tx_reserve; /* free frames that sends leave for receiving */
 	uint32_t rx_low;     /* fewer free frames: receive buffers save frames, windows shrink */
@@ -95,6 +96,10 @@ void mr_socks_abort_all(struct mr_socks *socks);
 /* Fill events from the ready list, in turns, so that none is left out for ever when max is small.
  * Costs what the list is long: sockets that are not ready leave it. Returns how many. */
 unsigned mr_socks_events(struct mr_socks *socks, struct mr_event *events, unsigned max);
+
+/* Instead of events: take a socket off the list of those whose readiness may have grown. NULL: no more.
+ * For this socks.reported is set. */
+struct mr_socket *mr_socks_changed(struct mr_socks *socks);
 
 /* Frames may be free again: sockets whose send starved become ready. Once per round. */
 void mr_socks_unstarve(struct mr_socks *socks);

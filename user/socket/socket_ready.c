@@ -98,6 +98,17 @@ unsigned mr_socks_events(struct mr_socks *socks, struct mr_event *events, unsign
 	return n;
 }
 
+struct mr_socket *mr_socks_changed(struct mr_socks *socks)
+{
+	struct mr_socket *sock;
+
+	if (mr_list_empty(&socks->ready))
+		return NULL;
+	sock = mr_list_first(&socks->ready, struct mr_socket, ready_node);
+	mr_list_del(&sock->ready_node);
+	return sock;
+}
+
 void sock_unstarve(struct mr_socket *sock)
 {
 	mr_list_del(&sock->starved_node);

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * share.c - the shared engine: its root in the arena, the lock, and a round under it.
+ * Owns        struct mr_commons but for waiters (share_wait.c) and processes (share_proc.c).
+ * Called by   the shim and the keeper, from any thread.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/compiler.h"
+#include "base/error.h"
+#include "engine/share_priv.h"
+
+/* ---- Open and close -------------------------------------------------------------------------- */
+
+size_t share_bytes(const struct mr_config *cfg, const struct mr_share_ops *ops)
+{
+	size_t tables = MR_SHARE_PROCS_MAX * (size_t)MR_SHARE_FDS_MAX * sizeof(uint32_t);
+
+	return sizeof(struct mr_commons) + tables + 4096 +
+	       (ops->arena_bytes ? ops->arena_bytes(cfg) : 0);
+}
+
+static int lock_init(pthread_mutex_t *lock)
+{
+	pthread_mutexattr_t attr;
+	int err = pthread_mutexattr_init(&attr);
+
+	if (err)
+		return -err;
+	err = pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+	err = err ?: pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+	err = err ?: pthread_mutex_init(lock, &attr);
+	pthread_mutexattr_destroy(&attr);
+	return -err;
+}
+
+static int commons_init(struct mr_share *share, const struct mr_config *cfg)
+{
+	struct mr_arena *arena = &share->engine->arena;
+	struct mr_commons *c = mr_arena_alloc(arena, sizeof(*c), 64);
+	uint32_t *fds = mr_arena_alloc(
+		arena, MR_SHARE_PROCS_MAX * (size_t)MR_SHARE_FDS_MAX * sizeof(*fds), 64);
+	int err;
+
+	if (!c || !fds)
+		return -ENOMEM;
+	share->c = c;
+	err = lock_init(&c->lock);
+	if (err)
+		return err;
+	c->magic = SHARE_MAGIC;
+	mr_list_init(&c->sleepers);
+	for (uint32_t i = 0; i < MR_SHARE_PROCS_MAX; i++) {
+		c->procs[i].index = i;
+		c->procs[i].fds = fds + (size_t)i * MR_SHARE_FDS_MAX;
+	}
+	for (uint32_t i = 0; i < SHARE_WAITERS_MAX; i++) {
+		c->waiters[i].index = i;
+		mr_list_init(&c->waiters[i].node);
+	}
+	share->engine->st->socks.reported = true;
+	if (share->ops->setup)
+		err = share->ops->setup(share, arena, cfg, &c->root);
+	return err;
+}
+
+int share_create(struct mr_share **out, struct mr_engine *engine, const struct mr_config *cfg,
+		 const struct mr_share_ops *ops, struct mr_error *err)
+{
+	struct mr_share *share = calloc(1, sizeof(*share));
+	int ret;
+
+	*out = NULL;
+	if (!share)
+		return mr_error_set(err, -ENOMEM, "out of memory");
+	share->engine = engine;
+	share->ops = ops;
+	share->opener = true;
+	ret = share_threads_init(share);
+	ret = ret ?: commons_init(share, cfg);
+	if (ret) {
+		mr_error_set(err, ret, "cannot share the engine: %s", strerror(-ret));
+		goto free_share;
+	}
+	share->self = share_proc_new(share, PROC_LIVE, getpid());
+	share->c->driver = share->self->index;
+	*out = share;
+	return 0;
+
+free_share:
+	share_threads_exit(share);
+	free(share);
+	return ret;
+}
+
+int mr_share_open(struct mr_share **out, const struct mr_config *cfg,
+		  const struct mr_share_ops *ops, struct mr_error *err)
+{
+	struct mr_engine *engine;
+	int ret = engine_open(&engine, cfg, share_bytes(cfg, ops), err);
+
+	*out = NULL;
+	if (ret)
+		return ret;
+	ret = share_create(out, engine, cfg, ops, err);
+	if (ret)
+		mr_engine_close(engine);
+	return ret;
+}
+
+void mr_share_close(struct mr_share *share)
+{
+	if (!share)
+		return;
+	share_acquire(share);
+	share_proc_free(share, share->self);
+	share_release(share);
+	share_threads_exit(share);
+	mr_engine_close(share->engine);
+	free(share);
+}
+
+/* ---- The lock -------------------------------------------------------------------------------- */
+
+void share_tick(struct mr_share *share)
+{
+	struct mr_engine *engine = share->engine;
+
+	engine->now = engine->clock(engine->clock_user);
+	engine->st->socks.now = engine->now;
+}
+
+void share_acquire(struct mr_share *share)
+{
+	pthread_mutex_lock(&share->c->lock);
+}
+
+void share_release(struct mr_share *share)
+{
+	share->c->hand = NULL;
+	pthread_mutex_unlock(&share->c->lock);
+}
+
+int mr_share_lock(struct mr_share *share, struct mr_socket *sock)
+{
+	share_acquire(share);
+	share_tick(share);
+	share->c->hand = sock;
+	return share->c->over;
+}
+
+void mr_share_touch(struct mr_share *share, struct mr_socket *sock)
+{
+	share->c->hand = sock;
+}
+
+void share_report(struct mr_share *share)
+{
+	struct mr_socks *socks = &share->engine->st->socks;
+	struct mr_socket *sock;
+
+	while ((sock = mr_socks_changed(socks)))
+		if (share->ops->ready)
+			share->ops->ready(share, sock);
+}
+
+static int set_over(struct mr_share *share, int err)
+{
+	if (err && !share->c->over)
+		share->c->over = err;
+	return share->c->over;
+}
+
+int share_output(struct mr_share *share)
+{
+	const struct mr_stack *st = share->engine->st;
+
+	if (share->c->over || (!mr_tcp_owes(&st->tcp) && !st->nif.txq_count))
+		return share->c->over;
+	return set_over(share, mr_engine_output(share->engine, share->engine->now));
+}
+
+void mr_share_unlock(struct mr_share *share)
+{
+	share_output(share);
+	share_report(share);
+	share_leader_check(share);
+	share_release(share);
+}
+
+int mr_share_round(struct mr_share *share)
+{
+	struct mr_engine *engine = share->engine;
+	int err = share_output(share);
+
+	if (err)
+		return err;
+	mr_engine_input(engine, engine->now);
+	if (engine->now >= engine->service_at)
+		err = mr_engine_service(engine, engine->now);
+	share_report(share);
+	return set_over(share, err);
+}
+
+/* ---- Access ---------------------------------------------------------------------------------- */
+
+struct mr_engine *mr_share_engine(struct mr_share *share)
+{
+	return share->engine;
+}
+
+void *mr_share_root(struct mr_share *share)
+{
+	return share->c->root;
+}
+
+struct mr_proc *mr_share_proc(struct mr_share *share)
+{
+	return share->self;
+}
+
+uint64_t mr_share_now(const struct mr_share *share)
+{
+	return share->engine->now;
+}
+
+struct mr_socket *mr_share_socket_next(struct mr_share *share, struct mr_socket *after)
+{
+	struct mr_list *all = &share->engine->st->socks.all;
+	struct mr_list *next = after ? after->all_node.next : all->next;
+
+	return next == all ? NULL : mr_list_entry(next, struct mr_socket, all_node);
+}
+
+bool mr_share_owns_fd(const struct mr_share *share, int fd)
+{
+	const struct mr_engine *engine = share->engine;
+
+	if (fd == engine->arena.fd || fd == engine->umem.fd || fd == engine->groups_fd)
+		return true;
+	for (unsigned i = 0; i < engine->npfds; i++)
+		if (engine->pfds[i].fd == fd)
+			return true;
+	for (unsigned i = 0; i < SHARE_WAITERS_MAX; i++)
+		if (share->events[i] == fd)
+			return true;
+	return false;
+}
+
+void mr_share_log(const struct mr_share *share, int level, const char *fmt, ...)
+{
+	char line[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	engine_log(share->engine, level, "%s", line);
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * share.h - one engine driven by many processes and threads: who may touch it, who sleeps for it, and
+ * what is left when one of them dies.
+ *
+ * Arena and UMEM are mapped at the same addresses everywhere, so a struct mr_socket * (or any other
+ * pointer into the arena) means the same in every process. struct mr_share itself, like struct
+ * mr_engine, is the process's own. The keeper opens the engine (mr_share_open()), programs join it
+ * (mr_share_join()), forked children go on with it (mr_share_fork_*()).
+ *
+ * Lock      One lock for everything in the arena. Every call on an engine or a socket, and every look at
+ *	     shared objects, is made between mr_share_lock() and mr_share_unlock(). Never held while
+ *	     spinning, sleeping or in a system call that may block. Not to be taken twice by one thread.
+ * Progress  mr_share_unlock() sees to it that what the calls queued is sent; there is nothing to flush.
+ *	     Rounds are run by whoever waits, and by the keeper when nobody does.
+ * Death     A process killed with the lock held leaves the arena half changed. Who takes the lock next
+ *	     repairs it before mr_share_lock() returns: all layers of the stack, then ops->salvage().
+ *	     What it held without the lock, the keeper gives back by ops->release().
+ */
+#ifndef MR_ENGINE_SHARE_H
+#define MR_ENGINE_SHARE_H
+
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "base/arena.h"
+#include "engine/engine.h"
+
+struct mr_share;
+
+#define MR_SHARE_ENV	   "MILLRACE_STACK" /* environment: the keeper's name, for mr_share_join() */
+#define MR_SHARE_PROCS_MAX 512u
+#define MR_SHARE_FDS_MAX   65536u /* descriptor numbers that a process's table knows */
+
+/* ---- Processes ------------------------------------------------------------------------------- */
+
+/* A process that uses the engine. In the arena. */
+struct mr_proc {
+	uint32_t state; /* the engine's */
+	uint32_t index; /* 0 .. MR_SHARE_PROCS_MAX - 1 */
+	pid_t pid;	/* as the keeper sees it; 0: not known yet (a child that is being forked) */
+	uint32_t
+		fd_end; /* for the owner of the table: no entry of fds[] at or behind this is in use */
+	uint32_t *
+		fds; /* [MR_SHARE_FDS_MAX], zeroed at first use; what an entry means is the owner's */
+	char comm[16]; /* name of the program, for `millrace ss` */
+};
+
+/* ---- What stands above (the shim) ------------------------------------------------------------ */
+
+/* One socket of one process, for `millrace ss` and `inspect`. */
+struct mr_share_entry {
+	const struct mr_proc *proc;
+	int fd;
+	const struct mr_socket *sock; /* NULL: the kernel's */
+	const char *reason;	      /* why it is the kernel's; NULL: accelerated */
+	uint64_t cookie;	      /* SO_COOKIE of the kernel socket behind it */
+	/* Of the kernel's, as far as known; else any and port 0. */
+	struct mr_endpoint local, peer;
+	const void *file; /* the open file description */
+	uint32_t refs;	  /* of it */
+	uint32_t flags;	  /* of it, O_NONBLOCK and so on */
+};
+
+/* Code cannot be in the arena: every process, the keeper too, brings the same table of its own. All of
+ * them run with the lock held, must not block, and must not lock, unlock or wait. NULL: nothing to do. */
+struct mr_share_ops {
+	/* Keeper, at open: how many bytes of the arena setup() will take. */
+	size_t (*arena_bytes)(const struct mr_config *cfg);
+	/* Keeper, at open: make the pools in the arena. *root is what mr_share_root() will give in every
+	 * process. 0 or a negative errno. */
+	int (*setup)(struct mr_share *share, struct mr_arena *arena, const struct mr_config *cfg,
+		     void **root);
+	/* The readiness of a socket (mr_ready()) may have grown: data, room, a connection to accept, an
+	 * error, the end. Once per round and socket, in whatever process runs the round. Wakes who
+	 * waits for it: mr_share_wake(). Every socket is reported, whatever its mr_set_interest(). */
+	void (*ready)(struct mr_share *share, struct mr_socket *sock);
+	/* Parent, in mr_share_fork_prepare(): the child gets what the parent has. */
+	void (*fork)(struct mr_share *share, const struct mr_proc *parent, struct mr_proc *child);
+	/* A process is gone (or has become another by exec): drop the references of its table and
+	 * clear it. */
+	void (*release)(struct mr_share *share, struct mr_proc *proc);
+	/* A process died inside the lock, the stack is repaired: put your objects right. Sockets in
+	 * hand were reset (-ECONNRESET is pending). A socket that nothing of yours refers to is yours to
+	 * close: mr_share_socket_next(). */
+	void (*salvage)(struct mr_share *share);
+	/* Call back for every socket of every process. */
+	void (*list)(struct mr_share *share,
+		     void (*each)(void *user, const struct mr_share_entry *e), void *user);
+};
+
+/* ---- Coming and going ------------------------------------------------------------------------ */
+
+/* Open an engine to be shared: the keeper, or a program alone with it (tests). The caller is its first
+ * process. 0 or a negative errno, *err (may be NULL) explains. */
+int mr_share_open(struct mr_share **out, const struct mr_config *cfg,
+		  const struct mr_share_ops *ops, struct mr_error *err);
+/* Join the engine of the keeper that is called name. -ECONNREFUSED: there is none (any more);
+ * -EEXIST: its addresses are taken in this process; -EACCES: another user's; -EUSERS: too many
+ * processes. */
+int mr_share_join(struct mr_share **out, const char *name, const struct mr_share_ops *ops,
+		  struct mr_error *err);
+/* After mr_share_join(), when this process's table is filled with what it inherited through exec: what
+ * the program before the exec held may be released now. */
+void mr_share_adopted(struct mr_share *share);
+/* End this process's part (the opener: the engine). Releases its table. */
+void mr_share_close(struct mr_share *share);
+
+/* For pthread_atfork(), in this order; vfork counts as fork. prepare gives the child its slot and table
+ * (ops->fork) before it exists. pid < 0: the fork failed. After child() the share is the child's. When
+ * that fails (a negative errno), the share is of no use and its sockets fail. */
+void mr_share_fork_prepare(struct mr_share *share);
+void mr_share_fork_parent(struct mr_share *share, pid_t pid);
+int mr_share_fork_child(struct mr_share *share);
+
+/* ---- The lock -------------------------------------------------------------------------------- */
+
+/* sock: the socket that is about to be changed, NULL where there is none (yet): should this process die
+ * now, it is reset, and no other. Time stands still until the unlock (mr_share_now()). 0, or -ENETDOWN:
+ * the engine is over (interface or keeper gone); the lock is held all the same. */
+int mr_share_lock(struct mr_share *share, struct mr_socket *sock);
+/* The next one, with the lock held. */
+void mr_share_touch(struct mr_share *share, struct mr_socket *sock);
+void mr_share_unlock(struct mr_share *share);
+
+/* ---- With the lock held ---------------------------------------------------------------------- */
+
+struct mr_engine *mr_share_engine(struct mr_share *share);
+void *mr_share_root(struct mr_share *share);
+struct mr_proc *mr_share_proc(struct mr_share *share); /* this process */
+uint64_t mr_share_now(const struct mr_share *share);   /* ns, CLOCK_MONOTONIC */
+/* Run one round now: send, receive, timers; ops->ready() for what came of it. 0 or -ENETDOWN. */
+int mr_share_round(struct mr_share *share);
+/* Every socket, in no order: NULL begins; NULL: no more. */
+struct mr_socket *mr_share_socket_next(struct mr_share *share, struct mr_socket *after);
+
+/* ---- Waiting --------------------------------------------------------------------------------- */
+
+/* A thread that may sleep. In the arena, known by its address everywhere: ops->ready() finds it through
+ * the objects above. */
+struct mr_waiter;
+
+/* This thread's; made at first use, gone with the thread. NULL: too many. */
+struct mr_waiter *mr_share_waiter(struct mr_share *share);
+
+/* With the lock held: make it return from mr_share_wait(), also from one that has not begun. Cheap when
+ * it is awake. In whatever process it is. */
+void mr_share_wake(struct mr_share *share, struct mr_waiter *w);
+/* Forget wake-ups of before: then look at what you wait for, then wait. */
+void mr_share_wait_begin(struct mr_share *share, struct mr_waiter *w);
+
+#define MR_SHARE_FOREVER UINT64_MAX
+
+/* Give up the lock until w is woken, one of fds is ready (their revents are set), deadline_ns
+ * (CLOCK_MONOTONIC) has come, or a signal handler has run; the lock is held again at return. The engine
+ * goes on meanwhile. sigmask as in ppoll(2), or NULL.
+ *
+ *	mr_share_lock(share, sock);
+ *	for (;;) {
+ *		mr_share_wait_begin(share, w);
+ *		ret = mr_recv(sock, buf, len, 0);	(or: look at all of a poll set)
+ *		if (ret != -EAGAIN)
+ *			break;
+ *		ret = mr_share_wait(share, w, NULL, 0, deadline, NULL);
+ *		if (ret < 0)
+ *			break;
+ *	}
+ *	mr_share_unlock(share);
+ *
+ * 0: woken; > 0: so many of fds are ready (woken or not); -ETIMEDOUT, -EINTR, -ENETDOWN. With a deadline
+ * that has passed (0, say) it runs a round and looks at fds, and never sleeps. */
+int mr_share_wait(struct mr_share *share, struct mr_waiter *w, struct pollfd *fds, unsigned nfds,
+		  uint64_t deadline_ns, const sigset_t *sigmask);
+
+/* ---- Without the lock ------------------------------------------------------------------------ */
+
+/* Is this one of the descriptors that the engine needs in this process (sockets, events, memory)? The
+ * program must not close them. */
+bool mr_share_owns_fd(const struct mr_share *share, int fd);
+
+/* One line (no newline) where MILLRACE_LOG or the launcher said; level as in syslog(3). */
+__attribute__((format(printf, 3, 4))) void mr_share_log(const struct mr_share *share, int level,
+							const char *fmt, ...);
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* share_priv.h - what the files of the shared engine offer one another. Nobody else includes it. */
+#ifndef MR_ENGINE_SHARE_PRIV_H
+#define MR_ENGINE_SHARE_PRIV_H
+
+#include <pthread.h>
+#include "engine/engine_priv.h"
+#include "engine/share.h"
+
+#define SHARE_MAGIC	  0x6d72736861726531ull /* "mrshare1": this layout */
+#define SHARE_WAITERS_MAX 1024u
+#define SHARE_KWAKE_WORDS (SHARE_WAITERS_MAX / 64)
+
+enum proc_state {
+	PROC_FREE,
+	PROC_FORKING, /* has a table; the child has not told of itself yet */
+	PROC_LIVE,
+};
+
+struct mr_waiter {
+	uint32_t woken; /* atomic: read without the lock while spinning */
+	uint32_t index;
+	bool used;
+	bool asleep; /* its eventfd has to be written */
+	uint16_t proc;
+	uint64_t until;	     /* while it leads: when it will wake up by itself */
+	uint64_t left_at;    /* ns: returned from its last wait */
+	uint64_t away_ns;    /* how long it usually stays away between two waits */
+	struct mr_list node; /* commons.sleepers */
+};
+
+/* What the processes have in common beside the stack. In the arena, behind it. */
+struct mr_commons {
+	uint64_t magic;
+	pthread_mutex_t lock; /* robust, of all processes */
+	void *root;	      /* of what stands above */
+	int over;	      /* 0, or why the engine is at its end */
+	uint32_t driver;      /* whose copies of the ring indices are right: index of a process */
+	struct mr_socket *hand;
+	struct mr_waiter *leader;	   /* who polls the device while it sleeps; NULL: nobody */
+	struct mr_list sleepers;	   /* all that are asleep, the leader among them */
+	uint32_t kwake_asked;		   /* atomic: some bit of kwake is set */
+	uint64_t kwake[SHARE_KWAKE_WORDS]; /* waiters that the keeper shall wake */
+	uint64_t salvages;
+	struct mr_proc procs[MR_SHARE_PROCS_MAX];
+	struct mr_waiter waiters[SHARE_WAITERS_MAX];
+};
+
+/* Process-local. */
+struct mr_share {
+	struct mr_engine *engine;
+	struct mr_commons *c;
+	const struct mr_share_ops *ops;
+	struct mr_proc *self;
+	struct mr_proc *child; /* between prepare and parent or child of a fork */
+	bool opener;
+	pthread_key_t key;	       /* of this thread's struct share_thread */
+	int events[SHARE_WAITERS_MAX]; /* eventfd of each waiter; -1: not known in this process */
+};
+
+/* ---- share.c */
+/* How much of an arena is needed beside the stack. */
+size_t share_bytes(const struct mr_config *cfg, const struct mr_share_ops *ops);
+/* Around an engine that is open. */
+int share_create(struct mr_share **out, struct mr_engine *engine, const struct mr_config *cfg,
+		 const struct mr_share_ops *ops, struct mr_error *err);
+/* Bring the clock up to date. */
+void share_tick(struct mr_share *share);
+/* The lock alone, repaired where its owner died. */
+void share_acquire(struct mr_share *share);
+void share_release(struct mr_share *share);
+/* Tell ops->ready() what has changed. */
+void share_report(struct mr_share *share);
+int share_output(struct mr_share *share);
+
+/* ---- share_wait.c */
+int share_threads_init(struct mr_share *share);
+void share_threads_exit(struct mr_share *share);
+/* The child of a fork: this thread has no waiter yet. */
+void share_threads_forked(struct mr_share *share);
+/* Something may be due before the leader's time: let it look. */
+void share_leader_check(struct mr_share *share);
+
+/* ---- share_proc.c */
+struct mr_proc *share_proc_new(struct mr_share *share, enum proc_state state, pid_t pid);
+/* Whatever a process had. */
+void share_proc_free(struct mr_share *share, struct mr_proc *proc);
+
+#endif

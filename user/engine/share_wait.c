@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * share_wait.c - sleeping and waking up, for many threads of many processes on one engine.
+ * Owns        struct mr_waiter; who leads.
+ *
+ * Of those who sleep at most one leads: it polls the device too, and runs the rounds, for all. The
+ * others sleep on an eventfd of their own, which the leader writes when a round made them ready. A
+ * leader that leaves with work of its own hands over, but only if it usually stays away for long:
+ * a server that is back in a few microseconds would pay for two wake-ups with each request. Until
+ * somebody leads again whoever waits next runs a round, and the keeper looks after the rest.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+#include "base/compiler.h"
+#include "engine/share_priv.h"
+
+#define AWAY_LONG_NS  (200 * MR_NS_PER_US) /* worth a wake-up of another thread */
+#define AWAY_SHIFT    2u		   /* weight of the newest: a quarter */
+#define SPINS_IN_VAIN 8u		   /* so often in a row, and spinning is tried rarely */
+#define SPIN_RARELY   32u
+
+/* What a thread has of its own. */
+struct share_thread {
+	struct mr_share *share;
+	struct mr_waiter *w;
+	struct pollfd *fds;
+	unsigned nfds_max;
+	unsigned vain; /* spins in a row that ended in sleep */
+};
+
+/* ---- Threads --------------------------------------------------------------------------------- */
+
+static void waiter_free(struct mr_share *share, struct mr_waiter *w)
+{
+	if (share->c->leader == w)
+		share->c->leader = NULL;
+	mr_list_del(&w->node);
+	w->used = false;
+}
+
+static void thread_exit(void *arg)
+{
+	struct share_thread *t = arg;
+
+	if (t->w) {
+		share_acquire(t->share);
+		waiter_free(t->share, t->w);
+		share_release(t->share);
+	}
+	free(t->fds);
+	free(t);
+}
+
+int share_threads_init(struct mr_share *share)
+{
+	for (unsigned i = 0; i < SHARE_WAITERS_MAX; i++)
+		share->events[i] = -1;
+	return -pthread_key_create(&share->key, thread_exit);
+}
+
+void share_threads_exit(struct mr_share *share)
+{
+	struct share_thread *t = pthread_getspecific(share->key);
+
+	if (t)
+		free(t->fds);
+	free(t);
+	pthread_key_delete(share->key);
+	for (unsigned i = 0; i < SHARE_WAITERS_MAX; i++)
+		if (share->events[i] >= 0)
+			close(share->events[i]);
+}
+
+void share_threads_forked(struct mr_share *share)
+{
+	struct share_thread *t = pthread_getspecific(share->key);
+
+	if (t)
+		t->w = NULL; /* the parent's */
+}
+
+static struct share_thread *this_thread(struct mr_share *share)
+{
+	struct share_thread *t = pthread_getspecific(share->key);
+
+	if (t)
+		return t;
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return NULL;
+	t->share = share;
+	if (pthread_setspecific(share->key, t)) {
+		free(t);
+		return NULL;
+	}
+	return t;
+}
+
+static struct mr_waiter *waiter_new(struct mr_share *share)
+{
+	struct mr_commons *c = share->c;
+
+	for (uint32_t i = 0; i < SHARE_WAITERS_MAX; i++) {
+		struct mr_waiter *w = &c->waiters[i];
+
+		if (w->used)
+			continue;
+		*w = (struct mr_waiter){
+			.index = i,
+			.used = true,
+			.proc = (uint16_t)share->self->index,
+		};
+		mr_list_init(&w->node);
+		return w;
+	}
+	return NULL;
+}
+
+/* The eventfd of a waiter lives as long as the engine, whoever has the waiter. */
+static int event_of(struct mr_share *share, const struct mr_waiter *w)
+{
+	int *fd = &share->events[w->index];
+
+	if (*fd < 0)
+		*fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return *fd;
+}
+
+struct mr_waiter *mr_share_waiter(struct mr_share *share)
+{
+	struct share_thread *t = this_thread(share);
+	struct mr_waiter *w;
+
+	if (!t)
+		return NULL;
+	if (t->w)
+		return t->w;
+	share_acquire(share);
+	w = waiter_new(share);
+	share_release(share);
+	if (w && event_of(share, w) < 0) {
+		share_acquire(share);
+		waiter_free(share, w);
+		share_release(share);
+		return NULL;
+	}
+	t->w = w;
+	return w;
+}
+
+/* ---- Waking ---------------------------------------------------------------------------------- */
+
+static void write_event(struct mr_share *share, struct mr_waiter *w)
+{
+	int saved = errno;
+	ssize_t n;
+
+	w->asleep = false;
+	n = write(event_of(share, w), &(uint64_t){ 1 }, sizeof(uint64_t));
+	(void)n; /* EAGAIN: it is readable already */
+	errno = saved;
+}
+
+void mr_share_wake(struct mr_share *share, struct mr_waiter *w)
+{
+	__atomic_store_n(&w->woken, 1, __ATOMIC_RELAXED);
+	if (w->asleep)
+		write_event(share, w);
+}
+
+static bool woken(const struct mr_waiter *w)
+{
+	return __atomic_load_n(&w->woken, __ATOMIC_RELAXED);
+}
+
+void mr_share_wait_begin(struct mr_share *share, struct mr_waiter *w)
+{
+	(void)share;
+	__atomic_store_n(&w->woken, 0, __ATOMIC_RELAXED);
+}
+
+void share_leader_check(struct mr_share *share)
+{
+	struct mr_waiter *leader = share->c->leader;
+
+	if (leader && leader->asleep &&
+	    mr_engine_next(share->engine, share->engine->now) < leader->until)
+		write_event(share, leader);
+}
+
+/* ---- Leading --------------------------------------------------------------------------------- */
+
+/* The one that has slept longest leads from now on. */
+static void hand_over(struct mr_share *share)
+{
+	struct mr_commons *c = share->c;
+
+	if (mr_list_empty(&c->sleepers))
+		return;
+	c->leader = mr_list_first(&c->sleepers, struct mr_waiter, node);
+	c->leader->until = 0;
+	if (c->leader->asleep)
+		write_event(share, c->leader);
+}
+
+static void come(struct mr_share *share, struct mr_waiter *w)
+{
+	uint64_t away = share->engine->now - w->left_at;
+
+	if (w->left_at)
+		w->away_ns += (away >> AWAY_SHIFT) - (w->away_ns >> AWAY_SHIFT);
+}
+
+static void leave(struct mr_share *share, struct mr_waiter *w)
+{
+	w->left_at = share->engine->now;
+	if (share->c->leader != w)
+		return;
+	share->c->leader = NULL;
+	hand_over(share);
+}
+
+/* ---- Sleeping -------------------------------------------------------------------------------- */
+
+static uint64_t clock_now(const struct mr_share *share)
+{
+	return share->engine->clock(share->engine->clock_user);
+}
+
+static struct timespec *timeout(uint64_t until, uint64_t now, struct timespec *ts)
+{
+	uint64_t left = until > now ? until - now : 0;
+
+	if (until == MR_TIME_NEVER)
+		return NULL;
+	ts->tv_sec = (time_t)(left / MR_NS_PER_S);
+	ts->tv_nsec = (long)(left % MR_NS_PER_S);
+	return ts;
+}
+
+/* Not ppoll(3), which is a point of cancellation: a thread must not end while it leads. */
+static int raw_ppoll(struct pollfd *fds, unsigned nfds, const struct timespec *ts,
+		     const sigset_t *sigmask)
+{
+	struct timespec copy; /* the system call changes it */
+
+	if (ts)
+		copy = *ts;
+	return (int)syscall(SYS_ppoll, fds, nfds, ts ? &copy : NULL, sigmask, _NSIG / 8);
+}
+
+static int poll_now(struct pollfd *fds, unsigned nfds)
+{
+	static const struct timespec none;
+	int n = nfds ? raw_ppoll(fds, nfds, &none, NULL) : 0;
+
+	return mr_max(n, 0);
+}
+
+/* Look at the rings, or for a wake-up, for a while. True: there is something to do. */
+static bool spin(struct mr_share *share, struct share_thread *t, uint64_t until)
+{
+	const struct mr_engine *engine = share->engine;
+
+	t->vain++;
+	if (t->vain > SPINS_IN_VAIN && t->vain % SPIN_RARELY)
+		return false;
+	if (!engine_spin(engine, until, &t->w->woken))
+		return false;
+	t->vain = 0;
+	return true;
+}
+
+/* The array for poll(): this thread's event, the caller's, and the leader's: the device. */
+static struct pollfd *poll_set(struct mr_share *share, struct share_thread *t,
+			       const struct pollfd *fds, unsigned nfds, bool leads, unsigned *n)
+{
+	const struct mr_engine *engine = share->engine;
+	unsigned all = 1 + nfds + engine->npfds;
+
+	if (all > t->nfds_max) {
+		struct pollfd *more = realloc(t->fds, all * sizeof(*more));
+
+		if (!more)
+			return NULL;
+		t->fds = more;
+		t->nfds_max = all;
+	}
+	t->fds[0] = (struct pollfd){ .fd = event_of(share, t->w), .events = POLLIN };
+	if (nfds)
+		memcpy(t->fds + 1, fds, nfds * sizeof(*fds));
+	if (leads)
+		memcpy(t->fds + 1 + nfds, engine->pfds, engine->npfds * sizeof(*fds));
+	*n = leads ? all : 1 + nfds;
+	return t->fds;
+}
+
+/* Without the lock. The number of fds that are ready, or a negative errno. *device: what is ready of
+ * the device is perhaps no packet. */
+static int sleep_on(struct mr_share *share, struct share_thread *t, struct pollfd *fds,
+		    unsigned nfds, bool leads, uint64_t until, const sigset_t *sigmask,
+		    bool *device)
+{
+	struct timespec ts;
+	uint64_t count;
+	unsigned n;
+	struct pollfd *set = poll_set(share, t, fds, nfds, leads, &n);
+	int ready = 0, ret;
+	ssize_t got;
+
+	if (!set)
+		return -ENOMEM;
+	ret = raw_ppoll(set, n, timeout(until, clock_now(share), &ts), sigmask);
+	if (ret < 0)
+		return -errno;
+	if (set[0].revents) {
+		got = read(set[0].fd, &count, sizeof(count));
+		(void)got;
+	}
+	for (unsigned i = 0; i < nfds; i++) {
+		fds[i].revents = set[1 + i].revents;
+		ready += fds[i].revents != 0;
+	}
+	for (unsigned i = 1 + nfds; i < n; i++)
+		*device |= set[i].revents != 0;
+	return ready;
+}
+
+/* One stretch of spinning or sleeping, from a round that left nothing to do. The lock is given up
+ * meanwhile. The number of fds that are ready, or a negative errno. */
+static int rest(struct mr_share *share, struct share_thread *t, struct pollfd *fds, unsigned nfds,
+		uint64_t deadline, const sigset_t *sigmask)
+{
+	struct mr_engine *engine = share->engine;
+	struct mr_commons *c = share->c;
+	struct mr_waiter *w = t->w;
+	bool leads = !c->leader || c->leader == w, device = false;
+	uint64_t until = deadline, now = engine->now;
+	int ret = 0;
+
+	if (leads) {
+		c->leader = w;
+		w->until = mr_engine_next(engine, now);
+		until = mr_min(until, w->until);
+	}
+	if (until <= now)
+		return 0;
+	w->asleep = !leads || !engine->spin_ns;
+	mr_list_add_tail(&c->sleepers, &w->node);
+	share_release(share);
+	if (leads && engine->spin_ns) {
+		if (spin(share, t, mr_min(until, now + engine->spin_ns)))
+			goto back;
+		share_acquire(share);
+		/* Nobody writes the event of one who spins. */
+		w->until = mr_engine_next(engine, now);
+		until = mr_min(until, w->until);
+		w->asleep = !woken(w) && c->leader == w;
+		share_release(share);
+		if (!w->asleep)
+			goto back;
+	}
+	ret = sleep_on(share, t, fds, nfds, leads, until, sigmask, &device);
+back:
+	share_acquire(share);
+	w->asleep = false;
+	mr_list_del(&w->node);
+	share_tick(share);
+	if (device && !engine->dev->ops->rx_ready(engine->dev))
+		mr_engine_service(engine, engine->now); /* its error comes with the next round */
+	return ret;
+}
+
+int mr_share_wait(struct mr_share *share, struct mr_waiter *w, struct pollfd *fds, unsigned nfds,
+		  uint64_t deadline_ns, const sigset_t *sigmask)
+{
+	struct share_thread *t = this_thread(share);
+	int ret = 0, err;
+	bool looked = false;
+
+	assert(t && t->w == w);
+	share_tick(share);
+	come(share, w);
+	for (;;) {
+		err = mr_share_round(share);
+		if (err || woken(w))
+			break;
+		if (nfds && !looked)
+			ret = poll_now(fds, nfds);
+		looked = true;
+		if (ret || share->engine->now >= deadline_ns)
+			break;
+		err = share_output(share);
+		ret = err ?: rest(share, t, fds, nfds, deadline_ns, sigmask);
+		if (ret)
+			break;
+	}
+	leave(share, w);
+	if (err)
+		return err;
+	if (woken(w) && !looked && nfds)
+		ret = poll_now(fds, nfds);
+	if (ret < 0)
+		return woken(w) ? 0 : ret;
+	return ret || woken(w) ? ret : -ETIMEDOUT;
+}
