@@ -4,14 +4,14 @@
  * read. What is not provably ours, the malformed included, is the kernel's to judge.
  *
  *	MR_ADDR_OWN	the whole address is ours, whatever the protocol
- *	MR_ADDR_SHARED	of it only TCP to a port in mr_ports, and ICMP errors about such TCP
+ *	MR_ADDR_SHARED	of it only TCP to a port in mr_ports, and ICMP errors about such TCP; and of
+ *			these not what belongs to a connection of the kernel's
  */
 #ifndef MR_BPF_STEER_H
 #define MR_BPF_STEER_H
 
 #include "notes.h"
 
-/* Capacity: addresses of one interface; ports, with each outgoing connection taking one. */
 #define ADDRS_MAX 256
 #define PORTS_MAX 65536
 
@@ -19,15 +19,15 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, ADDRS_MAX);
 	__type(key, struct mr_addr_key);
-	__type(value, __u32); /* MR_ADDR_* */
+	__type(value, __u32); /* MR_ADDR_*, and the slot of a shared one */
 } mr_addrs SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, PORTS_MAX);
-	__uint(map_flags, BPF_F_NO_PREALLOC); /* most engines open a handful */
-	__type(key, struct mr_port_key);
-	__type(value, __u32);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct mr_steer_port);
 } mr_ports SEC(".maps");
 
 static __always_inline __u32 addr_flags(const __be32 addr[4])
@@ -37,19 +37,63 @@ static __always_inline __u32 addr_flags(const __be32 addr[4])
 	return flags ? *flags : 0;
 }
 
-static __always_inline bool is_our_port(const __be32 addr[4], __be16 port)
-{
-	struct mr_port_key key = { { addr[0], addr[1], addr[2], addr[3] }, port, 0 };
+/* ---- Ports of shared addresses --------------------------------------------------------------- */
 
-	if (bpf_map_lookup_elem(&mr_ports, &key))
-		return true;
-	__builtin_memset(key.addr, 0, sizeof(key.addr)); /* any address of ours */
-	return bpf_map_lookup_elem(&mr_ports, &key);
+/* The two ends of TCP that came, or that is quoted by what came. */
+struct flow {
+	__be32 remote[4], local[4];
+	__be16 rport, lport;
+};
+
+/* Has the kernel this connection, in whatever state? It is asked in the interface's network namespace.
+ * A listener is none. TIME-WAIT is one, also for a SYN: the kernel's answer makes the peer reset it, and
+ * its next SYN is ours. A global function: walked once by the verifier, and not for both its callers. */
+__noinline int kernel_has(struct xdp_md *ctx, const struct flow *f)
+{
+	struct bpf_sock_tuple t = {};
+	struct bpf_sock *sk;
+	__u32 size, state;
+
+	if (!f)
+		return 0;
+	if (f->local[2] == V4_MAPPED && !f->local[0] && !f->local[1]) {
+		t.ipv4.saddr = f->remote[3];
+		t.ipv4.daddr = f->local[3];
+		t.ipv4.sport = f->rport;
+		t.ipv4.dport = f->lport;
+		size = sizeof(t.ipv4);
+	} else {
+		__builtin_memcpy(t.ipv6.saddr, f->remote, sizeof(t.ipv6.saddr));
+		__builtin_memcpy(t.ipv6.daddr, f->local, sizeof(t.ipv6.daddr));
+		t.ipv6.sport = f->rport;
+		t.ipv6.dport = f->lport;
+		size = sizeof(t.ipv6);
+	}
+	sk = bpf_skc_lookup_tcp(ctx, &t, size, BPF_F_CURRENT_NETNS, 0);
+	if (!sk)
+		return 0;
+	state = sk->state;
+	bpf_sk_release(sk);
+	return state != BPF_TCP_LISTEN;
 }
 
-struct ports {
-	__be16 source, dest;
-};
+/* Is TCP of a shared address, whose slot that is, ours? syn: it opens a connection to us. */
+static __always_inline int steer_port(struct packet *p, __u32 slot, const struct flow *f, bool syn)
+{
+	__u32 key = bpf_ntohs(f->lport);
+	struct mr_steer_port *port = bpf_map_lookup_elem(&mr_ports, &key);
+	__u64 bit = 1ull << (slot & 63), divert;
+
+	if (!port)
+		return PASS(NOT_OURS);
+	divert = *(volatile __u64 *)&port->divert;
+	if (!(divert & bit))
+		return PASS(NOT_OURS);
+	if (divert & MR_STEER_KERNEL &&
+	    ((syn && !(*(volatile __u64 *)&port->listen & bit)) || kernel_has(p->ctx, f)))
+		return PASS(KERNEL);
+	return NEXT;
+}
 
 /* ICMP errors that an end host acts on (RFC 1122 section 3.2.2, RFC 4443 section 3). A redirect
  * concerns routes: on a shared address these are the kernel's. */
@@ -60,9 +104,13 @@ static __always_inline bool is_icmp_error(const struct packet *p, __u8 type)
 	return type == 3 || type == 11 || type == 12;
 }
 
-/* Does an ICMP error quote TCP that was sent from a port of ours? The quoted source must be the
- * address that the error came to. Quoted IPv6 with extension headers is not: we send none. */
-static __always_inline bool quotes_ours(struct packet *p)
+struct ports {
+	__be16 source, dest;
+};
+
+/* What an ICMP error quotes, if that is TCP sent from the address that the error came to. Quoted IPv6
+ * with extension headers is not ours: we send none. */
+static __always_inline bool quoted_flow(struct packet *p, struct flow *f)
 {
 	struct cursor c = p->c;
 	struct ports *ports;
@@ -70,15 +118,18 @@ static __always_inline bool quotes_ours(struct packet *p)
 
 	if (!type || !is_icmp_error(p, *type))
 		return false;
+	__builtin_memcpy(f->local, p->daddr, sizeof(f->local));
 	if (p->l4_proto == NEXTHDR_ICMP) {
 		struct ipv6hdr *ip6 = cursor_take(&c, sizeof(*ip6));
 
 		if (!ip6 || ip6->nexthdr != IPPROTO_TCP)
 			return false;
 #pragma unroll
-		for (int i = 0; i < 4; i++)
+		for (int i = 0; i < 4; i++) {
 			if (ip6->saddr.in6_u.u6_addr32[i] != p->daddr[i])
 				return false;
+			f->remote[i] = ip6->daddr.in6_u.u6_addr32[i];
+		}
 	} else {
 		struct iphdr *ip = cursor_take(&c, sizeof(*ip));
 		__u32 hlen;
@@ -89,18 +140,45 @@ static __always_inline bool quotes_ours(struct packet *p)
 		hlen = (*(__u8 *)ip & 0xf) * 4;
 		if (hlen < sizeof(*ip))
 			return false;
+		f->remote[2] = V4_MAPPED;
+		f->remote[3] = ip->daddr;
 		c = cursor_at(p->ctx, c.off - sizeof(*ip) + hlen);
 	}
 	ports = cursor_take(&c, sizeof(*ports));
-	return ports && is_our_port(p->daddr, ports->source);
+	if (!ports)
+		return false;
+	f->lport = ports->source;
+	f->rport = ports->dest;
+	return true;
 }
 
-static __always_inline bool is_our_tcp(struct packet *p)
+static __always_inline int steer_quoted(struct packet *p, __u32 slot)
+{
+	struct flow f = {};
+
+	return quoted_flow(p, &f) ? steer_port(p, slot, &f, false) : PASS(NOT_OURS);
+}
+
+#define TCP_FLAGS_AT 13 /* RFC 9293 section 3.1 */
+#define SYN_ALONE    0x02
+#define SYN_AND_ACK  0x12
+
+static __always_inline int steer_tcp(struct packet *p, __u32 slot)
 {
 	struct cursor c = p->c;
 	struct ports *ports = cursor_take(&c, sizeof(*ports));
+	struct flow f = {};
+	__u8 *rest;
 
-	return ports && p->l4_len >= sizeof(*ports) && is_our_port(p->daddr, ports->dest);
+	if (!ports || p->l4_len < sizeof(*ports))
+		return PASS(NOT_OURS);
+	__builtin_memcpy(f.remote, p->saddr, sizeof(f.remote));
+	__builtin_memcpy(f.local, p->daddr, sizeof(f.local));
+	f.rport = ports->source;
+	f.lport = ports->dest;
+	rest = cursor_take(&c, TCP_FLAGS_AT + 1 - sizeof(*ports));
+	return steer_port(p, slot, &f,
+			  rest && (rest[TCP_FLAGS_AT - sizeof(*ports)] & SYN_AND_ACK) == SYN_ALONE);
 }
 
 static __always_inline bool is_icmp(const struct packet *p)
@@ -161,11 +239,11 @@ static __always_inline int steer_ip(struct packet *p)
 		return NEXT;
 	if (p->l4_proto == IPPROTO_TCP) {
 		p->redirect = MR_XDP_REDIRECT_TCP;
-		return flags & MR_ADDR_OWN || is_our_tcp(p) ? NEXT : PASS(NOT_OURS);
+		return flags & MR_ADDR_OWN ? NEXT : steer_tcp(p, MR_ADDR_SLOT_OF(flags));
 	}
 	if (is_icmp(p)) {
 		p->redirect = MR_XDP_REDIRECT_ICMP;
-		return flags & MR_ADDR_OWN || quotes_ours(p) ? NEXT : PASS(NOT_OURS);
+		return flags & MR_ADDR_OWN ? NEXT : steer_quoted(p, MR_ADDR_SLOT_OF(flags));
 	}
 	return flags & MR_ADDR_OWN ? NEXT : PASS(NOT_OURS);
 }

@@ -112,6 +112,8 @@ enum mr_drop {
 	X(PASS_FRAGMENT, "xdp.pass_fragment",                                                      \
 	  "passed to the kernel: IP fragment of an address not wholly ours")                       \
 	X(PASS_MULTICAST, "xdp.pass_multicast", "passed to the kernel: broadcast or multicast")    \
+	X(PASS_KERNEL, "xdp.pass_kernel",                                                          \
+	  "passed to the kernel: a connection of its own on a port of ours")                       \
 	X(REDIRECT_TCP, "xdp.redirect_tcp", "redirected to the engine: TCP")                       \
 	X(REDIRECT_ARP, "xdp.redirect_arp", "redirected to the engine: ARP")                       \
 	X(REDIRECT_ICMP, "xdp.redirect_icmp", "redirected to the engine: ICMP or ICMPv6")          \
@@ -199,13 +201,26 @@ _Static_assert(sizeof(struct mr_addr_key) == 16, "no hidden padding in a map key
 #define MR_ADDR_OWN    (1u << 0) /* the kernel does not know it: ARP, ICMP, every port are ours */
 #define MR_ADDR_SHARED (1u << 1) /* the kernel's: only the ports in mr_ports are ours */
 
-/* Map mr_ports, hash: (local address or all zeros for any, port) -> __u32 flags, 0 for now. */
-struct mr_port_key {
-	__be32 addr[4];
-	__be16 port; /* wire order */
-	__u16 zero;
+/* A shared address has a slot beside the flags: its bit in struct mr_steer_port. The slots of each
+ * family stand together, so that a mask can mean all of its addresses, also those that are yet to
+ * come. */
+#define MR_STEER_SLOTS		63u
+#define MR_STEER_SLOTS4		32u /* the first ones are IPv4's */
+#define MR_STEER_V4		((1ull << MR_STEER_SLOTS4) - 1)
+#define MR_STEER_V6		(((1ull << MR_STEER_SLOTS) - 1) & ~MR_STEER_V4)
+#define MR_STEER_KERNEL		(1ull << MR_STEER_SLOTS)
+#define MR_ADDR_SLOT_OF(v)	((v) >> 8)
+#define MR_ADDR_WITH_SLOT(slot) (MR_ADDR_SHARED | (slot) << 8)
+
+/* Map mr_ports, an array by port (host order) that user space has mapped: opening a port is a write to
+ * memory. The words are written and read whole. */
+struct mr_steer_port {
+	/* Bit s: TCP to this port of the address with slot s is ours. MR_STEER_KERNEL: but for what
+	 * belongs to a connection that the kernel has. */
+	__u64 divert;
+	__u64 listen; /* bit s: somebody of ours listens, so that SYNs are, too. Read with MR_STEER_KERNEL */
 };
-_Static_assert(sizeof(struct mr_port_key) == 20, "no hidden padding in a map key");
+_Static_assert(sizeof(struct mr_steer_port) == 16, "an array's values are padded to 8 bytes");
 
 /* Records of the ring buffer mr_notes: what an engine may want to know of passed packets. They are
  * told apart by their size. */

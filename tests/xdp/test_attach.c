@@ -118,8 +118,8 @@ static void packets_on_the_wire_are_steered_by_the_maps(void **state)
 
 		assert_int_equal(mr_xdp_addr_set(xdp, &own, MR_ADDR_OWN), 0);
 		assert_int_equal(mr_xdp_addr_set(xdp, &shared, MR_ADDR_OWN), 0);
-		assert_int_equal(mr_xdp_addr_set(xdp, &shared, MR_ADDR_SHARED), 0);
-		assert_int_equal(mr_xdp_port_add(xdp, NULL, 80), 0);
+		assert_int_equal(mr_xdp_addr_set(xdp, &shared, MR_ADDR_WITH_SLOT(3)), 0);
+		mr_xdp_ports(xdp)[80].divert = MR_STEER_V4;
 		assert_int_equal(mr_xdp_xsk_set(xdp, 2, xsk), -ERANGE);
 		assert_int_equal(mr_xdp_xsk_set(xdp, 1, STDIN_FILENO) < 0, true);
 		if (mr_xdp_attach(xdp, &err))
@@ -134,9 +134,8 @@ static void packets_on_the_wire_are_steered_by_the_maps(void **state)
 		assert_int_equal(mr_xdp_notes(xdp, &note_ops, &notes), 2);
 		assert_int_equal(notes, 2);
 
-		assert_int_equal(mr_xdp_port_del(xdp, NULL, 80), 0);
-		assert_int_equal(mr_xdp_port_del(xdp, NULL, 80), -ENOENT);
-		assert_int_equal(mr_xdp_port_add(xdp, &shared, 81), 0);
+		mr_xdp_ports(xdp)[80].divert = 1ull << 2; /* another address's slot */
+		mr_xdp_ports(xdp)[81].divert = 1ull << 3;
 		send_packets(&ours, 2);
 		send_packets(&other, 4);
 		assert_int_equal(counted(xdp, MR_XDP_DROP, 9), 9);
@@ -144,11 +143,13 @@ static void packets_on_the_wire_are_steered_by_the_maps(void **state)
 		assert_int_equal(mr_xdp_addr_del(xdp, &shared), 0);
 		assert_int_equal(mr_xdp_addr_del(xdp, &shared), -ENOENT);
 		assert_int_equal(mr_xdp_addr_del(xdp, &own), 0);
+		assert_int_equal(mr_xdp_addr_set(xdp, &shared, MR_ADDR_WITH_SLOT(9)), 0);
 		send_packets(&other, 2);
 		send_packets(&arp, 2);
 		usleep(50000);
 		assert_int_equal(counted(xdp, MR_XDP_DROP, 0), 9);
-		assert_int_equal(counted(xdp, MR_XDP_ARP_NOTED, 0), 2); /* no address: no notes */
+		assert_int_equal(counted(xdp, MR_XDP_ARP_NOTED, 0),
+				 2); /* no own address: no notes */
 		close(xsk);
 		mr_xdp_close(xdp);
 	}

@@ -4,8 +4,8 @@
  * the metadata out. Every packet must be counted exactly once; at the end, every verdict and every
  * drop reason must have been seen.
  *
- * The addresses: 10.0.0.1 and fd00::1 are own; 10.0.0.2 and fd00::2 are shared, with port 80 of
- * each and port 8080 of any address; whatever else is the kernel's.
+ * The addresses: 10.0.0.1 and fd00::1 are own; 10.0.0.2, 10.0.0.4 and fd00::2 are shared, with port 80 of
+ * the first and the last, port 8080 of any address and 8081 of any IPv4 one; whatever else is the kernel's.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +17,10 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
+#include <netinet/in.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +50,19 @@ static const uint64_t hash_key[2] = { 0x0706050403020100, 0x0f0e0d0c0b0a0908 };
 /* One loaded program for each checksum policy, and what they were seen to do. */
 static struct millrace_bpf *progs[MR_CSUM_OFF + 1];
 static struct mr_xdp_stats seen;
+
+/* The slots of the shared addresses. */
+#define SLOT4 0u
+#define SLOT6 MR_STEER_SLOTS4
+
+static void set_port(struct millrace_bpf *prog, uint16_t port, __u64 divert, __u64 listen)
+{
+	const struct mr_steer_port value = { .divert = divert, .listen = listen };
+	uint32_t key = port;
+
+	assert_int_equal(
+		bpf_map_update_elem(bpf_map__fd(prog->maps.mr_ports), &key, &value, BPF_ANY), 0);
+}
 
 /* ---- Running one packet ---------------------------------------------------------------------- */
 
@@ -216,6 +232,14 @@ static const struct {
 	{ "the same in IPv6", { SHARED6 }, REDIR(TCP) },
 	{ "TCP to a shared address, port listed for any", { SHARED4, .dport = 8080 }, REDIR(TCP) },
 	{ "the same in IPv6", { SHARED6, .dport = 8080 }, REDIR(TCP) },
+	{ "a port listed for one address, on another one",
+	  { .dst = "10.0.0.4", .dport = 80 },
+	  PASSED(NOT_OURS) },
+	{ "a port listed for any, on another one",
+	  { .dst = "10.0.0.4", .dport = 8080 },
+	  REDIR(TCP) },
+	{ "a port listed for IPv4", { SHARED4, .dport = 8081 }, REDIR(TCP) },
+	{ "the same in IPv6", { SHARED6, .dport = 8081 }, PASSED(NOT_OURS) },
 	{ "TCP to a shared address, other port", { SHARED4, .dport = 81 }, PASSED(NOT_OURS) },
 	{ "the same in IPv6", { SHARED6, .dport = 81 }, PASSED(NOT_OURS) },
 	{ "a port listed for any, on a foreign address",
@@ -1171,6 +1195,216 @@ static void without_room_for_metadata_a_packet_is_dropped(void **state)
 	assert_int_equal(drop_of(&r), MR_DROP_XDP_META);
 }
 
+/* ---- Ports on which the kernel has connections ------------------------------------------------- */
+
+/* The sockets are real ones, in the network namespace of this process; their packets go over lo. */
+static socklen_t kernel_addr(struct sockaddr_storage *ss, const char *text, uint16_t port)
+{
+	struct sockaddr_in6 *sin6 = (struct sockaddr_in6 *)ss;
+	struct sockaddr_in *sin = (struct sockaddr_in *)ss;
+
+	*ss = (struct sockaddr_storage){ 0 };
+	if (inet_pton(AF_INET6, text, &sin6->sin6_addr) == 1) {
+		sin6->sin6_family = AF_INET6;
+		sin6->sin6_port = htons(port);
+		return sizeof(*sin6);
+	}
+	assert_int_equal(inet_pton(AF_INET, text, &sin->sin_addr), 1);
+	sin->sin_family = AF_INET;
+	sin->sin_port = htons(port);
+	return sizeof(*sin);
+}
+
+static int kernel_socket(const char *laddr, uint16_t lport)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = kernel_addr(&ss, laddr, lport);
+	int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
+	assert_int_equal(bind(fd, (struct sockaddr *)&ss, len), 0);
+	return fd;
+}
+
+static int kernel_connect(int fd, const char *raddr, uint16_t rport)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = kernel_addr(&ss, raddr, rport);
+
+	return connect(fd, (struct sockaddr *)&ss, len) ? -errno : 0;
+}
+
+struct kernel_pair {
+	int listener, client, server;
+};
+
+static struct kernel_pair kernel_pair(const char *client, uint16_t cport, const char *server,
+				      uint16_t sport)
+{
+	struct kernel_pair k = { .listener = kernel_socket(server, sport),
+				 .client = kernel_socket(client, cport) };
+
+	assert_int_equal(listen(k.listener, 8), 0);
+	assert_int_equal(kernel_connect(k.client, server, sport), 0);
+	k.server = accept(k.listener, NULL, NULL);
+	assert_true(k.server >= 0);
+	return k;
+}
+
+#define KPORT	7000u /* both shared addresses have it diverted; nobody of ours listens */
+#define LPORT	7001u /* here somebody does */
+#define KERNEL4 .src = "10.0.0.9", .dst = "10.0.0.2"
+#define KERNEL6 .v6 = true, .src = "fd00::9", .dst = "fd00::2"
+
+/* What the kernel's connection from 10.0.0.9:4100 (and in IPv6) to a port sent. */
+static const struct desc kernels4 = {
+	.src = "10.0.0.2", .dst = "10.0.0.9", .sport = KPORT, .dport = 4100
+};
+static const struct desc kernels6 = {
+	.v6 = true, .src = "fd00::2", .dst = "fd00::9", .sport = KPORT, .dport = 4100
+};
+static const struct desc not_kernels4 = {
+	.src = "10.0.0.2", .dst = "10.0.0.9", .sport = KPORT, .dport = 4101
+};
+static const struct desc not_kernels6 = {
+	.v6 = true, .src = "fd00::2", .dst = "fd00::9", .sport = KPORT, .dport = 4101
+};
+
+struct kernel_row {
+	const char *claim;
+	struct desc desc;
+	enum mr_xdp_verdict verdict;
+};
+
+static void check_kernel_rows(const struct kernel_row *rows, size_t n)
+{
+	static struct packet p;
+	static struct result r;
+
+	for (size_t i = 0; i < n; i++) {
+		packet_make(&p, &rows[i].desc);
+		expect_on(MR_CSUM_VERIFY, &p, rows[i].claim, rows[i].verdict, MR_DROP_NONE, &r);
+	}
+}
+
+static void connections_that_the_kernel_has_stay_with_it(void **state)
+{
+	static const struct kernel_row while_open[] = {
+		{ "a segment of the kernel's connection",
+		  { KERNEL4, .sport = 4100, .dport = KPORT },
+		  PASSED(KERNEL) },
+		{ "the same in IPv6", { KERNEL6, .sport = 4100, .dport = KPORT }, PASSED(KERNEL) },
+		{ "the same from another port",
+		  { KERNEL4, .sport = 4101, .dport = KPORT },
+		  REDIR(TCP) },
+		{ "the same in IPv6", { KERNEL6, .sport = 4101, .dport = KPORT }, REDIR(TCP) },
+		{ "a SYN where nobody of ours listens",
+		  { KERNEL4, .sport = 4101, .dport = KPORT, .flags = SYN },
+		  PASSED(KERNEL) },
+		{ "SYN ACK is no SYN",
+		  { KERNEL4, .sport = 4101, .dport = KPORT, .flags = SYN | ACK },
+		  REDIR(TCP) },
+		{ "a SYN where the kernel listens and one of ours does",
+		  { KERNEL4, .sport = 4101, .dport = LPORT, .flags = SYN },
+		  REDIR(TCP) },
+		{ "the same in IPv6",
+		  { KERNEL6, .sport = 4101, .dport = LPORT, .flags = SYN },
+		  REDIR(TCP) },
+		{ "a segment of the kernel's connection there",
+		  { KERNEL4, .sport = 4102, .dport = LPORT },
+		  PASSED(KERNEL) },
+		{ "its SYN, repeated",
+		  { KERNEL4, .sport = 4102, .dport = LPORT, .flags = SYN },
+		  PASSED(KERNEL) },
+		{ "the answer to a connect of the kernel's",
+		  { .src = "10.0.0.50",
+		    .dst = "10.0.0.2",
+		    .sport = 90,
+		    .dport = KPORT,
+		    .flags = SYN | ACK },
+		  PASSED(KERNEL) },
+		{ "an ICMP error about the kernel's connection",
+		  { KERNEL4, ICMP4, .icmp_type = 3, .quote = &kernels4 },
+		  PASSED(KERNEL) },
+		{ "the same in IPv6",
+		  { KERNEL6, .proto = IPPROTO_ICMPV6, .icmp_type = 1, .quote = &kernels6 },
+		  PASSED(KERNEL) },
+		{ "an ICMP error about another connection",
+		  { KERNEL4, ICMP4, .icmp_type = 3, .quote = &not_kernels4 },
+		  REDIR(ICMP) },
+		{ "the same in IPv6",
+		  { KERNEL6, .proto = IPPROTO_ICMPV6, .icmp_type = 1, .quote = &not_kernels6 },
+		  REDIR(ICMP) },
+		{ "an address of ours that does not have the port",
+		  { .src = "10.0.0.9", .dst = "10.0.0.4", .sport = 4100, .dport = KPORT },
+		  PASSED(NOT_OURS) },
+	};
+	static const struct kernel_row unmarked[] = {
+		{ "a port that is not marked is not looked up",
+		  { KERNEL4, .sport = 4100, .dport = KPORT },
+		  REDIR(TCP) },
+		{ "nor are SYNs told apart",
+		  { KERNEL4, .sport = 4101, .dport = KPORT, .flags = SYN },
+		  REDIR(TCP) },
+	};
+	static const struct kernel_row elsewhere[] = {
+		{ "a connection of another network namespace is not the kernel's here",
+		  { KERNEL4, .sport = 4100, .dport = KPORT },
+		  REDIR(TCP) },
+		{ "the same in IPv6", { KERNEL6, .sport = 4100, .dport = KPORT }, REDIR(TCP) },
+	};
+	static const struct kernel_row time_wait[] = {
+		{ "TIME-WAIT is the kernel's as well",
+		  { KERNEL4, .sport = 4103, .dport = KPORT },
+		  PASSED(KERNEL) },
+	};
+	struct millrace_bpf *prog = progs[MR_CSUM_VERIFY];
+	__u64 both = 1ull << SLOT4 | 1ull << SLOT6;
+	struct kernel_pair con4, con6, con_l, con_tw;
+	int syn_sent;
+
+	(void)state;
+	assert_int_equal(unshare(CLONE_NEWNET), 0);
+	assert_int_equal(
+		system("ip link set lo up && ip addr add 10.0.0.2/32 dev lo && "
+		       "ip addr add 10.0.0.9/32 dev lo && ip route add 10.0.0.50 dev lo && "
+		       "ip addr add fd00::2/128 dev lo nodad && "
+		       "ip addr add fd00::9/128 dev lo nodad"),
+		0);
+	con4 = kernel_pair("10.0.0.9", 4100, "10.0.0.2", KPORT);
+	con6 = kernel_pair("fd00::9", 4100, "fd00::2", KPORT);
+	con_l = kernel_pair("10.0.0.9", 4102, "10.0.0.2", LPORT);
+	close(con4.listener); /* as sshd that ended, and its connections did not */
+	close(con6.listener);
+	con_tw = kernel_pair("10.0.0.9", 4103, "10.0.0.2", KPORT);
+	close(con_tw.listener);
+	syn_sent = kernel_socket("10.0.0.2", KPORT);
+	fcntl(syn_sent, F_SETFL, O_NONBLOCK);
+	assert_int_equal(kernel_connect(syn_sent, "10.0.0.50", 90), -EINPROGRESS);
+
+	set_port(prog, KPORT, both | MR_STEER_KERNEL, 0);
+	set_port(prog, LPORT, both | MR_STEER_KERNEL, both);
+	check_kernel_rows(while_open, MR_ARRAY_SIZE(while_open));
+	close(con_tw.server);
+	close(con_tw.client);
+	check_kernel_rows(time_wait, MR_ARRAY_SIZE(time_wait));
+	set_port(prog, KPORT, both, 0);
+	check_kernel_rows(unmarked, MR_ARRAY_SIZE(unmarked));
+	set_port(prog, KPORT, both | MR_STEER_KERNEL, both);
+	assert_int_equal(unshare(CLONE_NEWNET), 0);
+	check_kernel_rows(elsewhere, MR_ARRAY_SIZE(elsewhere));
+
+	close(syn_sent);
+	close(con4.client);
+	close(con4.server);
+	close(con6.client);
+	close(con6.server);
+	close(con_l.client);
+	close(con_l.server);
+	close(con_l.listener);
+}
+
 /* ---- Cost, and what was seen ----------------------------------------------------------------- */
 
 static void cost(const char *what, enum mr_csum_policy policy, const struct desc *d)
@@ -1202,6 +1436,12 @@ static void the_cost_per_packet_is_told(void **state)
 	     &(struct desc){ .payload = 10, .csum = CSUM_LEFT_PARTIAL });
 	cost("TCP, shared address, partial", MR_CSUM_VERIFY_PARTIAL,
 	     &(struct desc){ SHARED4, .payload = 10, .csum = CSUM_LEFT_PARTIAL });
+	set_port(progs[MR_CSUM_VERIFY_PARTIAL], 80, MR_STEER_KERNEL | 1ull << SLOT4 | 1ull << SLOT6,
+		 0);
+	cost("the same, kernel looked up", MR_CSUM_VERIFY_PARTIAL,
+	     &(struct desc){ SHARED4, .payload = 10, .csum = CSUM_LEFT_PARTIAL });
+	cost("shared address, other port: passed", MR_CSUM_VERIFY_PARTIAL,
+	     &(struct desc){ SHARED4, .dport = 81, .payload = 10 });
 	cost("TCP over IPv6, checksum verified", MR_CSUM_VERIFY, &(struct desc){ OWN6 });
 	cost("not ours: passed", MR_CSUM_VERIFY,
 	     &(struct desc){ .dst = "10.0.0.3", .payload = 1446 });
@@ -1259,17 +1499,6 @@ static void add_addr(struct millrace_bpf *prog, const char *text, uint32_t flags
 	prog->bss->mr_naddrs++;
 }
 
-static void add_port(struct millrace_bpf *prog, const char *text, uint16_t port)
-{
-	struct mr_addr addr = addr_of(text);
-	struct mr_port_key key = { .port = htons(port) };
-	uint32_t flags = 0;
-
-	memcpy(key.addr, addr.w, sizeof(key.addr));
-	assert_int_equal(
-		bpf_map_update_elem(bpf_map__fd(prog->maps.mr_ports), &key, &flags, BPF_ANY), 0);
-}
-
 static int load_all(void **state)
 {
 	static int xsk = -1;
@@ -1288,11 +1517,12 @@ static int load_all(void **state)
 		assert_int_equal(millrace_bpf__load(prog), 0);
 		add_addr(prog, "10.0.0.1", MR_ADDR_OWN);
 		add_addr(prog, "fd00::1", MR_ADDR_OWN);
-		add_addr(prog, "10.0.0.2", MR_ADDR_SHARED);
-		add_addr(prog, "fd00::2", MR_ADDR_SHARED);
-		add_port(prog, "10.0.0.2", 80);
-		add_port(prog, "fd00::2", 80);
-		add_port(prog, "::", 8080);
+		add_addr(prog, "10.0.0.2", MR_ADDR_WITH_SLOT(SLOT4));
+		add_addr(prog, "fd00::2", MR_ADDR_WITH_SLOT(SLOT6));
+		add_addr(prog, "10.0.0.4", MR_ADDR_WITH_SLOT(SLOT4 + 1));
+		set_port(prog, 80, 1ull << SLOT4 | 1ull << SLOT6, 0);
+		set_port(prog, 8080, MR_STEER_V4 | MR_STEER_V6, 0);
+		set_port(prog, 8081, MR_STEER_V4, 0);
 		xsk_set(prog, xsk);
 		progs[i] = prog;
 	}
@@ -1327,6 +1557,7 @@ int main(void)
 		cmocka_unit_test(random_bytes_are_counted_once),
 		cmocka_unit_test(without_a_socket_a_packet_is_dropped),
 		cmocka_unit_test(without_room_for_metadata_a_packet_is_dropped),
+		cmocka_unit_test(connections_that_the_kernel_has_stay_with_it),
 		cmocka_unit_test(the_cost_per_packet_is_told),
 		cmocka_unit_test(every_verdict_and_every_drop_reason_was_seen),
 	};

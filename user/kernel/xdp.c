@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -30,6 +31,7 @@ struct mr_xdp {
 	struct millrace_bpf *skel;
 	struct ring_buffer *notes;
 	struct mr_xdp_stats *percpu; /* [ncpus], what a lookup in mr_stats fills */
+	struct mr_steer_port *ports; /* mr_ports, mapped */
 	int ncpus;
 	int link_fd; /* -1: not attached */
 	int ifindex;
@@ -203,6 +205,18 @@ static int on_note(void *ctx, void *data, size_t size)
 	return 0;
 }
 
+/* What mr_ports is, mapped, at a given place or (NULL) anywhere. */
+static int map_ports(struct mr_xdp *xdp, void *at)
+{
+	void *ports = mmap(at, MR_XDP_PORTS_BYTES, PROT_READ | PROT_WRITE,
+			   MAP_SHARED | (at ? MAP_FIXED_NOREPLACE : 0), mr_xdp_ports_fd(xdp), 0);
+
+	if (ports == MAP_FAILED)
+		return -errno;
+	xdp->ports = ports;
+	return 0;
+}
+
 /* The skeleton opened, its load-time data set, and loaded. libbpf prints to stderr unless told not
  * to; its setting is the process's, so it is put back. */
 static int load(struct mr_xdp *xdp, const struct mr_xdp_params *p, char *log)
@@ -227,8 +241,11 @@ static int load(struct mr_xdp *xdp, const struct mr_xdp_params *p, char *log)
 	if (ret)
 		goto put_back;
 	xdp->notes = ring_buffer__new(bpf_map__fd(xdp->skel->maps.mr_notes), on_note, xdp, NULL);
-	if (!xdp->notes)
+	if (!xdp->notes) {
 		ret = -errno;
+		goto put_back;
+	}
+	ret = map_ports(xdp, p->ports_at);
 put_back:
 	libbpf_set_print(print);
 	return ret;
@@ -291,6 +308,8 @@ void mr_xdp_close(struct mr_xdp *xdp)
 	if (xdp->link_fd >= 0)
 		close(xdp->link_fd);
 	ring_buffer__free(xdp->notes);
+	if (xdp->ports)
+		munmap(xdp->ports, MR_XDP_PORTS_BYTES);
 	millrace_bpf__destroy(xdp->skel);
 	free(xdp->percpu);
 	free(xdp);
@@ -312,53 +331,48 @@ static int map_error(int ret)
 	return ret == -E2BIG ? -ENOSPC : ret;
 }
 
-int mr_xdp_addr_set(struct mr_xdp *xdp, const struct mr_addr *addr, uint32_t flags)
+/* Notes are made while an own address is there: of shared ones the kernel knows all that they say. */
+static void count_own(struct mr_xdp *xdp, uint32_t before, uint32_t after)
+{
+	xdp->skel->bss->mr_naddrs += (after & MR_ADDR_OWN) - (before & MR_ADDR_OWN);
+}
+
+int mr_xdp_addr_set(struct mr_xdp *xdp, const struct mr_addr *addr, uint32_t value)
 {
 	struct mr_addr_key key = addr_key(addr);
 	int fd = bpf_map__fd(xdp->skel->maps.mr_addrs);
-	int ret = bpf_map_update_elem(fd, &key, &flags, BPF_NOEXIST);
+	uint32_t before = 0;
+	int ret;
 
-	if (ret == -EEXIST)
-		return bpf_map_update_elem(fd, &key, &flags, BPF_EXIST);
+	if (bpf_map_lookup_elem(fd, &key, &before))
+		before = 0;
+	ret = bpf_map_update_elem(fd, &key, &value, BPF_ANY);
 	if (!ret)
-		xdp->skel->bss->mr_naddrs++;
+		count_own(xdp, before, value);
 	return map_error(ret);
 }
 
 int mr_xdp_addr_del(struct mr_xdp *xdp, const struct mr_addr *addr)
 {
 	struct mr_addr_key key = addr_key(addr);
-	int ret = bpf_map_delete_elem(bpf_map__fd(xdp->skel->maps.mr_addrs), &key);
+	int fd = bpf_map__fd(xdp->skel->maps.mr_addrs);
+	uint32_t before = 0;
+	int ret = bpf_map_lookup_elem(fd, &key, &before);
 
+	ret = ret ?: bpf_map_delete_elem(fd, &key);
 	if (!ret)
-		xdp->skel->bss->mr_naddrs--;
+		count_own(xdp, before, 0);
 	return ret;
 }
 
-/* "Any" is all zeros in the map, also where it was said as 0.0.0.0, which is a mapped address. */
-static struct mr_port_key port_key(const struct mr_addr *addr, uint16_t port)
+int mr_xdp_ports_fd(const struct mr_xdp *xdp)
 {
-	struct mr_port_key key = { .port = htons(port) };
-
-	if (addr && !mr_addr_is_any(addr))
-		memcpy(key.addr, addr->w, sizeof(key.addr));
-	return key;
+	return bpf_map__fd(xdp->skel->maps.mr_ports);
 }
 
-int mr_xdp_port_add(struct mr_xdp *xdp, const struct mr_addr *addr, uint16_t port)
+struct mr_steer_port *mr_xdp_ports(const struct mr_xdp *xdp)
 {
-	struct mr_port_key key = port_key(addr, port);
-	uint32_t flags = 0;
-
-	return map_error(
-		bpf_map_update_elem(bpf_map__fd(xdp->skel->maps.mr_ports), &key, &flags, BPF_ANY));
-}
-
-int mr_xdp_port_del(struct mr_xdp *xdp, const struct mr_addr *addr, uint16_t port)
-{
-	struct mr_port_key key = port_key(addr, port);
-
-	return bpf_map_delete_elem(bpf_map__fd(xdp->skel->maps.mr_ports), &key);
+	return xdp->ports;
 }
 
 int mr_xdp_xsk_set(struct mr_xdp *xdp, unsigned queue, int xsk_fd)

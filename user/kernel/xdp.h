@@ -26,6 +26,7 @@ struct mr_xdp_params {
 	uint64_t hash_key[2]; /* of mr_flow_hash() */
 	uint32_t cookie;      /* of struct mr_rx_meta */
 	unsigned nqueues;     /* receive queues of the interface, at least 1 */
+	void *ports_at;	      /* where mr_xdp_ports() is to be mapped; NULL: anywhere */
 };
 
 /* Load the program with its maps, not attached yet. On success *out is the caller's until
@@ -40,14 +41,17 @@ int mr_xdp_attach(struct mr_xdp *xdp, struct mr_error *err);
 /* Detach and unload. NULL is fine. */
 void mr_xdp_close(struct mr_xdp *xdp);
 
-/* What is steered to the engine. flags: MR_ADDR_OWN or MR_ADDR_SHARED; set again to change them.
+/* What is steered to the engine: MR_ADDR_OWN, or MR_ADDR_WITH_SLOT(); set again to change it.
  * 0, -ENOSPC (full), -ENOENT (del of what is not there). */
-int mr_xdp_addr_set(struct mr_xdp *xdp, const struct mr_addr *addr, uint32_t flags);
+int mr_xdp_addr_set(struct mr_xdp *xdp, const struct mr_addr *addr, uint32_t value);
 int mr_xdp_addr_del(struct mr_xdp *xdp, const struct mr_addr *addr);
-/* A TCP port (host order) of one shared address, or of all of them where addr is NULL or all zeros.
- * 0, -ENOSPC, -ENOENT; adding twice is fine. */
-int mr_xdp_port_add(struct mr_xdp *xdp, const struct mr_addr *addr, uint16_t port);
-int mr_xdp_port_del(struct mr_xdp *xdp, const struct mr_addr *addr, uint16_t port);
+
+/* The TCP ports of shared addresses, by number (host order): memory that the program reads, mapped until
+ * mr_xdp_close(). Other processes map the descriptor, which stays xdp's, by themselves. */
+#define MR_XDP_PORTS_BYTES (65536u * sizeof(struct mr_steer_port))
+struct mr_steer_port *mr_xdp_ports(const struct mr_xdp *xdp);
+int mr_xdp_ports_fd(const struct mr_xdp *xdp);
+
 /* The AF_XDP socket that gets the packets of a receive queue. 0, -ERANGE (queue >= nqueues),
  * -EOPNOTSUPP (not an AF_XDP socket). */
 int mr_xdp_xsk_set(struct mr_xdp *xdp, unsigned queue, int xsk_fd);
