@@ -2,6 +2,7 @@
 #   make            the command, the libraries, the XDP program
 #   make demo       the main job on a veth pair it makes itself
 #   make test       everything that proves it; one closing line
+#   make bench      Millrace beside the kernel and raw AF_XDP (BENCH="rr crr stream idle pass")
 #   make fuzz       every fuzz target for FUZZ_SECONDS (60), as many at a time as there are processors
 # Variables: CC, SAN=1 (ASan+UBSan), DEBUG=1 (-O1 -g3), V=1 (show commands), PREFIX, DESTDIR
 
@@ -58,6 +59,7 @@ UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 SIM_SRC  := $(sort $(wildcard tests/sim/*.c))
 XDP_SRC  := $(sort $(wildcard tests/xdp/test_*.c))
 TOOL_SRC := $(sort $(wildcard tests/tools/*.c))
+BENCH_SRC := $(filter-out %.bpf.c %/raw.c,$(sort $(wildcard tests/bench/*.c)))
 UNIT_BIN := $(UNIT_SRC:%.c=$(BUILD)/%)
 XDP_BIN  := $(XDP_SRC:%.c=$(BUILD)/%)
 TOOL_BIN := $(TOOL_SRC:%.c=$(BUILD)/%)
@@ -68,9 +70,10 @@ FUZZ_NAMES := tcp_options segment calls packets pcapng http
 FUZZ_BIN := $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/%)
 FUZZ_LIB_OBJ := $(addprefix $(BUILD)/tests/,fuzz/host.o sim/simdev.o sim/packet.o) \
             $(if $(FUZZ),,$(BUILD)/tests/fuzz/replay.o)
-TEST_BPF := $(patsubst %.bpf.c,$(BUILD)/%.bpf.o,$(sort $(wildcard tests/e2e/*.bpf.c)))
+TEST_BPF := $(patsubst %.bpf.c,$(BUILD)/%.bpf.o,$(sort $(wildcard tests/e2e/*.bpf.c tests/bench/*.bpf.c)))
+BENCH_BIN := $(BUILD)/tests/bench/bench $(BUILD)/tests/bench/bench_raw
 
-.PHONY: all lib cli tests demo test fuzz fuzzers check-style format vmlinux install clean deps
+.PHONY: all lib cli tests demo test bench fuzz fuzzers check-style format vmlinux install clean deps
 all: $(BUILD)/millrace $(BUILD)/libmillrace.a $(BUILD)/libmillrace.so.$(VERSION)
 
 # ---- XDP program and its skeleton (embedded: the command needs no .o file beside it) --------------
@@ -116,7 +119,7 @@ $(BUILD)/millrace: $(CLI_OBJ) $(BUILD)/libmillrace.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 # ---- Tests ---------------------------------------------------------------------------------------
-tests: all $(UNIT_BIN) $(SIM_BIN) $(XDP_BIN) $(TOOL_BIN) $(FUZZ_BIN) $(TEST_BPF)
+tests: all $(UNIT_BIN) $(SIM_BIN) $(XDP_BIN) $(TOOL_BIN) $(FUZZ_BIN) $(BENCH_BIN) $(TEST_BPF)
 
 # The tests of the command's files link what they need of the command, without its main().
 $(BUILD)/libcli.a: $(filter-out %/main.o,$(CLI_OBJ))
@@ -124,6 +127,8 @@ $(BUILD)/libcli.a: $(filter-out %/main.o,$(CLI_OBJ))
 	$(Q)rm -f $@ && ar rcs $@ $^
 
 $(filter $(CLI_SRC:user/cli/%.c=$(BUILD)/tests/unit/test_%),$(UNIT_BIN)): $(BUILD)/libcli.a
+
+$(BUILD)/tests/unit/test_bench_latency: $(BUILD)/tests/bench/latency.o
 
 $(UNIT_BIN) $(XDP_BIN): $(BUILD)/%: $(BUILD)/%.o $(TEST_LIB_OBJ) $(BUILD)/libmillrace.a
 	$(if $(V),,@echo "  LD    $@")
@@ -135,6 +140,12 @@ $(SIM_BIN): $(SIM_SRC:%.c=$(BUILD)/%.o) $(BUILD)/libmillrace.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(TOOL_BIN): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libmillrace.a
+	$(if $(V),,@echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/tests/bench/bench: $(BENCH_SRC:%.c=$(BUILD)/%.o) $(BUILD)/libmillrace.a
+$(BUILD)/tests/bench/bench_raw: $(BUILD)/tests/bench/raw.o $(BUILD)/tests/bench/latency.o $(BUILD)/libmillrace.a
+$(BENCH_BIN):
 	$(if $(V),,@echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
@@ -164,6 +175,10 @@ fuzz: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) FUZZ=1 CC=$(CLANG) BUILD=build/fuzz fuzzers
 	@scripts/fuzz build/fuzz $(FUZZ_NAMES)
 
+bench: deps
+	@$(MAKE) --no-print-directory -j$$(nproc) all $(BENCH_BIN) $(BUILD)/tests/bench/raw.bpf.o
+	@BUILD=$(BUILD) scripts/bench $(BENCH_ARGS)
+
 demo: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@scripts/demo
@@ -178,7 +193,8 @@ format:
 
 compile_commands.json: $(SKEL)
 	@scripts/compile-commands "$(CC) $(CPPFLAGS) $(CFLAGS)" $(LIB_SRC) $(CLI_SRC) $(UNIT_SRC) $(SIM_SRC) \
-		$(XDP_SRC) $(TOOL_SRC) $(TEST_LIB) $(wildcard tests/fuzz/*.c) > $@
+		$(XDP_SRC) $(TOOL_SRC) $(BENCH_SRC) tests/bench/raw.c $(TEST_LIB) \
+		$(wildcard tests/fuzz/*.c) > $@
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include \
@@ -197,4 +213,5 @@ clean:
 	rm -rf build $(BUILD) compile_commands.json
 
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TEST_LIB_OBJ:.o=.d) $(TOOL_BIN:=.d) \
-	$(UNIT_BIN:=.d) $(FUZZ_BIN:=.d) $(FUZZ_LIB_OBJ:.o=.d) $(SIM_SRC:%.c=$(BUILD)/%.d) $(XDP_BIN:=.d)
+	$(UNIT_BIN:=.d) $(FUZZ_BIN:=.d) $(FUZZ_LIB_OBJ:.o=.d) $(SIM_SRC:%.c=$(BUILD)/%.d) $(XDP_BIN:=.d) \
+	$(BENCH_SRC:%.c=$(BUILD)/%.d) $(BUILD)/tests/bench/raw.d
