@@ -117,13 +117,20 @@ void sock_unstarve(struct mr_socket *sock)
 
 void mr_socks_unstarve(struct mr_socks *socks)
 {
+	const struct mr_socket *refused = NULL; /* the first: once round is enough */
+
 	for (unsigned i = 0; i < UNSTARVE_MAX && !mr_list_empty(&socks->starved); i++) {
 		struct mr_socket *sock =
 			mr_list_first(&socks->starved, struct mr_socket, starved_node);
 
-		if (send_may_wake(sock))
+		if (sock == refused)
+			break;
+		if (send_may_wake(sock)) {
 			sock_unstarve(sock);
-		else /* it holds its share; who holds less stands behind it */
-			mr_list_move_tail(&socks->starved, &sock->starved_node);
+			continue;
+		}
+		/* It holds its share; who holds less stands behind it. */
+		mr_list_move_tail(&socks->starved, &sock->starved_node);
+		refused = refused ?: sock;
 	}
 }
