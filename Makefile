@@ -159,6 +159,11 @@ ifdef FUZZ
 $(BUILD)/user/tcp/tcp_check.o: SANFLAGS :=
 $(BUILD)/user/tcp/tcp_check.o: OPT := -O2 -g
 $(FUZZ_LIB_OBJ): SANFLAGS := $(subst fuzzer-no-link$(comma),,$(SANFLAGS))
+# libFuzzer watches what is compared, to put it into its inputs. That helps where bytes of the input are
+# compared; elsewhere it is a third of the time, for nothing.
+FUZZ_PARSERS := $(BUILD)/user/tcp/tcp_wire.o $(BUILD)/user/tcp/tcp_input.o $(BUILD)/user/dev/pcapng.o \
+            $(filter $(BUILD)/user/ip/% $(BUILD)/user/link/%,$(LIB_OBJ))
+$(filter-out $(FUZZ_PARSERS),$(LIB_OBJ)): SANFLAGS += -fno-sanitize-coverage=trace-cmp
 endif
 
 fuzzers: $(FUZZ_BIN)
