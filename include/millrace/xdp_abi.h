@@ -61,7 +61,18 @@
 	  "IPv6 address of ours not in use: duplicate, or not yet known to be none")               \
 	X(IP_NO_NEXT, "drop.ip_no_next", "IPv6 packet without a payload (no next header)")         \
 	X(IP_OPTION, "drop.ip_option", "IPv6 option or routing header that forbids to go on")      \
-	X(IP_FRAGMENT, "drop.ip_fragment", "IP fragment (reassembly is not offered yet)")          \
+	X(IP_FRAG_BAD, "drop.ip_frag_bad", "IP fragment of an impossible length or offset")        \
+	X(IP_FRAG_FIRST, "drop.ip_frag_first",                                                     \
+	  "first fragment that does not hold all headers (RFC 7112, RFC 1858)")                    \
+	X(IP_FRAG_OVERLAP, "drop.ip_frag_overlap",                                                 \
+	  "fragments of a datagram in which some overlap (RFC 5722)")                              \
+	X(IP_FRAG_DUPLICATE, "drop.ip_frag_duplicate", "IP fragment that was there already")       \
+	X(IP_FRAG_ECN, "drop.ip_frag_ecn",                                                         \
+	  "fragments of a datagram that disagree on ECN (RFC 3168 5.3)")                           \
+	X(IP_FRAG_LIMIT, "drop.ip_frag_limit",                                                     \
+	  "fragments given up to make room for others, or of a datagram in too many pieces")       \
+	X(IP_FRAG_TIMEOUT, "drop.ip_frag_timeout",                                                 \
+	  "fragments whose datagram did not become whole in time")                                 \
 	X(IP_NO_ROUTE, "drop.ip_no_route", "no route to the destination")                          \
 	X(IP_TOO_BIG, "drop.ip_too_big", "packet larger than the route's MTU and DF set")          \
 	X(IP_PROTO, "drop.ip_proto",                                                               \

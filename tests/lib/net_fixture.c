@@ -148,9 +148,9 @@ enum mr_up net_input(struct net *n, struct mr_frame *f, struct mr_frame **up)
 	enum mr_up v = mr_link_input(&n->link, f, n->now, &n->reason);
 
 	if (v == MR_UP_IPV4)
-		v = mr_ipv4_input(&n->ip, f, n->now, &n->rx, &n->ierr, &n->reason);
+		v = mr_ipv4_input(&n->ip, &f, n->now, &n->rx, &n->ierr, &n->reason);
 	else if (v == MR_UP_IPV6 && n->v6)
-		v = mr_ipv6_input(&n->ip, f, n->now, &n->rx, &n->ierr, &n->reason);
+		v = mr_ipv6_input(&n->ip, &f, n->now, &n->rx, &n->ierr, &n->reason);
 	if (v == MR_UP_DROP)
 		n->ctr.drop[n->reason]++;
 	if (v == MR_UP_TCP && up)
@@ -195,6 +195,8 @@ struct mr_neigh *net_run(struct net *n, uint64_t until)
 
 			if (t->kind == MR_TIMER_ROUTER)
 				mr_ip_timer(&n->ip, n->now);
+			else if (t->kind == MR_TIMER_REASM)
+				mr_reasm_timer(&n->ip, t, n->now);
 			else
 				f = mr_link_timer(&n->link, t, n->now);
 			failed = f ? f : failed;

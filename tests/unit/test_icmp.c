@@ -113,14 +113,17 @@ static void the_echos_tos_comes_back(void **state)
 	assert_int_equal(sent[15], 0xb8);
 }
 
-static void an_echo_beyond_the_mtu_is_dropped(void **state)
+static void an_echo_beyond_the_mtu_is_answered_in_fragments(void **state)
 {
 	struct net *n = *state;
 
 	net_resolve(n, "10.0.0.2");
 	assert_int_equal(net_input(n, net_frame(n, packet, build_echo(NET_MTU - 27), 1536), NULL),
-			 MR_UP_DROP);
-	assert_int_equal(n->reason, MR_DROP_IP_TOO_BIG);
+			 MR_UP_DONE);
+	assert_int_equal(net_sent(n, sent, sizeof(sent)), 14 + NET_MTU);
+	assert_memory_equal(sent + 20, "\x20\0", 2); /* more fragments */
+	assert_int_equal(net_sent(n, sent, sizeof(sent)), 34 + 1);
+	assert_int_equal(sent[20] << 8 | sent[21], 1480 / 8);
 	assert_int_equal(net_sent(n, sent, sizeof(sent)), 0);
 }
 
@@ -377,7 +380,7 @@ int main(void)
 		NET_TEST(echo_works_over_chunks_of_any_length),
 		NET_TEST(an_echo_that_somebody_holds_is_copied_and_left_as_it_was),
 		NET_TEST(the_echos_tos_comes_back),
-		NET_TEST(an_echo_beyond_the_mtu_is_dropped),
+		NET_TEST(an_echo_beyond_the_mtu_is_answered_in_fragments),
 		NET_TEST(an_echo_from_nowhere_is_counted),
 		NET_TEST(bad_icmp_is_dropped),
 		NET_TEST(errors_about_our_segments_are_read),

@@ -72,8 +72,10 @@ static void echo_requests_of_every_size_are_answered(void **state)
 		net_input(n,
 			  net_frame(n, packet, build(PEER, US, 128, 0, 1, pay, NET_MTU - 47), 1536),
 			  NULL),
-		MR_UP_DROP);
-	assert_int_equal(n->reason, MR_DROP_IP_TOO_BIG);
+		MR_UP_DONE);
+	assert_int_equal(net_sent(n, sent, sizeof(sent)), 14 + 40 + 8 + 1448);
+	assert_int_equal(net_sent(n, sent, sizeof(sent)), 14 + 40 + 8 + NET_MTU - 47 + 8 - 1448);
+	assert_int_equal(net_sent(n, sent, sizeof(sent)), 0);
 }
 
 static void echo_works_over_chunks_of_any_length(void **state)

@@ -42,6 +42,10 @@
 	X(NEIGH_FAILED, "neigh.failed", "neighbours that did not answer")                          \
 	X(IP_IN, "ip.in", "IP packets received for us")                                            \
 	X(IP_OUT, "ip.out", "IP packets sent")                                                     \
+	X(IP_FRAGS_IN, "ip.fragments_in", "IP fragments received for us")                          \
+	X(IP_REASSEMBLED, "ip.reassembled", "IP datagrams put together from fragments")            \
+	X(IP_FRAGS_OUT, "ip.fragments_out", "IP fragments sent (of long echo replies)")            \
+	X(ICMP_TIME_OUT, "icmp.time_exceeded_out", "reassembly time exceeded sent")                \
 	X(ICMP_ECHO_IN, "icmp.echo_in", "echo requests answered")                                  \
 	X(ICMP_UNREACH_OUT, "icmp.unreachable_out", "destination unreachable sent")                \
 	X(ICMP_ERRORS_IN, "icmp.errors_in", "ICMP errors about our packets")                       \

@@ -261,7 +261,7 @@ int mr_engine_start(struct mr_engine *engine, const struct mr_config *cfg, struc
 
 /* ---- Input ----------------------------------------------------------------------------------- */
 
-static enum mr_drop input_ip(struct mr_stack *st, struct mr_frame *f, enum mr_up family,
+static enum mr_drop input_ip(struct mr_stack *st, struct mr_frame **f, enum mr_up family,
 			     uint64_t now)
 {
 	struct mr_icmp_err ierr;
@@ -272,7 +272,7 @@ static enum mr_drop input_ip(struct mr_stack *st, struct mr_frame *f, enum mr_up
 
 	switch (up) {
 	case MR_UP_TCP:
-		return mr_tcp_input(&st->tcp, f, &rx, now);
+		return mr_tcp_input(&st->tcp, *f, &rx, now);
 	case MR_UP_ICMP_ERR:
 		/* The packet is consumed: what TCP thinks of its message is only counted. */
 		reason = mr_tcp_icmp(&st->tcp, &ierr, now);
@@ -285,12 +285,12 @@ static enum mr_drop input_ip(struct mr_stack *st, struct mr_frame *f, enum mr_up
 	}
 }
 
-/* One packet, up to where it ends. The reason, where it is dropped: the frame is still the
- * caller's. */
-static enum mr_drop input_frame(struct mr_stack *st, struct mr_frame *f, uint64_t now)
+/* One packet, up to where it ends. The reason, where it is dropped: the frame, or what it has made
+ * whole, is still the caller's. */
+static enum mr_drop input_frame(struct mr_stack *st, struct mr_frame **f, uint64_t now)
 {
 	enum mr_drop reason = MR_DROP_NONE;
-	enum mr_up up = mr_link_input(&st->link, f, now, &reason);
+	enum mr_up up = mr_link_input(&st->link, *f, now, &reason);
 
 	switch (up) {
 	case MR_UP_IPV4:
@@ -370,6 +370,9 @@ static void run_timers(struct mr_engine *engine, uint64_t now)
 			if (failed)
 				neighbour_failed(st, failed, now);
 			break;
+		case MR_TIMER_REASM:
+			mr_reasm_timer(&st->ip, t, now);
+			break;
 		case MR_TIMER_ROUTER:
 			read_notes(engine); /* the router may have been heard meanwhile */
 			mr_ip_timer(&st->ip, now);
@@ -395,7 +398,7 @@ unsigned mr_engine_input(struct mr_engine *engine, uint64_t now)
 		if (q.head)
 			__builtin_prefetch(q.head->data);
 		mr_port_rx_begin(&engine->port, f, now);
-		reason = input_frame(st, f, now);
+		reason = input_frame(st, &f, now);
 		if (reason != MR_DROP_NONE) {
 			st->ctr.drop[reason]++;
 			mr_frame_put_chain(&st->frames, f);
@@ -611,6 +614,7 @@ void mr_engine_check(const struct mr_engine *engine)
 
 	assert(st->frames.nfree <= st->frames.nframes);
 	assert(!st->nif.txq_count == !st->nif.txq_head);
+	mr_reasm_check(&st->ip);
 	mr_tcp_check(&st->tcp);
 	mr_socks_check(&st->socks);
 }

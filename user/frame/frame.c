@@ -114,6 +114,34 @@ uint32_t mr_frame_copy_out(const struct mr_frame *f, uint32_t off, void *dst, ui
 	return done;
 }
 
+struct mr_frame *mr_frame_copy(struct mr_frame_pool *pool, const struct mr_frame *f, uint32_t off,
+			       uint32_t n)
+{
+	struct mr_frame *first = NULL, **link = &first;
+	uint32_t done = 0;
+	uint8_t chunks = 0;
+
+	while (done < n) {
+		struct mr_frame *c = chunks < MR_FRAME_MAX_CHUNKS ? mr_frame_get(pool) : NULL;
+
+		if (!c) {
+			mr_frame_put_chain(pool, first);
+			return NULL;
+		}
+		c->len = mr_frame_copy_out(f, off + done, c->data,
+					   mr_min(n - done, mr_frame_tailroom(pool, c)));
+		assert(c->len);
+		done += c->len;
+		chunks++;
+		*link = c;
+		link = &c->frag;
+	}
+	assert(first);
+	first->pkt_len = n;
+	first->nchunks = chunks;
+	return first;
+}
+
 uint32_t mr_frame_csum(const struct mr_frame *f, uint32_t off, uint32_t n)
 {
 	uint32_t sum = 0, done = 0;

@@ -157,6 +157,11 @@ static inline void mr_frame_pull(struct mr_frame *f, uint32_t n)
 void mr_frame_trim(struct mr_frame_pool *pool, struct mr_frame *f, uint32_t len);
 /* Copy [off, off + n) of the packet out, over chunk borders. Returns bytes copied (less at its end). */
 uint32_t mr_frame_copy_out(const struct mr_frame *f, uint32_t off, void *dst, uint32_t n);
+/* A copy of [off, off + n) of the packet in frames filled to the end, which takes no more descriptors
+ * than needed. NULL: no frames, or it would take more than MR_FRAME_MAX_CHUNKS. n is not 0, and the
+ * packet is that long. */
+struct mr_frame *mr_frame_copy(struct mr_frame_pool *pool, const struct mr_frame *f, uint32_t off,
+			       uint32_t n);
 /* Sum (base/csum.h) over [off, off + n) of the packet, over chunk borders; it must be that long. */
 uint32_t mr_frame_csum(const struct mr_frame *f, uint32_t off, uint32_t n);
 

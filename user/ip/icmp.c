@@ -23,15 +23,20 @@
 #define ICMP_TIME_EXCEEDED 11
 #define ICMP_PARAM_PROBLEM 12
 
+#define ICMP_REASSEMBLY_TIME 1 /* code of TIME_EXCEEDED */
+
 #define ICMP_ERROR_MAX 576u /* bytes of the whole datagram that carries an error */
 
 /* ---- Echo ------------------------------------------------------------------------------------ */
 
-/* May the request itself become the reply? Only if nobody else holds or reads it. */
+/* May the request itself become the reply? Only if nobody else holds or reads it, and it can go out as
+ * it is or will be copied into fragments. */
 static bool can_turn_round(const struct mr_ip *ip, const struct mr_frame *f, uint32_t ip_hlen)
 {
 	const struct mr_frame *pos;
 
+	if (f->pkt_len + ip_hlen > ip->nif->mtu)
+		return f->refs == 1 && !f->tx_refs;
 	if (f->nchunks > ip->nif->max_chunks || mr_frame_headroom(f) < MR_ETH_HLEN + ip_hlen)
 		return false;
 	mr_frame_for_each_chunk (pos, f)
@@ -40,39 +45,12 @@ static bool can_turn_round(const struct mr_ip *ip, const struct mr_frame *f, uin
 	return true;
 }
 
-/* A copy in frames filled to the end, which takes no more descriptors than needed. NULL: no frames.
- */
-static struct mr_frame *copy_packet(struct mr_frame_pool *frames, const struct mr_frame *f)
-{
-	struct mr_frame *first = NULL, **link = &first;
-	uint32_t off = 0;
-	uint8_t n = 0;
-
-	while (off < f->pkt_len) {
-		struct mr_frame *c = n < MR_FRAME_MAX_CHUNKS ? mr_frame_get(frames) : NULL;
-
-		if (!c) {
-			mr_frame_put_chain(frames, first);
-			return NULL;
-		}
-		c->len = mr_frame_copy_out(f, off, c->data, mr_frame_tailroom(frames, c));
-		off += c->len;
-		n++;
-		*link = c;
-		link = &c->frag;
-	}
-	assert(first); /* a message has at least its header */
-	first->pkt_len = f->pkt_len;
-	first->nchunks = n;
-	return first;
-}
-
 struct mr_frame *mr_icmp_reply_frame(struct mr_ip *ip, struct mr_frame *f, uint32_t ip_hlen)
 {
 	struct mr_frame *reply = f;
 
 	if (!can_turn_round(ip, f, ip_hlen)) {
-		reply = copy_packet(ip->frames, f);
+		reply = mr_frame_copy(ip->frames, f, 0, f->pkt_len);
 		if (!reply)
 			return NULL;
 		mr_frame_put_chain(ip->frames, f);
@@ -95,10 +73,6 @@ static enum mr_up echo(struct mr_ip *ip, struct mr_frame *f, uint64_t now,
 	uint16_t csum, was, is;
 	struct mr_frame *reply;
 
-	if (f->pkt_len + MR_IPV4_HLEN > ip->nif->mtu) {
-		*reason = MR_DROP_IP_TOO_BIG;
-		return MR_UP_DROP;
-	}
 	reply = mr_icmp_reply_frame(ip, f, MR_IPV4_HLEN);
 	if (!reply) {
 		*reason = MR_DROP_NO_FRAME;
@@ -237,17 +211,21 @@ bool mr_icmp_may_send(struct mr_ip *ip, uint64_t now)
 }
 
 /* RFC 1122 section 3.2.2. mr_ipv4_input() has dropped most of these before; other callers may not
- * have. No ICMP message to a host makes a destination unreachable, so none is complained about. */
-static bool may_complain(const struct mr_ip *ip, const uint8_t *iph)
+ * have. Of ICMP only an echo request may be complained about: what else there is, is no error of
+ * its sender's, or an error message. */
+static bool may_complain(const struct mr_ip *ip, const uint8_t *iph, uint32_t room)
 {
 	struct mr_addr src = mr_load_v4(iph + IPV4_SRC), dst = mr_load_v4(iph + IPV4_DST);
+	uint32_t hlen = (iph[0] & 0xfu) * 4;
 
 	return mr_addr_is_unicast(&src) && mr_ip_is_local(ip, &dst) &&
-	       !(mr_load16(iph + IPV4_FRAG) & IPV4_OFFSET_MASK) && iph[IPV4_PROTO] != IPPROTO_ICMP;
+	       !(mr_load16(iph + IPV4_FRAG) & IPV4_OFFSET_MASK) &&
+	       (iph[IPV4_PROTO] != IPPROTO_ICMP || (hlen < room && iph[hlen] == ICMP_ECHO));
 }
 
-void mr_icmp_unreachable(struct mr_ip *ip, const struct mr_frame *f, const uint8_t *iph,
-			 uint8_t code, uint64_t now)
+/* False: it was not sent. */
+static bool complain(struct mr_ip *ip, const struct mr_frame *f, const uint8_t *iph, uint8_t type,
+		     uint8_t code, uint64_t now)
 {
 	uint32_t room = (uint32_t)(f->data + f->len - iph); /* the first chunk is enough to quote */
 	uint32_t quote = mr_min(room, ICMP_ERROR_MAX - MR_IPV4_HLEN - ICMP_HLEN);
@@ -255,15 +233,15 @@ void mr_icmp_unreachable(struct mr_ip *ip, const struct mr_frame *f, const uint8
 	struct mr_ip_tx tx;
 	uint16_t csum;
 
-	if (!may_complain(ip, iph) || !mr_icmp_may_send(ip, now))
-		return;
+	if (!may_complain(ip, iph, room) || !mr_icmp_may_send(ip, now))
+		return false;
 	e = mr_frame_get(ip->frames);
 	if (!e) {
 		ip->ctr->drop[MR_DROP_NO_FRAME]++;
-		return;
+		return false;
 	}
 	memset(e->data, 0, ICMP_HLEN);
-	e->data[0] = ICMP_UNREACHABLE;
+	e->data[0] = type;
 	e->data[1] = code;
 	memcpy(e->data + ICMP_HLEN, iph, quote);
 	e->len = ICMP_HLEN + quote;
@@ -279,6 +257,20 @@ void mr_icmp_unreachable(struct mr_ip *ip, const struct mr_frame *f, const uint8
 		.ttl = MR_IP_TTL,
 		.df = true,
 	};
-	MR_COUNT(ip->ctr, ICMP_UNREACH_OUT);
 	mr_ip_reply(ip, e, &tx, now);
+	return true;
+}
+
+void mr_icmp_unreachable(struct mr_ip *ip, const struct mr_frame *f, const uint8_t *iph,
+			 uint8_t code, uint64_t now)
+{
+	if (complain(ip, f, iph, ICMP_UNREACHABLE, code, now))
+		MR_COUNT(ip->ctr, ICMP_UNREACH_OUT);
+}
+
+void mr_icmp_time_exceeded(struct mr_ip *ip, const struct mr_frame *f, const uint8_t *iph,
+			   uint64_t now)
+{
+	if (complain(ip, f, iph, ICMP_TIME_EXCEEDED, ICMP_REASSEMBLY_TIME, now))
+		MR_COUNT(ip->ctr, ICMP_TIME_OUT);
 }

@@ -55,9 +55,6 @@ static enum mr_up echo(struct mr_ip *ip, struct mr_frame *f, uint64_t now,
 	*reason = MR_DROP_IP_MARTIAN_SRC;
 	if (!mr_addr_is_unicast(&rx->src) || mr_ip_is_local(ip, &rx->src))
 		return MR_UP_DROP;
-	*reason = MR_DROP_IP_TOO_BIG;
-	if (f->pkt_len + MR_IPV6_HLEN > ip->mtu6)
-		return MR_UP_DROP;
 	*reason = MR_DROP_IP_NO_ROUTE;
 	if (mr_addr_is_multicast6(&tx.src) && mr_ip_source(ip, &tx.dst, &tx.src))
 		return MR_UP_DROP;
@@ -150,7 +147,8 @@ static enum mr_up discovery(struct mr_ip *ip, struct mr_frame *f, uint64_t now,
 	struct mr_nd_news news;
 
 	*reason = MR_DROP_ND_BAD;
-	if (f->frag) /* none is as long as that */
+	/* None is as long as a chunk, and RFC 6980 section 5 wants none in fragments. */
+	if (f->frag || rx->fragmented)
 		return MR_UP_DROP;
 	*reason = mr_nd_input(ip->link, &pkt, now, &news);
 	if (*reason != MR_DROP_NONE)
@@ -215,19 +213,25 @@ void mr_ip_nd_note(struct mr_ip *ip, const struct mr_note_nd *note, uint64_t now
 
 /* ---- Errors that we send --------------------------------------------------------------------- */
 
-/* RFC 4443 section 2.4 (e). What an extension header hides is not looked for: an error about an error
- * behind one would be answered by nobody. */
+/* RFC 4443 section 2.4 (e). What extension headers other than a fragment's hide is not looked for: an
+ * error about an error behind one would be answered by nobody. */
 static bool may_complain(const uint8_t *iph, const uint8_t *end, uint8_t type, uint8_t code)
 {
 	struct mr_addr src = mr_load_v6(iph + IPV6_SRC), dst = mr_load_v6(iph + IPV6_DST);
 	const uint8_t *icmp = iph + MR_IPV6_HLEN;
+	uint8_t nexthdr = iph[IPV6_NEXTHDR];
+
+	if (nexthdr == IPPROTO_FRAGMENT && icmp + IPV6_FRAG_HLEN <= end) {
+		nexthdr = icmp[0];
+		icmp += IPV6_FRAG_HLEN;
+	}
 
 	if (!mr_addr_is_unicast(&src) || mr_addr_is_v4(&src))
 		return false;
 	if (mr_addr_is_multicast6(&dst) &&
 	    !(type == MR_ICMP6_PARAM_PROBLEM && code == MR_ICMP6_BAD_OPTION))
 		return false;
-	return iph[IPV6_NEXTHDR] != IPPROTO_ICMPV6 ||
+	return nexthdr != IPPROTO_ICMPV6 ||
 	       (icmp < end && (icmp[0] & ICMP6_INFO) && icmp[0] != ICMP6_REDIRECT);
 }
 
@@ -262,6 +266,9 @@ void mr_icmp6_error(struct mr_ip *ip, const struct mr_frame *f, const uint8_t *i
 	e->len = ICMP6_HLEN + quote;
 	e->pkt_len = e->len;
 	set_csum(e, &tx);
-	MR_COUNT(ip->ctr, ICMP_UNREACH_OUT);
+	if (type == MR_ICMP6_TIME_EXCEEDED)
+		MR_COUNT(ip->ctr, ICMP_TIME_OUT);
+	else
+		MR_COUNT(ip->ctr, ICMP_UNREACH_OUT);
 	mr_ip_reply(ip, e, &tx, now);
 }

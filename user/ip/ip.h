@@ -40,6 +40,54 @@ struct mr_router {
 
 #define MR_ROUTERS_MAX 4u
 
+/* What IP found in a packet that goes up. */
+struct mr_ip_rx {
+	struct mr_addr src, dst;
+	uint32_t l4_len; /* L4 header and payload */
+	uint8_t proto;
+	uint8_t tos; /* or traffic class, with the ECN bits */
+	uint8_t ttl;
+	bool csum_ok;	 /* L4 checksum is verified, or accepted as partial */
+	bool fragmented; /* a fragment header was there (RFC 6980) */
+};
+
+/* ---- Reassembly ------------------------------------------------------------------------------ */
+
+#define MR_REASM_DATAGRAMS    256u
+#define MR_REASM_PER_SOURCE   64u   /* of them; as Linux: ipfrag_max_dist */
+#define MR_REASM_CHUNKS_ALL   2048u /* frames that may wait, and at most an eighth of all ... */
+#define MR_REASM_SOURCE_SHARE 4u    /* ... of which one sender may have a fourth */
+#define MR_REASM_CHUNKS_ONE   128u  /* of one datagram: 64 KiB at the least MTU of IPv4 */
+#define MR_REASM_V4_NS	      (30 * MR_NS_PER_S) /* as Linux: ipfrag_time */
+#define MR_REASM_V6_NS	      (60 * MR_NS_PER_S) /* RFC 8200 section 4.5 */
+#define MR_REASM_BUCKETS      64u
+
+/* A datagram of which fragments have come. */
+struct mr_datagram {
+	struct mr_list bucket_node;
+	struct mr_list age_node; /* of reasm.age or reasm.free */
+	struct mr_timer timer;
+	struct mr_ip_rx rx; /* of the first fragment, once that is there */
+	uint32_t id;
+	struct mr_frame *head, *tail; /* by offset, which is in seq; linked by next */
+	uint8_t *iph;		      /* IP header of the first fragment; NULL: it is not there */
+	uint32_t bytes, chunks;
+	uint32_t end;  /* bytes of the whole; 0: the last fragment is not there */
+	uint16_t dead; /* enum mr_drop: given up; what comes of it is dropped for that */
+	uint8_t ecn;   /* set of the codepoints seen */
+};
+
+struct mr_reasm {
+	uint64_t hash_key[2];
+	struct mr_list buckets[MR_REASM_BUCKETS]; /* by source; oldest first */
+	struct mr_list age;			  /* those in use, oldest first */
+	struct mr_list free;
+	uint32_t used, chunks, chunks_max;
+	struct mr_datagram table[MR_REASM_DATAGRAMS];
+};
+
+/* ---- The layer ------------------------------------------------------------------------------- */
+
 struct mr_ip {
 	struct mr_link *link;
 	struct mr_netif *nif;
@@ -62,6 +110,7 @@ struct mr_ip {
 	/* token bucket of ICMP errors we send (RFC 1122 3.2.2, RFC 4443 2.4 f) */
 	uint32_t icmp_tokens;
 	uint64_t icmp_refill_at;
+	struct mr_reasm reasm;
 };
 
 #define MR_ICMP_BURST	50u   /* as Linux: icmp_msgs_burst */
@@ -92,22 +141,17 @@ void mr_dst_put(struct mr_ip *ip, struct mr_dst *dst);
 /* nif->mtu is another one: every struct mr_dst is made anew when it is used next. */
 void mr_ip_mtu_changed(struct mr_ip *ip);
 
+/* MR_TIMER_REASM expired: a datagram did not become whole. */
+void mr_reasm_timer(struct mr_ip *ip, struct mr_timer *t, uint64_t now);
+/* Its invariants (tests). */
+void mr_reasm_check(const struct mr_ip *ip);
+
 /* MR_TIMER_ROUTER expired. */
 void mr_ip_timer(struct mr_ip *ip, uint64_t now);
 /* A neighbour became FAILED: if it is the default router, another one is tried. */
 void mr_ip_neigh_failed(struct mr_ip *ip, const struct mr_addr *addr);
 
 /* ---- Packets --------------------------------------------------------------------------------- */
-
-/* What IP found in a packet that goes up. */
-struct mr_ip_rx {
-	struct mr_addr src, dst;
-	uint32_t l4_len; /* L4 header and payload */
-	uint8_t proto;
-	uint8_t tos; /* or traffic class, with the ECN bits */
-	uint8_t ttl;
-	bool csum_ok; /* L4 checksum is verified, or accepted as partial */
-};
 
 /* An ICMP error that quotes a TCP segment of ours (RFC 1122 3.2.2.1, RFC 5927). */
 struct mr_icmp_err {
@@ -119,12 +163,14 @@ struct mr_icmp_err {
 	uint32_t mtu; /* with -EMSGSIZE: next-hop MTU, 0 if the router did not say */
 };
 
-/* An IPv4 packet whose header f->data points to. Answers echo and sends unreachables itself. */
-enum mr_up mr_ipv4_input(struct mr_ip *ip, struct mr_frame *f, uint64_t now, struct mr_ip_rx *rx,
+/* An IPv4 packet whose header (*f)->data points to. Answers echo and sends unreachables itself. A
+ * fragment is kept, or makes a datagram whole: that is *f then, for whoever is named or, on a drop, for
+ * the caller. */
+enum mr_up mr_ipv4_input(struct mr_ip *ip, struct mr_frame **f, uint64_t now, struct mr_ip_rx *rx,
 			 struct mr_icmp_err *ierr, enum mr_drop *reason);
 
 /* The same of IPv6. */
-enum mr_up mr_ipv6_input(struct mr_ip *ip, struct mr_frame *f, uint64_t now, struct mr_ip_rx *rx,
+enum mr_up mr_ipv6_input(struct mr_ip *ip, struct mr_frame **f, uint64_t now, struct mr_ip_rx *rx,
 			 struct mr_icmp_err *ierr, enum mr_drop *reason);
 
 /* An advertisement of a router or neighbour that was seen elsewhere (the XDP program's notes). */
@@ -156,10 +202,12 @@ int mr_ip_output(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx
 #define MR_ICMP6_TIME_EXCEEDED 3u
 #define MR_ICMP6_PARAM_PROBLEM 4u
 
-#define MR_ICMP6_PORT_UNREACH 4u /* of UNREACHABLE */
-#define MR_ICMP6_BAD_FIELD    0u /* of PARAM_PROBLEM */
-#define MR_ICMP6_BAD_NEXTHDR  1u
-#define MR_ICMP6_BAD_OPTION   2u
+#define MR_ICMP6_PORT_UNREACH	 4u /* of UNREACHABLE */
+#define MR_ICMP6_REASSEMBLY_TIME 1u /* of TIME_EXCEEDED */
+#define MR_ICMP6_BAD_FIELD	 0u /* of PARAM_PROBLEM */
+#define MR_ICMP6_BAD_NEXTHDR	 1u
+#define MR_ICMP6_BAD_OPTION	 2u
+#define MR_ICMP6_INCOMPLETE	 3u /* RFC 7112 section 5: the first fragment has not all headers */
 
 /* ICMP destination unreachable about a received packet whose IP header stands at `iph` within f
  * (RFC 1122 3.2.2: never about ICMP errors, fragments, broadcast, ...; rate limited). */

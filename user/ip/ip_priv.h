@@ -17,6 +17,11 @@ static inline void mr_store16(uint8_t *p, uint16_t v)
 	p[1] = (uint8_t)v;
 }
 
+static inline uint32_t mr_load32(const uint8_t *p)
+{
+	return (uint32_t)mr_load16(p) << 16 | mr_load16(p + 2);
+}
+
 static inline struct mr_addr mr_load_v4(const uint8_t *p)
 {
 	uint32_t word;
@@ -28,6 +33,7 @@ static inline struct mr_addr mr_load_v4(const uint8_t *p)
 /* Offsets of the IPv4 header (RFC 791 section 3.1). */
 #define IPV4_TOS   1
 #define IPV4_LEN   2
+#define IPV4_ID	   4
 #define IPV4_FRAG  6
 #define IPV4_TTL   8
 #define IPV4_PROTO 9
@@ -54,11 +60,41 @@ static inline struct mr_addr mr_load_v6(const uint8_t *p)
 #define IPV6_SRC     8
 #define IPV6_DST     24
 
+/* The fragment header (RFC 8200 section 4.5). */
+#define IPV6_FRAG_HLEN 8u
+#define IPV6_FRAG_OFF  2 /* offset, 2 reserved bits, M */
+#define IPV6_FRAG_ID   4
+#define IPV6_FRAG_MORE 0x0001u
+#define IPV6_FRAG_MASK 0xfff8u
+
 #define MR_IP_TTL 64 /* RFC 1700; of what this layer sends by itself */
 
 /* icmp.c: an ICMP message to us; data points to it. As mr_ipv4_input(). */
 enum mr_up mr_icmp_input(struct mr_ip *ip, struct mr_frame *f, uint64_t now,
 			 const struct mr_ip_rx *rx, struct mr_icmp_err *ierr, enum mr_drop *reason);
+
+/* What ip found in front of a fragment. */
+struct mr_fragment {
+	struct mr_ip_rx *rx; /* proto: what the fragment's header says */
+	uint8_t *iph;
+	uint32_t id;
+	uint32_t off; /* bytes */
+	bool more;
+};
+
+/* reasm.c. */
+void mr_reasm_init(struct mr_ip *ip);
+/* Does the beginning of a datagram hold the whole header of the upper layer? */
+bool mr_reasm_has_l4_header(uint8_t proto, const uint8_t *p, uint32_t len);
+/* *f has nothing but a fragment's bytes, at least one and none beyond 65535. MR_DROP_NONE: it was
+ * taken, and *f is the whole datagram, of which fr->rx and fr->iph are then, or NULL. Else the caller
+ * still owns it. */
+enum mr_drop mr_reasm_input(struct mr_ip *ip, struct mr_frame **f, struct mr_fragment *fr,
+			    uint64_t now);
+
+/* icmp.c: the time for a datagram is over of which f is the first fragment and iph its IP header. */
+void mr_icmp_time_exceeded(struct mr_ip *ip, const struct mr_frame *f, const uint8_t *iph,
+			   uint64_t now);
 
 /* icmp.c: a frame to turn a request in f into its reply in: f itself, or a copy (and f is put) if
  * somebody else holds it or the reply would not fit the device. NULL: no frames, f is the caller's. */
@@ -78,13 +114,22 @@ void mr_route_changed(struct mr_ip *ip);
 /* router.c: what neighbour discovery found out about routers. */
 void mr_router_news(struct mr_ip *ip, const struct mr_nd_news *news, uint64_t now);
 
-/* ipv4.c, ipv6.c: put the header in front; f->pkt_len + the header's length is at most UINT16_MAX.
- * Returns the Ethernet type. */
-uint16_t mr_ipv4_push(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx);
-uint16_t mr_ipv6_push(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx,
-		      struct mr_dst *dst);
+/* Which part of a datagram is sent. */
+struct mr_ip_part {
+	uint32_t id;
+	uint16_t off; /* bytes */
+	bool more;
+};
 
-/* output.c: send something that no connection stands behind. Takes the frame, always. */
+/* ipv4.c, ipv6.c: put the header in front; f->pkt_len + the header's length is at most UINT16_MAX.
+ * part NULL: it is the whole. Returns the Ethernet type. */
+uint16_t mr_ipv4_push(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx,
+		      const struct mr_ip_part *part);
+uint16_t mr_ipv6_push(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx,
+		      struct mr_dst *dst, const struct mr_ip_part *part);
+
+/* output.c: send something that no connection stands behind, in fragments if need be. Takes the frame,
+ * always. */
 void mr_ip_reply(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx, uint64_t now);
 
 /* route.c: the all-ones host address of a subnet of ours (RFC 1122 section 3.2.1.3 (c))? */

@@ -3,7 +3,7 @@
  * ipv4.c - IPv4 headers, in and out.
  * Implements  RFC 791; RFC 1122 section 3.2.1; RFC 6864 section 4.1 (atomic datagrams: DF, ID 0).
  * Called by   the engine's receive pipeline (input) and output.c, on the engine's thread only.
- * Not here    ICMP (icmp.c), next hops (route.c), reassembly (not offered: counted and dropped).
+ * Not here    ICMP (icmp.c), next hops (route.c), what becomes of fragments (reasm.c).
  */
 #include <linux/if_ether.h>
 #include <netinet/in.h>
@@ -84,16 +84,40 @@ static enum mr_drop check_header(struct mr_ip *ip, struct mr_frame *f, struct mr
 		return MR_DROP_IP_MARTIAN_SRC;
 	if (!mr_ip_is_local(ip, &rx->dst))
 		return MR_DROP_IP_NOT_OURS;
-	if (mr_load16(h + IPV4_FRAG) & (IPV4_MF | IPV4_OFFSET_MASK))
-		return MR_DROP_IP_FRAGMENT;
 	mr_frame_trim(ip->frames, f, tot);
 	return check_options(h + MR_IPV4_HLEN, *hlen - MR_IPV4_HLEN);
 }
 
-enum mr_up mr_ipv4_input(struct mr_ip *ip, struct mr_frame *f, uint64_t now, struct mr_ip_rx *rx,
-			 struct mr_icmp_err *ierr, enum mr_drop *reason)
+/* f has the bytes of a fragment, behind its header at iph. As mr_reasm_input(). */
+static enum mr_drop fragment(struct mr_ip *ip, struct mr_frame **f, uint8_t **iph,
+			     struct mr_ip_rx *rx, uint64_t now)
 {
-	const uint8_t *iph = f->data;
+	uint16_t field = mr_load16(*iph + IPV4_FRAG);
+	struct mr_fragment fr = {
+		.rx = rx,
+		.iph = *iph,
+		.id = mr_load16(*iph + IPV4_ID),
+		.off = (field & IPV4_OFFSET_MASK) * 8u,
+		.more = field & IPV4_MF,
+	};
+	uint32_t len = (*f)->pkt_len;
+	enum mr_drop reason;
+
+	MR_COUNT(ip->ctr, IP_FRAGS_IN);
+	if (!len || (fr.more && len % 8) || fr.off + len > UINT16_MAX - MR_IPV4_HLEN)
+		return MR_DROP_IP_FRAG_BAD;
+	if (!fr.off && !mr_reasm_has_l4_header(rx->proto, (*f)->data, (*f)->len))
+		return MR_DROP_IP_FRAG_FIRST;
+	reason = mr_reasm_input(ip, f, &fr, now);
+	*iph = fr.iph;
+	return reason;
+}
+
+enum mr_up mr_ipv4_input(struct mr_ip *ip, struct mr_frame **packet, uint64_t now,
+			 struct mr_ip_rx *rx, struct mr_icmp_err *ierr, enum mr_drop *reason)
+{
+	struct mr_frame *f = *packet;
+	uint8_t *iph = f->data;
 	uint32_t hlen;
 
 	*reason = check_header(ip, f, rx, &hlen);
@@ -101,6 +125,14 @@ enum mr_up mr_ipv4_input(struct mr_ip *ip, struct mr_frame *f, uint64_t now, str
 		return MR_UP_DROP;
 	MR_COUNT(ip->ctr, IP_IN);
 	mr_frame_pull(f, hlen);
+	if (mr_unlikely(mr_load16(iph + IPV4_FRAG) & (IPV4_MF | IPV4_OFFSET_MASK))) {
+		*reason = fragment(ip, packet, &iph, rx, now);
+		if (*reason != MR_DROP_NONE)
+			return MR_UP_DROP;
+		f = *packet;
+		if (!f)
+			return MR_UP_DONE;
+	}
 
 	switch (rx->proto) {
 	case IPPROTO_TCP:
@@ -118,7 +150,8 @@ enum mr_up mr_ipv4_input(struct mr_ip *ip, struct mr_frame *f, uint64_t now, str
 	}
 }
 
-uint16_t mr_ipv4_push(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx)
+uint16_t mr_ipv4_push(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx,
+		      const struct mr_ip_part *part)
 {
 	uint32_t tot = f->pkt_len + MR_IPV4_HLEN;
 	uint8_t *h = mr_frame_push(f, MR_IPV4_HLEN);
@@ -128,8 +161,13 @@ uint16_t mr_ipv4_push(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_t
 	h[IPV4_TOS] = tx->tos;
 	mr_store16(h + IPV4_LEN, (uint16_t)tot);
 	/* RFC 6864 section 4.1: the ID of a datagram that is never fragmented means nothing. */
-	mr_store16(h + 4, tx->df ? 0 : (uint16_t)mr_rng_below(ip->rng, 1u << 16));
-	mr_store16(h + IPV4_FRAG, tx->df ? IPV4_DF : 0);
+	if (part) {
+		mr_store16(h + IPV4_ID, (uint16_t)part->id);
+		mr_store16(h + IPV4_FRAG, (uint16_t)((part->more ? IPV4_MF : 0) | part->off / 8u));
+	} else {
+		mr_store16(h + IPV4_ID, tx->df ? 0 : (uint16_t)mr_rng_below(ip->rng, 1u << 16));
+		mr_store16(h + IPV4_FRAG, tx->df ? IPV4_DF : 0);
+	}
 	h[IPV4_TTL] = tx->ttl;
 	h[IPV4_PROTO] = tx->proto;
 	memset(h + IPV4_CSUM, 0, 2);

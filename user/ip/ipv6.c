@@ -3,9 +3,9 @@
  * ipv6.c - IPv6 headers, in and out, with the extension headers that a host must understand.
  * Implements  RFC 8200 sections 3, 4 and 8; RFC 4291 section 2 (who may send, which groups are
  *             ours); RFC 5095 (source routes of type 0 are refused); RFC 6437 (flow label);
- *             RFC 6946 (atomic fragments).
+ *             RFC 6946 (atomic fragments), RFC 7112 (all headers in the first fragment).
  * Called by   the engine's receive pipeline (input) and output.c, on the engine's thread only.
- * Not here    ICMPv6 (icmp6.c), next hops (route.c), reassembly (not offered: counted and dropped).
+ * Not here    ICMPv6 (icmp6.c), next hops (route.c), what becomes of fragments (reasm.c).
  */
 #include <linux/if_ether.h>
 #include <netinet/in.h>
@@ -22,18 +22,17 @@
 #define ACTION_REPORT	 2 /* and discard */
 #define ACTION_REPORT_1	 3 /* the same, unless the packet was multicast */
 
-#define FRAG_MORE   0x0001u
-#define FRAG_OFFSET 0xfff8u
-
 /* The walk over the headers of one packet. */
 struct walk {
 	struct mr_ip *ip;
-	const struct mr_frame *f;
-	const uint8_t *iph;
+	struct mr_frame *f;
+	uint8_t *iph;
 	uint64_t now;
 	bool multicast;
 	uint32_t off;	     /* of the header at hand, from iph */
 	uint32_t nexthdr_at; /* offset of the byte that said what it is */
+	bool fragmented;     /* there was a fragment header */
+	bool whole;	     /* put together */
 };
 
 static enum mr_drop complain(const struct walk *w, uint8_t code, uint32_t pointer)
@@ -72,6 +71,12 @@ static enum mr_drop check_options(const struct walk *w, uint32_t len)
 	return MR_DROP_NONE;
 }
 
+/* Does this fragment header stand before less than a whole datagram? */
+static bool is_part(const uint8_t *h)
+{
+	return mr_load16(h + IPV6_FRAG_OFF) & (IPV6_FRAG_MORE | IPV6_FRAG_MASK);
+}
+
 /* The extension header at hand, of which len bytes are there. */
 static enum mr_drop check_exthdr(const struct walk *w, uint8_t kind, uint32_t len)
 {
@@ -88,9 +93,8 @@ static enum mr_drop check_exthdr(const struct walk *w, uint8_t kind, uint32_t le
 		/* No type is known here. With segments left, the packet is not for us but to be
 		 * forwarded by us. */
 		return h[3] ? complain(w, MR_ICMP6_BAD_FIELD, w->off + 2) : MR_DROP_NONE;
-	default:
-		return mr_load16(h + 2) & (FRAG_MORE | FRAG_OFFSET) ? MR_DROP_IP_FRAGMENT :
-								      MR_DROP_NONE;
+	default: /* an atomic fragment (RFC 6946), or a part of what was put together */
+		return is_part(h) ? MR_DROP_IP_EXTHDR : MR_DROP_NONE;
 	}
 }
 
@@ -100,8 +104,8 @@ static bool is_exthdr(uint8_t kind)
 	       kind == IPPROTO_FRAGMENT;
 }
 
-/* Over all extension headers. They must stand in the first chunk, as everything that one decides by
- * (RFC 7112). On success w->off is that of the L4 header. */
+/* Over all extension headers, up to the L4 header or that of a part, at which w->off is on success. They
+ * must stand in the first chunk, as everything that one decides by (RFC 7112). */
 static enum mr_drop walk_exthdrs(struct walk *w, uint8_t *kind)
 {
 	uint32_t room = w->f->len;
@@ -117,9 +121,12 @@ static enum mr_drop walk_exthdrs(struct walk *w, uint8_t *kind)
 			len += h[1] * 8u;
 		if (len > room - w->off)
 			return MR_DROP_IP_EXTHDR;
+		if (*kind == IPPROTO_FRAGMENT && is_part(h) && !w->whole)
+			return MR_DROP_NONE;
 		reason = check_exthdr(w, *kind, len);
 		if (reason != MR_DROP_NONE)
 			return reason;
+		w->fragmented |= *kind == IPPROTO_FRAGMENT;
 		*kind = h[0];
 		w->nexthdr_at = w->off;
 		w->off += len;
@@ -194,9 +201,71 @@ static enum mr_drop check_header(struct mr_ip *ip, struct mr_frame *f, struct mr
 	return reason;
 }
 
-enum mr_up mr_ipv6_input(struct mr_ip *ip, struct mr_frame *f, uint64_t now, struct mr_ip_rx *rx,
-			 struct mr_icmp_err *ierr, enum mr_drop *reason)
+/* RFC 7112: does the first fragment hold all headers, of which the first is a kind? */
+static bool has_all_headers(uint8_t kind, const uint8_t *p, uint32_t len)
 {
+	while (is_exthdr(kind)) {
+		uint32_t n = len < 8 ? 8 : kind == IPPROTO_FRAGMENT ? 8 : 8 + p[1] * 8u;
+
+		if (n > len)
+			return false;
+		kind = p[0];
+		p += n;
+		len -= n;
+	}
+	return mr_reasm_has_l4_header(kind, p, len);
+}
+
+/* At the header of a fragment (RFC 8200 section 4.5). If that makes the datagram whole, the walk goes
+ * on in it, as if the fragment header were an atomic one's. As mr_reasm_input(). */
+static enum mr_drop fragment(struct walk *w, struct mr_ip_rx *rx)
+{
+	const uint8_t *h = w->iph + w->off;
+	uint16_t field = mr_load16(h + IPV6_FRAG_OFF);
+	struct mr_fragment fr = {
+		.rx = rx,
+		.iph = w->iph,
+		.id = mr_load32(h + IPV6_FRAG_ID),
+		.off = field & IPV6_FRAG_MASK,
+		.more = field & IPV6_FRAG_MORE,
+	};
+	uint32_t front = w->off + IPV6_FRAG_HLEN, len = w->f->pkt_len - front;
+	enum mr_drop reason;
+
+	MR_COUNT(w->ip->ctr, IP_FRAGS_IN);
+	rx->proto = h[0];
+	rx->fragmented = true;
+	if (fr.more && len % 8) {
+		complain(w, MR_ICMP6_BAD_FIELD, IPV6_LEN);
+		return MR_DROP_IP_FRAG_BAD;
+	}
+	if (w->off - MR_IPV6_HLEN + fr.off + len > UINT16_MAX) {
+		complain(w, MR_ICMP6_BAD_FIELD, w->off + IPV6_FRAG_OFF);
+		return MR_DROP_IP_FRAG_BAD;
+	}
+	if (!len)
+		return MR_DROP_IP_FRAG_BAD;
+	if (!fr.off && !has_all_headers(h[0], w->iph + front, w->f->len - front)) {
+		complain(w, MR_ICMP6_INCOMPLETE, 0);
+		return MR_DROP_IP_FRAG_FIRST;
+	}
+	mr_frame_pull(w->f, front);
+	reason = mr_reasm_input(w->ip, &w->f, &fr, w->now);
+	if (reason != MR_DROP_NONE || !w->f)
+		return reason;
+	/* From here on it counts from the first fragment's IP header, as of any packet. */
+	w->iph = fr.iph;
+	w->off = (uint32_t)(w->f->data - fr.iph);
+	w->nexthdr_at = w->off - IPV6_FRAG_HLEN;
+	w->whole = true;
+	mr_frame_push(w->f, w->off);
+	return walk_exthdrs(w, &rx->proto);
+}
+
+enum mr_up mr_ipv6_input(struct mr_ip *ip, struct mr_frame **packet, uint64_t now,
+			 struct mr_ip_rx *rx, struct mr_icmp_err *ierr, enum mr_drop *reason)
+{
+	struct mr_frame *f = *packet;
 	struct walk w = {
 		.ip = ip,
 		.f = f,
@@ -213,9 +282,16 @@ enum mr_up mr_ipv6_input(struct mr_ip *ip, struct mr_frame *f, uint64_t now, str
 	w.multicast = mr_addr_is_multicast6(&rx->dst);
 	rx->proto = w.iph[IPV6_NEXTHDR];
 	*reason = walk_exthdrs(&w, &rx->proto);
+	if (*reason == MR_DROP_NONE && rx->proto == IPPROTO_FRAGMENT) {
+		*reason = fragment(&w, rx);
+		*packet = f = w.f;
+		if (!f)
+			return MR_UP_DONE;
+	}
 	if (*reason != MR_DROP_NONE)
 		return MR_UP_DROP;
 	rx->l4_len = f->pkt_len - w.off;
+	rx->fragmented |= w.fragmented;
 
 	if (rx->proto == IPPROTO_ICMPV6) {
 		mr_frame_pull(f, w.off);
@@ -258,19 +334,33 @@ static uint32_t flow_label(const struct mr_ip *ip, const struct mr_frame *f,
 	return label ? label : 1;
 }
 
-uint16_t mr_ipv6_push(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx,
-		      struct mr_dst *dst)
+static void push_fragment_header(struct mr_frame *f, uint8_t proto, const struct mr_ip_part *part)
 {
-	uint32_t len = f->pkt_len;
+	uint8_t *h = mr_frame_push(f, IPV6_FRAG_HLEN);
+
+	h[0] = proto;
+	h[1] = 0;
+	mr_store16(h + IPV6_FRAG_OFF, (uint16_t)(part->off | (part->more ? IPV6_FRAG_MORE : 0)));
+	mr_store16(h + IPV6_FRAG_ID, (uint16_t)(part->id >> 16));
+	mr_store16(h + IPV6_FRAG_ID + 2, (uint16_t)part->id);
+}
+
+uint16_t mr_ipv6_push(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx,
+		      struct mr_dst *dst, const struct mr_ip_part *part)
+{
+	uint32_t len;
 	uint8_t *h;
 
 	if (!dst->label)
 		dst->label = flow_label(ip, f, tx);
+	if (part)
+		push_fragment_header(f, tx->proto, part);
+	len = f->pkt_len;
 	h = mr_frame_push(f, MR_IPV6_HLEN);
 	mr_store16(h, (uint16_t)(6u << 12 | (uint32_t)tx->tos << 4 | dst->label >> 16));
 	mr_store16(h + 2, (uint16_t)dst->label);
 	mr_store16(h + IPV6_LEN, (uint16_t)len);
-	h[IPV6_NEXTHDR] = tx->proto;
+	h[IPV6_NEXTHDR] = part ? IPPROTO_FRAGMENT : tx->proto;
 	h[IPV6_HLIM] = tx->ttl;
 	memcpy(h + IPV6_SRC, tx->src.b, 16);
 	memcpy(h + IPV6_DST, tx->dst.b, 16);

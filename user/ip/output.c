@@ -2,8 +2,8 @@
 /*
  * output.c - the way out, for both families: is it allowed, does it fit, and down to the neighbour.
  * Called by   tcp, icmp.c and icmp6.c, on the engine's thread only.
- * Not here    the headers (ipv4.c, ipv6.c), next hops (route.c). Nothing is fragmented: whoever
- *             sends knows dst->mtu.
+ * Not here    the headers (ipv4.c, ipv6.c), next hops (route.c). Nothing is fragmented but what answers
+ *             to something that was: whoever else sends knows dst->mtu.
  */
 #include <errno.h>
 #include "base/addr.h"
@@ -25,8 +25,8 @@ static bool source_ok(const struct mr_ip *ip, const struct mr_ip_tx *tx, const s
 	       dst->neigh->state == MR_NEIGH_INCOMPLETE;
 }
 
-int mr_ip_output(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx,
-		 struct mr_dst *dst, uint64_t now)
+static int output_part(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx,
+		       struct mr_dst *dst, const struct mr_ip_part *part, uint64_t now)
 {
 	bool v4 = mr_addr_is_v4(&tx->dst);
 	uint32_t tot = f->pkt_len + (v4 ? MR_IPV4_HLEN : MR_IPV6_HLEN);
@@ -38,19 +38,56 @@ int mr_ip_output(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx
 		return drop(ip, f, MR_DROP_IP_TOO_BIG, -EMSGSIZE);
 	if (mr_unlikely(ip->link->nunusable) && !source_ok(ip, tx, dst))
 		return drop(ip, f, MR_DROP_IP_TENTATIVE, -EADDRNOTAVAIL);
-	type = v4 ? mr_ipv4_push(ip, f, tx) : mr_ipv6_push(ip, f, tx, dst);
+	type = v4 ? mr_ipv4_push(ip, f, tx, part) : mr_ipv6_push(ip, f, tx, dst, part);
 	MR_COUNT(ip->ctr, IP_OUT);
 	return mr_link_output(ip->link, f, dst->neigh, type, now);
 }
 
+int mr_ip_output(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx,
+		 struct mr_dst *dst, uint64_t now)
+{
+	return output_part(ip, f, tx, dst, NULL, now);
+}
+
+/* f, which stays the caller's, in pieces that fit. The identification is random (RFC 7739 section 5.3).
+ */
+static void output_fragments(struct mr_ip *ip, const struct mr_frame *f, const struct mr_ip_tx *tx,
+			     struct mr_dst *dst, uint64_t now)
+{
+	uint32_t hlen = mr_addr_is_v4(&tx->dst) ? MR_IPV4_HLEN : MR_IPV6_HLEN + IPV6_FRAG_HLEN;
+	uint32_t room = (dst->mtu - hlen) & ~7u, n;
+	struct mr_ip_part part = { .id = (uint32_t)mr_rng_u64(ip->rng) };
+
+	for (uint32_t off = 0; off < f->pkt_len; off += n) {
+		struct mr_frame *piece;
+
+		n = mr_min(room, f->pkt_len - off);
+		piece = mr_frame_copy(ip->frames, f, off, n);
+		if (!piece) {
+			ip->ctr->drop[MR_DROP_NO_FRAME]++;
+			return;
+		}
+		part.off = (uint16_t)off;
+		part.more = off + n < f->pkt_len;
+		MR_COUNT(ip->ctr, IP_FRAGS_OUT);
+		if (output_part(ip, piece, tx, dst, &part, now))
+			return;
+	}
+}
+
 void mr_ip_reply(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx, uint64_t now)
 {
+	uint32_t hlen = mr_addr_is_v4(&tx->dst) ? MR_IPV4_HLEN : MR_IPV6_HLEN;
 	struct mr_dst dst = { 0 };
 	int err = mr_dst_resolve(ip, &dst, &tx->dst, now);
 
-	if (err)
+	if (err) {
 		drop(ip, f, err == -ENOBUFS ? MR_DROP_NEIGH_TABLE_FULL : MR_DROP_IP_NO_ROUTE, err);
-	else
+	} else if (f->pkt_len + hlen > dst.mtu) {
+		output_fragments(ip, f, tx, &dst, now);
+		mr_frame_put_chain(ip->frames, f);
+	} else {
 		mr_ip_output(ip, f, tx, &dst, now);
+	}
 	mr_dst_put(ip, &dst);
 }

@@ -237,6 +237,7 @@ int mr_ip_init(struct mr_ip *ip, struct mr_link *link, struct mr_rng *rng, struc
 		.label_key = { mr_rng_u64(rng), mr_rng_u64(rng) },
 	};
 	mr_timer_init(&ip->router_timer, MR_TIMER_ROUTER);
+	mr_reasm_init(ip);
 	for (unsigned i = 0; i < naddrs; i++) {
 		if (!mr_prefix_is_host(&addrs[i]))
 			return -EINVAL;
