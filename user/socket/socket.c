@@ -17,7 +17,22 @@
 /* ---- Birth and death ----------------------------------------------------------------------------
  */
 
-static struct mr_socket *sock_alloc(struct mr_socks *socks, const struct mr_tcp_opts *opts)
+/* There is one for every socket, so there always is one. */
+static void setup_get(struct mr_socket *sock)
+{
+	sock->setup = mr_pool_get(&sock->socks->setups);
+	assert(sock->setup);
+	mr_list_init(&sock->setup->accepted);
+}
+
+static void setup_put(struct mr_socket *sock)
+{
+	if (sock->setup)
+		mr_pool_put(&sock->socks->setups, sock->setup);
+	sock->setup = NULL;
+}
+
+static struct mr_socket *sock_alloc(struct mr_socks *socks)
 {
 	struct mr_socket *sock = mr_pool_get(&socks->pool);
 
@@ -28,11 +43,8 @@ static struct mr_socket *sock_alloc(struct mr_socks *socks, const struct mr_tcp_
 	sock->id = ++socks->last_id ?: ++socks->last_id;
 	sock->linger = -1;
 	sock->interest = socks->reported ? MR_IN | MR_OUT | MR_RDHUP : MR_IN;
-	sock->opts = *opts;
 	mr_list_init(&sock->ready_node);
 	mr_list_init(&sock->starved_node);
-	mr_list_init(&sock->accept_node);
-	mr_list_init(&sock->accepted);
 	mr_list_add_tail(&socks->all, &sock->all_node);
 	return sock;
 }
@@ -44,17 +56,21 @@ static void sock_free(struct mr_socket *sock)
 	recv_drop_all(sock);
 	send_drop_reserved(sock);
 	mr_list_del(&sock->ready_node);
-	mr_list_del(&sock->starved_node);
-	mr_list_del(&sock->accept_node);
+	mr_list_del(&sock->starved_node); /* or the accept queue */
 	mr_list_del(&sock->all_node);
+	setup_put(sock);
 	sock->id = 0; /* lent frames no longer find their way here */
 	mr_pool_put(&socks->pool, sock);
 }
 
 int mr_socks_open(struct mr_socks *socks, struct mr_socket **out)
 {
-	*out = sock_alloc(socks, &socks->defaults);
-	return *out ? 0 : -ENOBUFS;
+	*out = sock_alloc(socks);
+	if (!*out)
+		return -ENOBUFS;
+	setup_get(*out);
+	(*out)->setup->opts = socks->defaults;
+	return 0;
 }
 
 /* ---- Addresses ----------------------------------------------------------------------------------
@@ -76,10 +92,10 @@ static bool bound_elsewhere(const struct mr_socket *self, const struct mr_endpoi
 		const struct mr_socket *sock = mr_list_entry(pos, struct mr_socket, all_node);
 
 		if (sock == self || !sock->bound || sock->kind != MR_SOCK_NEW ||
-		    sock->local.port != ep->port)
+		    sock->setup->local.port != ep->port)
 			continue;
-		if (mr_addr_is_any(&sock->local.addr) || mr_addr_is_any(&ep->addr) ||
-		    mr_addr_eq(&sock->local.addr, &ep->addr))
+		if (mr_addr_is_any(&sock->setup->local.addr) || mr_addr_is_any(&ep->addr) ||
+		    mr_addr_eq(&sock->setup->local.addr, &ep->addr))
 			return true;
 	}
 	return false;
@@ -97,7 +113,7 @@ int mr_bind(struct mr_socket *sock, const struct mr_endpoint *local)
 	if (ep.port &&
 	    (!mr_tcp_port_free(sock->socks->tcp, &ep.addr, ep.port) || bound_elsewhere(sock, &ep)))
 		return -EADDRINUSE;
-	sock->local = ep;
+	sock->setup->local = ep;
 	sock->bound = true;
 	return 0;
 }
@@ -107,6 +123,7 @@ int mr_bind(struct mr_socket *sock, const struct mr_endpoint *local)
 
 int mr_listen(struct mr_socket *sock, int backlog)
 {
+	struct mr_sock_setup *setup;
 	struct mr_tcp *tcp;
 	uint16_t port;
 	int err;
@@ -114,19 +131,20 @@ int mr_listen(struct mr_socket *sock, int backlog)
 	if (!sock || sock->kind == MR_SOCK_STREAM)
 		return -EINVAL;
 	tcp = sock->socks->tcp;
-	sock->backlog = (uint32_t)mr_max(1, mr_min(backlog, BACKLOG_MAX));
+	setup = sock->setup;
+	setup->backlog = (uint32_t)mr_max(1, mr_min(backlog, BACKLOG_MAX));
 	if (sock->kind == MR_SOCK_LISTENER) { /* as Linux: the backlog may be changed */
-		sock->listener->backlog = sock->backlog;
+		setup->listener->backlog = setup->backlog;
 		return 0;
 	}
-	port = sock->local.port ?: mr_tcp_port_pick(tcp, &sock->local.addr);
+	port = setup->local.port ?: mr_tcp_port_pick(tcp, &setup->local.addr);
 	if (!port)
 		return -EADDRINUSE;
-	err = mr_tcp_listen(tcp, &sock->local.addr, port, sock->backlog, &sock->opts, sock,
-			    &sock->listener);
+	err = mr_tcp_listen(tcp, &setup->local.addr, port, setup->backlog, &setup->opts, sock,
+			    &setup->listener);
 	if (err)
 		return err;
-	sock->local.port = port;
+	setup->local.port = port;
 	sock->kind = MR_SOCK_LISTENER;
 	sock->disconnected = false;
 	return 0;
@@ -138,15 +156,14 @@ static bool accept_room(void *owner)
 	const struct mr_socket *listener = owner;
 	const struct mr_pool *pool = &listener->socks->pool;
 
-	return listener->naccepted <= listener->backlog && pool->used < pool->max;
+	return listener->setup->naccepted <= listener->setup->backlog && pool->used < pool->max;
 }
 
 static void stream_begin(struct mr_socket *sock, struct mr_tcb *tcb)
 {
 	sock->kind = MR_SOCK_STREAM;
 	sock->tcb = tcb;
-	sock->local = (struct mr_endpoint){ tcb->flow.laddr, tcb->flow.lport };
-	sock->peer = (struct mr_endpoint){ tcb->flow.raddr, tcb->flow.rport };
+	setup_put(sock); /* the TCB knows all of it */
 }
 
 static void stream_connected(struct mr_socket *sock)
@@ -158,7 +175,7 @@ static void stream_connected(struct mr_socket *sock)
 static void *accept_connection(void *owner, struct mr_tcb *tcb)
 {
 	struct mr_socket *listener = owner;
-	struct mr_socket *sock = sock_alloc(listener->socks, &listener->opts);
+	struct mr_socket *sock = sock_alloc(listener->socks);
 
 	if (!sock)
 		return NULL;
@@ -166,8 +183,9 @@ static void *accept_connection(void *owner, struct mr_tcb *tcb)
 	sock->oobinline = listener->oobinline;
 	stream_begin(sock, tcb);
 	stream_connected(sock);
-	mr_list_add_tail(&listener->accepted, &sock->accept_node);
-	listener->naccepted++;
+	sock->queued = true;
+	mr_list_add_tail(&listener->setup->accepted, &sock->accept_node);
+	listener->setup->naccepted++;
 	sock_mark(listener);
 	return sock;
 }
@@ -179,14 +197,15 @@ int mr_accept(struct mr_socket *listener, struct mr_socket **out, struct mr_endp
 	if (!listener || !out || listener->kind != MR_SOCK_LISTENER)
 		return -EINVAL;
 	*out = NULL;
-	if (!listener->naccepted)
+	if (!listener->setup->naccepted)
 		return -EAGAIN;
-	sock = mr_list_first(&listener->accepted, struct mr_socket, accept_node);
+	sock = mr_list_first(&listener->setup->accepted, struct mr_socket, accept_node);
 	mr_list_del(&sock->accept_node);
-	listener->naccepted--;
+	sock->queued = false;
+	listener->setup->naccepted--;
 	sock_mark(sock);
 	if (peer)
-		*peer = sock->peer;
+		*peer = sock_peer(sock);
 	*out = sock;
 	return 0;
 }
@@ -213,12 +232,12 @@ int mr_connect(struct mr_socket *sock, const struct mr_endpoint *peer)
 	/* There is no way back to ourselves: the wire does not return what we send. */
 	if (!mr_addr_is_unicast(&to.addr) || mr_ip_is_local(tcp->ip, &to.addr))
 		return -ENETUNREACH;
-	/* After a failed attempt sock->local is what that one used: chosen anew, if not by
+	/* After a failed attempt the local end is what that one used: chosen anew, if not by
 	 * mr_bind(). */
-	local = sock->bound ? sock->local : unbound;
+	local = sock->bound ? sock_local(sock) : unbound;
 	if (!families_agree(&local.addr, &to.addr))
 		return -EAFNOSUPPORT;
-	err = mr_tcp_connect(tcp, &local, &to, &sock->opts, sock, sock->socks->now, &tcb);
+	err = mr_tcp_connect(tcp, &local, &to, sock_opts(sock), sock, sock->socks->now, &tcb);
 	if (err)
 		return err;
 	sock->err = 0;
@@ -295,17 +314,31 @@ static void abort_connection(struct mr_socket *sock)
 /* Who waits to be accepted will not be: a reset tells the peer (as Linux). */
 static void stop_listening(struct mr_socket *sock)
 {
-	while (!mr_list_empty(&sock->accepted)) {
+	struct mr_sock_setup *setup = sock->setup;
+
+	if (sock->kind != MR_SOCK_LISTENER)
+		return;
+	while (!mr_list_empty(&setup->accepted)) {
 		struct mr_socket *child =
-			mr_list_first(&sock->accepted, struct mr_socket, accept_node);
+			mr_list_first(&setup->accepted, struct mr_socket, accept_node);
 
 		abort_connection(child);
 		sock_free(child);
 	}
-	sock->naccepted = 0;
-	if (sock->listener)
-		mr_tcp_unlisten(sock->socks->tcp, sock->listener);
-	sock->listener = NULL;
+	setup->naccepted = 0;
+	mr_tcp_unlisten(sock->socks->tcp, setup->listener);
+	setup->listener = NULL;
+}
+
+/* The TCB is about to go: what it knew is kept. */
+static void setup_keep(struct mr_socket *sock)
+{
+	struct mr_endpoint local = sock_local(sock), peer = sock_peer(sock);
+
+	setup_get(sock);
+	sock->setup->opts = sock->tcb->opts;
+	sock->setup->local = local;
+	sock->setup->peer = peer;
 }
 
 void mr_disconnect(struct mr_socket *sock)
@@ -317,6 +350,8 @@ void mr_disconnect(struct mr_socket *sock)
 	if (sock->kind == MR_SOCK_STREAM && sock->tcb)
 		sock->err = -ECONNRESET;
 	stop_listening(sock);
+	if (sock->tcb)
+		setup_keep(sock);
 	abort_connection(sock);
 	recv_drop_all(sock);
 	send_drop_reserved(sock);
@@ -330,9 +365,9 @@ void mr_disconnect(struct mr_socket *sock)
 	sock->disconnected = true;
 	sock->urgent = MR_URGENT_NONE;
 	sock->last_state = MR_TCP_CLOSED;
-	sock->peer = none;
+	sock->setup->peer = none;
 	if (!sock->bound)
-		sock->local = none;
+		sock->setup->local = none;
 	sock_mark(sock);
 }
 
@@ -366,7 +401,8 @@ void mr_socks_abort_all(struct mr_socks *socks)
 	while (!mr_list_empty(&socks->all)) {
 		struct mr_socket *sock = mr_list_first(&socks->all, struct mr_socket, all_node);
 
-		mr_list_del(&sock->accept_node); /* its listener may come later */
+		if (sock->queued) /* its listener may come later */
+			mr_list_del(&sock->accept_node);
 		mr_abort(sock);
 	}
 }
@@ -376,12 +412,14 @@ static void connection_gone(void *owner, int err)
 {
 	struct mr_socket *sock = owner;
 
+	setup_keep(sock);
 	sock->tcb = NULL;
-	sock->err = err;
+	sock->err = (int16_t)err;
 	/* TCP's TIME-WAIT is an object that no socket refers to: tell it from what is known here.
 	 */
 	sock->last_state = !err && sock->active_close ? MR_TCP_TIME_WAIT : MR_TCP_CLOSED;
-	mr_list_del(&sock->starved_node);
+	if (!sock->queued)
+		mr_list_del(&sock->starved_node);
 	sock_mark(sock);
 }
 
@@ -389,7 +427,7 @@ static void acked(void *owner)
 {
 	struct mr_socket *sock = owner;
 
-	if (!mr_list_empty(&sock->starved_node) && send_may_wake(sock))
+	if (sock_starved(sock) && send_may_wake(sock))
 		sock_unstarve(sock);
 	if ((sock->interest & MR_OUT && send_writable(sock)) || sock->lingering)
 		sock_mark(sock);
@@ -434,7 +472,9 @@ int mr_socks_init(struct mr_socks *socks, struct mr_arena *arena, struct mr_tcp 
 	if (cfg->rcvbuf)
 		socks->defaults.rcvbuf = cfg->rcvbuf;
 	mr_tcp_upcalls_set(UPCALLS, &upcalls);
-	return mr_pool_init(&socks->pool, arena, sizeof(struct mr_socket), cfg->max_sockets);
+	return mr_pool_init(&socks->pool, arena, sizeof(struct mr_socket), cfg->max_sockets) ?:
+		       mr_pool_init(&socks->setups, arena, sizeof(struct mr_sock_setup),
+				    cfg->max_sockets);
 }
 
 static void check_listener(const struct mr_socket *sock)
@@ -442,10 +482,10 @@ static void check_listener(const struct mr_socket *sock)
 	const struct mr_list *pos;
 	uint32_t n = 0;
 
-	assert(sock->listener && !sock->tcb);
-	mr_list_for_each (pos, &sock->accepted)
+	assert(sock->setup->listener && !sock->tcb);
+	mr_list_for_each (pos, &sock->setup->accepted)
 		n++;
-	assert(n == sock->naccepted && n <= sock->backlog + 1);
+	assert(n == sock->setup->naccepted && n <= sock->setup->backlog + 1);
 }
 
 void mr_socks_check(const struct mr_socks *socks)
@@ -461,7 +501,8 @@ void mr_socks_check(const struct mr_socks *socks)
 		if (sock->kind == MR_SOCK_LISTENER)
 			check_listener(sock);
 		else
-			assert(!sock->naccepted && !sock->listener);
+			assert(!sock->setup || (!sock->setup->naccepted && !sock->setup->listener));
+		assert(!sock->setup == (sock->tcb != NULL));
 		/* A reader that waits for an event gets one. */
 		assert(socks->reported || sock_queued(sock) || !mr_list_empty(&sock->ready_node) ||
 		       !(mr_ready(sock) & (sock->interest | MR_ERR | MR_HUP)));

@@ -30,45 +30,55 @@ enum mr_urgent {
 
 enum mr_sock_kind { MR_SOCK_NEW, MR_SOCK_LISTENER, MR_SOCK_STREAM };
 
-struct mr_socket {
-	struct mr_socks *socks;
-	struct mr_tcb *tcb; /* NULL: not connected yet, or over */
-	struct mr_tcp_listener *listener;
-	uint8_t kind; /* enum mr_sock_kind */
-	bool bound;
-	bool connected; /* was ever ESTABLISHED */
-	bool fin_rcvd;	/* the stream ends behind rcvq */
-	bool shut_rd, shut_wr;
-	bool lingering;	   /* mr_linger() was called: MR_DONE tells its end */
-	bool disconnected; /* was in use, and is new again */
-	bool oobinline;
-	bool active_close;  /* closed our direction before the peer's FIN came: TIME-WAIT is ours */
-	uint8_t urgent;	    /* enum mr_urgent */
-	uint8_t last_state; /* enum mr_tcp_state to report when tcb is gone */
-	uint32_t id;	    /* never 0 while in use: tells this use of the memory from others */
-	uint32_t copied_seq;	   /* sequence number of the next byte for the application */
-	uint32_t urgent_seq;	   /* of the urgent byte */
-	struct mr_frame *reserved; /* between mr_send_reserve() and commit or cancel, else NULL */
-	int err;		   /* pending, negative errno */
-	int linger;		   /* seconds; -1: off; 0: close resets */
-	uint32_t interest;
-	uint64_t user;
-	struct mr_rcvq rcvq;
+/* What a socket needs while it has no TCB that knows it: before a connection, after it, and as a
+ * listener. A million idle connections do without. */
+struct mr_sock_setup {
 	struct mr_tcp_opts opts;
 	struct mr_endpoint local, peer;
-	struct mr_list ready_node;   /* socks.ready */
-	struct mr_list starved_node; /* socks.starved: a send found no frame */
-	struct mr_list accept_node;  /* on its listener's accept queue */
-	struct mr_list accepted;     /* a listener's queue of completed connections */
+	struct mr_tcp_listener *listener;
+	struct mr_list accepted; /* a listener's queue of completed connections */
 	uint32_t naccepted, backlog;
+};
+
+struct mr_socket {
+	struct mr_socks *socks;
+	struct mr_tcb *tcb;	     /* NULL: not connected yet, or over */
+	struct mr_sock_setup *setup; /* NULL while there is a TCB */
+	struct mr_rcvq rcvq;
+	uint32_t copied_seq; /* sequence number of the next byte for the application */
+	uint32_t urgent_seq; /* of the urgent byte */
+	uint8_t urgent;	     /* enum mr_urgent */
+	uint8_t kind;	     /* enum mr_sock_kind */
+	uint8_t last_state;  /* enum mr_tcp_state to report when tcb is gone */
+	uint8_t interest;    /* MR_IN and so on */
+	bool bound : 1;
+	bool connected : 1; /* was ever ESTABLISHED */
+	bool fin_rcvd : 1;  /* the stream ends behind rcvq */
+	bool shut_rd : 1, shut_wr : 1;
+	bool lingering : 1;    /* mr_linger() was called: MR_DONE tells its end */
+	bool disconnected : 1; /* was in use, and is new again */
+	bool oobinline : 1;
+	bool active_close : 1; /* closed our direction before the peer's FIN came: TIME-WAIT is ours */
+	bool queued : 1;       /* on its listener's accept queue */
+	int16_t err;	       /* pending, negative errno */
+	int linger;	       /* seconds; -1: off; 0: close resets */
+	uint32_t id;	       /* never 0 while in use: tells this use of the memory from others */
+	uint64_t user;
+	struct mr_frame *reserved; /* between mr_send_reserve() and commit or cancel, else NULL */
+	struct mr_list ready_node; /* socks.ready */
+	union {
+		struct mr_list starved_node; /* socks.starved: a send found no frame */
+		struct mr_list accept_node;  /* queued: nobody sends yet */
+	};
 	struct mr_list all_node;
 };
+_Static_assert(sizeof(struct mr_socket) <= 192, "three cache lines");
 
 struct mr_socks {
 	struct mr_tcp *tcp;
 	struct mr_frame_pool *frames;
 	struct mr_counters *ctr;
-	struct mr_pool pool;
+	struct mr_pool pool, setups;
 	struct mr_list ready;	/* may be ready: looked at by mr_wait() */
 	struct mr_list starved; /* woken when frames are free again */
 	struct mr_list all;

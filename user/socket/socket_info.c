@@ -20,7 +20,7 @@ int mr_local(const struct mr_socket *sock, struct mr_endpoint *ep)
 {
 	if (!sock || !ep)
 		return -EINVAL;
-	*ep = sock->local;
+	*ep = sock_local(sock);
 	return 0;
 }
 
@@ -30,7 +30,7 @@ int mr_peer(const struct mr_socket *sock, struct mr_endpoint *ep)
 		return -EINVAL;
 	if (!sock->connected || sock_over(sock)) /* as Linux: also after a reset or both FINs */
 		return -ENOTCONN;
-	*ep = sock->peer;
+	*ep = sock_peer(sock);
 	return 0;
 }
 
@@ -64,10 +64,10 @@ int mr_sock_info(const struct mr_socket *sock, struct mr_sock_info *info)
 	*info = (struct mr_sock_info){
 		.state = sock->kind == MR_SOCK_LISTENER ? MR_TCP_LISTEN :
 							  (enum mr_tcp_state)sock->last_state,
-		.local = sock->local,
-		.peer = sock->peer,
+		.local = sock_local(sock),
+		.peer = sock_peer(sock),
 		.rcv_queued = sock->rcvq.bytes,
-		.congestion = mr_congestion_name(sock->opts.congestion),
+		.congestion = mr_congestion_name(sock_opts(sock)->congestion),
 	};
 	if (sock->tcb)
 		connection_info(sock->tcb, info);
@@ -184,8 +184,8 @@ size_t mr_tcp_info(const struct mr_socket *sock, void *buf, size_t size)
 	ti.tcpi_state = linux_state(sock->last_state);
 	if (sock->kind == MR_SOCK_LISTENER) { /* as Linux: the accept queue, and its limit */
 		ti.tcpi_state = linux_state(MR_TCP_LISTEN);
-		ti.tcpi_unacked = sock->naccepted;
-		ti.tcpi_sacked = sock->backlog;
+		ti.tcpi_unacked = sock->setup->naccepted;
+		ti.tcpi_sacked = sock->setup->backlog;
 	}
 	if (sock->tcb)
 		info_connection(sock->tcb, sock->socks->now, &ti);

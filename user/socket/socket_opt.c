@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * socket_opt.c - options of a socket.
- * Owns        sock->opts; the copies of a listener and a TCB follow it.
+ * Owns        the options of a socket and its TCB; a listener's copy follows them.
  * Called by   the application.
  * Not here    information that is no option (socket_info.c).
  */
@@ -85,7 +85,7 @@ static int64_t defer_seconds(uint8_t n)
  * its size. */
 static void set_rcvlowat(struct mr_socket *sock, int64_t value)
 {
-	struct mr_tcp_opts *o = &sock->opts;
+	struct mr_tcp_opts *o = sock_opts(sock);
 
 	if (!o->rcvbuf_fixed && value > o->rcvbuf / 2)
 		o->rcvbuf = (uint32_t)mr_min(2 * value, (int64_t)BUF_MAX);
@@ -97,7 +97,7 @@ static void set_rcvlowat(struct mr_socket *sock, int64_t value)
 /* The casts below are safe: the value is in the option's range. */
 static void store(struct mr_socket *sock, enum mr_opt opt, int64_t value)
 {
-	struct mr_tcp_opts *o = &sock->opts;
+	struct mr_tcp_opts *o = sock_opts(sock);
 
 	switch (opt) {
 	case MR_OPT_NODELAY:
@@ -191,11 +191,10 @@ static void apply(struct mr_socket *sock, enum mr_opt opt, int64_t value)
 {
 	struct mr_tcp *tcp = sock->socks->tcp;
 
-	if (sock->listener)
-		sock->listener->opts = sock->opts;
+	if (sock->kind == MR_SOCK_LISTENER)
+		sock->setup->listener->opts = sock->setup->opts;
 	if (!sock->tcb)
 		return;
-	sock->tcb->opts = sock->opts;
 	if (opt == MR_OPT_QUICKACK && value)
 		mr_tcp_quickack(tcp, sock->tcb);
 	else if (opt == MR_OPT_QUICKACK)
@@ -242,7 +241,7 @@ static uint32_t inq(const struct mr_socket *sock)
 
 static int64_t load(const struct mr_socket *sock, enum mr_opt opt)
 {
-	const struct mr_tcp_opts *o = &sock->opts;
+	const struct mr_tcp_opts *o = sock_opts(sock);
 
 	switch (opt) {
 	case MR_OPT_NODELAY:

@@ -25,7 +25,30 @@ static inline bool sock_unfinished(const struct mr_socket *sock)
 
 static inline bool sock_queued(const struct mr_socket *sock)
 {
-	return !mr_list_empty(&sock->accept_node);
+	return sock->queued;
+}
+
+static inline bool sock_starved(const struct mr_socket *sock)
+{
+	return !sock->queued && !mr_list_empty(&sock->starved_node);
+}
+
+/* The options in force: a TCB's own, or those for the next one. */
+static inline struct mr_tcp_opts *sock_opts(const struct mr_socket *sock)
+{
+	return sock->tcb ? &sock->tcb->opts : &sock->setup->opts;
+}
+
+static inline struct mr_endpoint sock_local(const struct mr_socket *sock)
+{
+	return sock->tcb ? (struct mr_endpoint){ sock->tcb->flow.laddr, sock->tcb->flow.lport } :
+			   sock->setup->local;
+}
+
+static inline struct mr_endpoint sock_peer(const struct mr_socket *sock)
+{
+	return sock->tcb ? (struct mr_endpoint){ sock->tcb->flow.raddr, sock->tcb->flow.rport } :
+			   sock->setup->peer;
 }
 
 /* The pending error, which is thereby cleared; 0: none. */

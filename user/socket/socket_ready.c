@@ -54,7 +54,7 @@ uint32_t mr_ready(const struct mr_socket *sock)
 		return 0;
 	switch ((enum mr_sock_kind)sock->kind) {
 	case MR_SOCK_LISTENER:
-		return sock->naccepted ? MR_IN : 0;
+		return sock->setup->naccepted ? MR_IN : 0;
 	case MR_SOCK_STREAM:
 		return stream_ready(sock);
 	case MR_SOCK_NEW:
@@ -67,7 +67,7 @@ void mr_set_interest(struct mr_socket *sock, uint32_t mask, uint64_t user)
 {
 	if (!sock)
 		return;
-	sock->interest = mask;
+	sock->interest = (uint8_t)mask;
 	sock->user = user;
 	sock_mark(sock);
 }

@@ -111,7 +111,7 @@ static bool pressed(const struct mr_socks *socks)
 
 bool recv_ready(const struct mr_socket *sock)
 {
-	uint32_t want = sock->opts.rcvlowat + (!sock->oobinline && recv_at_mark(sock));
+	uint32_t want = sock_opts(sock)->rcvlowat + (!sock->oobinline && recv_at_mark(sock));
 
 	if (!recv_readable(sock))
 		return false;
@@ -134,7 +134,7 @@ static uint32_t free_space(const struct mr_socket *sock)
 {
 	const struct mr_socks *socks = sock->socks;
 	const struct mr_rcvq *q = &sock->rcvq;
-	uint32_t limit = sock->opts.rcvbuf, used = q->bytes + q->lent;
+	uint32_t limit = sock_opts(sock)->rcvbuf, used = q->bytes + q->lent;
 	uint32_t most_frames = limit / COALESCE_BYTES + SPARE_FRAMES;
 	uint32_t frames = q->frames + q->lent_frames;
 	uint32_t space = limit > used ? limit - used : 0;
@@ -152,7 +152,7 @@ static uint32_t free_space(const struct mr_socket *sock)
 			share = mr_max(share, (uint64_t)floor_bytes);
 		space = (uint32_t)mr_min((uint64_t)space, share);
 	}
-	return sock->opts.window_clamp ? mr_min(space, sock->opts.window_clamp) : space;
+	return sock_opts(sock)->window_clamp ? mr_min(space, sock_opts(sock)->window_clamp) : space;
 }
 
 void recv_update_space(struct mr_socket *sock)

@@ -25,19 +25,20 @@
 
 static uint32_t most_frames(const struct mr_socket *sock, uint32_t fill)
 {
-	return 2 * (sock->opts.sndbuf / fill) + SPARE_FRAMES;
+	return 2 * (sock_opts(sock)->sndbuf / fill) + SPARE_FRAMES;
 }
 
 /* Payload bytes that the send buffer takes now. */
 static uint32_t buffer_room(const struct mr_socket *sock, uint32_t fill)
 {
 	const struct mr_sndq *q = &sock->tcb->sndq;
-	uint32_t frames = most_frames(sock, fill), lowat = sock->opts.notsent_lowat;
+	uint32_t frames = most_frames(sock, fill), lowat = sock_opts(sock)->notsent_lowat;
 	uint32_t unsent = mr_tcp_unsent(sock->tcb), room;
 
-	if (q->bytes >= sock->opts.sndbuf || q->frames >= frames || (lowat && unsent >= lowat))
+	if (q->bytes >= sock_opts(sock)->sndbuf || q->frames >= frames ||
+	    (lowat && unsent >= lowat))
 		return 0;
-	room = mr_min(sock->opts.sndbuf - q->bytes, (frames - q->frames) * fill);
+	room = mr_min(sock_opts(sock)->sndbuf - q->bytes, (frames - q->frames) * fill);
 	/* As Linux: what is below the mark is filled up with a whole segment. */
 	return lowat ? mr_min(room, lowat - unsent + fill) : room;
 }
@@ -47,14 +48,15 @@ bool send_writable(const struct mr_socket *sock)
 	const struct mr_sndq *q;
 	uint32_t frames;
 
-	if (!sock->tcb || !sock->connected || sock->reserved || !mr_list_empty(&sock->starved_node))
+	if (!sock->tcb || !sock->connected || sock->reserved || sock_starved(sock))
 		return false;
-	if (sock->opts.notsent_lowat &&
-	    2 * (uint64_t)mr_tcp_unsent(sock->tcb) >= sock->opts.notsent_lowat)
+	if (sock_opts(sock)->notsent_lowat &&
+	    2 * (uint64_t)mr_tcp_unsent(sock->tcb) >= sock_opts(sock)->notsent_lowat)
 		return false;
 	q = &sock->tcb->sndq;
 	frames = most_frames(sock, mr_tcp_fill_size(sock->socks->tcp, sock->tcb));
-	return q->bytes + q->bytes / 2 <= sock->opts.sndbuf && q->frames + q->frames / 2 <= frames;
+	return q->bytes + q->bytes / 2 <= sock_opts(sock)->sndbuf &&
+	       q->frames + q->frames / 2 <= frames;
 }
 
 /* Frames that this socket may take from the pool now: n such that it holds no more than stays free. One
@@ -79,7 +81,7 @@ bool send_may_wake(const struct mr_socket *sock)
 static void starve(struct mr_socket *sock)
 {
 	MR_COUNT(sock->socks->ctr, SOCK_NO_FRAME);
-	if (mr_list_empty(&sock->starved_node))
+	if (!sock_starved(sock))
 		mr_list_add_tail(&sock->socks->starved, &sock->starved_node);
 }
 
@@ -247,6 +249,6 @@ void mr_send_cancel(struct mr_socket *sock, struct mr_sendbuf *buf)
 
 void send_check(const struct mr_socket *sock)
 {
-	assert(mr_list_empty(&sock->starved_node) || sock->kind == MR_SOCK_STREAM);
+	assert(!sock_starved(sock) || sock->kind == MR_SOCK_STREAM);
 	assert(!sock->reserved || sock->reserved->refs == 1);
 }

@@ -322,9 +322,8 @@ struct mr_tcp_upcalls {
 	void (*fin)(void *owner);
 	/* The urgent pointer has moved forward (tcb->rcv_up). */
 	void (*urgent)(void *owner);
-	/* The connection is over and the TCB is gone when this returns. err 0: orderly (TIME-WAIT
-	 * or the last ACK); else -ECONNRESET, -ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH. Must not
-	 * use the TCB. */
+	/* The connection is over; the last chance to read the TCB, which is freed then. err 0: orderly
+	 * (TIME-WAIT or the last ACK); else -ECONNRESET, -ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH. */
 	void (*gone)(void *owner, int err);
 };
 

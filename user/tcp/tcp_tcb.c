@@ -113,9 +113,9 @@ void tcb_end(struct mr_tcp *tcp, struct mr_tcb *tcb, int err)
 	void *owner = tcb->owner;
 
 	tcb_set_state(tcb, MR_TCP_CLOSED);
-	tcb_free(tcp, tcb);
 	if (owner)
 		tcp_up(tcp)->gone(owner, err);
+	tcb_free(tcp, tcb);
 }
 
 /* RFC 9293 figure 5, and what its text adds: CLOSED from everywhere (abort, reset, timeouts); a
