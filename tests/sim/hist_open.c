@@ -177,6 +177,32 @@ TEST(second_segment_does_not_end_what_the_first_will_complete)
 	hist_skip(h);
 }
 
+/* The network doubled the SYN, and its second copy found room: the peer answers the first SYN,ACK. */
+TEST(cookie_is_good_although_its_syn_came_again_and_found_room)
+{
+	uint32_t isn;
+
+	cookie_syn(h, 0);
+	isn = h->eisn;
+	hist_run(h, MS(10)); /* another ISN */
+	INJECT(h, .flags = RST, .sport = 5000, .seq = 1);
+	CHECK_EQ(h, h->engine->st->tcp.synreqs.used, 0);
+	INJECT(h, .flags = SYN, .mss = 1300);
+	EXPECT(h, .flags = SYN | ACK, .any_seq = true, .ack = 1);
+	CHECK(h, h->eisn != isn);
+	/* An ACK of neither is refused, and the request stays. */
+	h->eisn = isn;
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1000);
+	EXPECT(h, .flags = RST, .seq = 1000);
+	CHECK_EQ(h, h->engine->st->tcp.synreqs.used, 1);
+	INJECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 101);
+	CHECK_EQ(h, h->engine->st->tcp.synreqs.used, 0);
+	CHECK_EQ(h, counted(h, MR_CTR_TCP_COOKIES_IN), 1);
+	hist_accept(h);
+	hist_read(h, 100);
+}
+
 TEST(cookie_is_good_for_a_minute)
 {
 	cookie_syn(h, 0);

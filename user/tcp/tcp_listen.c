@@ -200,10 +200,11 @@ static enum mr_drop complete(struct mr_tcp *tcp, struct mr_tcp_synreq *req,
 	return MR_DROP_NONE;
 }
 
-/* An ACK that nobody remembers having asked for: was it asked for by a cookie? */
+/* An ACK that nobody remembers having asked for: was it asked for by a cookie? If so, it ends `other`,
+ * if not NULL: the request that another copy of the same SYN made when there was room again. */
 static enum mr_drop take_cookie(struct mr_tcp *tcp, struct mr_tcp_listener *l,
-				const struct mr_ip_rx *rx, const struct mr_seg *seg, uint64_t now,
-				struct mr_tcb **tcb)
+				struct mr_tcp_synreq *other, const struct mr_ip_rx *rx,
+				const struct mr_seg *seg, uint64_t now, struct mr_tcb **tcb)
 {
 	struct mr_seg syn = *seg; /* as the SYN was, for all that the ACK still tells of it */
 	struct mr_tcp_synreq req = { 0 };
@@ -221,6 +222,8 @@ static enum mr_drop take_cookie(struct mr_tcp *tcp, struct mr_tcp_listener *l,
 		MR_COUNT(tcp->ctr, TCP_COOKIES_BAD);
 		return MR_DROP_TCP_COOKIE;
 	}
+	if (other)
+		synreq_free(tcp, other);
 	if (req.ts_ok)
 		cookie_ts_read(&req, seg->tsecr);
 	req.rcv_wscale = req.wscale_ok ? tcp_choose_wscale(l->opts.rcvbuf) : 0;
@@ -239,7 +242,7 @@ enum mr_drop listen_input(struct mr_tcp *tcp, struct mr_tcp_listener *l, const s
 		return MR_DROP_TCP_NO_SOCKET;
 	if (seg->flags & MR_TCP_ACK) { /* second */
 		if (!(seg->flags & MR_TCP_SYN) && now < l->cookies_until)
-			return take_cookie(tcp, l, rx, seg, now, tcb);
+			return take_cookie(tcp, l, NULL, rx, seg, now, tcb);
 		tcp_reply_rst(tcp, rx, seg, now);
 		return MR_DROP_TCP_NO_SOCKET;
 	}
@@ -289,6 +292,11 @@ enum mr_drop synreq_input(struct mr_tcp *tcp, struct mr_tcp_synreq *req, const s
 	if (!(seg->flags & MR_TCP_ACK)) /* fifth */
 		return MR_DROP_TCP_NO_ACK;
 	if (seg->ack != req->iss + 1) {
+		reason = MR_DROP_TCP_COOKIE;
+		if (now < req->listener->cookies_until)
+			reason = take_cookie(tcp, req->listener, req, rx, seg, now, tcb);
+		if (reason != MR_DROP_TCP_COOKIE)
+			return reason;
 		tcp_reply_rst(tcp, rx, seg, now);
 		return MR_DROP_TCP_ACK_INVALID;
 	}
