@@ -61,6 +61,33 @@ TEST(duplicate_is_reported_by_dsack)
 
 /* ---- Sending --------------------------------------------------------------------------------- */
 
+/* RFC 7323 section 4.1, RFC 2883: the ACK answers the retransmission, whatever its TSecr says. */
+TEST(ack_that_reports_a_duplicate_is_no_rtt_sample)
+{
+	const struct mr_tcb *tcb;
+	uint32_t tsval;
+
+	hist_established(h, &(struct hist_peer){ .sack = true, .tsval = 1 });
+	tcb = mr_list_first(&h->engine->st->tcp.all, struct mr_tcb, all_node);
+	hist_write(h, 100);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100);
+	tsval = h->last.tsval;
+	hist_until(h, SEC(2));
+	hist_skip(h); /* timeouts */
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 101, .sack = { { 1, 101 } }, .tsval = 2,
+	       .tsecr = tsval);
+	CHECK(h, tcb->snd_una == tcb->snd_nxt);
+	CHECK(h, tcb->srtt_ns < MS(10));
+	/* Without it, such an ACK is one. */
+	hist_write(h, 100);
+	EXPECT(h, .flags = PSH | ACK, .seq = 101, .ack = 1, .len = 100);
+	tsval = h->last.tsval;
+	hist_run(h, SEC(2));
+	hist_skip(h);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 201, .tsval = 3, .tsecr = tsval);
+	CHECK(h, tcb->srtt_ns > MS(100));
+}
+
 /* RFC 8985 section 6.2 step 3: what was acknowledged cumulatively came before what the block reports. */
 TEST(ack_that_advances_and_reports_is_no_reordering)
 {

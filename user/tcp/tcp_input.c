@@ -313,7 +313,12 @@ static void ack_new(struct input *in, struct ack *ack)
 	tcb->snd_una = in->seg->ack;
 	if (tcb->urg_out && seq_geq(in->seg->ack, tcb->snd_up))
 		tcb->urg_out = false;
-	if (sent_at)
+	/* An ACK with a D-SACK was sent because of the duplicate. What it acknowledges besides may have been
+	 * there for long, and its own ACK lost: no sample, or each lost ACK would make the RTO longer, and
+	 * with it the next sample. */
+	if (ack->dsack)
+		ack->rtt_ns = 0;
+	else if (sent_at)
 		ack->rtt_ns = in->now - sent_at;
 	else if (ack->ts_valid) /* good after retransmissions, too */
 		ack->rtt_ns = tcp_ts_rtt(tcb->ts_offset, ack->tsecr, in->now);
@@ -383,10 +388,11 @@ static enum verdict step5_ack(struct input *in)
 		.tsecr = seg->tsecr,
 		.dup = is_dupack(tcb, seg),
 	};
+	sack_dsack(in->tcp, tcb, seg, &ack);
 	/* In order of sequence numbers, or RACK would take the second half for reordering. */
 	if (ack.acked)
 		ack_new(in, &ack);
-	sack_input(in->tcp, tcb, seg, &ack);
+	sack_input(tcb, seg, &ack);
 	if (ack.acked || ack.dup || ack.delivered || ack.dsack)
 		loss_ack(in->tcp, tcb, seg, &ack);
 	ecn_echoed(in->tcp, tcb, seg, in->now); /* last: what it lowers must not grow again */

@@ -150,7 +150,11 @@ void sack_duplicate(struct mr_tcb *tcb, uint32_t start, uint32_t end);
 /* Put what is to be told into a segment without payload. */
 void sack_fill(struct mr_tcb *tcb, struct mr_seg *seg);
 /* Mark what the peer's blocks cover. */
-void sack_input(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, struct ack *ack);
+/* Does it report a duplicate? */
+void sack_dsack(struct mr_tcp *tcp, const struct mr_tcb *tcb, const struct mr_seg *seg,
+		struct ack *ack);
+/* The other blocks. */
+void sack_input(struct mr_tcb *tcb, const struct mr_seg *seg, struct ack *ack);
 void sack_renege(struct mr_tcb *tcb);
 
 /* ---- tcp_ecn.c ----------------------------------------------------------------------------------- */

@@ -120,22 +120,26 @@ static void sort(struct mr_sack_block *b, uint8_t n)
 	}
 }
 
-void sack_input(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, struct ack *ack)
+void sack_dsack(struct mr_tcp *tcp, const struct mr_tcb *tcb, const struct mr_seg *seg,
+		struct ack *ack)
+{
+	if (!tcb->sack_ok || !(seg->opts & MR_TCPOPT_SACK) || !is_dsack(seg))
+		return;
+	MR_COUNT(tcp->ctr, TCP_DSACK_IN);
+	ack->dsack = true;
+	ack->dsack_block = seg->sack[0];
+}
+
+void sack_input(struct mr_tcb *tcb, const struct mr_seg *seg, struct ack *ack)
 {
 	struct mr_sack_block b[MR_TCP_SACK_BLOCKS];
 	struct mr_frame *f = tcb->sndq.head;
 	uint32_t walked = 0;
-	uint8_t n = 0, i = 0;
+	uint8_t n = 0, i;
 
 	if (!tcb->sack_ok || !(seg->opts & MR_TCPOPT_SACK))
 		return;
-	if (is_dsack(seg)) {
-		MR_COUNT(tcp->ctr, TCP_DSACK_IN);
-		ack->dsack = true;
-		ack->dsack_block = seg->sack[0];
-		i = 1;
-	}
-	for (; i < seg->nsack; i++)
+	for (i = ack->dsack ? 1 : 0; i < seg->nsack; i++)
 		if (plausible(tcb, seg, &seg->sack[i]))
 			b[n++] = seg->sack[i];
 	sort(b, n);
