@@ -9,21 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/compiler.h"
+#include "scenario.h"
 #include "tcp/tcp_wire.h"
-#include "workload.h"
-
-enum sim_fault {
-	FAULT_LOSS = 1 << 0,
-	FAULT_DUP = 1 << 1,
-	FAULT_REORDER = 1 << 2,
-	FAULT_CORRUPT = 1 << 3,
-	FAULT_DELAY = 1 << 4,
-	FAULT_BANDWIDTH = 1 << 5,
-	FAULT_DEVICE = 1 << 6, /* slow completions, few frames, a short ring */
-	FAULT_ALL = (1 << 7) - 1,
-	FAULT_BOX = 1 << 7,  /* a middlebox: options, ECN bits, SYNs */
-	FAULT_PATH = 1 << 8, /* a link on the way that is narrower than the hosts' */
-};
 
 const struct sim_scenario sim_scenarios[] = {
 	{ .name = "clean", .seeds = 250 },
@@ -34,6 +21,10 @@ const struct sim_scenario sim_scenarios[] = {
 	{ .name = "delay", .seeds = 250, .faults = FAULT_DELAY },
 	{ .name = "bandwidth", .seeds = 250, .faults = FAULT_BANDWIDTH },
 	{ .name = "device", .seeds = 250, .faults = FAULT_DEVICE },
+	{ .name = "burst", .seeds = 250, .faults = FAULT_BURST },
+	{ .name = "acks", .seeds = 250, .faults = FAULT_ACKS },
+	{ .name = "swap", .seeds = 250, .faults = FAULT_SWAP },
+	{ .name = "asymmetric", .seeds = 250, .faults = FAULT_ASYMMETRIC },
 	{ .name = "all", .seeds = 350, .faults = FAULT_ALL },
 	{ .name = "box", .seeds = 250, .faults = FAULT_BOX },
 	{ .name = "path", .seeds = 250, .faults = FAULT_PATH },
@@ -50,14 +41,6 @@ const unsigned sim_nscenarios = MR_ARRAY_SIZE(sim_scenarios);
 
 /* After the last close: 2 MSL, and an orphan's retransmissions before that. */
 #define DRAIN_NS (400 * MR_NS_PER_S)
-
-struct run {
-	struct sim_host_cfg host[2];
-	struct sim_wire_cfg wire[2];
-	struct sim_box box[2];
-	struct workload wl;
-	uint64_t limit_ns;
-};
 
 /* ---- From the seed --------------------------------------------------------------------------- */
 
@@ -133,6 +116,23 @@ static void draw_wire(struct sim_rng *r, struct sim_wire_cfg *w, unsigned faults
 		w->queue.rate_bps = 256000 + sim_log(r, 100000000);
 		w->queue.limit = 4 * w->mtu + (uint32_t)sim_log(r, 65536);
 	}
+	if (faults & FAULT_BURST) {
+		w->burst_begin_ppm = (uint32_t)sim_log(r, most / 10);
+		w->burst_end_ppm = 50000 + (uint32_t)sim_log(r, 500000);
+		w->burst_loss_ppm =
+			sim_one_in(r, 2) ? 1000000 : 100000 + (uint32_t)sim_log(r, 800000);
+		w->burst_ns = sim_log(r, 500 * MR_NS_PER_MS);
+	}
+	if (faults & FAULT_ACKS) {
+		w->ack_loss_ppm = (uint32_t)sim_log(r, 500000);
+		if (sim_one_in(r, 2))
+			w->ack_gather_ns = sim_log(r, 50 * MR_NS_PER_MS);
+	}
+	if (faults & FAULT_SWAP) {
+		w->hold_ppm = (uint32_t)sim_log(r, 200000);
+		w->hold_most = (uint32_t)sim_log(r, 64);
+		w->hold_ns = sim_log(r, 100 * MR_NS_PER_MS);
+	}
 }
 
 /* What is done to options, flags and SYNs; both directions may know different middleboxes. */
@@ -169,30 +169,17 @@ static void draw_path(struct sim_rng *r, struct sim_box *b, bool v6, uint32_t mt
 		b->forge_ppm = (uint32_t)sim_log(r, 300000);
 }
 
-/*
- * Long enough for any plan that makes progress, short enough to catch one that has stopped: all
- * pauses in a row, all bytes at the lowest rate, and for a bad wire a timeout for many a segment.
- */
-static uint64_t draw_limit(const struct run *run, unsigned faults)
+/* One way is thin and slow, and the ACKs of the other way's data come through it. */
+static void draw_asymmetry(struct sim_rng *r, struct sim_wire_cfg wire[2])
 {
-	const uint64_t bytes = wl_bytes(&run->wl);
-	const uint32_t mtu = mr_min(run->host[0].mtu, run->host[1].mtu);
-	const uint64_t rtt = run->wire[0].delay_ns + run->wire[0].jitter_ns +
-			     run->wire[1].delay_ns + run->wire[1].jitter_ns +
-			     run->wire[0].reorder_ns + run->wire[1].reorder_ns;
-	uint64_t t = 300 * MR_NS_PER_S + V6_START_NS;
+	struct sim_wire_cfg *thin = &wire[sim_below(r, 2)];
 
-	for (unsigned i = 0; i < run->wl.nconns; i++)
-		for (unsigned k = 0; k < 2; k++) {
-			const struct wl_plan *p = &run->wl.conn[i].side[k].plan;
-
-			t += p->pauses_left * p->pause_max_ns + 2 * p->end_delay_ns;
-		}
-	for (unsigned i = 0; i < 2; i++)
-		if (run->wire[i].queue.rate_bps)
-			t += 4 * bytes * 8 * MR_NS_PER_S / run->wire[i].queue.rate_bps;
-	t += (bytes / (mtu - 100) + 50) * (rtt + (faults ? 500 * MR_NS_PER_MS : 0));
-	return t;
+	thin->queue.rate_bps = 256000 + sim_log(r, 10000000);
+	/* Room for the bursts of all connections: a thin link with a short queue starves those that do not
+	 * fill it themselves, keepalives and all, and that is another subject. */
+	thin->queue.limit = 32 * thin->mtu + (uint32_t)sim_log(r, 65536);
+	thin->delay_ns = sim_log(r, 500 * MR_NS_PER_MS);
+	thin->loss_ppm = mr_max(thin->loss_ppm, (uint32_t)sim_log(r, 20000));
 }
 
 static void draw_run(struct sim *sim, struct run *run, const struct sim_scenario *sc, uint64_t seed)
@@ -217,14 +204,20 @@ static void draw_run(struct sim *sim, struct run *run, const struct sim_scenario
 		if (sc->faults & FAULT_PATH)
 			draw_path(&r, &run->box[i], run->host[i].v6, run->wire[i].mtu);
 	}
+	if (sc->faults & FAULT_ASYMMETRIC && (sc->faults != FAULT_ALL || sim_one_in(&r, 4)))
+		draw_asymmetry(&r, run->wire);
 	run->wl.rng.s = sim_rand(&r);
 	wl_plan(&run->wl, sim, sc->faults, aborts);
+	/* A cookie keeps the window scale in the timestamp: where a box takes that off the SYN,ACK the ends
+	 * disagree about the scale for good, and a window of 2 KiB is one of 16 bytes. */
+	if (sc->faults & FAULT_BOX)
+		run->wl.backlog = WL_BACKLOG;
 	if (sc->wrap) {
 		run->wl.nconns = 1;
 		run->wl.conn[0].open = WL_OPEN_PASSIVE;
 		run->wl.conn[0].side[1].active = false;
 	}
-	run->limit_ns = draw_limit(run, sc->faults);
+	run->limit_ns = sim_bound_ns(run) + (run->host[0].v6 ? V6_START_NS : 0);
 }
 
 /* ---- The run --------------------------------------------------------------------------------- */

@@ -25,6 +25,23 @@ struct sim_wire_cfg {
 	uint64_t jitter_ns;  /* more delay, changing at random, without reordering */
 	struct sim_queue_cfg queue; /* the bottleneck, in front of all that */
 	uint32_t mtu;		    /* of the receiver; a longer packet is a failure of the run */
+	/* Loss in bursts: from packet to packet the odds of a bad time to begin, to end (at the latest
+	 * after burst_ns), and of a packet to be lost in it. */
+	uint32_t burst_begin_ppm, burst_end_ppm, burst_loss_ppm;
+	uint64_t burst_ns;
+	uint32_t ack_loss_ppm;	/* of segments that are nothing but an ACK, besides */
+	uint64_t ack_gather_ns; /* not 0: ACKs arrive only at multiples of this */
+	/* Reordering by count: held back until up to hold_most others have passed, or for hold_ns. */
+	uint32_t hold_ppm, hold_most;
+	uint64_t hold_ns;
+};
+
+#define SIM_HELD_MAX 8u
+#define SIM_ACKS     16u
+
+struct sim_held {
+	uint64_t order; /* of the packet, see wire.h */
+	uint32_t left;	/* others that must pass first; 0: this place is free */
 };
 
 struct sim_wire {
@@ -32,8 +49,12 @@ struct sim_wire {
 	struct sim_rng rng;
 	struct sim_box *box; /* what else stands in the way; NULL: nothing does */
 	struct sim_queue queue;
-	uint64_t last_at; /* ns: arrival of the last packet that was not reordered */
-	uint64_t sent, lost, duplicated, reordered, corrupted;
+	uint64_t last_at;	     /* ns: arrival of the last packet that was not reordered */
+	bool bad;		     /* a burst of losses is on */
+	uint64_t bad_until;	     /* ns, at the latest */
+	uint32_t lost_ack[SIM_ACKS]; /* by ports: the last one that ack_loss_ppm took */
+	struct sim_held held[SIM_HELD_MAX];
+	uint64_t sent, lost, bursts, duplicated, reordered, corrupted;
 };
 
 /* ---- A run ----------------------------------------------------------------------------------- */

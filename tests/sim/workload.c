@@ -123,7 +123,7 @@ void wl_plan(struct workload *wl, struct sim *sim, bool faults, bool aborts)
 	struct sim_rng *r = &wl->rng;
 
 	wl->nconns = (unsigned)sim_log(r, WL_CONNS_MAX);
-	wl->backlog = faults && sim_one_in(r, 4) ? (int)sim_log(r, 8) : 16;
+	wl->backlog = faults && sim_one_in(r, 4) ? (int)sim_log(r, 8) : WL_BACKLOG;
 	for (int h = 0; h < 2; h++)
 		wl->listen_rcvbuf[h] =
 			sim_one_in(r, 2) ? 2048 + (uint32_t)sim_log(r, 256u << 10) : 0;
@@ -150,6 +150,10 @@ void wl_plan(struct workload *wl, struct sim *sim, bool faults, bool aborts)
 							  c->side[!s].plan.tx_total / CALLS_MAX);
 		if (sim_one_in(r, 4) && !c->side[1].plan.abort)
 			c->side[0].plan.end = WL_END_AT_EOF;
+		/* A SYN cookie is sent once. When the ACK that brings it back is lost, only what the client
+		 * sends next can bring it again. */
+		if (wl->backlog < WL_BACKLOG)
+			c->side[0].plan.tx_total = mr_max(c->side[0].plan.tx_total, 1u);
 	}
 }
 

@@ -9,6 +9,7 @@
 
 #define WL_CONNS_MAX 8
 #define WL_HELD_MAX  16
+#define WL_BACKLOG   16 /* of a listener that never sends cookies */
 
 enum wl_open {
 	WL_OPEN_PASSIVE, /* side 0 connects to a listener on side 1's host */
