@@ -324,11 +324,11 @@ static uint32_t choose_seq(uint8_t b, const struct view *v)
 		base = v->rcv_nxt + v->rcv_wnd;
 		break;
 	case 5:
-		base = v->tcb && v->tcb->oooq.head ? v->tcb->oooq.head->seq : v->rcv_nxt;
+		base = v->tcb && v->tcb->gap ? v->tcb->gap->q.head->seq : v->rcv_nxt;
 		break;
 	case 6:
-		base = v->tcb && v->tcb->oooq.tail ?
-			       v->tcb->oooq.tail->seq + v->tcb->oooq.tail->pkt_len :
+		base = v->tcb && v->tcb->gap ?
+			       v->tcb->gap->q.tail->seq + v->tcb->gap->q.tail->pkt_len :
 			       v->rcv_nxt;
 		break;
 	default:

@@ -205,12 +205,12 @@ static void told(const struct conn *c, const char *what, unsigned n, const uint3
 /* RFC 2018 section 4 and its examples. */
 static void the_most_recent_block_comes_first_and_neighbours_merge(void **state)
 {
-	struct mr_frame held = { 0 };
+	struct mr_gap gap = { 0 };
 	struct conn c;
 
 	conn_open(&c, *state, 0);
 	c.tcb.rcv_nxt = 100;
-	c.tcb.oooq.head = &held; /* something is held, whatever */
+	c.tcb.gap = &gap; /* something is held, whatever */
 	sack_received(&c.tcb, 200, 300);
 	told(&c, "one", 1, (const uint32_t[][2]){ { 200, 300 } });
 	sack_received(&c.tcb, 400, 500);
@@ -227,7 +227,7 @@ static void the_most_recent_block_comes_first_and_neighbours_merge(void **state)
 	sack_forget(&c.tcb);
 	told(&c, "passed ones are not told", 2,
 	     (const uint32_t[][2]){ { 1000, 1050 }, { 900, 950 } });
-	c.tcb.oooq.head = NULL;
+	c.tcb.gap = NULL;
 	sack_forget(&c.tcb);
 	told(&c, "nothing held, nothing told", 0, NULL);
 	conn_close(&c);
@@ -235,13 +235,13 @@ static void the_most_recent_block_comes_first_and_neighbours_merge(void **state)
 
 static void a_duplicate_is_told_once_in_front(void **state)
 {
-	struct mr_frame held = { 0 };
+	struct mr_gap gap = { 0 };
 	struct mr_seg seg = { .opts = MR_TCPOPT_TS };
 	struct conn c;
 
 	conn_open(&c, *state, 0);
 	c.tcb.rcv_nxt = 1000;
-	c.tcb.oooq.head = &held;
+	c.tcb.gap = &gap;
 	for (uint32_t i = 1; i <= 4; i++)
 		sack_received(&c.tcb, 1000 + 100 * i, 1050 + 100 * i);
 	sack_duplicate(&c.tcb, 500, 600);
@@ -254,7 +254,7 @@ static void a_duplicate_is_told_once_in_front(void **state)
 	sack_fill(&c.tcb, &seg);
 	assert_int_equal(seg.nsack, 4);
 	assert_int_equal(seg.sack[0].start, 1400);
-	c.tcb.oooq.head = NULL;
+	c.tcb.gap = NULL;
 	conn_close(&c);
 }
 

@@ -51,7 +51,8 @@ static size_t arena_size(const struct mr_config *cfg, const struct mr_stack_cfg 
 {
 	const size_t pad = 64, slack = 1 << 20;
 	size_t connection = sizeof(struct mr_tcb) + sizeof(struct mr_tcp_synreq) +
-			    sizeof(struct mr_tcp_tw) + 3 * pad + 4 * sizeof(struct mr_flow *);
+			    sizeof(struct mr_tcp_tw) + sizeof(struct mr_gap) + 4 * pad +
+			    4 * sizeof(struct mr_flow *);
 	size_t sock = sizeof(struct mr_socket) + sizeof(struct mr_sock_setup) +
 		      sizeof(struct mr_tcp_listener) + 3 * pad;
 	size_t neigh = sizeof(struct mr_neigh) + pad + 4 * sizeof(struct mr_list);
@@ -305,13 +306,14 @@ static enum mr_drop input_frame(struct mr_stack *st, struct mr_frame **f, uint64
 }
 
 /* A neighbour does not answer: for connections that wait for it this is what an ICMP host
- * unreachable would be, and it takes the same way (RFC 1122 section 4.2.3.9). */
+ * unreachable would be, and it takes the same way (RFC 1122 section 4.2.3.9). Established ones are told by
+ * their next segment. */
 static void neighbour_failed(struct mr_stack *st, const struct mr_neigh *n, uint64_t now)
 {
 	struct mr_list *pos, *tmp;
 
-	mr_list_for_each_safe (pos, tmp, &st->tcp.all) {
-		const struct mr_tcb *tcb = mr_list_entry(pos, struct mr_tcb, all_node);
+	mr_list_for_each_safe (pos, tmp, &st->tcp.connecting) {
+		const struct mr_tcb *tcb = mr_list_entry(pos, struct mr_tcb, connecting_node);
 		struct mr_icmp_err ierr = {
 			.src = tcb->flow.laddr,
 			.dst = tcb->flow.raddr,

@@ -95,6 +95,17 @@ struct mr_oooq {
 	uint32_t frames; /* chunks */
 };
 
+/* What a connection needs while something is missing in front of what was received: there exactly as long as
+ * q is not empty. */
+struct mr_gap {
+	struct mr_list node; /* tcp.gaps */
+	struct mr_tcb *tcb;
+	struct mr_oooq q;
+	struct mr_sack_block
+		sack[MR_TCP_SACK_BLOCKS]; /* to be told, the most recent first (RFC 2018) */
+	uint8_t nsack;
+};
+
 /* What RACK knows of the most recently sent segment that was delivered (RFC 8985 section 5.2), and how
  * long it waits for reordering. */
 struct mr_rack {
@@ -205,23 +216,24 @@ struct mr_tcb {
 	uint32_t unacked_bytes; /* received in order since the last ACK went out */
 	uint32_t last_ack_sent; /* rcv_nxt of the last segment sent (RFC 7323) */
 	uint32_t ts_recent;
-	uint64_t ts_recent_at; /* ns: PAWS forgets after 24 days */
-	uint32_t ts_offset;    /* added to the clock for TSval */
-	struct mr_oooq oooq;
-	struct mr_sack_block
-		sack[MR_TCP_SACK_BLOCKS]; /* to be told, the most recent first (RFC 2018) */
-	struct mr_sack_block dsack;	  /* received twice: told once, in front (RFC 2883) */
-	uint8_t nsack;
+	uint64_t ts_recent_at;	    /* ns: PAWS forgets after 24 days */
+	uint32_t ts_offset;	    /* added to the clock for TSval */
+	struct mr_gap *gap;	    /* NULL: nothing is missing */
+	struct mr_sack_block dsack; /* received twice: told once, in front (RFC 2883) */
 	bool dsack_owed;
 
 	/* Loss recovery and congestion control, bytes. */
 	uint32_t cwnd, ssthresh;
-	uint32_t recover;	  /* RFC 6582 */
-	uint32_t dupacks;	  /* in a row */
-	uint32_t dup_bytes;	  /* left the network, judged by the duplicate ACKs */
-	uint32_t lost_bytes;	  /* in the send queue, judged lost and not sent again since */
-	uint32_t sacked_bytes;	  /* in the send queue, selectively acknowledged */
-	struct mr_list in_flight; /* frames sent, neither lost nor SACKed, by time of sending */
+	uint32_t recover;      /* RFC 6582 */
+	uint32_t dupacks;      /* in a row */
+	uint32_t dup_bytes;    /* left the network, judged by the duplicate ACKs */
+	uint32_t lost_bytes;   /* in the send queue, judged lost and not sent again since */
+	uint32_t sacked_bytes; /* in the send queue, selectively acknowledged */
+	union {
+		struct mr_list
+			in_flight; /* frames sent, neither lost nor SACKed, by time of sending */
+		struct mr_list connecting_node; /* tcp.connecting, until it is established */
+	};
 	struct mr_rack rack;
 	struct mr_prr prr;
 	struct mr_tlp tlp;
@@ -250,7 +262,7 @@ struct mr_tcb {
 
 	/* For struct mr_sock_info and mr_tcp_info(). */
 	uint64_t bytes_acked, bytes_received, bytes_retrans;
-	uint64_t segs_in, segs_out, retrans;
+	uint32_t segs_in, segs_out, retrans;
 	uint64_t last_data_at; /* ns: payload received */
 	uint32_t data_segs_in, data_segs_out, ooo_segs_in;
 };
@@ -337,14 +349,17 @@ struct mr_tcp {
 	struct mr_rng *rng;
 	uint64_t flow_key[2]; /* of mr_flow_hash(), shared with the XDP program */
 	uint64_t secret[2];   /* ISNs, timestamp offsets, ports */
-	struct mr_pool tcbs, synreqs, tws, listeners;
+	struct mr_pool tcbs, synreqs, tws, listeners, gap_pool;
 	struct mr_flow **buckets;
 	uint32_t nbuckets; /* power of two */
 	uint32_t port_counter;
 	struct mr_list listener_list;
-	struct mr_list pending; /* TCBs that owe output */
-	struct mr_list all;	/* every TCB */
-	uint32_t ooo_frames;	/* chunks that wait for reassembly, of all connections */
+	struct mr_list pending;	   /* TCBs that owe output */
+	struct mr_list all;	   /* every TCB */
+	struct mr_list connecting; /* TCBs that are not established yet */
+	struct mr_list gaps;	   /* struct mr_gap: TCBs with something out of order */
+	uint32_t mtu_cursor;	   /* TCBs of the pool before it know of the last change of MTU */
+	uint32_t ooo_frames;	   /* chunks that wait for reassembly, of all connections */
 	uint32_t challenge_tokens;
 	uint64_t challenge_refill_at;
 	uint8_t upcalls; /* index into this process's table of upcalls */
@@ -376,7 +391,8 @@ enum mr_drop mr_tcp_icmp(struct mr_tcp *tcp, const struct mr_icmp_err *err, uint
 void mr_tcp_timer(struct mr_tcp *tcp, struct mr_timer *t, uint64_t now);
 
 /* When frames have run low: what waits for reassembly is thrown away (RFC 2018 section 8 allows it, also
- * for what was reported). Once per round; cheap otherwise. */
+ * for what was reported), as much as is needed. And some more connections hear of a new MTU. Once per round;
+ * cheap otherwise. */
 void mr_tcp_relieve(struct mr_tcp *tcp);
 
 /* Run output for every TCB that owes some, as far as the transmit queue and frames reach. */
@@ -384,7 +400,7 @@ void mr_tcp_flush(struct mr_tcp *tcp, uint64_t now);
 /* Is anything still owed (flush stopped for lack of room)? */
 static inline bool mr_tcp_owes(const struct mr_tcp *tcp)
 {
-	return !mr_list_empty(&tcp->pending);
+	return !mr_list_empty(&tcp->pending) || tcp->mtu_cursor != UINT32_MAX;
 }
 
 /* ---- For the socket layer -------------------------------------------------------------------- */

@@ -37,8 +37,10 @@ static void check_sndq(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 		frames++;
 		assert(f->next || f == q->tail);
 	}
-	mr_list_for_each (pos, &tcb->in_flight)
-		flying--;
+	if (tcb_synchronized(tcb)) {
+		mr_list_for_each (pos, &tcb->in_flight)
+			flying--;
+	}
 	assert(!flying && sacked == tcb->sacked_bytes);
 	assert(unsent == (q->unsent != NULL));
 	assert(seq == tcb->write_seq && bytes == q->bytes && frames == q->frames &&
@@ -53,9 +55,13 @@ static void check_sndq(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 
 static void check_oooq(const struct mr_tcb *tcb)
 {
-	const struct mr_oooq *q = &tcb->oooq;
+	const struct mr_oooq *q;
 	uint32_t bytes = 0, frames = 0, at = tcb->rcv_nxt;
 
+	if (!tcb->gap)
+		return;
+	q = &tcb->gap->q;
+	assert(tcb->gap->tcb == tcb && q->head);
 	for (const struct mr_frame *f = q->head; f; f = f->next) {
 		uint32_t len = 0, chunks = 0;
 
@@ -107,14 +113,15 @@ void mr_tcb_check(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 
 void mr_tcp_check(const struct mr_tcp *tcp)
 {
-	uint32_t tcbs = 0, reqs = 0, flows = 0, ooo = 0;
+	uint32_t tcbs = 0, reqs = 0, flows = 0, ooo = 0, gaps = 0;
 	struct mr_list *pos;
 
 	mr_list_for_each (pos, &tcp->all) {
 		const struct mr_tcb *tcb = mr_list_entry(pos, struct mr_tcb, all_node);
 
 		mr_tcb_check(tcp, tcb);
-		ooo += tcb->oooq.frames;
+		ooo += tcb->gap ? tcb->gap->q.frames : 0;
+		gaps += tcb->gap != NULL;
 		tcbs++;
 	}
 	mr_list_for_each (pos, &tcp->listener_list) {
@@ -130,7 +137,7 @@ void mr_tcp_check(const struct mr_tcp *tcp)
 	for (uint32_t i = 0; i < tcp->nbuckets; i++)
 		for (const struct mr_flow *f = tcp->buckets[i]; f; f = f->next)
 			flows++;
-	assert(ooo == tcp->ooo_frames);
+	assert(ooo == tcp->ooo_frames && gaps == tcp->gap_pool.used);
 	assert(tcbs == tcp->tcbs.used && reqs == tcp->synreqs.used);
 	assert(flows == tcbs + reqs + tcp->tws.used);
 }

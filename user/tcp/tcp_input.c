@@ -91,6 +91,7 @@ static void established(struct input *in)
 	struct mr_tcb *tcb = in->tcb;
 
 	tcb_set_state(tcb, MR_TCP_ESTABLISHED);
+	mr_list_del(&tcb->connecting_node); /* in_flight from now on */
 	tcb->backoff = 0;
 	tcb->stalled_since = 0;
 	tcb_cong_start(tcb, tcb->retrans != 0, in->now);
@@ -145,7 +146,7 @@ static void owe_ack(struct input *in, bool gap)
 	struct mr_tcb *tcb = in->tcb;
 
 	tcb_mark(in->tcp, tcb);
-	if (gap || tcb->oooq.head || tcb->quickacks || tcb->unacked_bytes >= 2u * tcb->rcv_mss) {
+	if (gap || tcb->gap || tcb->quickacks || tcb->unacked_bytes >= 2u * tcb->rcv_mss) {
 		if (tcb->quickacks)
 			tcb->quickacks--;
 		tcb->ack_now = true;
@@ -446,7 +447,7 @@ static enum verdict step6_urg(struct input *in)
 static enum verdict step7_text(struct input *in)
 {
 	struct mr_tcb *tcb = in->tcb;
-	bool gap = tcb->oooq.head != NULL;
+	bool gap = tcb->gap != NULL;
 	struct mr_frame *f;
 
 	if (!receiving(tcb) || !mr_seg_span(in->seg))
@@ -481,7 +482,7 @@ static enum verdict step7_text(struct input *in)
 	/* The last frames are for ACKs, both ways: who reads makes room again. What this segment would
 	 * complete goes before the segment itself, or neither would ever leave. */
 	if (tcp_frames_low(in->tcp) && in->seg->len) {
-		if (!tcb->oooq.head) {
+		if (!tcb->gap) {
 			in->tcp->ctr->drop[MR_DROP_NO_FRAME]++;
 			return V_DONE; /* not V_DROP: trim() may have made another frame the first */
 		}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * tcp_ooo.c - the reassembly queue: what arrived ahead of rcv_nxt.
- * Owns        tcb->oooq. Its packets are sorted by sequence number and do not overlap.
+ * Owns        tcb->gap and its queue. Its packets are sorted by sequence number and do not overlap.
  * Implements  RFC 9293 section 3.10.7.4, seventh step ("segments with higher beginning sequence
  *             numbers should be held for later processing").
  * Called by   input.
@@ -10,6 +10,7 @@
  * The payload view of a received packet is its data view with all headers pulled: data, len,
  * pkt_len.
  */
+#include "base/compiler.h"
 #include "tcp/tcp_priv.h"
 
 static uint32_t span(const struct mr_frame *f)
@@ -30,9 +31,32 @@ static uint32_t end(const struct mr_frame *f)
 static bool room_for(const struct mr_tcp *tcp, const struct mr_tcb *tcb, const struct mr_frame *f)
 {
 	uint32_t limit = mr_max(64u, tcb->opts.rcvbuf / SMALL_SEGMENT);
+	uint32_t held = tcb->gap ? tcb->gap->q.frames : 0;
 
-	return tcb->oooq.frames + f->nchunks <= limit &&
+	return held + f->nchunks <= limit &&
 	       tcp->ooo_frames + f->nchunks <= tcp->frames->nframes / ALL_SHARE;
+}
+
+/* NULL: no memory. */
+static struct mr_gap *gap_get(struct mr_tcp *tcp, struct mr_tcb *tcb)
+{
+	struct mr_gap *gap = tcb->gap ?: mr_pool_get(&tcp->gap_pool);
+
+	if (gap && !tcb->gap) {
+		gap->tcb = tcb;
+		mr_list_add_tail(&tcp->gaps, &gap->node);
+		tcb->gap = gap;
+	}
+	return gap;
+}
+
+static void gap_put_if_closed(struct mr_tcp *tcp, struct mr_tcb *tcb)
+{
+	if (!tcb->gap || tcb->gap->q.head)
+		return;
+	mr_list_del(&tcb->gap->node);
+	mr_pool_put(&tcp->gap_pool, tcb->gap);
+	tcb->gap = NULL;
 }
 
 static void account(struct mr_tcp *tcp, struct mr_oooq *q, const struct mr_frame *f, bool add)
@@ -78,11 +102,14 @@ struct mr_frame *pay_trim_front(struct mr_frame_pool *pool, struct mr_frame *f, 
 
 enum mr_drop ooo_insert(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f)
 {
-	struct mr_oooq *q = &tcb->oooq;
-	struct mr_frame *prev = NULL, *next = q->head;
+	struct mr_gap *gap = room_for(tcp, tcb, f) ? gap_get(tcp, tcb) : NULL;
+	struct mr_oooq *q;
+	struct mr_frame *prev = NULL, *next;
 
-	if (!room_for(tcp, tcb, f))
+	if (!gap)
 		return MR_DROP_TCP_OOO_FULL;
+	q = &gap->q;
+	next = q->head;
 	if (q->tail && seq_geq(f->seq, end(q->tail))) { /* the usual case: behind everything */
 		prev = q->tail;
 		next = NULL;
@@ -124,40 +151,35 @@ enum mr_drop ooo_insert(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame 
 
 struct mr_frame *ooo_take(struct mr_tcp *tcp, struct mr_tcb *tcb)
 {
-	struct mr_oooq *q = &tcb->oooq;
+	struct mr_frame *f, *taken = NULL;
 
-	while (q->head && seq_leq(q->head->seq, tcb->rcv_nxt)) {
-		struct mr_frame *f = q->head;
-
-		unlink_after(tcp, q, NULL, f);
+	while (!taken && (f = ooo_head(tcb)) && seq_leq(f->seq, tcb->rcv_nxt)) {
+		unlink_after(tcp, &tcb->gap->q, NULL, f);
+		gap_put_if_closed(tcp, tcb);
 		if (seq_gt(end(f), tcb->rcv_nxt))
-			return pay_trim_front(tcp->frames, f,
-					      mr_min(seq_diff(tcb->rcv_nxt, f->seq), f->pkt_len));
-		mr_frame_put_chain(tcp->frames, f);
+			taken = pay_trim_front(tcp->frames, f,
+					       mr_min(seq_diff(tcb->rcv_nxt, f->seq), f->pkt_len));
+		else
+			mr_frame_put_chain(tcp->frames, f);
 	}
-	return NULL;
+	return taken;
 }
 
 void ooo_free(struct mr_tcp *tcp, struct mr_tcb *tcb)
 {
-	while (tcb->oooq.head) {
-		struct mr_frame *f = tcb->oooq.head;
+	struct mr_frame *f;
 
-		unlink_after(tcp, &tcb->oooq, NULL, f);
+	while ((f = ooo_head(tcb))) {
+		unlink_after(tcp, &tcb->gap->q, NULL, f);
 		mr_frame_put_chain(tcp->frames, f);
+		gap_put_if_closed(tcp, tcb);
 	}
 }
 
 void mr_tcp_relieve(struct mr_tcp *tcp)
 {
-	struct mr_list *pos;
-
-	if (!tcp->ooo_frames || !tcp_frames_low(tcp))
-		return;
-	mr_list_for_each (pos, &tcp->all) {
-		struct mr_tcb *tcb = mr_list_entry(pos, struct mr_tcb, all_node);
-
-		ooo_free(tcp, tcb);
-		sack_forget(tcb);
-	}
+	if (mr_unlikely(tcp->mtu_cursor != UINT32_MAX))
+		tcp_tell_mtu(tcp);
+	while (!mr_list_empty(&tcp->gaps) && tcp_frames_low(tcp))
+		ooo_free(tcp, mr_list_first(&tcp->gaps, struct mr_gap, node)->tcb);
 }

@@ -84,6 +84,10 @@ static inline bool tcb_synchronized(const struct mr_tcb *tcb)
 	return tcb->state >= MR_TCP_ESTABLISHED;
 }
 
+/* ---- tcp_user.c ------------------------------------------------------------------------------ */
+/* Some more TCBs hear of a new MTU. */
+void tcp_tell_mtu(struct mr_tcp *tcp);
+
 /* ---- tcp_isn.c ------------------------------------------------------------------------------- */
 uint32_t tcp_isn(const struct mr_tcp *tcp, const struct mr_flow *flow, uint64_t now);
 uint32_t tcp_ts_offset(const struct mr_tcp *tcp, const struct mr_flow *flow);
@@ -136,6 +140,10 @@ enum mr_drop ooo_insert(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame 
  * front; NULL: none. */
 struct mr_frame *ooo_take(struct mr_tcp *tcp, struct mr_tcb *tcb);
 void ooo_free(struct mr_tcp *tcp, struct mr_tcb *tcb);
+static inline struct mr_frame *ooo_head(const struct mr_tcb *tcb)
+{
+	return tcb->gap ? tcb->gap->q.head : NULL;
+}
 /* Cut n payload bytes off the front of a packet's chain; chunks that become empty are put. Returns
  * the new first chunk. n is less than the payload. */
 struct mr_frame *pay_trim_front(struct mr_frame_pool *pool, struct mr_frame *f, uint32_t n);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * tcp_sack.c - selective acknowledgment, both ways.
- * Owns        the MR_FRAME_SACKED mark and sacked_bytes; the blocks that are told (tcb->sack, dsack).
+ * Owns        the MR_FRAME_SACKED mark and sacked_bytes; the blocks that are told (tcb->gap->sack, dsack).
  * Implements  RFC 2018, RFC 2883 (D-SACK).
  * Called by   input: what arrived out of order or twice, and what the peer's blocks say.
  * Not here    what is lost because of it (tcp_rack.c).
@@ -20,12 +20,13 @@
 void sack_received(struct mr_tcb *tcb, uint32_t start, uint32_t end)
 {
 	struct mr_sack_block fresh = { start, end }, old[MR_TCP_SACK_BLOCKS];
+	struct mr_gap *gap = tcb->gap;
 	uint8_t nold = 0, n = 1;
 
-	if (!tcb->sack_ok)
+	if (!tcb->sack_ok || !gap)
 		return;
-	for (uint8_t i = 0; i < tcb->nsack; i++) {
-		const struct mr_sack_block *b = &tcb->sack[i];
+	for (uint8_t i = 0; i < gap->nsack; i++) {
+		const struct mr_sack_block *b = &gap->sack[i];
 
 		if (seq_leq(b->start, fresh.end) && seq_geq(b->end, fresh.start)) {
 			fresh.start = seq_lt(b->start, fresh.start) ? b->start : fresh.start;
@@ -34,21 +35,24 @@ void sack_received(struct mr_tcb *tcb, uint32_t start, uint32_t end)
 			old[nold++] = *b;
 		}
 	}
-	tcb->sack[0] = fresh;
+	gap->sack[0] = fresh;
 	for (uint8_t i = 0; i < nold && n < MR_TCP_SACK_BLOCKS; i++)
-		tcb->sack[n++] = old[i];
-	tcb->nsack = n;
+		gap->sack[n++] = old[i];
+	gap->nsack = n;
 }
 
 void sack_forget(struct mr_tcb *tcb)
 {
+	struct mr_gap *gap = tcb->gap;
 	uint8_t n = 0;
 
-	for (uint8_t i = 0; i < tcb->nsack; i++)
-		if (seq_gt(tcb->sack[i].end, tcb->rcv_nxt) &&
-		    seq_gt(tcb->sack[i].start, tcb->rcv_nxt))
-			tcb->sack[n++] = tcb->sack[i];
-	tcb->nsack = tcb->oooq.head ? n : 0;
+	if (!gap)
+		return;
+	for (uint8_t i = 0; i < gap->nsack; i++)
+		if (seq_gt(gap->sack[i].end, tcb->rcv_nxt) &&
+		    seq_gt(gap->sack[i].start, tcb->rcv_nxt))
+			gap->sack[n++] = gap->sack[i];
+	gap->nsack = n;
 }
 
 void sack_duplicate(struct mr_tcb *tcb, uint32_t start, uint32_t end)
@@ -63,13 +67,15 @@ void sack_fill(struct mr_tcb *tcb, struct mr_seg *seg)
 {
 	uint8_t room = seg->opts & MR_TCPOPT_TS ? MR_TCP_SACK_BLOCKS - 1 : MR_TCP_SACK_BLOCKS;
 
-	if (!tcb->sack_ok || (!tcb->nsack && !tcb->dsack_owed))
+	uint8_t nsack = tcb->gap ? tcb->gap->nsack : 0;
+
+	if (!tcb->sack_ok || (!nsack && !tcb->dsack_owed))
 		return;
 	if (tcb->dsack_owed)
 		seg->sack[seg->nsack++] = tcb->dsack;
 	tcb->dsack_owed = false;
-	for (uint8_t i = 0; i < tcb->nsack && seg->nsack < room; i++)
-		seg->sack[seg->nsack++] = tcb->sack[i];
+	for (uint8_t i = 0; i < nsack && seg->nsack < room; i++)
+		seg->sack[seg->nsack++] = tcb->gap->sack[i];
 	seg->opts |= MR_TCPOPT_SACK;
 }
 

@@ -48,10 +48,14 @@ int mr_tcp_init(struct mr_tcp *tcp, struct mr_arena *arena, struct mr_ip *ip,
 	mr_list_init(&tcp->listener_list);
 	mr_list_init(&tcp->pending);
 	mr_list_init(&tcp->all);
+	mr_list_init(&tcp->connecting);
+	mr_list_init(&tcp->gaps);
+	tcp->mtu_cursor = UINT32_MAX;
 	/* clang-format off: it has its own ideas of ?: */
 	err = mr_pool_init(&tcp->tcbs, arena, sizeof(struct mr_tcb), cfg->max_connections) ?:
 		      mr_pool_init(&tcp->synreqs, arena, sizeof(struct mr_tcp_synreq), cfg->max_connections) ?:
 		      mr_pool_init(&tcp->tws, arena, sizeof(struct mr_tcp_tw), cfg->max_connections) ?:
+		      mr_pool_init(&tcp->gap_pool, arena, sizeof(struct mr_gap), cfg->max_connections) ?:
 		      mr_pool_init(&tcp->listeners, arena, sizeof(struct mr_tcp_listener),
 				   cfg->max_listeners);
 	/* clang-format on */
@@ -101,6 +105,7 @@ void tcb_free(struct mr_tcp *tcp, struct mr_tcb *tcb)
 		flow_remove(tcp, &tcb->flow);
 	sndq_free(tcp, tcb);
 	ooo_free(tcp, tcb);
+	mr_list_del(&tcb->connecting_node); /* or the empty in_flight */
 	mr_timer_cancel(tcp->wheel, &tcb->timer);
 	mr_list_del(&tcb->pending_node);
 	mr_list_del(&tcb->all_node);

@@ -68,6 +68,7 @@ int mr_tcp_connect(struct mr_tcp *tcp, const struct mr_endpoint *local,
 	tcb->rcv_wscale = tcp_choose_wscale(opts->rcvbuf); /* whatever becomes of rcvbuf */
 	tcb->syn_owed = true;
 	tcb_set_state(tcb, MR_TCP_SYN_SENT);
+	mr_list_add_tail(&tcp->connecting, &tcb->connecting_node);
 	tcb_mark(tcp, tcb);
 	MR_COUNT(tcp->ctr, TCP_ACTIVE_OPENS);
 	*out = tcb;
@@ -156,12 +157,26 @@ void mr_tcp_opts_changed(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	tcb_mark(tcp, tcb);
 }
 
+#define MTU_TURN 4096u /* TCBs that are told of a new MTU in one round */
+
+/* Output resolves the destination, and sees. */
+void tcp_tell_mtu(struct mr_tcp *tcp)
+{
+	for (unsigned i = 0; i < MTU_TURN && tcp->mtu_cursor < tcp->tcbs.fresh; i++) {
+		struct mr_tcb *tcb =
+			(void *)(tcp->tcbs.slab + (size_t)tcp->mtu_cursor++ * tcp->tcbs.size);
+
+		if (tcb->state != MR_TCP_CLOSED) /* a free one is */
+			tcb_mark(tcp, tcb);
+	}
+	if (tcp->mtu_cursor >= tcp->tcbs.fresh)
+		tcp->mtu_cursor = UINT32_MAX;
+}
+
 void mr_tcp_mtu_changed(struct mr_tcp *tcp)
 {
-	struct mr_list *pos;
-
-	mr_list_for_each (pos, &tcp->all) /* output resolves the destination, and sees */
-		tcb_mark(tcp, mr_list_entry(pos, struct mr_tcb, all_node));
+	tcp->mtu_cursor = 0;
+	tcp_tell_mtu(tcp);
 }
 
 void mr_tcp_push(struct mr_tcp *tcp, struct mr_tcb *tcb)
