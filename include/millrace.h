@@ -196,6 +196,9 @@ void mr_wakeup(struct mr_engine *engine);
 int mr_socket(struct mr_engine *engine, struct mr_socket **out);
 
 /* Choose the local address (any: all zeros; 0.0.0.0: any of IPv4 only) and port (0: chosen at connect or listen).
+ * As in Linux a port is held once, but for sockets that all have MR_OPT_REUSEPORT (they may listen, too: the
+ * flow's hash chooses between them), and for those that all have MR_OPT_REUSEADDR as long as none listens.
+ * Without one of these options connections that still use the port are in the way, too.
  * 0, -EADDRINUSE, -EADDRNOTAVAIL (not an address of the engine), -EINVAL (already bound). */
 int mr_bind(struct mr_socket *sock, const struct mr_endpoint *local);
 

@@ -118,6 +118,168 @@ static void reuse_and_v6only_come_before_bind(void **state)
 	pair_close(&p);
 }
 
+/* ---- Sharing a port -------------------------------------------------------------------------- */
+
+static const struct mr_endpoint any6 = { .port = 99 };
+static const struct mr_endpoint any4 = { .addr.b = { [10] = 0xff, [11] = 0xff }, .port = 99 };
+
+static struct mr_socket *with(bool reuseaddr, bool reuseport, bool v6only)
+{
+	struct mr_socket *sock;
+
+	assert_int_equal(mr_socket(p.engine[1], &sock), 0);
+	set(sock, MR_OPT_REUSEADDR, reuseaddr);
+	set(sock, MR_OPT_REUSEPORT, reuseport);
+	set(sock, MR_OPT_V6ONLY, v6only);
+	return sock;
+}
+
+/* As inet_csk_bind_conflict(). */
+static void a_port_is_shared_by_linuxs_rules(void **state)
+{
+	static const struct {
+		bool addr_a, port_a, listens_a, addr_b, port_b;
+		int bind_b, listen_b;
+	} rows[] = {
+		{ false, false, false, false, false, -EADDRINUSE, 0 },
+		{ true, false, false, false, false, -EADDRINUSE, 0 },
+		{ true, false, false, true, false, 0, 0 },
+		{ true, false, true, true, false, -EADDRINUSE, 0 },
+		{ false, true, true, false, false, -EADDRINUSE, 0 },
+		{ false, true, true, true, false, -EADDRINUSE, 0 },
+		{ false, true, true, false, true, 0, 0 },
+		{ true, true, true, true, true, 0, 0 },
+	};
+
+	(void)state;
+	pair_open(&p, NULL);
+	for (size_t i = 0; i < MR_ARRAY_SIZE(rows); i++) {
+		struct mr_socket *a = with(rows[i].addr_a, rows[i].port_a, false);
+		struct mr_socket *b = with(rows[i].addr_b, rows[i].port_b, false);
+
+		assert_int_equal(mr_bind(a, &any6), 0);
+		if (rows[i].listens_a)
+			assert_int_equal(mr_listen(a, 1), 0);
+		assert_int_equal(mr_bind(b, &any6), rows[i].bind_b);
+		if (!rows[i].bind_b)
+			assert_int_equal(mr_listen(b, 1), rows[i].listen_b);
+		/* Who shared it for binding only finds that another one listens by now. */
+		if (!rows[i].bind_b && !rows[i].listens_a)
+			assert_int_equal(mr_listen(a, 1), -EADDRINUSE);
+		mr_close(a);
+		mr_close(b);
+	}
+	pair_close(&p);
+}
+
+static void v6only_leaves_ipv4_to_another(void **state)
+{
+	struct mr_socket *four, *six, *both;
+
+	(void)state;
+	pair_open(&p, NULL);
+	six = with(false, false, true);
+	four = with(false, false, false);
+	both = with(false, false, false);
+	assert_int_equal(mr_bind(six, &any4), -EINVAL);
+	assert_int_equal(mr_bind(six, &any6), 0);
+	assert_int_equal(mr_bind(both, &any6), -EADDRINUSE);
+	assert_int_equal(mr_bind(four, &any4), 0);
+	assert_int_equal(mr_listen(six, 1), 0);
+	/* Nobody listens for IPv4 yet. */
+	assert_int_equal(mr_socket(p.engine[0], &c), 0);
+	assert_int_equal(mr_connect(c, &(struct mr_endpoint){ p.addr[1].addr, 99 }), -EINPROGRESS);
+	pair_pump(&p);
+	assert_int_equal(mr_sock_error(c), -ECONNREFUSED);
+	assert_int_equal(mr_listen(four, 1), 0);
+	assert_int_equal(mr_connect(c, &(struct mr_endpoint){ p.addr[1].addr, 99 }), -EINPROGRESS);
+	pair_pump(&p);
+	assert_int_equal(mr_accept(four, &s, NULL), 0);
+	assert_int_equal(mr_accept(six, &s, NULL), -EAGAIN);
+	pair_close(&p);
+}
+
+static void a_port_in_time_wait_needs_reuseaddr(void **state)
+{
+	struct mr_socket *again;
+
+	(void)state;
+	open_pair(NULL);
+	mr_close(s); /* closes first: the TIME-WAIT is at the listener's side */
+	pair_pump(&p);
+	mr_close(c);
+	mr_close(p.listener);
+	pair_pump(&p);
+	again = with(false, false, false);
+	assert_int_equal(mr_bind(again, &p.addr[1]), -EADDRINUSE);
+	mr_close(again);
+	again = with(true, false, false);
+	assert_int_equal(mr_bind(again, &p.addr[1]), 0);
+	assert_int_equal(mr_listen(again, 1), 0);
+	mr_close(again);
+	pair_run(&p, 61 * MR_NS_PER_S);
+	again = with(false, false, false);
+	assert_int_equal(mr_bind(again, &p.addr[1]), 0);
+	pair_close(&p);
+}
+
+static void a_connected_socket_holds_the_port_that_it_was_bound_to(void **state)
+{
+	struct mr_socket *a, *b;
+
+	(void)state;
+	open_pair(NULL);
+	assert_int_equal(mr_socket(p.engine[0], &a), 0);
+	assert_int_equal(mr_socket(p.engine[0], &b), 0);
+	assert_int_equal(mr_bind(a, &any6), 0);
+	assert_int_equal(mr_connect(a, &p.addr[1]), -EINPROGRESS);
+	pair_pump(&p);
+	assert_true(mr_ready(a) & MR_OUT);
+	assert_int_equal(mr_bind(b, &any6), -EADDRINUSE);
+	mr_abort(a);
+	assert_int_equal(mr_bind(b, &any6), 0);
+	pair_close(&p);
+}
+
+/* Each connection belongs to one of the group, from its SYN to its last ACK; all get some. */
+static void a_group_of_listeners_shares_the_connections(void **state)
+{
+	enum { GROUP = 4, N = 200 };
+	struct pair_cfg cfg = { .max_sockets = 2 * N };
+	struct mr_socket *l[GROUP], *sock;
+	unsigned total = 0;
+
+	(void)state;
+	pair_open(&p, &cfg);
+	for (int i = 0; i < GROUP; i++) {
+		l[i] = with(false, true, false);
+		assert_int_equal(mr_bind(l[i], &p.addr[1]), 0);
+		assert_int_equal(mr_listen(l[i], N), 0);
+	}
+	for (int i = 0; i < N; i++) {
+		assert_int_equal(mr_socket(p.engine[0], &sock), 0);
+		assert_int_equal(mr_connect(sock, &p.addr[1]), -EINPROGRESS);
+		pair_pump(&p);
+		assert_true(mr_ready(sock) & MR_OUT);
+	}
+	for (int i = 0; i < GROUP; i++) {
+		unsigned n = 0;
+
+		while (!mr_accept(l[i], &sock, NULL))
+			n++;
+		assert_in_range(n, N / GROUP / 2, N / GROUP * 2);
+		total += n;
+	}
+	assert_int_equal(total, N);
+	/* Who leaves the group is asked no more. */
+	mr_close(l[0]);
+	assert_int_equal(mr_socket(p.engine[0], &sock), 0);
+	assert_int_equal(mr_connect(sock, &p.addr[1]), -EINPROGRESS);
+	pair_pump(&p);
+	assert_true(mr_ready(sock) & MR_OUT);
+	pair_close(&p);
+}
+
 /* ---- How much makes a socket ready ----------------------------------------------------------- */
 
 static void rcvlowat_holds_back_the_event_but_not_the_data(void **state)
@@ -521,6 +683,11 @@ int main(void)
 		cmocka_unit_test(zero_or_less_is_the_default),
 		cmocka_unit_test(defer_accept_is_rounded_up_as_in_linux),
 		cmocka_unit_test(reuse_and_v6only_come_before_bind),
+		cmocka_unit_test(a_port_is_shared_by_linuxs_rules),
+		cmocka_unit_test(v6only_leaves_ipv4_to_another),
+		cmocka_unit_test(a_port_in_time_wait_needs_reuseaddr),
+		cmocka_unit_test(a_connected_socket_holds_the_port_that_it_was_bound_to),
+		cmocka_unit_test(a_group_of_listeners_shares_the_connections),
 		cmocka_unit_test(rcvlowat_holds_back_the_event_but_not_the_data),
 		cmocka_unit_test(rcvlowat_is_at_most_half_of_a_fixed_buffer),
 		cmocka_unit_test(a_closed_window_is_ready_below_rcvlowat),

@@ -20,15 +20,26 @@
 /* There is one for every socket, so there always is one. */
 static void setup_get(struct mr_socket *sock)
 {
+	if (sock->setup)
+		return;
 	sock->setup = mr_pool_get(&sock->socks->setups);
 	assert(sock->setup);
 	mr_list_init(&sock->setup->accepted);
 }
 
+static void release_port(struct mr_socket *sock)
+{
+	if (sock->setup->port)
+		mr_tcp_release(sock->socks->tcp, sock->setup->port);
+	sock->setup->port = NULL;
+}
+
 static void setup_put(struct mr_socket *sock)
 {
-	if (sock->setup)
-		mr_pool_put(&sock->socks->setups, sock->setup);
+	if (!sock->setup)
+		return;
+	release_port(sock);
+	mr_pool_put(&sock->socks->setups, sock->setup);
 	sock->setup = NULL;
 }
 
@@ -83,36 +94,24 @@ static bool families_agree(const struct mr_addr *local, const struct mr_addr *pe
 	       (mr_addr_is_any(local) && !mr_addr_is_v4(local));
 }
 
-/* Another socket that holds this port by mr_bind() alone: TCP knows only ports that are in use. */
-static bool bound_elsewhere(const struct mr_socket *self, const struct mr_endpoint *ep)
-{
-	const struct mr_list *pos;
-
-	mr_list_for_each (pos, &self->socks->all) {
-		const struct mr_socket *sock = mr_list_entry(pos, struct mr_socket, all_node);
-
-		if (sock == self || !sock->bound || sock->kind != MR_SOCK_NEW ||
-		    sock->setup->local.port != ep->port)
-			continue;
-		if (mr_addr_is_any(&sock->setup->local.addr) || mr_addr_is_any(&ep->addr) ||
-		    mr_addr_eq(&sock->setup->local.addr, &ep->addr))
-			return true;
-	}
-	return false;
-}
-
 int mr_bind(struct mr_socket *sock, const struct mr_endpoint *local)
 {
 	struct mr_endpoint ep;
+	int err;
 
 	if (!sock || !local || sock->kind != MR_SOCK_NEW || sock->bound)
 		return -EINVAL;
 	ep = *local;
 	if (!mr_addr_is_any(&ep.addr) && !mr_ip_is_local(sock->socks->tcp->ip, &ep.addr))
 		return -EADDRNOTAVAIL;
-	if (ep.port &&
-	    (!mr_tcp_port_free(sock->socks->tcp, &ep.addr, ep.port) || bound_elsewhere(sock, &ep)))
-		return -EADDRINUSE;
+	if (sock->setup->opts.v6only && mr_addr_is_v4(&ep.addr))
+		return -EINVAL;
+	if (ep.port) {
+		err = mr_tcp_hold(sock->socks->tcp, &ep.addr, ep.port, &sock->setup->opts,
+				  &sock->setup->port);
+		if (err)
+			return err;
+	}
 	sock->setup->local = ep;
 	sock->bound = true;
 	return 0;
@@ -125,7 +124,6 @@ int mr_listen(struct mr_socket *sock, int backlog)
 {
 	struct mr_sock_setup *setup;
 	struct mr_tcp *tcp;
-	uint16_t port;
 	int err;
 
 	if (!sock || sock->kind == MR_SOCK_STREAM)
@@ -134,17 +132,22 @@ int mr_listen(struct mr_socket *sock, int backlog)
 	setup = sock->setup;
 	setup->backlog = (uint32_t)mr_max(1, mr_min(backlog, BACKLOG_MAX));
 	if (sock->kind == MR_SOCK_LISTENER) { /* as Linux: the backlog may be changed */
-		setup->listener->backlog = setup->backlog;
+		setup->port->backlog = setup->backlog;
 		return 0;
 	}
-	port = setup->local.port ?: mr_tcp_port_pick(tcp, &setup->local.addr);
-	if (!port)
-		return -EADDRINUSE;
-	err = mr_tcp_listen(tcp, &setup->local.addr, port, setup->backlog, &setup->opts, sock,
-			    &setup->listener);
+	if (!setup->port) {
+		uint16_t port = mr_tcp_port_pick(tcp, &setup->local.addr);
+
+		err = port ? mr_tcp_hold(tcp, &setup->local.addr, port, &setup->opts,
+					 &setup->port) :
+			     -EADDRINUSE;
+		if (err)
+			return err;
+		setup->local.port = port;
+	}
+	err = mr_tcp_listen(tcp, setup->port, setup->backlog, &setup->opts, sock);
 	if (err)
 		return err;
-	setup->local.port = port;
 	sock->kind = MR_SOCK_LISTENER;
 	sock->disconnected = false;
 	return 0;
@@ -163,7 +166,8 @@ static void stream_begin(struct mr_socket *sock, struct mr_tcb *tcb)
 {
 	sock->kind = MR_SOCK_STREAM;
 	sock->tcb = tcb;
-	setup_put(sock); /* the TCB knows all of it */
+	if (!sock->bound) /* else it holds the port (as Linux) */
+		setup_put(sock);
 }
 
 static void stream_connected(struct mr_socket *sock)
@@ -229,6 +233,8 @@ int mr_connect(struct mr_socket *sock, const struct mr_endpoint *peer)
 		return -EALREADY;
 	tcp = sock->socks->tcp;
 	to = *peer;
+	if (sock_opts(sock)->v6only && mr_addr_is_v4(&to.addr))
+		return -ENETUNREACH;
 	/* There is no way back to ourselves: the wire does not return what we send. */
 	if (!mr_addr_is_unicast(&to.addr) || mr_ip_is_local(tcp->ip, &to.addr))
 		return -ENETUNREACH;
@@ -326,8 +332,7 @@ static void stop_listening(struct mr_socket *sock)
 		sock_free(child);
 	}
 	setup->naccepted = 0;
-	mr_tcp_unlisten(sock->socks->tcp, setup->listener);
-	setup->listener = NULL;
+	mr_tcp_unlisten(sock->socks->tcp, setup->port);
 }
 
 /* The TCB is about to go: what it knew is kept. */
@@ -366,8 +371,10 @@ void mr_disconnect(struct mr_socket *sock)
 	sock->urgent = MR_URGENT_NONE;
 	sock->last_state = MR_TCP_CLOSED;
 	sock->setup->peer = none;
-	if (!sock->bound)
+	if (!sock->bound) {
+		release_port(sock);
 		sock->setup->local = none;
+	}
 	sock_mark(sock);
 }
 
@@ -482,7 +489,7 @@ static void check_listener(const struct mr_socket *sock)
 	const struct mr_list *pos;
 	uint32_t n = 0;
 
-	assert(sock->setup->listener && !sock->tcb);
+	assert(sock->setup->port && sock->setup->port->listening && !sock->tcb);
 	mr_list_for_each (pos, &sock->setup->accepted)
 		n++;
 	assert(n == sock->setup->naccepted && n <= sock->setup->backlog + 1);
@@ -501,8 +508,8 @@ void mr_socks_check(const struct mr_socks *socks)
 		if (sock->kind == MR_SOCK_LISTENER)
 			check_listener(sock);
 		else
-			assert(!sock->setup || (!sock->setup->naccepted && !sock->setup->listener));
-		assert(!sock->setup == (sock->tcb != NULL));
+			assert(!sock->setup || !sock->setup->naccepted);
+		assert(sock->bound ? sock->setup != NULL : !sock->setup == (sock->tcb != NULL));
 		/* A reader that waits for an event gets one. */
 		assert(socks->reported || sock_queued(sock) || !mr_list_empty(&sock->ready_node) ||
 		       !(mr_ready(sock) & (sock->interest | MR_ERR | MR_HUP)));

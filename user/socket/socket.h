@@ -30,20 +30,20 @@ enum mr_urgent {
 
 enum mr_sock_kind { MR_SOCK_NEW, MR_SOCK_LISTENER, MR_SOCK_STREAM };
 
-/* What a socket needs while it has no TCB that knows it: before a connection, after it, and as a
- * listener. A million idle connections do without. */
+/* What a socket needs while it has no TCB that knows it: before a connection, after it, as a listener; and
+ * where it was bound. A million idle connections do without. */
 struct mr_sock_setup {
 	struct mr_tcp_opts opts;
 	struct mr_endpoint local, peer;
-	struct mr_tcp_listener *listener;
-	struct mr_list accepted; /* a listener's queue of completed connections */
+	struct mr_tcp_listener *port; /* NULL: none is held */
+	struct mr_list accepted;      /* a listener's queue of completed connections */
 	uint32_t naccepted, backlog;
 };
 
 struct mr_socket {
 	struct mr_socks *socks;
 	struct mr_tcb *tcb;	     /* NULL: not connected yet, or over */
-	struct mr_sock_setup *setup; /* NULL while there is a TCB */
+	struct mr_sock_setup *setup; /* NULL while there is a TCB, if not bound */
 	struct mr_rcvq rcvq;
 	uint32_t copied_seq; /* sequence number of the next byte for the application */
 	uint32_t urgent_seq; /* of the urgent byte */

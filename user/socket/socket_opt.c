@@ -192,7 +192,7 @@ static void apply(struct mr_socket *sock, enum mr_opt opt, int64_t value)
 	struct mr_tcp *tcp = sock->socks->tcp;
 
 	if (sock->kind == MR_SOCK_LISTENER)
-		sock->setup->listener->opts = sock->setup->opts;
+		sock->setup->port->opts = sock->setup->opts;
 	if (!sock->tcb)
 		return;
 	if (opt == MR_OPT_QUICKACK && value)

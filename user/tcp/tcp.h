@@ -32,13 +32,15 @@
 #define MR_TCP_CORK_NS	      (200 * MR_NS_PER_MS)
 #define MR_TCP_MSS_DEFAULT    536u /* RFC 9293 3.7.1, IPv4, when the peer sends no MSS option */
 #define MR_TCP_MSS_MIN                                                                             \
-	88u		     /* Linux TCP_MIN_SND_MSS 48 + options; a smaller offer counts as this \
+	88u /* Linux TCP_MIN_SND_MSS 48 + options; a smaller offer counts as this \
 			      */
-#define MR_TCP_DUPTHRESH  3u /* RFC 5681 */
-#define MR_TCP_INIT_WND	  10u /* segments (RFC 6928) */
-#define MR_TCP_QUICKACKS  16u /* segments ACKed at once when a connection begins */
-#define MR_TCP_PORT_FIRST 32768u
-#define MR_TCP_PORT_LAST  60999u
+#define MR_TCP_DUPTHRESH    3u	/* RFC 5681 */
+#define MR_TCP_INIT_WND	    10u /* segments (RFC 6928) */
+#define MR_TCP_QUICKACKS    16u /* segments ACKed at once when a connection begins */
+#define MR_TCP_PORT_FIRST   32768u
+#define MR_TCP_PORT_LAST    60999u
+#define MR_TCP_PORTS	    65536u
+#define MR_TCP_PORT_BUCKETS 1024u /* of the table of those that are held */
 
 /* ---- Flows: whatever a 4-tuple leads to ------------------------------------------------------ */
 
@@ -296,10 +298,12 @@ struct mr_tcp_tw {
 	bool ts_ok;
 };
 
+/* A local port that is held: bound to, and perhaps listened on. */
 struct mr_tcp_listener {
-	struct mr_list node;
+	struct mr_list node;  /* tcp.ports */
 	struct mr_addr laddr; /* all zeros: any of ours */
 	uint16_t lport;
+	bool listening;
 	uint32_t backlog;
 	uint32_t nreqs;
 	uint64_t
@@ -353,13 +357,14 @@ struct mr_tcp {
 	struct mr_flow **buckets;
 	uint32_t nbuckets; /* power of two */
 	uint32_t port_counter;
-	struct mr_list listener_list;
-	struct mr_list pending;	   /* TCBs that owe output */
-	struct mr_list all;	   /* every TCB */
-	struct mr_list connecting; /* TCBs that are not established yet */
-	struct mr_list gaps;	   /* struct mr_gap: TCBs with something out of order */
-	uint32_t mtu_cursor;	   /* TCBs of the pool before it know of the last change of MTU */
-	uint32_t ooo_frames;	   /* chunks that wait for reassembly, of all connections */
+	struct mr_list ports[MR_TCP_PORT_BUCKETS]; /* struct mr_tcp_listener, by port */
+	uint32_t *port_use;			   /* [MR_TCP_PORTS]: flows with this local port */
+	struct mr_list pending;			   /* TCBs that owe output */
+	struct mr_list all;			   /* every TCB */
+	struct mr_list connecting;		   /* TCBs that are not established yet */
+	struct mr_list gaps; /* struct mr_gap: TCBs with something out of order */
+	uint32_t mtu_cursor; /* TCBs of the pool before it know of the last change of MTU */
+	uint32_t ooo_frames; /* chunks that wait for reassembly, of all connections */
 	uint32_t challenge_tokens;
 	uint64_t challenge_refill_at;
 	uint8_t upcalls; /* index into this process's table of upcalls */
@@ -407,14 +412,18 @@ static inline bool mr_tcp_owes(const struct mr_tcp *tcp)
 
 void mr_tcp_opts_default(struct mr_tcp_opts *opts);
 
-/* 0, -EADDRINUSE, -ENOBUFS. */
-int mr_tcp_listen(struct mr_tcp *tcp, const struct mr_addr *laddr, uint16_t lport, uint32_t backlog,
-		  const struct mr_tcp_opts *opts, void *owner, struct mr_tcp_listener **out);
-/* Half-open connections of it are forgotten; completed ones are not the listener's any more. */
+/* Hold a local port (not 0), with this local address, all zeros for any. Who may share it with others is said by
+ * opts (reuseaddr, reuseport, v6only). 0, -EADDRINUSE, -ENOBUFS. */
+int mr_tcp_hold(struct mr_tcp *tcp, const struct mr_addr *laddr, uint16_t lport,
+		const struct mr_tcp_opts *opts, struct mr_tcp_listener **out);
+void mr_tcp_release(struct mr_tcp *tcp, struct mr_tcp_listener *l);
+/* Listen on a port that is held. 0, or -EADDRINUSE: another one listens that shares it only for binding. */
+int mr_tcp_listen(struct mr_tcp *tcp, struct mr_tcp_listener *l, uint32_t backlog,
+		  const struct mr_tcp_opts *opts, void *owner);
+/* Half-open connections of it are forgotten; completed ones are not the listener's any more. The port is
+ * still held. */
 void mr_tcp_unlisten(struct mr_tcp *tcp, struct mr_tcp_listener *l);
 
-/* Is a port (with this local address, all zeros for any) free to listen on or to bind to? */
-bool mr_tcp_port_free(const struct mr_tcp *tcp, const struct mr_addr *laddr, uint16_t lport);
 /* A free port for listening, or 0. */
 uint16_t mr_tcp_port_pick(struct mr_tcp *tcp, const struct mr_addr *laddr);
 

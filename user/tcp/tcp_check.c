@@ -111,9 +111,22 @@ void mr_tcb_check(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 	check_timers(tcb);
 }
 
+/* Returns its requests. */
+static uint32_t check_listener(const struct mr_tcp_listener *l)
+{
+	const struct mr_list *r;
+	uint32_t n = 0;
+
+	mr_list_for_each (r, &l->reqs)
+		n++;
+	assert(n == l->nreqs && n <= l->backlog);
+	assert(l->listening || !n);
+	return n;
+}
+
 void mr_tcp_check(const struct mr_tcp *tcp)
 {
-	uint32_t tcbs = 0, reqs = 0, flows = 0, ooo = 0, gaps = 0;
+	uint32_t tcbs = 0, reqs = 0, flows = 0, ooo = 0, gaps = 0, held = 0;
 	struct mr_list *pos;
 
 	mr_list_for_each (pos, &tcp->all) {
@@ -124,20 +137,19 @@ void mr_tcp_check(const struct mr_tcp *tcp)
 		gaps += tcb->gap != NULL;
 		tcbs++;
 	}
-	mr_list_for_each (pos, &tcp->listener_list) {
-		const struct mr_tcp_listener *l = mr_list_entry(pos, struct mr_tcp_listener, node);
-		uint32_t n = 0;
-		struct mr_list *r;
+	for (unsigned i = 0; i < MR_TCP_PORT_BUCKETS; i++) {
+		const struct mr_list *node;
 
-		mr_list_for_each (r, &l->reqs)
-			n++;
-		assert(n == l->nreqs && n <= l->backlog);
-		reqs += n;
+		mr_list_for_each (node, &tcp->ports[i]) {
+			held++;
+			reqs += check_listener(mr_list_entry(node, struct mr_tcp_listener, node));
+		}
 	}
 	for (uint32_t i = 0; i < tcp->nbuckets; i++)
 		for (const struct mr_flow *f = tcp->buckets[i]; f; f = f->next)
 			flows++;
 	assert(ooo == tcp->ooo_frames && gaps == tcp->gap_pool.used);
+	assert(held == tcp->listeners.used);
 	assert(tcbs == tcp->tcbs.used && reqs == tcp->synreqs.used);
 	assert(flows == tcbs + reqs + tcp->tws.used);
 }

@@ -673,7 +673,7 @@ enum mr_drop mr_tcp_input(struct mr_tcp *tcp, struct mr_frame *f, const struct m
 		if (!reuse)
 			return reason;
 	}
-	l = listener_lookup(tcp, &rx->dst, seg.dport);
+	l = listener_lookup(tcp, &rx->dst, seg.dport, hash);
 	if (l) {
 		reason = listen_input(tcp, l, rx, &seg, min_iss, now, &tcb);
 		if (tcb)

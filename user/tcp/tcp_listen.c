@@ -22,24 +22,15 @@ void synreq_free(struct mr_tcp *tcp, struct mr_tcp_synreq *req)
 	mr_pool_put(&tcp->synreqs, req);
 }
 
-int mr_tcp_listen(struct mr_tcp *tcp, const struct mr_addr *laddr, uint16_t lport, uint32_t backlog,
-		  const struct mr_tcp_opts *opts, void *owner, struct mr_tcp_listener **out)
+int mr_tcp_listen(struct mr_tcp *tcp, struct mr_tcp_listener *l, uint32_t backlog,
+		  const struct mr_tcp_opts *opts, void *owner)
 {
-	struct mr_tcp_listener *l;
-
-	if (!mr_tcp_port_free(tcp, laddr, lport))
+	if (!tcp_may_listen(tcp, l))
 		return -EADDRINUSE;
-	l = mr_pool_get(&tcp->listeners);
-	if (!l)
-		return -ENOBUFS;
-	l->laddr = *laddr;
-	l->lport = lport;
 	l->backlog = backlog;
 	l->opts = *opts;
 	l->owner = owner;
-	mr_list_init(&l->reqs);
-	mr_list_add_tail(&tcp->listener_list, &l->node);
-	*out = l;
+	l->listening = true;
 	return 0;
 }
 
@@ -47,8 +38,8 @@ void mr_tcp_unlisten(struct mr_tcp *tcp, struct mr_tcp_listener *l)
 {
 	while (!mr_list_empty(&l->reqs))
 		synreq_free(tcp, mr_list_first(&l->reqs, struct mr_tcp_synreq, node));
-	mr_list_del(&l->node);
-	mr_pool_put(&tcp->listeners, l);
+	l->listening = false;
+	l->cookies_until = 0;
 }
 
 /* What a SYN says and what we answer; nobody knows of it yet. 0, or the error of mr_dst_resolve(). */

@@ -98,7 +98,7 @@ static inline uint32_t tcp_ts_now(uint32_t offset, uint64_t now)
 /* The TSecr of a reply is no time of ours if the peer made it up: RTT in ns, 0 if implausible. */
 uint64_t tcp_ts_rtt(uint32_t offset, uint32_t tsecr, uint64_t now);
 
-/* ---- tcp_table.c: flows, listeners, ports ---------------------------------------------------- */
+/* ---- tcp_table.c: flows ----------------------------------------------------------------------- */
 int tcp_table_init(struct mr_tcp *tcp, struct mr_arena *arena, uint32_t flows);
 void flow_set(const struct mr_tcp *tcp, struct mr_flow *flow, enum mr_flow_kind kind,
 	      const struct mr_addr *laddr, uint16_t lport, const struct mr_addr *raddr,
@@ -109,9 +109,13 @@ struct mr_flow *flow_lookup(const struct mr_tcp *tcp, uint32_t hash, const struc
 			    uint16_t lport, const struct mr_addr *raddr, uint16_t rport);
 uint32_t flow_hash(const struct mr_tcp *tcp, const struct mr_addr *laddr, uint16_t lport,
 		   const struct mr_addr *raddr, uint16_t rport);
-/* The listener with exactly this address, else the one for any. NULL: none. */
+
+/* ---- tcp_port.c: listeners, ports ------------------------------------------------------------ */
+/* The listener with exactly this address, else the one for any; of a group that shares the port, the one that
+ * the flow's hash chooses. NULL: none. */
 struct mr_tcp_listener *listener_lookup(const struct mr_tcp *tcp, const struct mr_addr *laddr,
-					uint16_t lport);
+					uint16_t lport, uint32_t hash);
+bool tcp_may_listen(const struct mr_tcp *tcp, const struct mr_tcp_listener *l);
 /* RFC 6056 algorithm 3: a local port for a connect. 0: none is free. */
 uint16_t tcp_ephemeral_port(struct mr_tcp *tcp, const struct mr_addr *laddr,
 			    const struct mr_addr *raddr, uint16_t rport);

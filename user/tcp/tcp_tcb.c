@@ -45,7 +45,8 @@ int mr_tcp_init(struct mr_tcp *tcp, struct mr_arena *arena, struct mr_ip *ip,
 	tcp->secret[0] = mr_rng_u64(rng);
 	tcp->secret[1] = mr_rng_u64(rng);
 	tcp->port_counter = (uint32_t)mr_rng_u64(rng);
-	mr_list_init(&tcp->listener_list);
+	for (unsigned i = 0; i < MR_TCP_PORT_BUCKETS; i++)
+		mr_list_init(&tcp->ports[i]);
 	mr_list_init(&tcp->pending);
 	mr_list_init(&tcp->all);
 	mr_list_init(&tcp->connecting);

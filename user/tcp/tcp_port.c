@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * tcp_port.c - who holds a local port: bound or listening; from a port to its listener; and the choice
+ * of local ports.
+ * Owns        the table of ports (tcp.ports), the port counter.
+ * Implements  RFC 6056 section 3.3.3 (algorithm 3, simple hash-based port selection); SO_REUSEADDR and
+ *             SO_REUSEPORT as Linux has them.
+ * Called by   the socket layer (bind, listen), opens, input (lookup).
+ * Not here    connections, which use a port without holding it (tcp_table.c counts them).
+ */
+#include <errno.h>
+
+#include "base/hash.h"
+#include "tcp/tcp_priv.h"
+
+#define PORT_RANGE (MR_TCP_PORT_LAST - MR_TCP_PORT_FIRST + 1)
+
+static const struct mr_list *bucket(const struct mr_tcp *tcp, uint16_t port)
+{
+	return &tcp->ports[port % MR_TCP_PORT_BUCKETS];
+}
+
+/* 0.0.0.0 takes IPv4 only, :: takes both (RFC 3493 section 3.7), if not told otherwise. */
+static bool takes_v4(const struct mr_addr *addr, bool v6only)
+{
+	return mr_addr_is_v4(addr) || (mr_addr_is_any(addr) && !v6only);
+}
+
+/* Is there a packet that both could want? */
+static bool overlap(const struct mr_tcp_listener *l, const struct mr_addr *addr, bool v6only)
+{
+	bool both_v4 = takes_v4(&l->laddr, l->opts.v6only) && takes_v4(addr, v6only);
+	bool both_v6 = !mr_addr_is_v4(&l->laddr) && !mr_addr_is_v4(addr);
+
+	return (both_v4 || both_v6) &&
+	       (mr_addr_is_any(&l->laddr) || mr_addr_is_any(addr) || mr_addr_eq(&l->laddr, addr));
+}
+
+/* Linux's rule (inet_csk_bind_conflict): both want to share the port, or both do not mind what is left of
+ * a former owner, and the other one is no listener. */
+static bool may_share(const struct mr_tcp_listener *l, const struct mr_tcp_opts *opts)
+{
+	return (opts->reuseport && l->opts.reuseport) ||
+	       (opts->reuseaddr && l->opts.reuseaddr && !l->listening);
+}
+
+static bool conflicts(const struct mr_tcp *tcp, const struct mr_tcp_listener *self,
+		      const struct mr_addr *laddr, uint16_t lport, const struct mr_tcp_opts *opts)
+{
+	const struct mr_list *pos, *head = bucket(tcp, lport);
+
+	mr_list_for_each (pos, head) {
+		const struct mr_tcp_listener *l = mr_list_entry(pos, struct mr_tcp_listener, node);
+
+		if (l != self && l->lport == lport && overlap(l, laddr, opts->v6only) &&
+		    !may_share(l, opts))
+			return true;
+	}
+	return false;
+}
+
+int mr_tcp_hold(struct mr_tcp *tcp, const struct mr_addr *laddr, uint16_t lport,
+		const struct mr_tcp_opts *opts, struct mr_tcp_listener **out)
+{
+	struct mr_tcp_listener *l;
+
+	/* Connections of a former owner, in TIME-WAIT mostly, are in the way of who does not say
+	 * SO_REUSEADDR. */
+	if (conflicts(tcp, NULL, laddr, lport, opts) ||
+	    (tcp->port_use[lport] && !opts->reuseaddr && !opts->reuseport))
+		return -EADDRINUSE;
+	l = mr_pool_get(&tcp->listeners);
+	if (!l)
+		return -ENOBUFS;
+	l->laddr = *laddr;
+	l->lport = lport;
+	l->opts = *opts;
+	mr_list_init(&l->reqs);
+	mr_list_add_tail(&tcp->ports[lport % MR_TCP_PORT_BUCKETS], &l->node);
+	*out = l;
+	return 0;
+}
+
+void mr_tcp_release(struct mr_tcp *tcp, struct mr_tcp_listener *l)
+{
+	assert(!l->listening);
+	mr_list_del(&l->node);
+	mr_pool_put(&tcp->listeners, l);
+}
+
+bool tcp_may_listen(const struct mr_tcp *tcp, const struct mr_tcp_listener *l)
+{
+	return !conflicts(tcp, l, &l->laddr, l->lport, &l->opts);
+}
+
+/* How well a listener fits: 2 for the very address, 1 for any, 0 not at all. */
+static unsigned fit(const struct mr_tcp_listener *l, const struct mr_addr *laddr, uint16_t lport)
+{
+	if (!l->listening || l->lport != lport)
+		return 0;
+	if (mr_addr_eq(&l->laddr, laddr))
+		return 2;
+	return mr_addr_is_any(&l->laddr) &&
+	       (mr_addr_is_v4(laddr) ? takes_v4(&l->laddr, l->opts.v6only) :
+				       !mr_addr_is_v4(&l->laddr));
+}
+
+/* Several fit equally only if they share the port (SO_REUSEPORT): the flow's hash chooses, so that its SYN and
+ * its last ACK meet the same one. */
+struct mr_tcp_listener *listener_lookup(const struct mr_tcp *tcp, const struct mr_addr *laddr,
+					uint16_t lport, uint32_t hash)
+{
+	const struct mr_list *pos, *head = bucket(tcp, lport);
+	struct mr_tcp_listener *first = NULL;
+	unsigned best = 0;
+	uint64_t n = 0, k;
+
+	mr_list_for_each (pos, head) {
+		struct mr_tcp_listener *l = mr_list_entry(pos, struct mr_tcp_listener, node);
+		unsigned f = fit(l, laddr, lport);
+
+		if (f > best) {
+			best = f;
+			first = l;
+			n = 0;
+		}
+		n += f && f == best;
+	}
+	if (n < 2)
+		return first;
+	k = (hash * n) >> 32;
+	for (pos = &first->node; pos != head; pos = pos->next) {
+		struct mr_tcp_listener *l = mr_list_entry(pos, struct mr_tcp_listener, node);
+
+		if (fit(l, laddr, lport) == best && !k--)
+			return l;
+	}
+	return first;
+}
+
+/* May a connection begin from there, or a socket that chose no port listen there? */
+static bool unused(const struct mr_tcp *tcp, const struct mr_addr *laddr, uint16_t port)
+{
+	static const struct mr_tcp_opts shares_nothing;
+
+	return !conflicts(tcp, NULL, laddr, port, &shares_nothing);
+}
+
+uint16_t mr_tcp_port_pick(struct mr_tcp *tcp, const struct mr_addr *laddr)
+{
+	uint32_t start = mr_rng_below(tcp->rng, PORT_RANGE);
+
+	for (uint32_t i = 0; i < PORT_RANGE; i++) {
+		uint16_t port = (uint16_t)(MR_TCP_PORT_FIRST + (start + i) % PORT_RANGE);
+
+		if (!tcp->port_use[port] && unused(tcp, laddr, port))
+			return port;
+	}
+	return 0;
+}
+
+uint16_t tcp_ephemeral_port(struct mr_tcp *tcp, const struct mr_addr *laddr,
+			    const struct mr_addr *raddr, uint16_t rport)
+{
+	struct {
+		struct mr_addr laddr, raddr;
+		uint32_t rport;
+	} in = { *laddr, *raddr, rport };
+	uint32_t offset = (uint32_t)mr_siphash(tcp->secret, &in, sizeof(in));
+
+	for (uint32_t i = 0; i < PORT_RANGE; i++) {
+		uint16_t port =
+			(uint16_t)(MR_TCP_PORT_FIRST + (offset + tcp->port_counter++) % PORT_RANGE);
+
+		if (unused(tcp, laddr, port) &&
+		    !flow_lookup(tcp, flow_hash(tcp, laddr, port, raddr, rport), laddr, port, raddr,
+				 rport))
+			return port;
+	}
+	return 0;
+}
