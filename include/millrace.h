@@ -119,6 +119,7 @@ struct mr_config {
 	uint32_t sndbuf, rcvbuf; /* default per socket, bytes of payload */
 	uint32_t spin_us;	 /* mr_wait() polls this long before it sleeps; 0: sleeps at once */
 	uint64_t rate_bps;	 /* token bucket on transmit, bits per second; 0: unlimited */
+	const char *congestion;	 /* default of MR_OPT_CONGESTION, by name; NULL: "cubic" */
 	/* Write every packet of both directions there (pcapng); NULL: off. With a FIFO, ignore SIGPIPE:
 	 * its reader may go away. An error ends the capture, not the engine, and is logged. */
 	const char *pcap_path;
@@ -313,7 +314,7 @@ enum mr_opt {
 	MR_OPT_KEEPCNT,	     /* 1..127. Default 9 */
 	MR_OPT_USER_TIMEOUT, /* ms of unacknowledged data until -ETIMEDOUT; 0: RFC 1122's R2 */
 	MR_OPT_OOBINLINE,    /* 0/1: urgent data stays in the stream. Default 0 */
-	MR_OPT_CONGESTION, /* mr_congestion_index(), before connect/listen. Default that of "cubic" */
+	MR_OPT_CONGESTION, /* mr_congestion_index(), before connect/listen. Default: the configuration's */
 	MR_OPT_TOS,	   /* 0..255: IPv4 TOS / IPv6 traffic class; -1: the default, 0 */
 	MR_OPT_TTL,	   /* 1..255: IPv4 TTL / IPv6 hop limit; -1: the default, 64 */
 	MR_OPT_INQ,  /* read only: bytes in the receive buffer, up to an urgent byte (SIOCINQ) */
@@ -329,7 +330,7 @@ enum mr_opt {
 	MR_OPT_WINDOW_CLAMP, /* bytes: the window never is larger; 0: only MR_OPT_RCVBUF bounds it */
 	MR_OPT_RCVLOWAT,     /* bytes, from 1: MR_IN only with as much data. Default 1 */
 	MR_OPT_NOTSENT_LOWAT, /* bytes: no more is taken, and MR_OUT is off, with so much unsent; 0: off */
-	MR_OPT_MAX_PACING_RATE, /* bytes per second; 0: not bounded */
+	MR_OPT_MAX_PACING_RATE, /* bytes of payload per second, not in bursts; 0: as the control has it */
 	MR_OPT_REUSEADDR,	/* 0/1, before mr_bind(): see there */
 	MR_OPT_REUSEPORT,	/* 0/1, before mr_bind(): see there */
 	MR_OPT_V6ONLY,		/* 0/1, before mr_bind(): no IPv4 on an IPv6 socket. Default 0 */
@@ -370,6 +371,7 @@ struct mr_sock_info {
 	uint64_t bytes_acked, bytes_received;
 	uint64_t segs_out, segs_in, retrans;
 	const char *congestion;
+	uint64_t pacing_rate; /* bytes per second; 0: sends as fast as windows allow */
 };
 int mr_sock_info(const struct mr_socket *sock, struct mr_sock_info *info);
 
@@ -377,7 +379,7 @@ int mr_sock_info(const struct mr_socket *sock, struct mr_sock_info *info);
  * to size bytes. What is counted in segments there is counted in bytes here: it is told in full
  * segments, rounded up. 0 are those that this stack does not keep: tcpi_retrans, tcpi_fackets,
  * tcpi_last_ack_sent, tcpi_busy_time, tcpi_rwnd_limited, tcpi_sndbuf_limited, tcpi_delivered,
- * tcpi_delivered_ce, tcpi_delivery_rate, tcpi_pacing_rate, tcpi_reord_seen, tcpi_dsack_dups,
+ * tcpi_delivered_ce, tcpi_delivery_rate, tcpi_reord_seen, tcpi_dsack_dups,
  * tcpi_rcv_rtt, tcpi_rcv_space. Returns the bytes filled. */
 size_t mr_tcp_info(const struct mr_socket *sock, void *buf, size_t size);
 

@@ -88,6 +88,14 @@ static void long_ifname(struct mr_config *c)
 {
 	c->ifname = "a-name-of-sixteen";
 }
+static void unknown_congestion(struct mr_config *c)
+{
+	c->congestion = "vegas";
+}
+static void newreno(struct mr_config *c)
+{
+	c->congestion = "newreno";
+}
 static void no_address(struct mr_config *c)
 {
 	c->naddrs = 0;
@@ -232,6 +240,8 @@ static void one_wrong_thing_is_one_sentence(void **state)
 		{ no_sockets, "number of sockets" },
 		{ tiny_buffer, "send buffer" },
 		{ huge_buffer, "receive buffer" },
+		{ unknown_congestion, "there are: newreno, cubic" },
+		{ newreno, NULL },
 	};
 
 	(void)state;

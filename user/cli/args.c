@@ -26,6 +26,7 @@ enum {
 	OPT_MAX_SOCKETS,
 	OPT_SNDBUF,
 	OPT_RCVBUF,
+	OPT_CONGESTION,
 	OPT_SPIN,
 	OPT_RATE,
 	OPT_PCAP,
@@ -61,6 +62,8 @@ static const struct argp_option options[] = {
 	{ "max-sockets", OPT_MAX_SOCKETS, "N", 0, "Listeners and connections in all", 0 },
 	{ "sndbuf", OPT_SNDBUF, "SIZE", 0, "Send buffer of a connection: 2k to 16m", 0 },
 	{ "rcvbuf", OPT_RCVBUF, "SIZE", 0, "Receive buffer of a connection: 2k to 16m", 0 },
+	{ "congestion", OPT_CONGESTION, "NAME", 0,
+	  "Congestion control: cubic or newreno (default cubic)", 0 },
 	{ "seed", OPT_SEED, "N", 0, "Seed of all randomness (default: from the kernel)", 0 },
 	{ NULL, 0, NULL, 0, "Sight:", 40 },
 	{ "pcap", OPT_PCAP, "FILE", 0, "Write every packet of both directions there (pcapng)", 0 },
@@ -252,6 +255,13 @@ static error_t parse_opt(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_RCVBUF:
 		cfg->rcvbuf = (uint32_t)cli_size_arg(state, "--rcvbuf", arg, 2048, 16u << 20);
+		break;
+	case OPT_CONGESTION:
+		if (mr_congestion_index(arg) < 0)
+			cli_usage_error(state,
+					"--congestion \"%s\" is unknown: choose cubic or newreno",
+					arg);
+		cfg->congestion = arg;
 		break;
 	case OPT_SPIN:
 		cfg->spin_us = (uint32_t)cli_number_arg(state, "--spin", arg, 0, 1000000);

@@ -200,6 +200,21 @@ static int check_sizes(const struct mr_config *cfg, struct mr_error *err)
 	return ret;
 }
 
+static int check_congestion(const char *name, struct mr_error *err)
+{
+	char known[128] = "";
+
+	if (!name || mr_congestion_index(name) >= 0)
+		return 0;
+	for (int i = 0; mr_congestion_name(i); i++) {
+		strncat(known, i ? ", " : "", sizeof(known) - strlen(known) - 1);
+		strncat(known, mr_congestion_name(i), sizeof(known) - strlen(known) - 1);
+	}
+	return mr_error_set(err, -EINVAL,
+			    "the congestion control \"%.32s\" is unknown; there are: %s", name,
+			    known);
+}
+
 int mr_config_check(const struct mr_config *cfg, struct mr_error *err)
 {
 	int ret;
@@ -214,7 +229,7 @@ int mr_config_check(const struct mr_config *cfg, struct mr_error *err)
 	if ((unsigned)cfg->rx_csum > MR_RX_CSUM_OFF)
 		return mr_error_set(err, -EINVAL, "the checksum policy %d is unknown",
 				    (int)cfg->rx_csum);
-	ret = check_sizes(cfg, err);
+	ret = check_sizes(cfg, err) ?: check_congestion(cfg->congestion, err);
 	if (ret)
 		return ret;
 	if (!cfg->naddrs)

@@ -39,6 +39,16 @@
 #define MR_FRAME_LOST	 (1u << 6) /* TCP: judged lost, counted in tcb.lost_bytes */
 #define MR_FRAME_SACKED	 (1u << 7) /* TCP: selectively acknowledged, counted in tcb.sacked_bytes */
 
+/* What TCP notes of a frame when it is sent, so that its ACK tells how fast data was delivered
+ * (tcp_rate.c). Bytes, and counts of bytes that wrap. */
+struct mr_sent {
+	uint32_t delivered, lost; /* in all, by then */
+	uint32_t in_flight;	  /* with this frame */
+	uint32_t since_delivered; /* 64 ns: how long the last delivery was ago, */
+	uint32_t since_first;	  /* and the transmission that the sample begins with */
+	bool app_limited;	  /* the application was the limit */
+};
+
 struct mr_frame {
 	struct mr_frame
 		*next; /* of whatever queue holds the packet: receive, reassembly or send buffer */
@@ -69,8 +79,11 @@ struct mr_frame {
 	union {
 		struct mr_rx_meta
 			meta; /* received: what the XDP program found; valid with MR_FRAME_META */
-		struct mr_list
-			sent_node; /* sent: TCP's list of what is in flight, by time of sending */
+		struct {
+			struct mr_list
+				sent_node; /* sent: TCP's list of what is in flight, by time */
+			struct mr_sent sent;
+		};
 	};
 };
 _Static_assert(sizeof(struct mr_frame) <= 128, "two cache lines");

@@ -478,6 +478,8 @@ int mr_socks_init(struct mr_socks *socks, struct mr_arena *arena, struct mr_tcp 
 		socks->defaults.sndbuf = cfg->sndbuf;
 	if (cfg->rcvbuf)
 		socks->defaults.rcvbuf = cfg->rcvbuf;
+	if (cfg->congestion && mr_congestion_index(cfg->congestion) >= 0)
+		socks->defaults.congestion = (uint8_t)mr_congestion_index(cfg->congestion);
 	mr_tcp_upcalls_set(UPCALLS, &upcalls);
 	return mr_pool_init(&socks->pool, arena, sizeof(struct mr_socket), cfg->max_sockets) ?:
 		       mr_pool_init(&socks->setups, arena, sizeof(struct mr_sock_setup),

@@ -55,6 +55,7 @@ static void connection_info(const struct mr_tcb *tcb, struct mr_sock_info *info)
 	info->segs_in = tcb->segs_in;
 	info->segs_out = tcb->segs_out;
 	info->retrans = tcb->retrans;
+	info->pacing_rate = mr_tcp_pacing_rate(tcb);
 }
 
 int mr_sock_info(const struct mr_socket *sock, struct mr_sock_info *info)
@@ -128,6 +129,7 @@ static void info_path(const struct mr_tcb *tcb, struct tcp_info *ti)
 		tcb->ssthresh >= INT32_MAX ? INT32_MAX : segments(tcb, tcb->ssthresh);
 	ti->tcpi_snd_cwnd = segments(tcb, tcb->cwnd);
 	ti->tcpi_snd_wnd = tcb->snd_wnd;
+	ti->tcpi_pacing_rate = mr_tcp_pacing_rate(tcb) ?: UINT64_MAX; /* as Linux: not paced */
 	ti->tcpi_max_pacing_rate = tcb->opts.max_pacing_rate ?: UINT64_MAX;
 }
 

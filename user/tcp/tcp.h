@@ -62,7 +62,7 @@ struct mr_flow {
 
 /* Options of a connection that are chosen before or during its life by the socket layer. */
 struct mr_tcp_opts {
-	uint64_t max_pacing_rate; /* bytes per second; 0: not bounded */
+	uint64_t max_pacing_rate; /* bytes of payload per second; 0: not bounded */
 	uint32_t sndbuf, rcvbuf;  /* bytes */
 	uint32_t window_clamp;	  /* 0: rcvbuf is the only bound */
 	uint32_t notsent_lowat;	  /* 0: off */
@@ -134,6 +134,29 @@ struct mr_tlp {
 	bool rearm;   /* new data was sent or acknowledged: the timer starts anew */
 };
 
+/* How fast data is delivered (tcp_rate.c): draft-ietf-ccwg-bbr section 4.1. Bytes that wrap. */
+struct mr_rate {
+	uint64_t delivered_at;	/* C.delivered_time, ns */
+	uint64_t first_sent_at; /* C.first_send_time, ns */
+	uint32_t delivered, lost;
+	uint32_t app_limited; /* until so much is delivered samples are the application's; 0: not */
+};
+
+/* When data may leave next, where it is paced (tcp_pace.c). */
+struct mr_pace {
+	uint64_t rate; /* bytes per second, of the congestion control; 0: it does not pace */
+	uint64_t next; /* ns: nothing before */
+};
+
+/* Is cwnd made use of (tcp_cwv.c)? Bytes. */
+struct mr_cwv {
+	uint64_t full_at;    /* ns: when cwnd was last the limit, or was adapted to what is used */
+	uint32_t used;	     /* the most in flight since then */
+	uint32_t max_flight; /* of this round, up to round_end */
+	uint32_t round_end;
+	bool limited; /* cwnd has held back output in this round */
+};
+
 /* What a recovery changed, in case it turns out to have been for nothing. */
 struct mr_undo {
 	uint32_t cwnd, ssthresh; /* before */
@@ -168,6 +191,7 @@ enum mr_tcb_timer {
 	MR_TT_CORK,   /* a corked partial segment goes out */
 	MR_TT_REO,    /* RACK: reordering has been waited for */
 	MR_TT_TLP,    /* tail loss probe */
+	MR_TT_PACE,   /* the next segment may leave */
 	MR_TT_MAX
 };
 
@@ -176,23 +200,21 @@ struct mr_tcb {
 	uint8_t state;	     /* enum mr_tcp_state; only tcb_set_state() writes it */
 	uint8_t loss;	     /* enum mr_loss_state */
 	uint8_t snd_wscale, rcv_wscale;
-	bool ts_ok;	 /* both sides sent the timestamps option */
-	bool wscale_ok;	 /* both sides sent the window scale option */
-	bool sack_ok;	 /* both sides sent SACK-permitted */
-	bool fin_queued; /* the application has closed its direction: FIN follows the send queue */
-	bool fin_sent;	 /* snd_nxt counts the FIN */
-	bool fin_lost;	 /* FIN must be sent again */
-	bool fin_rcvd;	 /* rcv_nxt counts the peer's FIN */
-	bool persist;	 /* MR_TT_RTX is a zero-window probe */
-	bool probe_owed; /* send a window probe with the next output */
-	bool keep_owed;	 /* send a keepalive probe */
-	bool syn_owed;	 /* send SYN (or SYN,ACK in SYN-RECEIVED) with the next output */
-	bool ack_now;	 /* an ACK is owed with the next output */
-	bool cwnd_limited; /* the last output was held back by cwnd, not by the window or the
-			      application */
-	bool more;	   /* MR_SEND_MORE was given with the last write */
-	bool push_small;   /* the override: send a partial segment now (cork or SWS timeout) */
-	bool update_owed;  /* a window update is owed: an ACK, but not a delayed one */
+	bool ts_ok;	  /* both sides sent the timestamps option */
+	bool wscale_ok;	  /* both sides sent the window scale option */
+	bool sack_ok;	  /* both sides sent SACK-permitted */
+	bool fin_queued;  /* the application has closed its direction: FIN follows the send queue */
+	bool fin_sent;	  /* snd_nxt counts the FIN */
+	bool fin_lost;	  /* FIN must be sent again */
+	bool fin_rcvd;	  /* rcv_nxt counts the peer's FIN */
+	bool persist;	  /* MR_TT_RTX is a zero-window probe */
+	bool probe_owed;  /* send a window probe with the next output */
+	bool keep_owed;	  /* send a keepalive probe */
+	bool syn_owed;	  /* send SYN (or SYN,ACK in SYN-RECEIVED) with the next output */
+	bool ack_now;	  /* an ACK is owed with the next output */
+	bool more;	  /* MR_SEND_MORE was given with the last write */
+	bool push_small;  /* the override: send a partial segment now (cork or SWS timeout) */
+	bool update_owed; /* a window update is owed: an ACK, but not a delayed one */
 
 	/* Send side, RFC 9293 section 3.3.1. Windows in bytes, after scaling. */
 	uint32_t iss, snd_una, snd_nxt;
@@ -241,6 +263,9 @@ struct mr_tcb {
 	struct mr_tlp tlp;
 	struct mr_undo undo;
 	struct mr_ecn ecn;
+	struct mr_rate rate;
+	struct mr_pace pace;
+	struct mr_cwv cwv;
 	uint64_t cc_priv[16];  /* of the congestion control */
 	uint64_t last_sent_at; /* ns, of data */
 
@@ -481,6 +506,9 @@ static inline uint32_t mr_tcp_rcv_limit(const struct mr_tcp_opts *opts)
 	return opts->window_clamp && opts->window_clamp < opts->rcvbuf ? opts->window_clamp :
 									 opts->rcvbuf;
 }
+
+/* Bytes of payload per second that the connection may send with now; 0: as fast as it can. */
+uint64_t mr_tcp_pacing_rate(const struct mr_tcb *tcb);
 
 /* Owe an ACK at once (MR_OPT_QUICKACK). */
 void mr_tcp_quickack(struct mr_tcp *tcp, struct mr_tcb *tcb);

@@ -1,20 +1,40 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * tcp_cong.h - the congestion control interface. A control decides how cwnd grows and how far it
- * falls; when, is the business of loss recovery (tcp_loss.c). Chosen by index, so that a TCB holds
- * no pointer to code. Private state is tcb->cc_priv, zeroed before init.
+ * falls; when, is the business of loss recovery (tcp_loss.c). One with a model of the path (control)
+ * decides all of it, and how data is paced. Chosen by index, so that a TCB holds no pointer to code.
+ * Private state is tcb->cc_priv, zeroed before init.
  */
 #ifndef MR_TCP_TCP_CONG_H
 #define MR_TCP_TCP_CONG_H
 
 #include "tcp/tcp.h"
 
+/* What one ACK tells about the path: draft-ietf-ccwg-bbr section 4.1, whose names these are. Bytes. */
+struct mr_rate_sample {
+	uint64_t now;
+	uint64_t rtt_ns;      /* the least of what it acknowledges and was sent once; 0: none */
+	uint64_t interval_ns; /* in which `delivered` was delivered */
+	uint64_t rate;	      /* bytes per second; 0: no sample */
+	uint32_t delivered;
+	uint32_t newly_acked;	  /* cumulatively or selectively, by this ACK */
+	uint32_t prior_delivered; /* tcb->rate.delivered, and .lost, when the segment was sent */
+	uint32_t prior_lost;
+	uint32_t lost;	       /* since then */
+	uint32_t tx_in_flight; /* when it was sent, with it */
+	bool has_data;	       /* something was delivered: the above are about the newest of it */
+	bool app_limited;
+};
+
 struct mr_cong_ops {
 	const char *name;
 	void (*init)(struct mr_tcb *tcb, uint64_t now);
 	/* New data was acknowledged outside of recovery, and cwnd was the limit. acked: bytes;
-	 * rtt_ns 0: no sample. Grows tcb->cwnd. */
+	 * rtt_ns 0: no sample. Grows tcb->cwnd. NULL with control(). */
 	void (*acked)(struct mr_tcb *tcb, uint32_t acked, uint64_t rtt_ns, uint64_t now);
+	/* NULL, or in place of acked() and of what recovery does to cwnd: called for each ACK that
+	 * acknowledges or reports anything, when losses have been looked for. */
+	void (*control)(struct mr_tcb *tcb, const struct mr_rate_sample *rs);
 	/* Loss was found: the new ssthresh in bytes, given what is in flight. cwnd still has its
 	 * old value. */
 	uint32_t (*ssthresh)(struct mr_tcb *tcb, uint32_t in_flight, uint64_t now);
@@ -23,6 +43,12 @@ struct mr_cong_ops {
 	/* NULL, or: the loss of the last ssthresh() was none. The caller has put back cwnd and
 	 * ssthresh as they were before; this does so with the private state. */
 	void (*undo)(struct mr_tcb *tcb, uint64_t now);
+	/* NULL, or: this frame was just judged lost. */
+	void (*lost)(struct mr_tcb *tcb, const struct mr_frame *f, uint64_t now);
+	/* NULL, or: what was lost is repaired. */
+	void (*recovered)(struct mr_tcb *tcb, uint64_t now);
+	/* NULL, or: data is about to be sent, and none is in flight. */
+	void (*send_begin)(struct mr_tcb *tcb, uint64_t now);
 };
 
 enum mr_cong { MR_CONG_NEWRENO, MR_CONG_CUBIC, MR_CONG_MAX };

@@ -161,7 +161,7 @@ static uint32_t cubic_ssthresh(struct mr_tcb *tcb, uint32_t in_flight, uint64_t 
 	 * even if less is in flight now: of one batch of input, the ACKs before this loss have
 	 * emptied the pipe, and nothing could be sent yet. Else cwnd may never have been tried
 	 * (section 4.6). */
-	uint32_t used = tcb->cwnd_limited ? tcb->cwnd : mr_min(tcb->cwnd, in_flight);
+	uint32_t used = tcb->cwv.limited ? tcb->cwnd : mr_min(tcb->cwnd, in_flight);
 
 	(void)now;
 	c->undo = c->epoch;

@@ -390,6 +390,7 @@ static enum verdict step5_ack(struct input *in)
 		.dup = is_dupack(tcb, seg),
 	};
 	sack_dsack(in->tcp, tcb, seg, &ack);
+	rate_check_app_limited(tcb);
 	/* In order of sequence numbers, or RACK would take the second half for reordering. */
 	if (ack.acked)
 		ack_new(in, &ack);

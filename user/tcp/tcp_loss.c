@@ -20,6 +20,22 @@ static const struct mr_cong_ops *control(const struct mr_tcb *tcb)
 	return mr_cong(tcb->opts.congestion);
 }
 
+/* A control with a model of the path sets cwnd by itself, in recovery too. */
+static bool has_model(const struct mr_tcb *tcb)
+{
+	return control(tcb)->control != NULL;
+}
+
+void loss_found(struct mr_tcb *tcb, struct mr_frame *f, uint64_t now)
+{
+	if (f->flags & (MR_FRAME_LOST | MR_FRAME_SACKED))
+		return;
+	sndq_mark_lost(tcb, f);
+	tcb->rate.lost += f->pay_len;
+	if (control(tcb)->lost)
+		control(tcb)->lost(tcb, f, now);
+}
+
 /* ---- Undo ------------------------------------------------------------------------------------ */
 
 static void undo_arm(struct mr_tcb *tcb)
@@ -61,8 +77,9 @@ static void undo(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 
 	MR_COUNT(tcp->ctr, TCP_UNDO);
 	tcb->ssthresh = mr_max(tcb->ssthresh, u->ssthresh);
-	if (tcb->cwnd < u->cwnd) { /* else it has grown beyond by itself (RFC 9438 section 4.9.2) */
-		tcb->cwnd = u->cwnd;
+	/* Else it has grown beyond by itself (RFC 9438 section 4.9.2). */
+	if (tcb->cwnd < u->cwnd || has_model(tcb)) {
+		tcb->cwnd = mr_max(tcb->cwnd, u->cwnd);
 		if (control(tcb)->undo)
 			control(tcb)->undo(tcb, now);
 	}
@@ -93,7 +110,7 @@ static bool needless(struct mr_tcb *tcb, const struct ack *ack)
 /* ---- Recovery -------------------------------------------------------------------------------- */
 
 /* The first segment that is not acknowledged: all frames of it. */
-static void mark_head_lost(struct mr_tcb *tcb)
+static void mark_head_lost(struct mr_tcb *tcb, uint64_t now)
 {
 	struct mr_frame *f = tcb->sndq.head;
 	uint32_t n = 0;
@@ -106,7 +123,7 @@ static void mark_head_lost(struct mr_tcb *tcb)
 	       n + f->pay_len <= mr_max(f->pay_len, (uint32_t)tcb->snd_mss);
 	     f = f->next) {
 		n += f->pay_len;
-		sndq_mark_lost(tcb, f);
+		loss_found(tcb, f, now);
 	}
 }
 
@@ -129,6 +146,8 @@ static void prr_ack(struct mr_tcb *tcb, uint32_t delivered, bool progress)
 	uint32_t pipe = tcb_in_flight(tcb), mss = tcb->snd_mss, count;
 	struct mr_prr *p = &tcb->prr;
 
+	if (has_model(tcb))
+		return;
 	p->delivered += delivered;
 	if (pipe > tcb->ssthresh) {
 		uint64_t due = ((uint64_t)p->delivered * tcb->ssthresh + p->recover_fs - 1) /
@@ -173,7 +192,7 @@ static void in_recovery(struct mr_tcb *tcb, const struct ack *ack, bool found)
 	if (!tcb->sack_ok &&
 	    ack->acked) { /* RFC 6582 section 3.2 step 3: the next hole is lost, too */
 		tcb->dup_bytes -= mr_min(tcb->dup_bytes, ack->acked);
-		mark_head_lost(tcb);
+		mark_head_lost(tcb, ack->now);
 	}
 	prr_ack(tcb, ack->delivered, ack->acked && !found);
 }
@@ -187,11 +206,15 @@ static void end_recovery(struct mr_tcb *tcb, struct ack *ack)
 		return;
 	/* RFC 6937bis: with what was aimed for. Without SACK not with a burst of what the window now
 	 * allows (RFC 6582 section 3.2 step 3, option 1). */
-	if (tcb->loss == MR_LOSS_RECOVERY && tcb->sack_ok)
+	if (has_model(tcb))
+		;
+	else if (tcb->loss == MR_LOSS_RECOVERY && tcb->sack_ok)
 		tcb->cwnd = tcb->ssthresh;
 	else if (tcb->loss == MR_LOSS_RECOVERY)
 		tcb->cwnd = mr_min(tcb->ssthresh, mr_max(tcb_in_flight(tcb), mss) + mss);
 	leave_recovery(tcb);
+	if (control(tcb)->recovered)
+		control(tcb)->recovered(tcb, ack->now);
 	ack->acked_in_recovery = true;
 }
 
@@ -211,7 +234,8 @@ static void progress(struct mr_tcb *tcb, const struct ack *ack)
 		tcb->dupacks = 0;
 		tcb->dup_bytes = 0;
 	}
-	if (!ack->acked_in_recovery && (tcb->loss == MR_LOSS_RTO || tcb->cwnd_limited))
+	if (!has_model(tcb) && !ack->acked_in_recovery &&
+	    (tcb->loss == MR_LOSS_RTO || cwv_may_grow(tcb)))
 		control(tcb)->acked(tcb, ack->acked, ack->rtt_ns, ack->now);
 }
 
@@ -233,13 +257,16 @@ void loss_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, 
 	if (tcb->loss == MR_LOSS_OPEN && (third_dupack(tcb) || (found && tcb->lost_bytes))) {
 		enter_recovery(tcp, tcb, ack->now);
 		if (!tcb->sack_ok)
-			mark_head_lost(tcb);
+			mark_head_lost(tcb, ack->now);
 		prr_ack(tcb, ack->delivered, false);
 	} else if (tcb->loss == MR_LOSS_RECOVERY) {
 		in_recovery(tcb, ack, found);
 	} else if (ack->acked) {
 		progress(tcb, ack);
 	}
+	rate_generate(tcb, ack);
+	if (has_model(tcb))
+		control(tcb)->control(tcb, &ack->rs);
 	tcb_mark(tcp, tcb);
 }
 
@@ -283,8 +310,7 @@ void loss_rto(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		sack_renege(tcb);
 	}
 	for (; f && f != tcb->sndq.unsent; f = f->next)
-		if (!(f->flags & MR_FRAME_SACKED))
-			sndq_mark_lost(tcb, f);
+		loss_found(tcb, f, now);
 	tcb->fin_lost = tcb->fin_sent;
 	tcb_timer_clear(tcb, MR_TT_REO);
 	tcb_timer_clear(tcb, MR_TT_TLP);

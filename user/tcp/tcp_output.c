@@ -3,10 +3,9 @@
  * tcp_output.c - make the segments that one connection owes.
  * Owns        snd_nxt, what was advertised (rcv_wnd), the "owed" marks of a TCB.
  * Implements  RFC 9293 sections 3.8.6.1 (zero-window probes), 3.8.6.2 (silly windows, both sides),
- *             3.7.4 (Nagle, with Minshall's change as Linux has it), RFC 5681 section 4.1 (restart
- *             after idle).
+ *             3.7.4 (Nagle, with Minshall's change as Linux has it).
  * Called by   mr_tcp_flush(), once per round for each TCB that owes something.
- * Not here    segments without a TCB (tcp_reply.c); what is lost (tcp_loss.c).
+ * Not here    segments without a TCB (tcp_reply.c); what is lost (tcp_loss.c); the rate (tcp_pace.c).
  */
 #include <errno.h>
 
@@ -20,6 +19,7 @@ enum stop {
 	STOP_DONE,   /* nothing more to send */
 	STOP_ROOM,   /* no transmit queue room or no frame: go on next round */
 	STOP_CWND,   /* congestion window */
+	STOP_PACE,   /* not yet: it is paced */
 	STOP_WINDOW, /* peer's window */
 	STOP_NAGLE,  /* a small segment waits for an ACK */
 	STOP_CORK,   /* a small segment waits for more, at most MR_TCP_CORK_NS */
@@ -215,7 +215,9 @@ static struct mr_frame *borrow(const struct run *r)
 static bool xmit_run(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct run *r, uint8_t flags,
 		     uint64_t now)
 {
+	const struct mr_cong_ops *control = mr_cong(tcb->opts.congestion);
 	bool new_data = seq_geq(r->first->seq, tcb->snd_nxt);
+	uint32_t flight = tcb_in_flight(tcb);
 	struct mr_ip_tx tx = ip_tx(tcb, new_data);
 	struct mr_frame *p, *f;
 	struct mr_seg seg;
@@ -227,6 +229,9 @@ static bool xmit_run(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct run *r
 	p = r->busy ? clone(tcp, r) : borrow(r);
 	if (!p)
 		return false;
+	if (!flight && control->send_begin)
+		control->send_begin(tcb, now);
+	rate_send_begin(tcb, now);
 	seg_fill(tcb, &seg, r->first->seq, flags, now);
 	seg.flags |= ecn_flags(tcb, new_data);
 	hlen = mr_tcp_header_len(&seg);
@@ -241,8 +246,10 @@ static bool xmit_run(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct run *r
 	mr_tcp_write_csum(hdr, mr_csum_add(sum, mr_csum(hdr, hlen)));
 	for (f = r->first; f != r->next; f = f->next) {
 		f->sent_at = now;
+		rate_sent(tcb, f, flight + r->len, now);
 		mr_list_move_tail(&tcb->in_flight, &f->sent_node);
 	}
+	pace_sent(tcb, r->len, now);
 	if (tcb->loss == MR_LOSS_RECOVERY)
 		tcb->prr.out += r->len;
 	MR_COUNT(tcp->ctr, TCP_SEGS_OUT);
@@ -301,6 +308,8 @@ static enum stop send_lost(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 			return STOP_ROOM;
 		if (f != tcb->sndq.head && flight && flight + r.len > tcb->cwnd)
 			return STOP_CWND;
+		if (!pace_allows(tcb, now))
+			return STOP_PACE;
 		fin = tcb->fin_sent && !r.next;
 		if (!xmit_run(tcp, tcb, &r, data_flags(&r, fin), now))
 			return STOP_ROOM;
@@ -342,22 +351,12 @@ static enum stop small_may_go(const struct mr_tcb *tcb)
 	return STOP_DONE;
 }
 
-/* RFC 5681 section 4.1: after an idle RTO the old cwnd says nothing of the path any more. */
-static void restart_after_idle(struct mr_tcb *tcb, uint64_t now)
-{
-	uint32_t iw = mr_cong_initial_window(tcb->snd_mss);
-
-	if (tcb->snd_una == tcb->snd_nxt && tcb->last_sent_at &&
-	    now - tcb->last_sent_at > rtt_rto(tcb) && tcb->cwnd > iw)
-		tcb->cwnd = iw;
-}
-
 static enum stop send_new(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	struct mr_frame *f;
 	struct run r;
 
-	restart_after_idle(tcb, now);
+	cwv_send_begin(tcb, now);
 	while ((f = tcb->sndq.unsent)) {
 		uint32_t usable = usable_window(tcb), flight = tcb_in_flight(tcb);
 		bool fin;
@@ -381,6 +380,8 @@ static enum stop send_new(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		}
 		if (flight && flight + r.len > tcb->cwnd)
 			return STOP_CWND;
+		if (!pace_allows(tcb, now))
+			return STOP_PACE;
 		fin = tcb->fin_queued && !r.next;
 		if (!xmit_run(tcp, tcb, &r, data_flags(&r, fin), now))
 			return STOP_ROOM;
@@ -462,14 +463,17 @@ void tcp_arm_rtx(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	tcb_timer_set(tcp, tcb, MR_TT_RTX, at);
 }
 
-static void after_send(struct mr_tcp *tcp, struct mr_tcb *tcb, enum stop why, uint64_t now)
+/* sent: new data went out. */
+static void after_send(struct mr_tcp *tcp, struct mr_tcb *tcb, enum stop why, bool sent,
+		       uint64_t now)
 {
 	bool out = tcb->snd_nxt != tcb->snd_una;
-	uint32_t flight = tcb_in_flight(tcb);
+	bool full = why == STOP_CWND || tcb_in_flight(tcb) >= tcb->cwnd;
 
-	/* RFC 7661 in Linux's reading: in slow start half a window in use counts as using it. */
-	tcb->cwnd_limited = why == STOP_CWND ||
-			    (tcb->cwnd < tcb->ssthresh && 2 * (uint64_t)flight >= tcb->cwnd);
+	if (sent || full)
+		cwv_output(tcb, full, !tcb->sndq.unsent, now);
+	if (why == STOP_PACE)
+		tcb_timer_set(tcp, tcb, MR_TT_PACE, tcb->pace.next);
 	if (why == STOP_CORK && tcb->timers[MR_TT_CORK] == MR_TIME_NEVER)
 		tcb_timer_set(tcp, tcb, MR_TT_CORK, now + MR_TCP_CORK_NS);
 	if (why == STOP_WINDOW && !out) {
@@ -518,7 +522,7 @@ static bool output_handshake(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t no
 
 bool tcp_output(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
-	uint32_t mtu = tcb->dst.mtu;
+	uint32_t mtu = tcb->dst.mtu, nxt = tcb->snd_nxt;
 	enum stop why;
 
 	if (mr_dst_resolve(tcp->ip, &tcb->dst, &tcb->flow.raddr, now)) {
@@ -550,7 +554,7 @@ bool tcp_output(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		if (tcb->opts.notsent_lowat && tcb->owner && unsent != tcb->sndq.unsent)
 			tcp_up(tcp)->acked(tcb->owner);
 	}
-	after_send(tcp, tcb, why, now);
+	after_send(tcp, tcb, why, tcb->snd_nxt != nxt, now);
 	if (why == STOP_ROOM)
 		return false;
 	if (tcb->probe_owed || tcb->keep_owed) {

@@ -5,6 +5,7 @@
 #define MR_TCP_TCP_PRIV_H
 
 #include "tcp/tcp.h"
+#include "tcp/tcp_cong.h"
 
 /* ---- tcp_tcb.c: life of a TCB ---------------------------------------------------------------- */
 
@@ -55,6 +56,8 @@ struct ack {
 	bool orig_delivered;	/* something that was sent only once was delivered */
 	bool acked_in_recovery; /* it ended one: cwnd has been set */
 	struct mr_sack_block dsack_block;
+	uint32_t newest_end;	  /* of the segment that rs is about */
+	struct mr_rate_sample rs; /* complete before the congestion control sees it */
 };
 
 static inline uint32_t tcb_in_flight(const struct mr_tcb *tcb)
@@ -194,9 +197,38 @@ void tlp_arm(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
 void tlp_fire(struct mr_tcp *tcp, struct mr_tcb *tcb);
 bool tlp_ack(struct mr_tcb *tcb, const struct mr_seg *seg, const struct ack *ack);
 
+/* ---- tcp_rate.c: delivery rate samples ------------------------------------------------------- */
+/* Before a segment is sent; then for each of its frames, with what is in flight because of it. */
+void rate_send_begin(struct mr_tcb *tcb, uint64_t now);
+void rate_sent(const struct mr_tcb *tcb, struct mr_frame *f, uint32_t in_flight, uint64_t now);
+/* f was just acknowledged, cumulatively or selectively. */
+void rate_delivered(struct mr_tcb *tcb, const struct mr_frame *f, struct ack *ack);
+/* All of what this ACK says was looked at: ack->rs is completed. */
+void rate_generate(struct mr_tcb *tcb, struct ack *ack);
+/* What is sent from now on says nothing about the path. */
+void rate_app_limited(struct mr_tcb *tcb);
+/* The same, if the application leaves cwnd unused. */
+void rate_check_app_limited(struct mr_tcb *tcb);
+
+/* ---- tcp_pace.c ------------------------------------------------------------------------------ */
+/* May data leave now? */
+bool pace_allows(const struct mr_tcb *tcb, uint64_t now);
+/* So many bytes just left. */
+void pace_sent(struct mr_tcb *tcb, uint32_t bytes, uint64_t now);
+
+/* ---- tcp_cwv.c: congestion window validation ------------------------------------------------- */
+/* Output has stopped, because of cwnd or not; app: because there was nothing more to send. */
+void cwv_output(struct mr_tcb *tcb, bool limited, bool app, uint64_t now);
+/* New data is about to be sent: was it a long time? */
+void cwv_send_begin(struct mr_tcb *tcb, uint64_t now);
+/* May cwnd grow? Only what is used may become more. */
+bool cwv_may_grow(const struct mr_tcb *tcb);
+
 /* ---- tcp_loss.c ------------------------------------------------------------------------------ */
 /* What an ACK means, once snd_una and the marks of the send queue are up to date. */
 void loss_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, struct ack *ack);
+/* f is judged lost: it will be sent again, and the congestion control hears of it. */
+void loss_found(struct mr_tcb *tcb, struct mr_frame *f, uint64_t now);
 void loss_rto(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
 void loss_reorder_timeout(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
 /* Something was sent again: remembered for undo. */

@@ -23,16 +23,13 @@ static bool sent_after(uint64_t t1, uint32_t seq1, uint64_t t2, uint32_t seq2)
 	return t1 > t2 || (t1 == t2 && seq_gt(seq1, seq2));
 }
 
-static uint64_t min_rtt(const struct mr_rack *r)
+uint64_t mr_tcp_min_rtt(const struct mr_tcb *tcb)
 {
+	const struct mr_rack *r = &tcb->rack;
+
 	if (!r->min_rtt_ns[0] || !r->min_rtt_ns[1])
 		return r->min_rtt_ns[0] + r->min_rtt_ns[1];
 	return mr_min(r->min_rtt_ns[0], r->min_rtt_ns[1]);
-}
-
-uint64_t mr_tcp_min_rtt(const struct mr_tcb *tcb)
-{
-	return min_rtt(&tcb->rack);
 }
 
 void rack_rtt(struct mr_tcb *tcb, uint64_t rtt_ns, uint64_t now)
@@ -59,7 +56,7 @@ void rack_delivered(struct mr_tcb *tcb, const struct mr_frame *f, struct ack *ac
 		/* Perhaps the ACK of the first transmission: then its time says nothing. */
 		if (ack->ts_valid && seq_lt(ack->tsecr, tcp_ts_now(tcb->ts_offset, f->sent_at)))
 			return;
-		if (rtt < min_rtt(r))
+		if (rtt < mr_tcp_min_rtt(tcb))
 			return;
 	} else {
 		ack->orig_delivered = true;
@@ -108,7 +105,7 @@ static uint64_t reo_wnd(const struct mr_tcb *tcb)
 	if (!r->reordering_seen &&
 	    (tcb->loss != MR_LOSS_OPEN || tcb->sacked_bytes >= MR_TCP_DUPTHRESH * tcb->snd_mss))
 		return 0;
-	return mr_min(r->reo_mult * min_rtt(r) / 4, tcb->srtt_ns);
+	return mr_min(r->reo_mult * mr_tcp_min_rtt(tcb) / 4, tcb->srtt_ns);
 }
 
 /* Step 5. Returns whether anything was newly judged lost. */
@@ -129,7 +126,7 @@ bool rack_detect(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		if (!sent_after(r->sent_at, r->end_seq, f->sent_at, f->seq + f->pay_len))
 			break;
 		if (due <= now) {
-			sndq_mark_lost(tcb, f);
+			loss_found(tcb, f, now);
 			found = true;
 		} else {
 			wait = mr_max(wait, due);

@@ -111,6 +111,7 @@ static void mark(struct mr_tcb *tcb, struct mr_frame *f, struct ack *ack)
 	f->flags = (uint8_t)((f->flags & ~MR_FRAME_LOST) | MR_FRAME_SACKED);
 	tcb->sacked_bytes += f->pay_len;
 	ack->delivered += f->pay_len;
+	rate_delivered(tcb, f, ack);
 	rack_delivered(tcb, f, ack);
 }
 

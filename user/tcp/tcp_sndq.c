@@ -82,6 +82,7 @@ uint32_t mr_tcp_write(struct mr_tcp *tcp, struct mr_tcb *tcb, const void *buf, u
 	uint32_t fill = mr_tcp_fill_size(tcp, tcb), done = 0;
 	const uint8_t *src = buf;
 
+	rate_check_app_limited(tcb);
 	while (done < len) {
 		struct mr_frame *f = open_tail(tcb, fill);
 		uint32_t n;
@@ -117,6 +118,7 @@ struct mr_frame *mr_tcp_frame_get(struct mr_tcp *tcp, const struct mr_tcb *tcb, 
 
 void mr_tcp_frame_queue(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, unsigned flags)
 {
+	rate_check_app_limited(tcb);
 	f->csum = mr_csum(f->pay, f->pay_len);
 	queue_tail(tcb, f);
 	tcb->sndq.bytes += f->pay_len;
@@ -135,6 +137,7 @@ int sndq_split(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, uint3
 	rest->csum = mr_csum_copy(rest->pay, f->pay + at, rest->pay_len);
 	rest->seq = f->seq + at;
 	rest->sent_at = f->sent_at;
+	rest->sent = f->sent;
 	rest->flags |=
 		f->flags & (MR_FRAME_PSH | MR_FRAME_RETRANS | MR_FRAME_LOST | MR_FRAME_SACKED);
 	if (!mr_list_empty(&f->sent_node))
@@ -209,6 +212,7 @@ uint64_t sndq_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t una, struct a
 
 		if (!(f->flags & MR_FRAME_SACKED)) {
 			ack->delivered += f->pay_len;
+			rate_delivered(tcb, f, ack);
 			rack_delivered(tcb, f, ack);
 			/* Karn: what an ACK of a retransmission answers is ambiguous. */
 			sent_at = f->flags & MR_FRAME_RETRANS ? 0 : mr_max(sent_at, f->sent_at);
@@ -227,6 +231,8 @@ uint64_t sndq_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t una, struct a
 		f->seq = una;
 		f->csum = mr_csum(f->pay, f->pay_len);
 		ack->delivered += n;
+		tcb->rate.delivered += n;
+		tcb->rate.delivered_at = ack->now;
 	}
 	return sent_at;
 }

@@ -148,6 +148,7 @@ static void tcb_timer(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	uint64_t next = MR_TIME_NEVER;
 
+	rate_check_app_limited(tcb);
 	for (int i = 0; i < MR_TT_MAX; i++) {
 		bool alive = true;
 
@@ -175,6 +176,9 @@ static void tcb_timer(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 			break;
 		case MR_TT_TLP:
 			tlp_fire(tcp, tcb);
+			break;
+		case MR_TT_PACE:
+			tcb_mark(tcp, tcb);
 			break;
 		case MR_TT_MAX:
 			break;

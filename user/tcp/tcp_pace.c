@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * tcp_pace.c - data leaves at a rate, and not in bursts.
+ * Owns        tcb->pace.next.
+ * Implements  draft-ietf-ccwg-bbr section 5.6.2 (departure times); SO_MAX_PACING_RATE as Linux has it.
+ * Called by   output, around each segment; MR_TT_PACE says when the next one may leave.
+ *
+ * The timer is late by up to a tick of the wheel, so departure times add up from the one before: what a
+ * late timer missed leaves with it, and the rate is exact. But only so much is ever made up for, or an
+ * idle connection would save up a burst.
+ */
+#include "tcp/tcp_priv.h"
+
+#define BURST_NS MR_NS_PER_MS /* of sending at the rate, in one go: BBR's send quantum */
+
+/* What a control without a model would pace at, as Linux: twice the window in an RTT while it doubles,
+ * else a fifth more. */
+static uint64_t window_rate(const struct mr_tcb *tcb)
+{
+	uint64_t window = mr_max(tcb->cwnd, tcb_in_flight(tcb));
+	uint64_t percent = tcb->cwnd < tcb->ssthresh / 2 ? 200 : 120;
+
+	if (!tcb->srtt_ns)
+		return UINT64_MAX;
+	return window * percent / 100 * MR_NS_PER_S / tcb->srtt_ns;
+}
+
+uint64_t mr_tcp_pacing_rate(const struct mr_tcb *tcb)
+{
+	uint64_t most = tcb->opts.max_pacing_rate;
+
+	if (!most)
+		return tcb->pace.rate;
+	return mr_max(mr_min(most, tcb->pace.rate ?: window_rate(tcb)), (uint64_t)1);
+}
+
+bool pace_allows(const struct mr_tcb *tcb, uint64_t now)
+{
+	return tcb->pace.next <= now || !mr_tcp_pacing_rate(tcb);
+}
+
+void pace_sent(struct mr_tcb *tcb, uint32_t bytes, uint64_t now)
+{
+	uint64_t rate = mr_tcp_pacing_rate(tcb), earliest = now > BURST_NS ? now - BURST_NS : 0;
+
+	if (rate)
+		tcb->pace.next = mr_max(tcb->pace.next, earliest) + bytes * MR_NS_PER_S / rate;
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * tcp_rate.c - how fast the path delivers: one sample for each ACK, from what was noted in each frame
+ * when it was sent.
+ * Owns        tcb->rate, the notes in a frame (struct mr_sent).
+ * Implements  draft-ietf-ccwg-bbr section 4.1 (before: draft-cheng-iccrg-delivery-rate-estimation).
+ * Called by   output (sent), ACK processing (delivered, generated), whoever may find the application to
+ *             be the limit (write, ACKs, timers).
+ *
+ * A frame's two times are kept as distances from when it was sent, in units of 64 ns: 32 bits reach
+ * 274 s back, more than any RTO.
+ */
+#include "tcp/tcp_priv.h"
+
+#define UNIT_SHIFT 6
+
+static uint32_t distance(uint64_t from, uint64_t to)
+{
+	uint64_t d = to > from ? (to - from) >> UNIT_SHIFT : 0;
+
+	return (uint32_t)mr_min(d, (uint64_t)UINT32_MAX);
+}
+
+static uint64_t to_ns(uint32_t d)
+{
+	return (uint64_t)d << UNIT_SHIFT;
+}
+
+void rate_send_begin(struct mr_tcb *tcb, uint64_t now)
+{
+	if (!tcb_in_flight(tcb))
+		tcb->rate.first_sent_at = tcb->rate.delivered_at = now;
+}
+
+void rate_sent(const struct mr_tcb *tcb, struct mr_frame *f, uint32_t in_flight, uint64_t now)
+{
+	const struct mr_rate *r = &tcb->rate;
+
+	f->sent = (struct mr_sent){
+		.delivered = r->delivered,
+		.lost = r->lost,
+		.in_flight = in_flight,
+		.since_delivered = distance(r->delivered_at, now),
+		.since_first = distance(r->first_sent_at, now),
+		.app_limited = r->app_limited != 0,
+	};
+}
+
+void rate_delivered(struct mr_tcb *tcb, const struct mr_frame *f, struct ack *ack)
+{
+	struct mr_rate_sample *rs = &ack->rs;
+	struct mr_rate *r = &tcb->rate;
+	uint32_t end = f->seq + f->pay_len;
+
+	r->delivered += f->pay_len;
+	r->delivered_at = ack->now;
+	if (f->flags & MR_FRAME_RETRANS) {
+		/* The ACK of its first transmission, says its timestamp: the notes are of the last. */
+		if (ack->ts_valid && seq_lt(ack->tsecr, tcp_ts_now(tcb->ts_offset, f->sent_at)))
+			return;
+	} else {
+		uint64_t rtt = ack->now - f->sent_at;
+
+		rs->rtt_ns = rs->rtt_ns ? mr_min(rs->rtt_ns, rtt) : mr_max(rtt, (uint64_t)1);
+	}
+	/* The notes of the newest one count. */
+	if (rs->has_data && (f->sent_at < r->first_sent_at ||
+			     (f->sent_at == r->first_sent_at && seq_lt(end, ack->newest_end))))
+		return;
+	rs->has_data = true;
+	rs->prior_delivered = f->sent.delivered;
+	rs->prior_lost = f->sent.lost;
+	rs->tx_in_flight = f->sent.in_flight;
+	rs->app_limited = f->sent.app_limited;
+	rs->interval_ns = mr_max(to_ns(f->sent.since_first),
+				 ack->now - f->sent_at + to_ns(f->sent.since_delivered));
+	r->first_sent_at = f->sent_at;
+	ack->newest_end = end;
+}
+
+void rate_generate(struct mr_tcb *tcb, struct ack *ack)
+{
+	struct mr_rate_sample *rs = &ack->rs;
+	struct mr_rate *r = &tcb->rate;
+
+	/* The bubble has passed. */
+	if (r->app_limited && seq_gt(r->delivered, r->app_limited))
+		r->app_limited = 0;
+	rs->now = ack->now;
+	rs->newly_acked = ack->delivered;
+	rs->lost = r->lost - rs->prior_lost;
+	if (!rs->has_data)
+		return;
+	rs->delivered = r->delivered - rs->prior_delivered;
+	/* Less than any RTT is no interval: what was sent again had arrived the first time. */
+	if (rs->interval_ns && rs->interval_ns >= mr_tcp_min_rtt(tcb))
+		rs->rate = (uint64_t)rs->delivered * MR_NS_PER_S / rs->interval_ns;
+}
+
+void rate_app_limited(struct mr_tcb *tcb)
+{
+	uint32_t until = tcb->rate.delivered + tcb_in_flight(tcb);
+
+	tcb->rate.app_limited = until ?: 1;
+}
+
+void rate_check_app_limited(struct mr_tcb *tcb)
+{
+	/* What is left is less than a segment and waits for company (as Linux counts). */
+	bool nothing = seq_lt(tcb->write_seq, tcb->snd_nxt + tcb->snd_mss);
+
+	if (tcb_synchronized(tcb) && nothing && !tcb->lost_bytes && tcb_in_flight(tcb) < tcb->cwnd)
+		rate_app_limited(tcb);
+}
