@@ -87,6 +87,14 @@ enum mr_rx_csum {
 	MR_RX_CSUM_OFF,	    /* the XDP program leaves it to the engine */
 };
 
+/* Packets that are longer than the path carries vanish where ICMP is filtered: look for what fits (RFC
+ * 4821, RFC 8899) when? */
+enum mr_mtu_probing {
+	MR_MTU_PROBING_OFF,
+	MR_MTU_PROBING_SUSPECT, /* when nothing else explains why long segments get lost */
+	MR_MTU_PROBING_ALWAYS,	/* on every connection, from 1024 bytes up */
+};
+
 #define MR_CONFIG_ADDRS_MAX  8
 #define MR_CONFIG_ROUTES_MAX 32
 
@@ -120,6 +128,7 @@ struct mr_config {
 	uint32_t spin_us;	 /* mr_wait() polls this long before it sleeps; 0: sleeps at once */
 	uint64_t rate_bps;	 /* token bucket on transmit, bits per second; 0: unlimited */
 	const char *congestion;	 /* default of MR_OPT_CONGESTION, by name; NULL: "cubic" */
+	enum mr_mtu_probing mtu_probing; /* MR_MTU_PROBING_SUSPECT, as Linux's tcp_mtu_probing 1 */
 	/* Write every packet of both directions there (pcapng); NULL: off. With a FIFO, ignore SIGPIPE:
 	 * its reader may go away. An error ends the capture, not the engine, and is logged. */
 	const char *pcap_path;

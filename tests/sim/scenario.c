@@ -138,7 +138,7 @@ static void draw_wire(struct sim_rng *r, struct sim_wire_cfg *w, unsigned faults
 /* What is done to options, flags and SYNs; both directions may know different middleboxes. */
 static void draw_box(struct sim_rng *r, struct sim_box *b)
 {
-	static const uint8_t kinds[] = { 2, 4, 5, 8, 34, 172, 174 };
+	static const uint8_t kinds[] = { 2, 4, 5, 34, 172, 174 };
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < MR_ARRAY_SIZE(kinds); i++)
@@ -164,7 +164,10 @@ static void draw_path(struct sim_rng *r, struct sim_box *b, bool v6, uint32_t mt
 
 	b->mtu = (uint32_t)sim_range(r, least, mr_max(mtu, least));
 	b->mtu_at = sim_log(r, 4 * MR_NS_PER_S);
-	b->icmp = true;
+	b->icmp = sim_one_in(r, 2);
+	b->icmp_no_mtu = sim_one_in(r, 4);
+	if (sim_one_in(r, 4))
+		b->mtu_end = b->mtu_at + sim_log(r, 60 * MR_NS_PER_S);
 	if (sim_one_in(r, 4))
 		b->forge_ppm = (uint32_t)sim_log(r, 300000);
 }
@@ -261,11 +264,12 @@ static uint64_t counter(const struct sim_host *h, enum mr_counter_id id)
 	return h->engine->st->ctr.c[id];
 }
 
-/* Nothing was lost on the way or at the device, so nothing may be sent twice. */
+/* Nothing was lost on the way, at the device, or for a full accept queue: so nothing may be sent twice. */
 static void check_clean(struct sim *sim)
 {
 	for (int i = 0; i < 2; i++)
-		if (sim->host[i].dev->dropped_no_frame || sim->host[i].dev->dropped_ring_full)
+		if (sim->host[i].dev->dropped_no_frame || sim->host[i].dev->dropped_ring_full ||
+		    sim->host[i].engine->st->ctr.drop[MR_DROP_TCP_ACCEPT_BACKLOG])
 			return;
 	for (int i = 0; i < 2; i++) {
 		const struct sim_host *h = &sim->host[i];

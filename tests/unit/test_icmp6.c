@@ -161,7 +161,7 @@ static void rfc4443_3_errors_about_our_segments_are_read(void **state)
 		{ 1, 200, 0, -EPROTO, false, 0 },
 		{ 2, 0, 1400, -EMSGSIZE, false, 1400 },
 		{ 2, 0, 0x00010000, -EMSGSIZE, false, 0x10000 },
-		{ 2, 0, 600, -EMSGSIZE, false, 1280 }, /* RFC 8201 section 4 */
+		{ 2, 0, 1280, -EMSGSIZE, false, 1280 },
 		{ 3, 0, 0, -EHOSTUNREACH, false, 0 },
 		{ 4, 0, 4, -EPROTO, false, 0 },
 		{ 4, 1, 6, -EPROTO, true, 0 },
@@ -186,6 +186,19 @@ static void rfc4443_3_errors_about_our_segments_are_read(void **state)
 		assert_int_equal(n->ierr.mtu, rows[i].mtu);
 	}
 	assert_int_equal(n->ctr.c[MR_CTR_ICMP_ERRORS_IN], MR_ARRAY_SIZE(rows));
+}
+
+static void rfc8201_4_less_than_every_link_carries_is_discarded(void **state)
+{
+	struct net *n = *state;
+	uint8_t quote[48];
+
+	build_quote(quote);
+	assert_int_equal(
+		net_input_bytes(n, packet, build(PEER, US, 2, 0, 1279, quote, sizeof(quote))),
+		MR_UP_DROP);
+	assert_int_equal(n->reason, MR_DROP_ICMP_MTU);
+	assert_int_equal(n->ctr.c[MR_CTR_ICMP_ERRORS_IN], 0);
 }
 
 static void errors_that_quote_nothing_of_ours_are_dropped(void **state)
@@ -305,6 +318,7 @@ int main(void)
 		NET_TEST(echo_works_over_chunks_of_any_length),
 		NET_TEST(bad_icmp_is_dropped),
 		NET_TEST(rfc4443_3_errors_about_our_segments_are_read),
+		NET_TEST(rfc8201_4_less_than_every_link_carries_is_discarded),
 		NET_TEST(errors_that_quote_nothing_of_ours_are_dropped),
 		NET_TEST(rfc4443_3_1_udp_and_unknown_protocols_are_refused),
 		NET_TEST(rfc4443_2_4_e_nobody_is_told_what_must_not_be_answered),

@@ -46,6 +46,8 @@
 	X(IP_REASSEMBLED, "ip.reassembled", "IP datagrams put together from fragments")            \
 	X(IP_FRAGS_OUT, "ip.fragments_out", "IP fragments sent (of long echo replies)")            \
 	X(ICMP_TIME_OUT, "icmp.time_exceeded_out", "reassembly time exceeded sent")                \
+	X(IP_PMTU_LEARNT, "ip.pmtu_learnt",                                                        \
+	  "destinations whose path was found to carry less than the route (RFC 1191, 8899)")       \
 	X(ICMP_ECHO_IN, "icmp.echo_in", "echo requests answered")                                  \
 	X(ICMP_UNREACH_OUT, "icmp.unreachable_out", "destination unreachable sent")                \
 	X(ICMP_ERRORS_IN, "icmp.errors_in", "ICMP errors about our packets")                       \
@@ -75,6 +77,13 @@
 	  "segments that met congestion on the way (CE, RFC 3168)")                                \
 	X(TCP_ECN_REDUCED, "tcp.ecn_reduced",                                                      \
 	  "windows reduced because the peer echoed such a mark")                                   \
+	X(TCP_PMTU_ICMP, "tcp.pmtu_icmp",                                                          \
+	  "ICMP errors believed that a segment was too long (RFC 1191, 8201)")                     \
+	X(TCP_MTU_SUSPECTED, "tcp.mtu_suspected",                                                  \
+	  "times long segments were lost again and again, and shorter ones tried (RFC 4821)")      \
+	X(TCP_MTU_PROBES, "tcp.mtu_probes", "segments sent to find out whether they fit")          \
+	X(TCP_MTU_PROBES_OK, "tcp.mtu_probes_ok", "of them: acknowledged")                         \
+	X(TCP_MTU_PROBES_LOST, "tcp.mtu_probes_lost", "of them: lost")                             \
 	X(TCP_DUPACK_IN, "tcp.dupacks_in", "duplicate ACKs received")                              \
 	X(TCP_ACK_DELAYED, "tcp.delayed_acks", "ACKs sent by the delayed ACK timer")               \
 	X(TCP_OOO_QUEUED, "tcp.ooo_queued", "segments kept for reassembly")                        \

@@ -42,6 +42,7 @@ void mr_config_init(struct mr_config *cfg)
 		.sndbuf = BUF_DEFAULT,
 		.rcvbuf = BUF_DEFAULT,
 		.spin_us = SPIN_US_DEFAULT,
+		.mtu_probing = MR_MTU_PROBING_SUSPECT,
 	};
 }
 
@@ -229,6 +230,9 @@ int mr_config_check(const struct mr_config *cfg, struct mr_error *err)
 	if ((unsigned)cfg->rx_csum > MR_RX_CSUM_OFF)
 		return mr_error_set(err, -EINVAL, "the checksum policy %d is unknown",
 				    (int)cfg->rx_csum);
+	if ((unsigned)cfg->mtu_probing > MR_MTU_PROBING_ALWAYS)
+		return mr_error_set(err, -EINVAL, "the way %d of probing the path MTU is unknown",
+				    (int)cfg->mtu_probing);
 	ret = check_sizes(cfg, err) ?: check_congestion(cfg->congestion, err);
 	if (ret)
 		return ret;

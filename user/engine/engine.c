@@ -99,6 +99,7 @@ static int stack_init(struct mr_engine *engine, const struct mr_config *cfg,
 	struct mr_tcp_cfg tcfg = {
 		.max_connections = max_connections(cfg),
 		.max_listeners = cfg->max_sockets,
+		.mtu_probing = cfg->mtu_probing,
 	};
 	struct mr_prefix own[MR_LINK_ADDRS_MAX];
 	struct mr_addr addrs[MR_LINK_ADDRS_MAX];

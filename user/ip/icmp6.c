@@ -84,8 +84,6 @@ static int unreachable_errno(uint8_t code)
 
 static void classify(const uint8_t *icmp, struct mr_icmp_err *e)
 {
-	uint32_t mtu;
-
 	switch (icmp[0]) {
 	case MR_ICMP6_UNREACHABLE:
 		e->err = unreachable_errno(icmp[1]);
@@ -93,9 +91,7 @@ static void classify(const uint8_t *icmp, struct mr_icmp_err *e)
 		break;
 	case MR_ICMP6_TOO_BIG:
 		e->err = -EMSGSIZE;
-		mtu = (uint32_t)mr_load16(icmp + 4) << 16 | mr_load16(icmp + 6);
-		/* RFC 8201 section 4: less than what every link carries is believed of none. */
-		e->mtu = mr_max(mtu, MR_IPV6_MTU_MIN);
+		e->mtu = (uint32_t)mr_load16(icmp + 4) << 16 | mr_load16(icmp + 6);
 		break;
 	case MR_ICMP6_TIME_EXCEEDED:
 		e->err = -EHOSTUNREACH;
@@ -128,7 +124,8 @@ static enum mr_drop parse_error(const struct mr_ip *ip, const struct mr_frame *f
 	e->dport = mr_load16(tcp + 2);
 	e->seq = (uint32_t)mr_load16(tcp + 4) << 16 | mr_load16(tcp + 6);
 	classify(f->data, e);
-	return MR_DROP_NONE;
+	/* RFC 8201 section 4: what says that a link carries less than every link does is discarded. */
+	return e->err == -EMSGSIZE && e->mtu < MR_IPV6_MTU_MIN ? MR_DROP_ICMP_MTU : MR_DROP_NONE;
 }
 
 /* ---- In -------------------------------------------------------------------------------------- */

@@ -28,9 +28,22 @@ struct mr_route {
 struct mr_dst {
 	struct mr_neigh *neigh;
 	uint32_t gen;
-	uint32_t mtu;	/* bytes of the L3 packet */
+	uint32_t mtu;	       /* bytes of the L3 packet */
+	uint32_t pmtu_until_s; /* mtu is the path's, as far as known, until then; 0: the route's */
 	uint32_t label; /* IPv6 flow label of the holder's flow (RFC 6437); 0: not computed yet */
 };
+
+/* A destination behind a link that carries less than ours (pmtu.c). */
+struct mr_pmtu {
+	struct mr_addr daddr;
+	uint32_t mtu;	  /* bytes of the L3 packet */
+	uint32_t until_s; /* seconds of the engine's clock; 0: unused */
+};
+
+#define MR_PMTU_SETS  128u
+#define MR_PMTU_WAYS  4u
+#define MR_PMTU_MIN4  576u /* less is not believed: RFC 791 promises every host that much */
+#define MR_PMTU_AGE_S 600u /* RFC 1191 section 6.3, RFC 8201 section 5.3: about 10 minutes */
 
 /* A default router that has advertised itself (RFC 4861 section 6.3.4). */
 struct mr_router {
@@ -107,6 +120,8 @@ struct mr_ip {
 	uint32_t router_mtu;	      /* bytes; what routers say of the link; 0: nothing */
 	uint32_t mtu6;		      /* of IPv6 packets: the router's, at most the interface's */
 	__u64 label_key[2];
+	struct mr_pmtu pmtu[MR_PMTU_SETS][MR_PMTU_WAYS];
+	uint32_t pmtu_age_s; /* MR_PMTU_AGE_S, unless changed after mr_ip_init() */
 	/* token bucket of ICMP errors we send (RFC 1122 3.2.2, RFC 4443 2.4 f) */
 	uint32_t icmp_tokens;
 	uint64_t icmp_refill_at;
@@ -145,6 +160,14 @@ void mr_ip_mtu_changed(struct mr_ip *ip);
 void mr_reasm_timer(struct mr_ip *ip, struct mr_timer *t, uint64_t now);
 /* Its invariants (tests). */
 void mr_reasm_check(const struct mr_ip *ip);
+
+/* The path to daddr carries packets of mtu bytes and no longer ones, for the next ip->pmtu_age_s. What no
+ * path may be accused of counts as the least that is possible. true: that is news, and every struct
+ * mr_dst is made anew when it is used next. */
+bool mr_pmtu_learn(struct mr_ip *ip, const struct mr_addr *daddr, uint32_t mtu, uint64_t now);
+/* A router could not forward an IPv4 packet of mtu bytes and did not say how much it could (RFC 1191
+ * section 5): the next smaller size that is likely. */
+uint32_t mr_pmtu_guess(uint32_t mtu);
 
 /* MR_TIMER_ROUTER expired. */
 void mr_ip_timer(struct mr_ip *ip, uint64_t now);

@@ -111,6 +111,9 @@ enum mr_up mr_icmp6_input(struct mr_ip *ip, struct mr_frame *f, uint64_t now,
 const struct mr_route *mr_route_find(const struct mr_ip *ip, const struct mr_prefix *dst);
 void mr_route_changed(struct mr_ip *ip);
 
+/* pmtu.c: dst->mtu is the route's: lower it to what is known of the path. */
+void mr_pmtu_apply(struct mr_ip *ip, const struct mr_addr *daddr, uint64_t now, struct mr_dst *dst);
+
 /* router.c: what neighbour discovery found out about routers. */
 void mr_router_news(struct mr_ip *ip, const struct mr_nd_news *news, uint64_t now);
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include "base/addr.h"
 #include "base/compiler.h"
+#include "base/time.h"
 #include "ip/ip_priv.h"
 
 bool mr_ip_is_local(const struct mr_ip *ip, const struct mr_addr *addr)
@@ -200,12 +201,15 @@ static int resolve(struct mr_ip *ip, struct mr_dst *dst, const struct mr_addr *d
 		return -ENOBUFS;
 	dst->gen = ip->route_gen;
 	dst->mtu = r->mtu ? mr_min(r->mtu, link_mtu) : link_mtu;
+	mr_pmtu_apply(ip, daddr, now, dst);
 	return 0;
 }
 
 int mr_dst_resolve(struct mr_ip *ip, struct mr_dst *dst, const struct mr_addr *daddr, uint64_t now)
 {
-	if (mr_likely(dst->neigh && dst->gen == ip->route_gen))
+	bool aged = dst->pmtu_until_s && dst->pmtu_until_s <= now / MR_NS_PER_S;
+
+	if (mr_likely(dst->neigh && dst->gen == ip->route_gen && !aged))
 		return 0;
 	mr_dst_put(ip, dst);
 	return resolve(ip, dst, daddr, now);
@@ -235,6 +239,7 @@ int mr_ip_init(struct mr_ip *ip, struct mr_link *link, struct mr_rng *rng, struc
 		.icmp_refill_at = now,
 		.mtu6 = link->nif->mtu,
 		.label_key = { mr_rng_u64(rng), mr_rng_u64(rng) },
+		.pmtu_age_s = MR_PMTU_AGE_S,
 	};
 	mr_timer_init(&ip->router_timer, MR_TIMER_ROUTER);
 	mr_reasm_init(ip);

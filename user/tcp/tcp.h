@@ -176,6 +176,18 @@ struct mr_ecn {
 	bool cwr_owed;	    /* sender: the next new data carries CWR */
 };
 
+/* The search for the longest packet that the path carries (tcp_path.c). Lengths in bytes of the packet. */
+struct mr_mtup {
+	uint32_t end; /* behind the last byte of the probe that is out, if size */
+	uint32_t
+		again_s; /* seconds of the clock: the search has ended, and begins anew then; 0: it has not */
+	uint16_t low, high; /* this long passes; longer does not */
+	uint16_t size;	    /* of the probe that is out; 0: none is */
+	uint8_t losses;	    /* of probes of this length, in a row */
+	bool on;	    /* else nothing is suspected, and the rest means nothing */
+	bool refused;	    /* a length was given up: high is what is below it */
+};
+
 /* tcb.loss */
 enum mr_loss_state {
 	MR_LOSS_OPEN,	  /* nothing is known to be lost */
@@ -266,6 +278,7 @@ struct mr_tcb {
 	struct mr_rate rate;
 	struct mr_pace pace;
 	struct mr_cwv cwv;
+	struct mr_mtup mtup;
 	uint64_t cc_priv[16];  /* of the congestion control */
 	uint64_t last_sent_at; /* ns, of data */
 
@@ -392,13 +405,15 @@ struct mr_tcp {
 	uint32_t ooo_frames; /* chunks that wait for reassembly, of all connections */
 	uint32_t challenge_tokens;
 	uint64_t challenge_refill_at;
-	uint8_t upcalls; /* index into this process's table of upcalls */
+	uint8_t mtu_probing; /* enum mr_mtu_probing */
+	uint8_t upcalls;     /* index into this process's table of upcalls */
 };
 
 struct mr_tcp_cfg {
 	uint32_t max_connections; /* TCBs; as many TIME-WAITs and SYN-RECEIVEDs */
 	uint32_t max_listeners;
 	uint64_t flow_key[2];
+	enum mr_mtu_probing mtu_probing;
 };
 
 /* Upcall tables are code, so they are known by index and set once per process. 0..3. */

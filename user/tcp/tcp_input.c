@@ -81,8 +81,7 @@ static void learn_options(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct m
 	tcb->wscale_ok = (seg->opts & MR_TCPOPT_WSCALE) != 0;
 	tcb->snd_wscale = tcb->wscale_ok ? seg->wscale : 0;
 	tcb->rcv_wscale = tcb->wscale_ok ? tcb->rcv_wscale : 0;
-	tcb->peer_mss = seg->opts & MR_TCPOPT_MSS ? seg->mss : MR_TCP_MSS_DEFAULT;
-	tcb_set_snd_mss(tcp, tcb, tcb->peer_mss);
+	tcb_set_snd_mss(tcp, tcb, seg->opts & MR_TCPOPT_MSS ? seg->mss : MR_TCP_MSS_DEFAULT);
 	tcb->rcv_mss = (uint16_t)mr_min((uint32_t)tcb->adv_mss, (uint32_t)tcb->snd_mss);
 }
 
@@ -94,6 +93,7 @@ static void established(struct input *in)
 	mr_list_del(&tcb->connecting_node); /* in_flight from now on */
 	tcb->backoff = 0;
 	tcb->stalled_since = 0;
+	mtup_established(in->tcp, tcb);
 	tcb_cong_start(tcb, tcb->retrans != 0, in->now);
 	tcb_timer_clear(tcb, MR_TT_RTX);
 	mr_tcp_opts_changed(in->tcp, tcb, in->now); /* starts keepalive */
@@ -332,6 +332,7 @@ static void ack_new(struct input *in, struct ack *ack)
 	tcb->soft_err = 0;
 	tcb->bytes_acked += had - tcb->sndq.bytes;
 	mr_neigh_confirm(in->tcp->ip->link, tcb->dst.neigh, in->now);
+	mtup_acked(in->tcp, tcb);
 	restart_rtx(in->tcp, tcb, in->now);
 	tcb->tlp.rearm = true;
 	if (had != tcb->sndq.bytes && tcb->owner)
@@ -685,36 +686,4 @@ enum mr_drop mr_tcp_input(struct mr_tcp *tcp, struct mr_frame *f, const struct m
 	}
 	tcp_reply_rst(tcp, rx, &seg, now); /* CLOSED: RFC 9293 section 3.10.7.1 */
 	return MR_DROP_TCP_NO_SOCKET;
-}
-
-enum mr_drop mr_tcp_icmp(struct mr_tcp *tcp, const struct mr_icmp_err *err, uint64_t now)
-{
-	uint32_t hash = flow_hash(tcp, &err->src, err->sport, &err->dst, err->dport);
-	struct mr_flow *flow = flow_lookup(tcp, hash, &err->src, err->sport, &err->dst, err->dport);
-	struct mr_tcb *tcb = (struct mr_tcb *)flow;
-
-	/* RFC 5927 section 4.1: only who sees our segments knows what is in flight. */
-	if (!flow || flow->kind != MR_FLOW_TCB || seq_lt(err->seq, tcb->snd_una) ||
-	    !seq_lt(err->seq, tcb->snd_nxt))
-		return MR_DROP_ICMP_NO_FLOW;
-	if (err->err == -EMSGSIZE) {
-		/* RFC 1191 section 3: 576 is the least that an IPv4 host must expect; smaller is an
-		 * attack. */
-		uint32_t mtu = mr_max(err->mtu, 576u);
-
-		if (mtu < tcb->dst.mtu) {
-			tcb->dst.mtu = mtu;
-			tcb_path_changed(tcp, tcb);
-			tcb_mark(tcp, tcb);
-		}
-		return MR_DROP_NONE;
-	}
-	if (tcb->state == MR_TCP_SYN_SENT && err->hard) {
-		MR_COUNT(tcp->ctr, TCP_ATTEMPT_FAILS);
-		tcb_end(tcp, tcb, err->err);
-		return MR_DROP_NONE;
-	}
-	tcb->soft_err = err->err; /* RFC 5461: a connection that lives is not ended by ICMP */
-	(void)now;
-	return MR_DROP_NONE;
 }

@@ -67,6 +67,16 @@ static int request_fill(struct mr_tcp *tcp, struct mr_tcp_listener *l, const str
 	return 0;
 }
 
+/* From now on this request is remembered, and its SYN,ACK sent again until it is answered. */
+static void request_keep(struct mr_tcp *tcp, struct mr_tcp_synreq *req, uint64_t now)
+{
+	mr_timer_init(&req->timer, MR_TIMER_SYN);
+	mr_timer_arm(tcp->wheel, &req->timer, now + MR_TCP_RTO_INIT_NS);
+	mr_list_add_tail(&req->listener->reqs, &req->node);
+	req->listener->nreqs++;
+	flow_insert(tcp, &req->flow);
+}
+
 /* No room to remember this SYN: the answer carries what must be known (RFC 4987). */
 static enum mr_drop send_cookie(struct mr_tcp *tcp, struct mr_tcp_listener *l,
 				const struct mr_ip_rx *rx, const struct mr_seg *seg, uint64_t now)
@@ -109,11 +119,7 @@ static enum mr_drop take_syn(struct mr_tcp *tcp, struct mr_tcp_listener *l,
 	if (min_iss && seq_leq(req->iss, min_iss))
 		req->iss = min_iss + 1; /* beyond the incarnation before (RFC 1122 4.2.2.13) */
 	req->sent_at = now;
-	mr_timer_init(&req->timer, MR_TIMER_SYN);
-	mr_timer_arm(tcp->wheel, &req->timer, now + MR_TCP_RTO_INIT_NS);
-	mr_list_add_tail(&l->reqs, &req->node);
-	l->nreqs++;
-	flow_insert(tcp, &req->flow);
+	request_keep(tcp, req, now);
 	tcp_reply_synack(tcp, req, now);
 	return MR_DROP_NONE;
 }
@@ -150,8 +156,8 @@ static struct mr_tcb *establish(struct mr_tcp *tcp, struct mr_tcp_synreq *req,
 	tcb->rcv_wscale = req->rcv_wscale;
 	tcb->rcv_wnd = req->rcv_wnd;
 	tcb->adv_mss = req->adv_mss;
-	tcb->peer_mss = req->peer_mss;
 	tcb_set_snd_mss(tcp, tcb, req->peer_mss);
+	mtup_established(tcp, tcb);
 	tcb->rcv_mss = (uint16_t)mr_min((uint32_t)tcb->adv_mss, (uint32_t)tcb->snd_mss);
 	tcb->snd_wnd = (uint32_t)seg->wnd << tcb->snd_wscale;
 	tcb->max_snd_wnd = tcb->snd_wnd;
@@ -219,6 +225,17 @@ static enum mr_drop take_cookie(struct mr_tcp *tcp, struct mr_tcp_listener *l,
 		cookie_ts_read(&req, seg->tsecr);
 	req.rcv_wscale = req.wscale_ok ? tcp_choose_wscale(l->opts.rcvbuf) : 0;
 	reason = complete(tcp, &req, seg, now, tcb);
+	/* The peer believes that it is connected, and may wait for us to speak. The queue of requests may
+	 * have room by now: then it is asked again until the accept queue has, too. */
+	if (!*tcb && l->nreqs < l->backlog) {
+		struct mr_tcp_synreq *kept = mr_pool_get(&tcp->synreqs);
+
+		if (kept) {
+			*kept = req;
+			request_keep(tcp, kept, now);
+			return reason;
+		}
+	}
 	mr_dst_put(tcp->ip, &req.dst); /* nothing, where the TCB has it */
 	MR_COUNT_N(tcp->ctr, TCP_COOKIES_IN, *tcb != NULL);
 	return reason;

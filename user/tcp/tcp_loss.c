@@ -254,7 +254,8 @@ void loss_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, 
 	if (tlp_ack(tcb, seg, ack) && tcb->loss == MR_LOSS_OPEN)
 		probe_repaired(tcb, ack->now);
 
-	if (tcb->loss == MR_LOSS_OPEN && (third_dupack(tcb) || (found && tcb->lost_bytes))) {
+	if (tcb->loss == MR_LOSS_OPEN && (third_dupack(tcb) || (found && tcb->lost_bytes)) &&
+	    !mtup_lost(tcp, tcb)) {
 		enter_recovery(tcp, tcb, ack->now);
 		if (!tcb->sack_ok)
 			mark_head_lost(tcb, ack->now);
@@ -275,7 +276,7 @@ void loss_reorder_timeout(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	if (!rack_detect(tcp, tcb, now))
 		return;
-	if (tcb->loss == MR_LOSS_OPEN) {
+	if (tcb->loss == MR_LOSS_OPEN && !mtup_lost(tcp, tcb)) {
 		enter_recovery(tcp, tcb, now);
 		prr_ack(tcb, 0, false);
 	}

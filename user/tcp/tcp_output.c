@@ -151,6 +151,12 @@ void tcp_send_rst(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 /* ---- Data
  * ---------------------------------------------------------------------------------------- */
 
+/* May f be part of a run of what is lost, or of what was never sent? */
+static bool belongs(const struct mr_tcb *tcb, const struct mr_frame *f, bool lost)
+{
+	return !lost || (f->flags & MR_FRAME_LOST && f != tcb->sndq.unsent);
+}
+
 /* As many whole frames from f on as fit into one segment of up to limit bytes, at least one: a
  * frame that is too long (the MSS has shrunk, the window is small) is cut. Only frames with the
  * LOST mark if `lost`. false: no frame for the cut. */
@@ -159,11 +165,17 @@ static bool gather(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, u
 {
 	uint8_t max_chunks = (uint8_t)tcp->ip->nif->max_chunks;
 
-	if (f->pay_len > limit && sndq_split(tcp, tcb, f, limit))
-		return false;
 	*r = (struct run){ .first = f };
-	for (; f && r->chunks < max_chunks && r->len + f->pay_len <= limit; f = f->next) {
-		if (lost && (!(f->flags & MR_FRAME_LOST) || f == tcb->sndq.unsent))
+	for (; f && r->chunks < max_chunks && r->len < limit; f = f->next) {
+		if (r->chunks && !belongs(tcb, f, lost))
+			break;
+		/* One that is longer than any segment fills this one up, and is cut for it. */
+		if (f->pay_len > limit && sndq_split(tcp, tcb, f, limit - r->len)) {
+			if (!r->chunks)
+				return false;
+			break;
+		}
+		if (r->len + f->pay_len > limit)
 			break;
 		r->len += f->pay_len;
 		r->chunks++;
@@ -282,6 +294,7 @@ static void count_retrans(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 
 static void mark_sent_again(struct mr_tcb *tcb, const struct run *r)
 {
+	mtup_retransmitted(tcb, r->first->seq);
 	for (struct mr_frame *f = r->first; f != r->next; f = f->next) {
 		if (f->flags & MR_FRAME_LOST)
 			tcb->lost_bytes -= f->pay_len;
@@ -351,12 +364,43 @@ static enum stop small_may_go(const struct mr_tcb *tcb)
 	return STOP_DONE;
 }
 
+/* A segment of new data that is longer than others, to see whether the path carries it (tcp_path.c). No
+ * harm is done where there is too little to send: what is short of it goes as it always does. */
+static enum stop send_mtu_probe(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+{
+	uint32_t len = mtup_wants(tcp, tcb, now), flight = tcb_in_flight(tcb), need;
+	struct run r;
+
+	if (mr_likely(!len))
+		return STOP_DONE;
+	need = len + mtup_follow(tcb);
+	if (!tcb->sndq.unsent || seq_diff(tcb->write_seq, tcb->snd_nxt) < need ||
+	    usable_window(tcb) < need)
+		return STOP_DONE;
+	if (flight + len > tcb->cwnd)
+		return flight ? STOP_CWND : STOP_DONE;
+	if (!pace_allows(tcb, now))
+		return STOP_PACE;
+	if (sndq_pack(tcp, tcb, len) || !gather(tcp, tcb, tcb->sndq.unsent, len, false, &r) ||
+	    !xmit_run(tcp, tcb, &r, data_flags(&r, false), now))
+		return STOP_ROOM;
+	tcb->sndq.unsent = r.next;
+	tcb->snd_nxt += r.len;
+	tcb->tlp.rearm = true;
+	mtup_sent(tcp, tcb, r.len);
+	return STOP_DONE;
+}
+
 static enum stop send_new(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	struct mr_frame *f;
+	enum stop probe;
 	struct run r;
 
 	cwv_send_begin(tcb, now);
+	probe = send_mtu_probe(tcp, tcb, now);
+	if (probe != STOP_DONE)
+		return probe;
 	while ((f = tcb->sndq.unsent)) {
 		uint32_t usable = usable_window(tcb), flight = tcb_in_flight(tcb);
 		bool fin;

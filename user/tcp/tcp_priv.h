@@ -32,12 +32,6 @@ static inline void tcb_timer_clear(struct mr_tcb *tcb, enum mr_tcb_timer which)
 
 const struct mr_tcp_upcalls *tcp_up(const struct mr_tcp *tcp);
 
-/* MSS that we may offer on this path: L3 MTU less IP and TCP headers, bounded by opts->maxseg. */
-uint16_t tcp_path_mss(const struct mr_dst *dst, const struct mr_addr *raddr, uint16_t maxseg);
-/* Set snd_mss from the peer's offer, the path and the options in use. */
-void tcb_set_snd_mss(struct mr_tcp *tcp, struct mr_tcb *tcb, uint16_t peer_mss);
-/* tcb->dst.mtu is another one: segments follow, and what may be too long for it is sent again. */
-void tcb_path_changed(struct mr_tcp *tcp, struct mr_tcb *tcb);
 /* The shift that we announce for this receive buffer (RFC 7323 section 2.3). */
 uint8_t tcp_choose_wscale(uint32_t rcvbuf);
 /* The first window of a connection, as the unscaled field of a SYN can say it. */
@@ -91,6 +85,29 @@ static inline bool tcb_synchronized(const struct mr_tcb *tcb)
 /* Some more TCBs hear of a new MTU. */
 void tcp_tell_mtu(struct mr_tcp *tcp);
 
+/* ---- tcp_path.c ------------------------------------------------------------------------------ */
+/* MSS that we may offer on this path: L3 MTU less IP and TCP headers, bounded by opts->maxseg. */
+uint16_t tcp_path_mss(const struct mr_dst *dst, const struct mr_addr *raddr, uint16_t maxseg);
+/* Set snd_mss from the peer's offer, the path and the options in use (RFC 9293 3.7.1 and RFC 6691: the
+ * MSS option speaks of the fixed headers only; the sender deducts its options). */
+void tcb_set_snd_mss(struct mr_tcp *tcp, struct mr_tcb *tcb, uint16_t peer_mss);
+/* tcb->dst.mtu is another one: segments follow, and what may be too long for it is sent again. */
+void tcb_path_changed(struct mr_tcp *tcp, struct mr_tcb *tcb);
+void mtup_established(struct mr_tcp *tcp, struct mr_tcb *tcb);
+/* A retransmission timeout: is it the length? */
+void mtup_timeout(struct mr_tcp *tcp, struct mr_tcb *tcb);
+/* Payload bytes of a probe that should go now, 0: none; and how much must be there to follow it. */
+uint32_t mtup_wants(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
+uint32_t mtup_follow(const struct mr_tcb *tcb);
+/* It went: the len bytes up to snd_nxt. */
+void mtup_sent(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t len);
+/* snd_una has moved. */
+void mtup_acked(struct mr_tcp *tcp, struct mr_tcb *tcb);
+/* What begins at seq goes again: a probe that it is part of says nothing any more. */
+void mtup_retransmitted(struct mr_tcb *tcb, uint32_t seq);
+/* Something was found lost. true: nothing but a probe, which goes again in pieces, and that is all. */
+bool mtup_lost(struct mr_tcp *tcp, struct mr_tcb *tcb);
+
 /* ---- tcp_isn.c ------------------------------------------------------------------------------- */
 uint32_t tcp_isn(const struct mr_tcp *tcp, const struct mr_flow *flow, uint64_t now);
 uint32_t tcp_ts_offset(const struct mr_tcp *tcp, const struct mr_flow *flow);
@@ -134,6 +151,9 @@ uint64_t rtt_rto(const struct mr_tcb *tcb);
 uint64_t sndq_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t una, struct ack *ack);
 /* Cut f in two so that its first part has `at` bytes. 0 or -ENOBUFS. */
 int sndq_split(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, uint32_t at);
+/* Let the next len unsent bytes, which are there, be whole frames, as few as they fit into. 0 or -ENOBUFS:
+ * then they are the same bytes in some other frames. */
+int sndq_pack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t len);
 void sndq_free(struct mr_tcp *tcp, struct mr_tcb *tcb);
 /* Judge f lost: it is to be sent again. */
 void sndq_mark_lost(struct mr_tcb *tcb, struct mr_frame *f);

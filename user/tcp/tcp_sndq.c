@@ -153,6 +153,43 @@ int sndq_split(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, uint3
 	return 0;
 }
 
+/* The first n bytes of the frame behind f move to f's end. Neither was ever sent. */
+static void pull_next(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, uint32_t n)
+{
+	struct mr_frame *g = f->next;
+
+	memcpy(f->pay + f->pay_len, g->pay, n);
+	f->pay_len += n;
+	g->pay_len -= n;
+	g->seq += n;
+	memmove(g->pay, g->pay + n, g->pay_len);
+	g->csum = mr_csum(g->pay, g->pay_len);
+	if (g->pay_len)
+		return;
+	f->flags |= g->flags & MR_FRAME_PSH;
+	f->next = g->next;
+	if (tcb->sndq.tail == g)
+		tcb->sndq.tail = f;
+	tcb->sndq.frames--;
+	mr_frame_put(tcp->frames, g);
+}
+
+int sndq_pack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t len)
+{
+	for (struct mr_frame *f = tcb->sndq.unsent; len; f = f->next) {
+		uint32_t room = (uint32_t)(f->chunk + tcp->frames->chunk_size - f->pay);
+		uint32_t want = mr_min(room, len);
+
+		while (f->pay_len < want)
+			pull_next(tcp, tcb, f, mr_min(want - f->pay_len, f->next->pay_len));
+		f->csum = mr_csum(f->pay, f->pay_len);
+		if (f->pay_len > want && sndq_split(tcp, tcb, f, want))
+			return -ENOBUFS;
+		len -= want;
+	}
+	return 0;
+}
+
 void sndq_mark_lost(struct mr_tcb *tcb, struct mr_frame *f)
 {
 	if (f->flags & (MR_FRAME_LOST | MR_FRAME_SACKED))

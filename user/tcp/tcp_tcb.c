@@ -2,7 +2,7 @@
 /*
  * tcp_tcb.c - birth, state and death of a TCB; the layer's own start.
  * Owns        tcb->state, the one wheel entry of a TCB, membership in the pending list.
- * Implements  RFC 9293 section 3.3.2 (the edges of figure 5), section 3.7.1 (MSS).
+ * Implements  RFC 9293 section 3.3.2 (the edges of figure 5).
  * Called by   every file of this layer.
  */
 #include <errno.h>
@@ -40,6 +40,7 @@ int mr_tcp_init(struct mr_tcp *tcp, struct mr_arena *arena, struct mr_ip *ip,
 	tcp->wheel = wheel;
 	tcp->rng = rng;
 	tcp->upcalls = (uint8_t)upcalls;
+	tcp->mtu_probing = (uint8_t)cfg->mtu_probing;
 	tcp->flow_key[0] = cfg->flow_key[0];
 	tcp->flow_key[1] = cfg->flow_key[1];
 	tcp->secret[0] = mr_rng_u64(rng);
@@ -178,42 +179,6 @@ void tcb_timer_set(struct mr_tcp *tcp, struct mr_tcb *tcb, enum mr_tcb_timer whi
 	if (deadline != MR_TIME_NEVER &&
 	    (!mr_timer_armed(&tcb->timer) || deadline < tcb->timer.expires))
 		mr_timer_arm(tcp->wheel, &tcb->timer, deadline);
-}
-
-uint16_t tcp_path_mss(const struct mr_dst *dst, const struct mr_addr *raddr, uint16_t maxseg)
-{
-	uint32_t headers = (mr_addr_is_v4(raddr) ? MR_IPV4_HLEN : 40u) + MR_TCP_HLEN;
-	uint32_t mss = dst->mtu > headers + MR_TCP_MSS_MIN ? dst->mtu - headers : MR_TCP_MSS_MIN;
-
-	mss = mr_min(mss, (uint32_t)UINT16_MAX);
-	return (uint16_t)(maxseg ? mr_min(mss, (uint32_t)maxseg) : mss);
-}
-
-/* RFC 9293 3.7.1 and RFC 6691: the MSS option speaks of the fixed headers only; the sender deducts
- * its options. Both bounds are in force: what the peer takes and what the path takes. */
-void tcb_set_snd_mss(struct mr_tcp *tcp, struct mr_tcb *tcb, uint16_t peer_mss)
-{
-	uint32_t mss = mr_max((uint32_t)peer_mss, MR_TCP_MSS_MIN);
-	uint32_t chunk_room = tcp->frames->chunk_size - MR_FRAME_HEADROOM;
-
-	mss = mr_min(mss, (uint32_t)tcp_path_mss(&tcb->dst, &tcb->flow.raddr, tcb->opts.maxseg));
-	mss -= tcb->ts_ok ? MR_TCP_TS_LEN : 0;
-	mss = mr_min(mss, chunk_room * tcp->ip->nif->max_chunks);
-	tcb->snd_mss = (uint16_t)mss;
-}
-
-void tcb_path_changed(struct mr_tcp *tcp, struct mr_tcb *tcb)
-{
-	uint16_t before = tcb->snd_mss;
-
-	tcb_set_snd_mss(tcp, tcb, tcb->peer_mss);
-	/* Frames do not tell which of them went out as one segment: all may have been too long. It
-	 * is no sign of congestion, so cwnd stays (RFC 1191 section 6.4, RFC 8201 section 5.4). */
-	for (struct mr_frame *f = tcb->sndq.head;
-	     tcb->snd_mss < before && f && f != tcb->sndq.unsent; f = f->next)
-		sndq_mark_lost(tcb, f);
-	if (tcb->snd_mss != before && tcb->owner) /* a send buffer has other limits, too, then */
-		tcp_up(tcp)->acked(tcb->owner);
 }
 
 void tcb_cong_start(struct mr_tcb *tcb, bool syn_lost, uint64_t now)

@@ -110,6 +110,7 @@ static bool rtx(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		return false;
 	}
 	loss_rto(tcp, tcb, now);
+	mtup_timeout(tcp, tcb);
 	back_off(tcb); /* RFC 6298 (5.5) */
 	tcp_arm_rtx(tcp, tcb, now);
 	return true;
