@@ -208,6 +208,28 @@ static void the_queue_is_first_in_first_out(void **state)
 	mr_frame_put(&pool, b);
 }
 
+static void what_asks_for_no_room_finds_some_behind_a_queue_full_of_data(void **state)
+{
+	static const uint8_t mac[6] = { 2, 0, 0, 0, 0, 1 };
+	const uint64_t full = ctr.drop[MR_DROP_TX_QUEUE_FULL];
+	struct mr_netif nif;
+	struct mr_frame *f;
+
+	(void)state;
+	mr_netif_init(&nif, &pool, &ctr, mac, 1500, 4);
+	for (unsigned i = 0; i < 4; i++) {
+		assert_true(mr_netif_tx_room(&nif, 1));
+		assert_int_equal(mr_netif_tx(&nif, make_chain((const uint32_t[]){ 60 }, 1)), 0);
+	}
+	assert_false(mr_netif_tx_room(&nif, 1));
+	assert_int_equal(mr_netif_tx(&nif, make_chain((const uint32_t[]){ 60 }, 1)), 0);
+	assert_int_equal(mr_netif_tx(&nif, make_chain((const uint32_t[]){ 60 }, 1)), -ENOBUFS);
+	assert_int_equal(ctr.drop[MR_DROP_TX_QUEUE_FULL], full + 1);
+	assert_false(mr_netif_tx_room(&nif, 1));
+	while ((f = mr_netif_txq_pop(&nif)))
+		mr_netif_tx_done(&pool, f);
+}
+
 static void the_transmit_queue_owns_one_reference_of_every_chunk(void **state)
 {
 	static const uint8_t mac[6] = { 2, 0, 0, 0, 0, 1 };
@@ -260,6 +282,7 @@ int main(void)
 		FRAME_TEST(trim_cuts_anywhere),
 		FRAME_TEST(copy_and_checksum_cross_every_border),
 		FRAME_TEST(the_queue_is_first_in_first_out),
+		FRAME_TEST(what_asks_for_no_room_finds_some_behind_a_queue_full_of_data),
 		FRAME_TEST(the_transmit_queue_owns_one_reference_of_every_chunk),
 	};
 

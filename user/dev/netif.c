@@ -22,11 +22,15 @@ void mr_netif_init(struct mr_netif *nif, struct mr_frame_pool *frames, struct mr
 	memcpy(nif->mac, mac, sizeof(nif->mac));
 }
 
+/* What did not ask for room, because nobody would repeat it at once (the answer to a SYN or to a FIN, ARP),
+ * finds some when data has filled the queue: one part in so many more. */
+#define RESERVE_SHARE 4u
+
 int mr_netif_tx(struct mr_netif *nif, struct mr_frame *f)
 {
 	struct mr_frame *pos;
 
-	if (mr_unlikely(!mr_netif_tx_room(nif, 1))) {
+	if (mr_unlikely(nif->txq_count >= nif->txq_limit + nif->txq_limit / RESERVE_SHARE)) {
 		nif->ctr->drop[MR_DROP_TX_QUEUE_FULL]++;
 		mr_frame_put_chain(nif->frames, f);
 		return -ENOBUFS;

@@ -16,7 +16,7 @@ struct mr_netif {
 	uint16_t
 		max_chunks; /* descriptors per packet that the device takes: 1..MR_FRAME_MAX_CHUNKS */
 	uint32_t mtu;	    /* bytes of the L3 packet */
-	uint32_t txq_limit; /* packets */
+	uint32_t txq_limit; /* packets for which mr_netif_tx_room() says that there is room */
 	uint32_t txq_count;
 	struct mr_frame *txq_head, *txq_tail; /* packets, linked by txnext */
 	struct mr_frame_pool *frames;
@@ -28,7 +28,8 @@ void mr_netif_init(struct mr_netif *nif, struct mr_frame_pool *frames, struct mr
 
 /* Queue a packet (complete with Ethernet header) for transmission. Takes over one reference of every
  * chunk of it, always, and counts it in tx_refs until the device is done. 0, or -ENOBUFS when the
- * queue was full: then the packet was dropped as MR_DROP_TX_QUEUE_FULL and the references put. */
+ * queue was full, and a reserve of a quarter beyond txq_limit, too: then the packet was dropped as
+ * MR_DROP_TX_QUEUE_FULL and the references put. */
 int mr_netif_tx(struct mr_netif *nif, struct mr_frame *f);
 
 /* Is there room for n more packets? TCP asks before it makes segments, and waits otherwise. */
