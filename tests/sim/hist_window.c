@@ -250,19 +250,24 @@ TEST(uncorking_sends_the_partial_segment)
 /* ---- Delayed ACKs ---------------------------------------------------------------------------- */
 
 /* Beyond the first segments, which are acknowledged at once. Returns the next sequence number. */
-static uint32_t past_quickacks(struct hist *h)
+static uint32_t past_quickacks_of(struct hist *h, uint32_t len)
 {
 	uint32_t seq = 1;
 
 	hist_established(h, &(struct hist_peer){ 0 });
-	for (unsigned i = 0; i < MR_TCP_QUICKACKS; i++, seq += MSS) {
-		INJECT(h, .flags = ACK, .seq = seq, .ack = 1, .len = MSS);
-		EXPECT(h, .flags = ACK, .seq = 1, .ack = seq + MSS);
+	for (unsigned i = 0; i < MR_TCP_QUICKACKS; i++, seq += len) {
+		INJECT(h, .flags = ACK, .seq = seq, .ack = 1, .len = len);
+		EXPECT(h, .flags = ACK, .seq = 1, .ack = seq + len);
 	}
 	hist_read(h, seq - 1);
 	hist_skip(h); /* a window update, perhaps */
 	hist_zero(h);
 	return seq;
+}
+
+static uint32_t past_quickacks(struct hist *h)
+{
+	return past_quickacks_of(h, MSS);
 }
 
 TEST(single_segment_is_acknowledged_after_40_ms)
@@ -286,6 +291,49 @@ TEST(second_full_segment_is_acknowledged_at_once)
 	EXPECT(h, .flags = ACK, .seq = 1, .ack = seq + 2 * MSS);
 	hist_run(h, MS(100));
 	EXPECT_NOTHING(h);
+}
+
+/* RFC 5681 section 4.2, with segments of the size that the peer sends: its path, or its memory, may be too
+ * narrow for what it could have sent by our MSS option. */
+TEST(second_full_segment_of_a_peer_with_smaller_ones_is_acknowledged_at_once)
+{
+	uint32_t seq = past_quickacks_of(h, 700);
+
+	INJECT(h, .flags = ACK, .seq = seq, .ack = 1, .len = 700);
+	EXPECT_NOTHING(h);
+	INJECT(h, .flags = ACK, .seq = seq + 700, .ack = 1, .len = 700);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = seq + 1400);
+}
+
+/* What is not acceptable by RFC 9293 section 3.10.7.4 need not be looked at: the peer has not seen the ACK
+ * of a probe, or of a segment that it has already. */
+TEST(delayed_ack_is_not_replaced_by_a_window_probe)
+{
+	uint32_t seq = past_quickacks(h);
+
+	INJECT(h, .flags = ACK, .seq = seq, .ack = 1, .wnd = WND_ZERO);
+	hist_zero(h);
+	hist_write(h, 100);
+	hist_until(h, MS(180));
+	EXPECT_NOTHING(h);
+	INJECT(h, .flags = PSH | ACK, .seq = seq, .ack = 1, .len = 10, .wnd = WND_ZERO);
+	hist_until(h, MS(230));
+	EXPECT_AT(h, MS(200), .flags = ACK, .seq = 0, .ack = seq + 10);
+	EXPECT_AT(h, MS(220), .flags = ACK, .seq = 1, .ack = seq + 10);
+}
+
+TEST(delayed_ack_is_not_replaced_by_a_retransmission)
+{
+	uint32_t seq = past_quickacks(h);
+
+	hist_zero(h);
+	hist_write(h, 100);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = seq, .len = 100);
+	hist_until(h, MS(180));
+	INJECT(h, .flags = PSH | ACK, .seq = seq, .ack = 1, .len = 10);
+	hist_until(h, MS(230));
+	EXPECT_AT(h, MS(200), .flags = PSH | ACK, .seq = 1, .ack = seq + 10, .len = 100);
+	EXPECT_AT(h, MS(220), .flags = ACK, .seq = 101, .ack = seq + 10);
 }
 
 TEST(two_small_segments_are_acknowledged_by_one_delayed_ack)

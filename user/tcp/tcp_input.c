@@ -82,7 +82,7 @@ static void learn_options(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct m
 	tcb->snd_wscale = tcb->wscale_ok ? seg->wscale : 0;
 	tcb->rcv_wscale = tcb->wscale_ok ? tcb->rcv_wscale : 0;
 	tcb_set_snd_mss(tcp, tcb, seg->opts & MR_TCPOPT_MSS ? seg->mss : MR_TCP_MSS_DEFAULT);
-	tcb->rcv_mss = (uint16_t)mr_min((uint32_t)tcb->adv_mss, (uint32_t)tcb->snd_mss);
+	tcb_guess_rcv_mss(tcb);
 }
 
 static void established(struct input *in)

@@ -158,7 +158,7 @@ static struct mr_tcb *establish(struct mr_tcp *tcp, struct mr_tcp_synreq *req,
 	tcb->adv_mss = req->adv_mss;
 	tcb_set_snd_mss(tcp, tcb, req->peer_mss);
 	mtup_established(tcp, tcb);
-	tcb->rcv_mss = (uint16_t)mr_min((uint32_t)tcb->adv_mss, (uint32_t)tcb->snd_mss);
+	tcb_guess_rcv_mss(tcb);
 	tcb->snd_wnd = (uint32_t)seg->wnd << tcb->snd_wscale;
 	tcb->max_snd_wnd = tcb->snd_wnd;
 	tcb->snd_wl1 = seg->seq;

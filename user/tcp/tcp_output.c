@@ -137,7 +137,8 @@ static void send_bare(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t seq, uint
 		seg.flags |= ecn_flags(tcb, false);
 	}
 	tcb->segs_out++;
-	if (flags & MR_TCP_ACK)
+	/* The peer need not look at the ACK of what it takes for old: a probe, a FIN once more. */
+	if (flags & MR_TCP_ACK && (flags & MR_TCP_SYN || seq_geq(seq, tcb->snd_nxt)))
 		acked(tcb);
 	tcp_xmit_bare(tcp, &seg, &tx, &tcb->dst, now);
 }
@@ -269,7 +270,9 @@ static bool xmit_run(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct run *r
 	tcb->data_segs_out++;
 	tcb->bytes_retrans += new_data ? 0 : r->len;
 	tcb->last_sent_at = now;
-	if (!tcb->dsack_owed) /* that needs a segment without payload */
+	/* A D-SACK needs a segment without payload. Of what is sent again the peer may have the first copy, and
+	 * not look at the ACK of the second. */
+	if (!tcb->dsack_owed && new_data)
 		acked(tcb);
 	/* A drop on the way out is a lost segment like any other; an unreachable neighbour is
 	 * remembered. */

@@ -32,6 +32,9 @@ static inline void tcb_timer_clear(struct mr_tcb *tcb, enum mr_tcb_timer which)
 
 const struct mr_tcp_upcalls *tcp_up(const struct mr_tcp *tcp);
 
+/* Before anything was received: at first too small rather than too large, as Linux does, or each second
+ * segment of a peer that sends smaller ones is never acknowledged at once. */
+void tcb_guess_rcv_mss(struct mr_tcb *tcb);
 /* The shift that we announce for this receive buffer (RFC 7323 section 2.3). */
 uint8_t tcp_choose_wscale(uint32_t rcvbuf);
 /* The first window of a connection, as the unscaled field of a SYN can say it. */

@@ -101,6 +101,13 @@ struct mr_tcb *tcb_alloc(struct mr_tcp *tcp, const struct mr_tcp_opts *opts, uin
 	return tcb;
 }
 
+void tcb_guess_rcv_mss(struct mr_tcb *tcb)
+{
+	uint32_t most = mr_min((uint32_t)tcb->adv_mss, (uint32_t)tcb->snd_mss);
+
+	tcb->rcv_mss = (uint16_t)mr_min(most, MR_TCP_MSS_DEFAULT);
+}
+
 void tcb_free(struct mr_tcp *tcp, struct mr_tcb *tcb)
 {
 	if (tcb->flow.hash) /* 0 until it has a 4-tuple */
