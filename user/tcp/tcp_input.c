@@ -373,6 +373,9 @@ static enum verdict step5_ack(struct input *in)
 			return verdict(in, V_RST, MR_DROP_TCP_ACK_INVALID);
 		tcb->snd_una = seg->ack;
 		window_update(tcb, seg, in->had_syn ? 0 : tcb->snd_wscale);
+		/* Both of the peer's SYNs came before ours could be answered: that is still owed. */
+		tcb->ack_now |= tcb->syn_owed;
+		tcb->syn_owed = false;
 		established(in);
 		return V_NEXT;
 	}

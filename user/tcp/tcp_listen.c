@@ -300,11 +300,8 @@ enum mr_drop synreq_input(struct mr_tcp *tcp, struct mr_tcp_synreq *req, const s
 	if (!(seg->flags & MR_TCP_ACK)) /* fifth */
 		return MR_DROP_TCP_NO_ACK;
 	if (seg->ack != req->iss + 1) {
-		reason = MR_DROP_TCP_COOKIE;
 		if (now < req->listener->cookies_until)
-			reason = take_cookie(tcp, req->listener, req, rx, seg, now, tcb);
-		if (reason != MR_DROP_TCP_COOKIE)
-			return reason;
+			return take_cookie(tcp, req->listener, req, rx, seg, now, tcb);
 		tcp_reply_rst(tcp, rx, seg, now);
 		return MR_DROP_TCP_ACK_INVALID;
 	}
