@@ -102,8 +102,12 @@ static void draw_wire(struct sim_rng *r, struct sim_wire_cfg *w, unsigned faults
 		w->loss_ppm = (uint32_t)sim_log(r, most);
 	if (faults & FAULT_CORRUPT)
 		w->corrupt_ppm = (uint32_t)sim_log(r, most);
-	if (faults & FAULT_DUP)
+	if (faults & FAULT_DUP) {
 		w->dup_ppm = (uint32_t)sim_log(r, 300000);
+		/* Within one tick of its clock an ISN stays the same: a copy of a whole handshake would make
+		 * a second connection of it. */
+		w->delay_ns = mr_max(w->delay_ns, 2 * ISN_TICK_NS);
+	}
 	if (faults & FAULT_REORDER)
 		w->reorder_ppm = (uint32_t)sim_log(r, 300000);
 	if (faults & (FAULT_REORDER | FAULT_DUP))

@@ -54,6 +54,7 @@ struct sim_wire {
 	uint64_t bad_until;	     /* ns, at the latest */
 	uint32_t lost_ack[SIM_ACKS]; /* by ports: the last one that ack_loss_ppm took */
 	struct sim_held held[SIM_HELD_MAX];
+	uint64_t others; /* packets that were not TCP */
 	uint64_t sent, lost, bursts, duplicated, reordered, corrupted;
 };
 

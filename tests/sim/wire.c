@@ -47,11 +47,20 @@ static void trace_packet(const struct sim *sim, const struct sim_pkt *p, const c
 		sim_trace(sim, "%c  %s", sim->host[!p->to].name, text);
 }
 
+/* Of what is not TCP every second packet: who asks for an address gives up after three tries, and that is
+ * another subject. */
+static bool spared(struct sim_wire *w, const struct sim_pkt *pkt)
+{
+	struct pkt_tcp t;
+
+	return !pkt_tcp_parse(pkt->data, pkt->len, &t) && w->others++ & 1;
+}
+
 /* What the rest of the path does to a packet that left the bottleneck at `at`. */
 static void cross(struct sim *sim, struct sim_pkt *pkt, uint64_t at)
 {
 	struct sim_wire *w = &sim->wire[!pkt->to];
-	struct passing p = { .sim = sim, .w = w, .pkt = pkt };
+	struct passing p = { .sim = sim, .w = w, .pkt = pkt, .spared = spared(w, pkt) };
 	const uint64_t reordered = w->reordered;
 	const char *fate = NULL;
 

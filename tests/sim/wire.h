@@ -37,6 +37,7 @@ struct passing {
 	struct sim *sim;
 	struct sim_wire *w;
 	struct sim_pkt *pkt; /* at, data and len may be changed */
+	bool spared;	     /* neither lost nor corrupted */
 };
 
 /* A stage: NULL, and the packet goes on; or why the wire has none of it any more, for the trace. */

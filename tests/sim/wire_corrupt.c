@@ -27,7 +27,7 @@ const char *wire_corrupt(struct passing *p)
 	const uint32_t hdr = mr_min(len, PKT_ETH_HLEN + PKT_IP_HLEN + MR_TCP_HLEN);
 	uint32_t n;
 
-	if (!sim_ppm(rng, p->w->cfg.corrupt_ppm))
+	if (p->spared || !sim_ppm(rng, p->w->cfg.corrupt_ppm))
 		return NULL;
 	p->w->corrupted++;
 	if (pkt_is_arp(data, len))

@@ -53,6 +53,8 @@ const char *wire_loss(struct passing *p)
 {
 	struct sim_wire *w = p->w;
 
+	if (p->spared)
+		return NULL;
 	if (sim_ppm(&w->rng, w->cfg.loss_ppm)) {
 		w->lost++;
 		return "lost";
