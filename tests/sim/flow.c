@@ -11,7 +11,7 @@
 
 #define MTU	   1500u
 #define BUFFER	   (16u << 20) /* socket buffers: never the limit */
-#define NFRAMES	   65536u
+#define NFRAMES	   131072u     /* so that a window of 16 MiB may arrive out of order */
 #define PORT	   1000u
 #define WRITE_SIZE 65536u
 #define QUEUE_MIN  (16u * 1514u)

@@ -179,3 +179,49 @@ TEST(answered_probe_repairs_a_lost_tail_without_a_timeout)
 	EXPECT_NOTHING(h);
 	CHECK_EQ(h, h->engine->st->ctr.c[MR_CTR_TCP_RTO], 0);
 }
+
+/* RFC 3522 section 3.2: what an ACK answers must be told from the retransmissions of an earlier recovery,
+ * which are older than the first one of this recovery, and no sign that this one was needless. */
+TEST(retransmission_of_an_earlier_recovery_does_not_undo_the_next_one)
+{
+	const struct hist_peer peer = { .sack = true, .tsval = 1000 };
+	const uint32_t mss = MSS - 12;
+	uint32_t first, second;
+
+	hist_established(h, &peer);
+	hist_write(h, 20 * mss);
+	hist_skip(h);
+	/* Segment 0 is lost, and sent again; segments 10 to 15 follow. */
+	hist_run(h, MS(5));
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .tsval = 1001,
+	       .tsecr = h->out[h->nout - 1].t.tsval, .sack = { { 1 + mss, 1 + 10 * mss } });
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = mss);
+	first = h->last.tsval;
+	hist_skip(h);
+	CHECK_EQ(h, h->out[h->nout - 1].t.seq - h->eisn, 1 + 15 * mss);
+	/* So is segment 10, within the same recovery; and the copy of 0, it seems. */
+	hist_run(h, MS(5));
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .tsval = 1002, .tsecr = first,
+	       .sack = { { 1 + 11 * mss, 1 + 14 * mss }, { 1 + mss, 1 + 10 * mss } });
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = mss);
+	EXPECT(h, .flags = ACK, .seq = 1 + 10 * mss, .ack = 1, .len = mss);
+	second = h->last.tsval;
+	hist_skip(h);
+	/* What the recovery began with is acknowledged. Segment 14 is lost, too: another recovery. */
+	hist_run(h, MS(2));
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 10 * mss, .tsval = 1003, .tsecr = first,
+	       .sack = { { 1 + 11 * mss, 1 + 14 * mss } });
+	hist_skip(h);
+	hist_run(h, MS(2));
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 10 * mss, .tsval = 1004, .tsecr = first,
+	       .sack = { { 1 + 15 * mss, 1 + 16 * mss }, { 1 + 11 * mss, 1 + 14 * mss } });
+	EXPECT(h, .flags = ACK, .seq = 1 + 14 * mss, .ack = 1, .len = mss);
+	CHECK_EQ(h, h->engine->st->ctr.c[MR_CTR_TCP_FAST_RETRANS], 2);
+	hist_skip(h);
+	/* The second copy of segment 10 has arrived. */
+	hist_run(h, MS(2));
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 14 * mss, .tsval = 1005, .tsecr = second,
+	       .sack = { { 1 + 15 * mss, 1 + 16 * mss } });
+	CHECK_EQ(h, h->engine->st->ctr.c[MR_CTR_TCP_UNDO], 0);
+	hist_skip(h);
+}

@@ -28,6 +28,7 @@ static void conn_open(struct conn *c, struct net *n, uint32_t first_seq)
 	mr_list_init(&c->tcp.pending);
 	mr_list_init(&c->tcb.pending_node);
 	mr_list_init(&c->tcb.in_flight);
+	mr_list_init(&c->tcb.lost);
 	c->tcb.state = MR_TCP_ESTABLISHED;
 	c->tcb.snd_mss = MSS;
 	c->tcb.snd_una = c->tcb.snd_nxt = c->tcb.write_seq = first_seq;

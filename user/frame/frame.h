@@ -81,8 +81,12 @@ struct mr_frame {
 			meta; /* received: what the XDP program found; valid with MR_FRAME_META */
 		struct {
 			struct mr_list
-				sent_node; /* sent: TCP's list of what is in flight, by time */
-			struct mr_sent sent;
+				sent_node; /* TCP: what is in flight, by time; what is lost */
+			union {
+				struct mr_sent sent; /* until it is acknowledged */
+				/* First or last of a row of SACKED ones: the other end of it. */
+				struct mr_frame *row;
+			};
 		};
 	};
 };

@@ -165,6 +165,8 @@ struct mr_undo {
 	uint32_t retrans_ts;	 /* our timestamp at the first retransmission */
 	bool armed;		 /* the above are valid */
 	bool any_retrans;
+	bool unclear;	      /* it began with retransmissions of the one before still unanswered */
+	uint32_t retrans_end; /* the highest that was ever sent again */
 };
 
 /* Explicit congestion notification (RFC 3168). */
@@ -270,6 +272,8 @@ struct mr_tcb {
 			in_flight; /* frames sent, neither lost nor SACKed, by time of sending */
 		struct mr_list connecting_node; /* tcp.connecting, until it is established */
 	};
+	struct mr_list lost;	    /* frames to be sent again, the first of the queue first */
+	struct mr_frame *sack_hint; /* where the last SACK block was found, see tcp_sack.c */
 	struct mr_rack rack;
 	struct mr_prr prr;
 	struct mr_tlp tlp;
@@ -530,6 +534,8 @@ void mr_tcp_quickack(struct mr_tcp *tcp, struct mr_tcb *tcb);
 
 /* The invariants of a TCB, stated as assertions; tests call it after every step. */
 void mr_tcb_check(const struct mr_tcp *tcp, const struct mr_tcb *tcb);
+/* Those of the send queue alone. */
+void mr_tcb_check_sndq(const struct mr_tcp *tcp, const struct mr_tcb *tcb);
 /* The same for every TCB, the flow table, and the counts. */
 void mr_tcp_check(const struct mr_tcp *tcp);
 

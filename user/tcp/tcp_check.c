@@ -6,12 +6,13 @@
  */
 #include "tcp/tcp_priv.h"
 
-static void check_sndq(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
+void mr_tcb_check_sndq(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 {
 	const struct mr_sndq *q = &tcb->sndq;
 	uint32_t bytes = 0, frames = 0, lost = 0, sacked = 0, flying = 0, seq;
+	const struct mr_frame *row_end = NULL;
 	struct mr_list *pos;
-	bool unsent = false;
+	bool unsent = false, hint = false;
 
 	seq = tcb->write_seq - q->bytes;
 	for (const struct mr_frame *f = q->head; f; f = f->next) {
@@ -28,10 +29,20 @@ static void check_sndq(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 		}
 		if (f->flags & MR_FRAME_SACKED)
 			sacked += f->pay_len;
-		/* Sent, and neither lost nor SACKed: in flight. */
-		assert(mr_list_empty(&f->sent_node) ==
-		       (unsent || (f->flags & (MR_FRAME_LOST | MR_FRAME_SACKED))));
+		/* Sent and not SACKed: in flight or lost. */
+		assert(mr_list_empty(&f->sent_node) == (unsent || (f->flags & MR_FRAME_SACKED)));
 		flying += !mr_list_empty(&f->sent_node);
+		if (f->flags & MR_FRAME_SACKED && !row_end) {
+			row_end = f->row;
+			assert(row_end->row == f);
+		}
+		assert(!row_end || f->flags & MR_FRAME_SACKED);
+		if (f == tcb->sack_hint) { /* never within a row */
+			hint = true;
+			assert(!row_end || row_end->row == f);
+		}
+		if (f == row_end)
+			row_end = NULL;
 		seq += f->pay_len;
 		bytes += f->pay_len;
 		frames++;
@@ -40,8 +51,14 @@ static void check_sndq(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 	if (tcb_synchronized(tcb)) {
 		mr_list_for_each (pos, &tcb->in_flight)
 			flying--;
+		mr_list_for_each (pos, &tcb->lost) {
+			assert(mr_list_entry(pos, struct mr_frame, sent_node)->flags &
+			       MR_FRAME_LOST);
+			flying--;
+		}
 	}
-	assert(!flying && sacked == tcb->sacked_bytes);
+	assert(!flying && sacked == tcb->sacked_bytes && !row_end);
+	assert(hint || !tcb->sack_hint);
 	assert(unsent == (q->unsent != NULL));
 	assert(seq == tcb->write_seq && bytes == q->bytes && frames == q->frames &&
 	       lost == tcb->lost_bytes);
@@ -106,7 +123,7 @@ void mr_tcb_check(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 		       (tcb->state != MR_TCP_ESTABLISHED && tcb->state != MR_TCP_CLOSE_WAIT));
 	}
 	assert(tcb->rto_ns >= MR_TCP_RTO_MIN_NS && tcb->rto_ns <= MR_TCP_RTO_MAX_NS);
-	check_sndq(tcp, tcb);
+	mr_tcb_check_sndq(tcp, tcb);
 	check_oooq(tcb);
 	check_timers(tcb);
 }

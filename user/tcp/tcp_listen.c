@@ -151,6 +151,7 @@ static struct mr_tcb *establish(struct mr_tcp *tcp, struct mr_tcp_synreq *req,
 	tcb->ecn.ok = req->ecn_ok;
 	tcb->ecn.reduced_at = req->iss;
 	tcb->rack.fack = req->iss;
+	tcb->undo.retrans_end = req->iss;
 	tcb->wscale_ok = req->wscale_ok;
 	tcb->snd_wscale = req->wscale_ok ? req->snd_wscale : 0;
 	tcb->rcv_wscale = req->rcv_wscale;

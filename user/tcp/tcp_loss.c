@@ -45,13 +45,16 @@ static void undo_arm(struct mr_tcb *tcb)
 		.ssthresh = tcb->ssthresh,
 		.marker = tcb->snd_una,
 		.armed = true,
+		.unclear = seq_gt(tcb->undo.retrans_end, tcb->snd_una),
+		.retrans_end = tcb->undo.retrans_end,
 	};
 }
 
-void loss_retransmitted(struct mr_tcb *tcb, uint64_t now)
+void loss_retransmitted(struct mr_tcb *tcb, uint32_t end, uint64_t now)
 {
 	struct mr_undo *u = &tcb->undo;
 
+	u->retrans_end = seq_max(end, u->retrans_end);
 	if (!u->armed)
 		return;
 	u->retrans++;
@@ -96,11 +99,13 @@ static bool needless(struct mr_tcb *tcb, const struct ack *ack)
 	if (!u->armed)
 		return false;
 	/* RFC 3708: every retransmission was reported as a duplicate. */
-	if (ack->dsack && u->any_retrans && u->retrans &&
+	if (ack->dsack && !u->unclear && u->any_retrans && u->retrans &&
 	    seq_geq(ack->dsack_block.start, u->marker) && !--u->retrans)
 		return true;
-	/* RFC 3522: the ACK answers a segment from before the first retransmission. */
-	if (ack->acked && u->any_retrans && ack->ts_valid && seq_lt(ack->tsecr, u->retrans_ts))
+	/* RFC 3522: the ACK answers a segment from before the first retransmission; not one that an
+	 * earlier recovery sent again. */
+	if (ack->acked && !u->unclear && u->any_retrans && ack->ts_valid &&
+	    seq_lt(ack->tsecr, u->retrans_ts))
 		return true;
 	/* RFC 5682 section 3: after a timeout something is delivered that was never sent again. */
 	return tcb->loss == MR_LOSS_RTO && tcb->sack_ok && ack->orig_delivered &&
@@ -310,8 +315,12 @@ void loss_rto(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		MR_COUNT(tcp->ctr, TCP_RENEGED);
 		sack_renege(tcb);
 	}
-	for (; f && f != tcb->sndq.unsent; f = f->next)
-		loss_found(tcb, f, now);
+	for (; f && f != tcb->sndq.unsent; f = f->next) {
+		if (f->flags & MR_FRAME_LOST) /* already: in the order of the queue from now on */
+			mr_list_move_tail(&tcb->lost, &f->sent_node);
+		else
+			loss_found(tcb, f, now);
+	}
 	tcb->fin_lost = tcb->fin_sent;
 	tcb_timer_clear(tcb, MR_TT_REO);
 	tcb_timer_clear(tcb, MR_TT_TLP);

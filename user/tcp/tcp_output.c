@@ -288,11 +288,11 @@ static uint8_t data_flags(const struct run *r, bool fin)
 			 (fin ? MR_TCP_FIN : 0));
 }
 
-static void count_retrans(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+static void count_retrans(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t end, uint64_t now)
 {
 	MR_COUNT(tcp->ctr, TCP_RETRANS);
 	tcb->retrans++;
-	loss_retransmitted(tcb, now);
+	loss_retransmitted(tcb, end, now);
 }
 
 static void mark_sent_again(struct mr_tcb *tcb, const struct run *r)
@@ -309,17 +309,12 @@ static void mark_sent_again(struct mr_tcb *tcb, const struct run *r)
  * is waiting for (RFC 5681 section 3.2 step 3). */
 static enum stop send_lost(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
-	struct mr_frame *f = tcb->sndq.head;
-	struct run r;
-
-	while (tcb->lost_bytes && f && f != tcb->sndq.unsent) {
+	while (!mr_list_empty(&tcb->lost)) {
+		struct mr_frame *f = mr_list_first(&tcb->lost, struct mr_frame, sent_node);
 		uint32_t flight = tcb_in_flight(tcb);
+		struct run r;
 		bool fin;
 
-		if (!(f->flags & MR_FRAME_LOST)) {
-			f = f->next;
-			continue;
-		}
 		if (!gather(tcp, tcb, f, tcb->snd_mss, true, &r))
 			return STOP_ROOM;
 		if (f != tcb->sndq.head && flight && flight + r.len > tcb->cwnd)
@@ -330,17 +325,16 @@ static enum stop send_lost(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		if (!xmit_run(tcp, tcb, &r, data_flags(&r, fin), now))
 			return STOP_ROOM;
 		mark_sent_again(tcb, &r);
-		f = r.next;
 		if (fin)
 			tcb->fin_lost = false;
-		count_retrans(tcp, tcb, now);
+		count_retrans(tcp, tcb, r.first->seq + r.len, now);
 	}
 	if (tcb->fin_lost && !tcb->lost_bytes) {
 		if (!mr_netif_tx_room(tcp->ip->nif, 1))
 			return STOP_ROOM;
 		send_bare(tcp, tcb, tcb->snd_nxt - 1, MR_TCP_FIN | MR_TCP_ACK, now);
 		tcb->fin_lost = false;
-		count_retrans(tcp, tcb, now);
+		count_retrans(tcp, tcb, tcb->snd_nxt, now);
 	}
 	return STOP_DONE;
 }
@@ -483,7 +477,7 @@ static enum stop send_probe(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now
 		if (!xmit_run(tcp, tcb, &r, data_flags(&r, tcb->fin_sent && !r.next), now))
 			return STOP_ROOM;
 		mark_sent_again(tcb, &r);
-		count_retrans(tcp, tcb, now);
+		count_retrans(tcp, tcb, f->seq + f->pay_len, now);
 		tcb->tlp.retrans = true;
 	}
 	MR_COUNT(tcp->ctr, TCP_TLP);

@@ -194,6 +194,8 @@ void sack_dsack(struct mr_tcp *tcp, const struct mr_tcb *tcb, const struct mr_se
 /* The other blocks. */
 void sack_input(struct mr_tcb *tcb, const struct mr_seg *seg, struct ack *ack);
 void sack_renege(struct mr_tcb *tcb);
+/* f, the head of the send queue, is acknowledged and leaves it. */
+void sack_popped(struct mr_tcb *tcb, struct mr_frame *f);
 
 /* ---- tcp_ecn.c ----------------------------------------------------------------------------------- */
 /* Does this SYN offer ECN? Does this SYN,ACK accept it? */
@@ -254,8 +256,8 @@ void loss_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, 
 void loss_found(struct mr_tcb *tcb, struct mr_frame *f, uint64_t now);
 void loss_rto(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
 void loss_reorder_timeout(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
-/* Something was sent again: remembered for undo. */
-void loss_retransmitted(struct mr_tcb *tcb, uint64_t now);
+/* Something up to `end` was sent again: remembered for undo. */
+void loss_retransmitted(struct mr_tcb *tcb, uint32_t end, uint64_t now);
 
 /* ---- tcp_output.c ---------------------------------------------------------------------------- */
 /* Everything that is owed, as far as room reaches. true: nothing is owed any more. */

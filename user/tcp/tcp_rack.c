@@ -108,11 +108,12 @@ static uint64_t reo_wnd(const struct mr_tcb *tcb)
 	return mr_min(r->reo_mult * mr_tcp_min_rtt(tcb) / 4, tcb->srtt_ns);
 }
 
-/* Step 5. Returns whether anything was newly judged lost. */
+/* Step 5. Returns whether anything was newly judged lost. The timer is for the first of those that are
+ * waited for, where the RFC waits for the last: what an ACK looks at is then what it judges. */
 bool rack_detect(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	const struct mr_rack *r = &tcb->rack;
-	uint64_t wait = 0, window = reo_wnd(tcb);
+	uint64_t window = reo_wnd(tcb);
 	struct mr_list *pos, *tmp;
 	bool found = false;
 
@@ -125,15 +126,13 @@ bool rack_detect(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 
 		if (!sent_after(r->sent_at, r->end_seq, f->sent_at, f->seq + f->pay_len))
 			break;
-		if (due <= now) {
-			loss_found(tcb, f, now);
-			found = true;
-		} else {
-			wait = mr_max(wait, due);
+		if (due > now) { /* and so are all that were sent later */
+			tcb_timer_set(tcp, tcb, MR_TT_REO, due);
+			break;
 		}
+		loss_found(tcb, f, now);
+		found = true;
 	}
-	if (wait)
-		tcb_timer_set(tcp, tcb, MR_TT_REO, wait);
 	return found;
 }
 

@@ -7,12 +7,15 @@
  * Not here    what is lost because of it (tcp_rack.c).
  *
  * A block only ever marks frames that it covers whole: segments are whole frames, and what a peer says
- * of parts of them may be ignored (SACK is advisory, RFC 2018 section 8). The walk over the send queue
- * is bounded for each ACK, so that blocks at hostile places cost a known amount.
+ * of parts of them may be ignored (SACK is advisory, RFC 2018 section 8).
+ *
+ * Frames that are SACKed make rows, which are stepped over at once; and the search for a block begins
+ * where the last one was found, if it is not before that. So an ACK costs what is new in it. Blocks at
+ * hostile places cost a bounded number of steps: where those run out, the next ACK goes on.
  */
 #include "tcp/tcp_priv.h"
 
-#define WALK_MAX 2048u /* frames looked at for one ACK */
+#define WALK_MAX 512u /* frames and rows looked at for one ACK */
 
 /* ---- What we tell ---------------------------------------------------------------------------- */
 
@@ -100,31 +103,69 @@ static bool plausible(const struct mr_tcb *tcb, const struct mr_seg *seg,
 	       seq_gt(b->start, tcb->snd_una) && seq_leq(b->end, tcb->snd_nxt);
 }
 
-static void mark(struct mr_tcb *tcb, struct mr_frame *f, struct ack *ack)
+/* Put f into the row that ends with prev, and into the one that begins behind it. Returns its last. */
+static struct mr_frame *join(struct mr_tcb *tcb, struct mr_frame *prev, struct mr_frame *f)
 {
-	if (f->flags & MR_FRAME_SACKED)
-		return;
-	if (f->flags & MR_FRAME_LOST)
-		tcb->lost_bytes -= f->pay_len;
-	else
-		mr_list_del(&f->sent_node);
-	f->flags = (uint8_t)((f->flags & ~MR_FRAME_LOST) | MR_FRAME_SACKED);
-	tcb->sacked_bytes += f->pay_len;
+	struct mr_frame *next = f->next, *first = f, *last = f;
+
+	if (prev && prev->flags & MR_FRAME_SACKED)
+		first = prev->row;
+	if (next && next->flags & MR_FRAME_SACKED)
+		last = next->row;
+	first->row = last;
+	last->row = first;
+	tcb->sack_hint = first;
+	return last;
+}
+
+/* prev: the frame before f, if that is known. Returns the last frame of the row that f is in now. */
+static struct mr_frame *mark(struct mr_tcb *tcb, struct mr_frame *prev, struct mr_frame *f,
+			     struct ack *ack)
+{
 	ack->delivered += f->pay_len;
 	rate_delivered(tcb, f, ack);
 	rack_delivered(tcb, f, ack);
+	if (f->flags & MR_FRAME_LOST)
+		tcb->lost_bytes -= f->pay_len;
+	mr_list_del(&f->sent_node);
+	f->flags = (uint8_t)((f->flags & ~MR_FRAME_LOST) | MR_FRAME_SACKED);
+	tcb->sacked_bytes += f->pay_len;
+	return join(tcb, prev, f);
 }
 
-static void sort(struct mr_sack_block *b, uint8_t n)
+void sack_popped(struct mr_tcb *tcb, struct mr_frame *f)
 {
-	for (uint8_t i = 1; i < n; i++) {
-		for (uint8_t k = i; k && seq_lt(b[k].start, b[k - 1].start); k--) {
-			struct mr_sack_block t = b[k];
+	if (tcb->sack_hint == f)
+		tcb->sack_hint = NULL;
+	if (!(f->flags & MR_FRAME_SACKED) || f->row == f)
+		return;
+	f->next->row = f->row; /* the row begins with the next one now */
+	f->row->row = f->next;
+}
 
-			b[k] = b[k - 1];
-			b[k - 1] = t;
+/* Mark what one block covers. Returns the steps that are left. */
+static uint32_t take_block(struct mr_tcb *tcb, const struct mr_sack_block *b, uint32_t steps,
+			   struct ack *ack)
+{
+	struct mr_frame *f = tcb->sndq.head, *prev = NULL;
+
+	if (tcb->sack_hint && seq_leq(tcb->sack_hint->seq, b->start))
+		f = tcb->sack_hint;
+	for (; f && f != tcb->sndq.unsent && seq_lt(f->seq, b->end); prev = f, f = f->next) {
+		if (!(f->flags & MR_FRAME_SACKED) && seq_geq(f->seq, b->start) &&
+		    seq_leq(f->seq + f->pay_len, b->end)) {
+			f = mark(tcb, prev, f, ack); /* once for each frame: needs no bound */
+			continue;
 		}
+		if (!steps) {
+			tcb->sack_hint = f;
+			break;
+		}
+		steps--;
+		if (f->flags & MR_FRAME_SACKED)
+			f = f->row;
 	}
+	return steps;
 }
 
 void sack_dsack(struct mr_tcp *tcp, const struct mr_tcb *tcb, const struct mr_seg *seg,
@@ -139,28 +180,14 @@ void sack_dsack(struct mr_tcp *tcp, const struct mr_tcb *tcb, const struct mr_se
 
 void sack_input(struct mr_tcb *tcb, const struct mr_seg *seg, struct ack *ack)
 {
-	struct mr_sack_block b[MR_TCP_SACK_BLOCKS];
-	struct mr_frame *f = tcb->sndq.head;
-	uint32_t walked = 0;
-	uint8_t n = 0, i;
+	uint32_t steps = WALK_MAX;
 
 	if (!tcb->sack_ok || !(seg->opts & MR_TCPOPT_SACK))
 		return;
-	for (i = ack->dsack ? 1 : 0; i < seg->nsack; i++)
+	/* The first one is news; the others were told before (RFC 2018 section 4). */
+	for (uint8_t i = ack->dsack ? 1 : 0; i < seg->nsack; i++)
 		if (plausible(tcb, seg, &seg->sack[i]))
-			b[n++] = seg->sack[i];
-	sort(b, n);
-	/* Queue and blocks are both in order: one walk over both. */
-	for (i = 0; i < n && f && f != tcb->sndq.unsent && walked < WALK_MAX; walked++) {
-		if (seq_lt(f->seq, b[i].start)) {
-			f = f->next;
-		} else if (seq_leq(f->seq + f->pay_len, b[i].end)) {
-			mark(tcb, f, ack);
-			f = f->next;
-		} else {
-			i++;
-		}
-	}
+			steps = take_block(tcb, &seg->sack[i], steps, ack);
 }
 
 /* RFC 2018 section 8: at a timeout everything that was SACKed may have been thrown away since. */
@@ -172,5 +199,7 @@ void sack_renege(struct mr_tcb *tcb)
 		f->flags &= (uint8_t)~MR_FRAME_SACKED;
 		tcb->sacked_bytes -= f->pay_len;
 		mr_list_add_tail(&tcb->in_flight, &f->sent_node);
+		rate_sent(tcb, f, 0, f->sent_at); /* what was noted is gone */
 	}
+	tcb->sack_hint = NULL;
 }

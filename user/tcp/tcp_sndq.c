@@ -130,7 +130,7 @@ int sndq_split(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, uint3
 {
 	struct mr_frame *rest = frame_get(tcp);
 
-	assert(at && at < f->pay_len);
+	assert(at && at < f->pay_len && !(f->flags & MR_FRAME_SACKED));
 	if (!rest)
 		return -ENOBUFS;
 	rest->pay_len = f->pay_len - at;
@@ -138,8 +138,7 @@ int sndq_split(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, uint3
 	rest->seq = f->seq + at;
 	rest->sent_at = f->sent_at;
 	rest->sent = f->sent;
-	rest->flags |=
-		f->flags & (MR_FRAME_PSH | MR_FRAME_RETRANS | MR_FRAME_LOST | MR_FRAME_SACKED);
+	rest->flags |= f->flags & (MR_FRAME_PSH | MR_FRAME_RETRANS | MR_FRAME_LOST);
 	if (!mr_list_empty(&f->sent_node))
 		mr_list_add_head(&f->sent_node, &rest->sent_node); /* just behind f */
 	rest->next = f->next;
@@ -197,18 +196,24 @@ void sndq_mark_lost(struct mr_tcb *tcb, struct mr_frame *f)
 	f->flags |= MR_FRAME_LOST;
 	tcb->lost_bytes += f->pay_len;
 	mr_list_del(&f->sent_node);
+	/* In order as they are found, which is that of sending; what was sent again and is lost again
+	 * comes first, so that the first one of the queue always does. */
+	if (!mr_list_empty(&tcb->lost) &&
+	    seq_lt(f->seq, mr_list_first(&tcb->lost, struct mr_frame, sent_node)->seq))
+		mr_list_add_head(&tcb->lost, &f->sent_node);
+	else
+		mr_list_add_tail(&tcb->lost, &f->sent_node);
 }
 
 void sndq_unmark_lost(struct mr_tcb *tcb)
 {
-	for (struct mr_frame *f = tcb->sndq.head; f && f != tcb->sndq.unsent && tcb->lost_bytes;
-	     f = f->next) {
-		if (!(f->flags & MR_FRAME_LOST))
-			continue;
+	while (!mr_list_empty(&tcb->lost)) {
+		struct mr_frame *f = mr_list_first(&tcb->lost, struct mr_frame, sent_node);
+
 		f->flags &= (uint8_t)~MR_FRAME_LOST;
 		tcb->lost_bytes -= f->pay_len;
 		/* Its time is kept; its place in the list is not, which only makes RACK look at it late. */
-		mr_list_add_tail(&tcb->in_flight, &f->sent_node);
+		mr_list_move_tail(&tcb->in_flight, &f->sent_node);
 	}
 	tcb->fin_lost = false;
 }
@@ -230,6 +235,7 @@ static void pop_head(struct mr_tcp *tcp, struct mr_tcb *tcb)
 
 	unaccount(tcb, f, f->pay_len);
 	mr_list_del(&f->sent_node);
+	sack_popped(tcb, f);
 	q->frames--;
 	q->head = f->next;
 	if (!q->head)

@@ -97,6 +97,7 @@ struct mr_tcb *tcb_alloc(struct mr_tcp *tcp, const struct mr_tcp_opts *opts, uin
 	mr_timer_init(&tcb->timer, MR_TIMER_TCB);
 	mr_list_init(&tcb->pending_node);
 	mr_list_init(&tcb->in_flight);
+	mr_list_init(&tcb->lost);
 	mr_list_add_tail(&tcp->all, &tcb->all_node);
 	return tcb;
 }

@@ -60,6 +60,7 @@ int mr_tcp_connect(struct mr_tcp *tcp, const struct mr_endpoint *local,
 	tcb->recover = tcb->iss;
 	tcb->ecn.reduced_at = tcb->iss;
 	tcb->rack.fack = tcb->iss;
+	tcb->undo.retrans_end = tcb->iss;
 	tcb->ts_offset = tcp_ts_offset(tcp, &tcb->flow);
 	tcb->adv_mss = tcp_path_mss(&tcb->dst, &peer->addr, opts->maxseg);
 	/* Until the peer says; also how writes before that are cut. */
