@@ -3,6 +3,7 @@
 #   make demo       the main job on a veth pair it makes itself
 #   make test       everything that proves it; one closing line
 #   make bench      Millrace beside the kernel and raw AF_XDP (BENCH="rr crr stream idle pass")
+#   make sim-report what congestion controls get in the simulator, to docs/sim-report.md
 #   make fuzz       every fuzz target for FUZZ_SECONDS (60), as many at a time as there are processors
 # Variables: CC, SAN=1 (ASan+UBSan), DEBUG=1 (-O1 -g3), V=1 (show commands), PREFIX, DESTDIR
 
@@ -73,7 +74,7 @@ FUZZ_LIB_OBJ := $(addprefix $(BUILD)/tests/,fuzz/host.o sim/simdev.o sim/packet.
 TEST_BPF := $(patsubst %.bpf.c,$(BUILD)/%.bpf.o,$(sort $(wildcard tests/e2e/*.bpf.c tests/bench/*.bpf.c)))
 BENCH_BIN := $(BUILD)/tests/bench/bench $(BUILD)/tests/bench/bench_raw
 
-.PHONY: all lib cli tests demo test bench fuzz fuzzers check-style format vmlinux install clean deps
+.PHONY: all lib cli tests demo sim-report test bench fuzz fuzzers check-style format vmlinux install clean deps
 all: $(BUILD)/millrace $(BUILD)/libmillrace.a $(BUILD)/libmillrace.so.$(VERSION)
 
 # ---- XDP program and its skeleton (embedded: the command needs no .o file beside it) --------------
@@ -137,7 +138,7 @@ $(UNIT_BIN) $(XDP_BIN): $(BUILD)/%: $(BUILD)/%.o $(TEST_LIB_OBJ) $(BUILD)/libmil
 
 $(SIM_BIN): $(SIM_SRC:%.c=$(BUILD)/%.o) $(BUILD)/libmillrace.a
 	$(if $(V),,@echo "  LD    $@")
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) -lm
 
 $(TOOL_BIN): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libmillrace.a
 	$(if $(V),,@echo "  LD    $@")
@@ -183,6 +184,10 @@ fuzz: deps
 bench: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) all $(BENCH_BIN) $(BUILD)/tests/bench/raw.bpf.o
 	@BUILD=$(BUILD) scripts/bench $(BENCH_ARGS)
+
+# Goodput of each congestion control over a grid of paths, beside its theoretical bound: a few minutes.
+sim-report: $(SIM_BIN)
+	@$(SIM_BIN) --report docs/sim-report.md
 
 demo: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) all

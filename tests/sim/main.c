@@ -15,8 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "flow.h"
-#include "goodput.h"
 #include "hist.h"
+#include "report.h"
 #include "sim.h"
 
 #define WORKERS_MAX	64u
@@ -41,7 +41,7 @@ struct shared {
 };
 
 struct options {
-	const char *scenario, *hist, *flow, *pcap;
+	const char *scenario, *hist, *flow, *pcap, *report;
 	uint64_t first, last;
 	bool seeds_given, verbose, list;
 	unsigned workers;
@@ -220,7 +220,7 @@ static bool report_all(void)
 static const char usage[] =
 	"usage: sim [--scenario NAME] [--hist NAME] [--flow NAME] [--seed N | --seeds A-B]\n"
 	"           [--jobs N] [--pcap FILE] [-v] [--list]\n"
-	"       sim --goodput\n"
+	"       sim --report FILE\n"
 	"Without a choice every scenario, every history and every test of flows runs.\n"
 	"  --scenario NAME  only this scenario; \"hist\", \"flow\": only the histories, the flows\n"
 	"  --hist NAME      only this history\n"
@@ -231,7 +231,8 @@ static const char usage[] =
 	"  --pcap FILE      write what each engine saw to FILE.A.pcapng and FILE.B.pcapng\n"
 	"  -v               print each packet and what the applications do\n"
 	"  --list           print the names of scenarios, histories and tests of flows\n"
-	"  --goodput        a report: what a transfer gets, by congestion control and loss\n";
+	"  --report FILE    goodput by congestion control over a grid of paths; printed, and "
+	"written to FILE\n";
 
 static void bad_usage(void)
 {
@@ -261,7 +262,7 @@ static void parse_options(int argc, char **argv, struct options *o)
 		{ "jobs", required_argument, NULL, 'j' },
 		{ "pcap", required_argument, NULL, 'p' },
 		{ "list", no_argument, NULL, 'l' },
-		{ "goodput", no_argument, NULL, 'g' },
+		{ "report", required_argument, NULL, 'r' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
@@ -299,9 +300,9 @@ static void parse_options(int argc, char **argv, struct options *o)
 		case 'v':
 			o->verbose = true;
 			break;
-		case 'g':
-			sim_goodput(stdout);
-			exit(0);
+		case 'r':
+			o->report = optarg;
+			break;
 		case 'l':
 			o->list = true;
 			break;
@@ -346,6 +347,8 @@ int main(int argc, char **argv)
 
 	self = argv[0];
 	parse_options(argc, argv, &o);
+	if (o.report)
+		return !sim_report(o.report, o.workers);
 	choose_jobs(&o);
 	if (!njobs) {
 		fprintf(stderr,

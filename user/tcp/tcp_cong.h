@@ -38,6 +38,8 @@ struct mr_cong_ops {
 	/* Loss was found: the new ssthresh in bytes, given what is in flight. cwnd still has its
 	 * old value. */
 	uint32_t (*ssthresh)(struct mr_tcb *tcb, uint32_t in_flight, uint64_t now);
+	/* NULL: as ssthresh(), or: the same for a mark that was echoed (ECN). */
+	uint32_t (*marked)(struct mr_tcb *tcb, uint32_t in_flight, uint64_t now);
 	/* NULL, or: the loss was found by a timeout. Comes after ssthresh() for the same loss. */
 	void (*timeout)(struct mr_tcb *tcb, uint64_t now);
 	/* NULL, or: the loss of the last ssthresh() was none. The caller has put back cwnd and
@@ -51,10 +53,10 @@ struct mr_cong_ops {
 	void (*send_begin)(struct mr_tcb *tcb, uint64_t now);
 };
 
-enum mr_cong { MR_CONG_NEWRENO, MR_CONG_CUBIC, MR_CONG_MAX };
+enum mr_cong { MR_CONG_NEWRENO, MR_CONG_CUBIC, MR_CONG_BBR, MR_CONG_MAX };
 
 const struct mr_cong_ops *mr_cong(unsigned index);
-extern const struct mr_cong_ops mr_cong_newreno, mr_cong_cubic;
+extern const struct mr_cong_ops mr_cong_newreno, mr_cong_cubic, mr_cong_bbr;
 
 /* RFC 5681 (1): the initial window in bytes, with RFC 6928's ten segments. */
 uint32_t mr_cong_initial_window(uint32_t mss);

@@ -55,6 +55,7 @@ void ecn_received(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *s
 
 void ecn_echoed(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, uint64_t now)
 {
+	const struct mr_cong_ops *control = mr_cong(tcb->opts.congestion);
 	uint32_t flight = seq_diff(tcb->snd_nxt, tcb->snd_una);
 
 	/* Once per window (section 6.1.2); a loss in it has slowed us down already. */
@@ -62,7 +63,7 @@ void ecn_echoed(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg
 	    seq_lt(tcb->snd_una, tcb->ecn.reduced_at) || !flight)
 		return;
 	MR_COUNT(tcp->ctr, TCP_ECN_REDUCED);
-	tcb->ssthresh = mr_cong(tcb->opts.congestion)->ssthresh(tcb, tcb_in_flight(tcb), now);
+	tcb->ssthresh = (control->marked ?: control->ssthresh)(tcb, tcb_in_flight(tcb), now);
 	tcb->cwnd = mr_min(tcb->cwnd, tcb->ssthresh);
 	tcb->ecn.reduced_at = tcb->snd_nxt;
 	tcb->ecn.cwr_owed = true;

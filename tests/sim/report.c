@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * report.c - what one bulk transfer gets of a path, for each congestion control, loss rate, RTT and share
+ * of reordered packets, beside what a textbook says that it must get.
+ * Called by   `make sim-report`.
+ */
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "base/compiler.h"
+#include "flow.h"
+#include "report.h"
+
+#define RATE_BPS    MBIT(100)
+#define MSS	    1448.0 /* with timestamps */
+#define PACKET	    1514.0 /* the same on the wire */
+#define FULL	    0.95   /* of the link counts as full */
+#define SEEDS	    3u
+#define LOSSES	    5u
+#define RTTS	    4u
+#define REORDERS    3u
+#define CONTROLS    3u
+#define CELLS	    (CONTROLS * REORDERS * RTTS * LOSSES)
+#define REAL_TIME_S 100u
+
+static const char *const controls[CONTROLS] = { "cubic", "bbr", "newreno" };
+static const uint32_t losses_ppm[LOSSES] = { 0, 100, 1000, 10000, 50000 };
+static const unsigned rtts_ms[RTTS] = { 1, 20, 100, 300 };
+static const uint32_t reorders_ppm[REORDERS] = { 0, 10000, 100000 };
+
+struct cell {
+	unsigned control, reorder, rtt, loss;
+};
+
+/* Written by the workers. */
+struct shared {
+	uint32_t next;
+	double goodput[CELLS][SEEDS]; /* Mbit/s; negative: the run failed */
+};
+
+static struct shared *shared;
+
+static struct cell cell_of(unsigned i)
+{
+	return (struct cell){
+		.loss = i % LOSSES,
+		.rtt = i / LOSSES % RTTS,
+		.reorder = i / (LOSSES * RTTS) % REORDERS,
+		.control = i / (LOSSES * RTTS * REORDERS),
+	};
+}
+
+static unsigned index_of(struct cell c)
+{
+	return ((c.control * REORDERS + c.reorder) * RTTS + c.rtt) * LOSSES + c.loss;
+}
+
+/* ---- Bounds ---------------------------------------------------------------------------------- */
+
+/* Payload of a full link, Mbit/s. */
+static double link_mbit(void)
+{
+	return (double)RATE_BPS / 1e6 * MSS / PACKET;
+}
+
+/* Mbit/s of a window of so many segments. */
+static double window_mbit(double segments, double rtt_s)
+{
+	return segments * MSS * 8 / rtt_s / 1e6;
+}
+
+/* Mathis et al. 1997: sqrt(3/2) / sqrt(p) segments. */
+static double mathis(double p, double rtt_s)
+{
+	return window_mbit(sqrt(1.5 / p), rtt_s);
+}
+
+/* RFC 9438 section 5.1, with C = 0.4 and beta = 0.7: 1.054 * RTT^0.75 / p^0.75 segments; never less than
+ * Reno (section 4.3). */
+static double cubic(double p, double rtt_s)
+{
+	double segments = pow(0.4 * 3.7 / (4 * 0.3), 0.25) * pow(rtt_s, 0.75) / pow(p, 0.75);
+
+	return fmax(window_mbit(segments, rtt_s), mathis(p, rtt_s));
+}
+
+/* draft-ietf-ccwg-bbr section 5.3.3.5.2: of what was found when probing, a rate of (1 - p)^N is left after
+ * N rounds of cruising with loss. A cycle is 63 rounds, or 2.5 s if that is less. Above the loss rate
+ * that it bears while probing (2 %) BBR takes loss for a full queue, as Reno would. */
+static double bbr(double p, double rtt_s)
+{
+	double rounds = fmin(63, fmax(2.5 / rtt_s, 1));
+	double mean = p > 0 ? (1 - pow(1 - p, rounds)) / (p * rounds) : 1;
+
+	return p > 0.02 ? fmin(mathis(p, rtt_s), link_mbit()) : link_mbit() * mean * (1 - p);
+}
+
+static double bound(struct cell c)
+{
+	double p = losses_ppm[c.loss] / 1e6, rtt_s = rtts_ms[c.rtt] / 1e3,
+	       most = FULL * link_mbit();
+
+	if (!strcmp(controls[c.control], "bbr"))
+		return fmin(bbr(p, rtt_s) * FULL, most);
+	if (!losses_ppm[c.loss])
+		return most;
+	return fmin(!strcmp(controls[c.control], "cubic") ? cubic(p, rtt_s) : mathis(p, rtt_s),
+		    most);
+}
+
+/* ---- Runs ------------------------------------------------------------------------------------ */
+
+/* Long enough for 60 losses at the bound, between 20 and 240 s. */
+static uint64_t duration(struct cell c)
+{
+	double p = losses_ppm[c.loss] / 1e6, packets_per_s = bound(c) * 1e6 / 8 / MSS;
+	double s = p > 0 ? 60 / p / packets_per_s : 0;
+
+	return (uint64_t)(fmin(fmax(s, 20), 240) * 1e9);
+}
+
+static double run(struct cell c, uint64_t seed)
+{
+	const uint64_t rtt_ns = rtts_ms[c.rtt] * MR_NS_PER_MS;
+	const uint64_t warm_up = 5 * MR_NS_PER_S + 50 * rtt_ns;
+	static struct flows fl;
+	struct flow *f;
+	double goodput;
+
+	memset(&fl, 0, sizeof(fl));
+	fl.sim.scenario = "report";
+	flows_open(&fl,
+		   &(struct path){ .rate_bps = RATE_BPS,
+				   .rtt_ns = rtt_ns,
+				   .loss_ppm = losses_ppm[c.loss],
+				   .reorder_ppm = reorders_ppm[c.reorder],
+				   .reorder_ns = rtt_ns / 2 },
+		   seed);
+	f = flow_add(&fl, &(struct flow_cfg){ .control = controls[c.control] });
+	flows_until(&fl, warm_up);
+	flow_mark(&fl, f);
+	flows_until(&fl, warm_up + duration(c));
+	goodput = flow_goodput(&fl, f) / 1e6;
+	flows_close(&fl);
+	return goodput;
+}
+
+/* Those that take long come first: without loss, and of long RTTs. */
+static void worker(void)
+{
+	uint32_t i;
+
+	while ((i = __atomic_fetch_add(&shared->next, 1, __ATOMIC_RELAXED)) < CELLS * SEEDS) {
+		unsigned cell = i / SEEDS;
+
+		shared->goodput[cell][i % SEEDS] = -1;
+		alarm(REAL_TIME_S);
+		shared->goodput[cell][i % SEEDS] = run(cell_of(cell), 1 + i % SEEDS);
+		alarm(0);
+		if (isatty(STDERR_FILENO) && i % 20 == 0)
+			fprintf(stderr, "\r%u of %u runs ", i, CELLS * SEEDS);
+	}
+	_exit(0);
+}
+
+static bool run_all(unsigned workers)
+{
+	unsigned running = 0;
+	bool ok = true;
+	int status;
+
+	fflush(NULL);
+	while (running < workers || shared->next < CELLS * SEEDS) {
+		if (running == workers) { /* one has died of its run: another goes on */
+			wait(&status);
+			ok &= WIFEXITED(status) && !WEXITSTATUS(status);
+			running--;
+		}
+		if (!fork())
+			worker();
+		running++;
+	}
+	while (running--) {
+		wait(&status);
+		ok &= WIFEXITED(status) && !WEXITSTATUS(status);
+	}
+	return ok;
+}
+
+static double mean(struct cell c)
+{
+	double sum = 0;
+
+	for (unsigned s = 0; s < SEEDS; s++)
+		sum += shared->goodput[index_of(c)][s];
+	return sum / SEEDS;
+}
+
+/* ---- Tables ---------------------------------------------------------------------------------- */
+
+static FILE *file;
+
+static void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static void say(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	if (!file)
+		return;
+	va_start(ap, fmt);
+	vfprintf(file, fmt, ap);
+	va_end(ap);
+}
+
+static void head(void)
+{
+	say("# Goodput in the simulator\n\n"
+	    "Made by `make sim-report`; do not edit. One transfer over a link of %llu Mbit/s with "
+	    "a drop-tail\n"
+	    "queue of one bandwidth-delay product (at least 16 packets), data lost behind it at "
+	    "random. Of the\n"
+	    "data packets a share comes late, by up to half of the RTT (small delays are as likely "
+	    "as large\n"
+	    "ones). The mean of %u seeds in Mbit/s of payload, after a warm-up, / the bound of "
+	    "that cell.\n\n"
+	    "Bounds, none above %.0f %% of the link's payload (%.1f Mbit/s), which counts as "
+	    "full:\n"
+	    "- NewReno: Mathis et al. 1997, MSS / RTT * sqrt(3 / 2) / sqrt(p).\n"
+	    "- CUBIC: RFC 9438 section 5.1, and Reno's where that is more (section 4.3).\n"
+	    "- BBR: draft-ietf-ccwg-bbr section 5.3.3.5.2 says that a rate of (1 - p)^N is left "
+	    "after N rounds\n"
+	    "  of cruising with a loss rate p; the bound is the mean over a cycle of 63 rounds or "
+	    "2.5 s. Above\n"
+	    "  the 2 %% that it bears while it probes, BBR takes loss for congestion, and Reno's "
+	    "bound is taken.\n"
+	    "  No literature has a response function of version 3 there.\n\n"
+	    "Reordering has no part in the bounds. A cell below its bound has a `<`.\n",
+	    (unsigned long long)(RATE_BPS / 1000000), SEEDS, FULL * 100, FULL * link_mbit());
+}
+
+static unsigned table(unsigned control, unsigned reorder)
+{
+	unsigned below = 0;
+
+	say("\n## %s, %g %% reordered\n\n| RTT |", controls[control], reorders_ppm[reorder] / 1e4);
+	for (unsigned l = 0; l < LOSSES; l++)
+		say(" loss %g %% |", losses_ppm[l] / 1e4);
+	say("\n|---|");
+	for (unsigned l = 0; l < LOSSES; l++)
+		say("---|");
+	for (unsigned r = 0; r < RTTS; r++) {
+		say("\n| %u ms |", rtts_ms[r]);
+		for (unsigned l = 0; l < LOSSES; l++) {
+			struct cell c = { control, reorder, r, l };
+			bool low = mean(c) < bound(c);
+
+			say(" %s%.1f / %.1f |", low ? "`<` " : "", mean(c), bound(c));
+			below += low;
+		}
+	}
+	say("\n");
+	return below;
+}
+
+/* What 1 %% of reordering costs at 20 ms without loss: less than a tenth. */
+static bool light_reordering(void)
+{
+	bool ok = true;
+
+	say("\n## What light reordering costs: 1 %% at 20 ms, no loss\n\n");
+	for (unsigned k = 0; k < CONTROLS; k++) {
+		double without = mean((struct cell){ k, 0, 1, 0 });
+		double with = mean((struct cell){ k, 1, 1, 0 });
+
+		say("- %s: %.1f %% (%.1f to %.1f Mbit/s)\n", controls[k],
+		    100 * (1 - with / without), without, with);
+		ok &= with > 0.9 * without;
+	}
+	return ok;
+}
+
+bool sim_report(const char *path, unsigned workers)
+{
+	unsigned below = 0;
+	bool ran, light;
+
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
+	if (shared == MAP_FAILED)
+		return false;
+	ran = run_all(workers);
+	file = path ? fopen(path, "w") : NULL;
+	head();
+	for (unsigned k = 0; k < CONTROLS; k++)
+		for (unsigned o = 0; o < REORDERS; o++)
+			below += table(k, o);
+	light = light_reordering();
+	say("\n%u of %u cells are below their bound.\n", below, CELLS);
+	if (file)
+		fclose(file);
+	return ran && light && !below && (file || !path);
+}
