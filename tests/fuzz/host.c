@@ -65,6 +65,9 @@ void fuzz_host_open(struct fuzz_host *h, const struct fuzz_host_cfg *fc, const u
 	cfg.rcvbuf = fc->rcvbuf;
 	ret = mr_config_add_address(&cfg, fc->prefix);
 	FUZZ_CHECK(!ret, "mr_config_add_address: %d", ret);
+	if (fc->prefix6)
+		ret = mr_config_add_address(&cfg, fc->prefix6);
+	FUZZ_CHECK(!ret, "mr_config_add_address: %d", ret);
 	h->addr = cfg.addrs[0].addr;
 	ret = mr_engine_create(&h->engine, &cfg, &scfg, host_clock, h, &err);
 	FUZZ_CHECK(!ret, "mr_engine_create: %d %s", ret, err.text);
@@ -127,5 +130,34 @@ void fuzz_answer_arp(struct fuzz_host *h, const uint8_t *pkt, uint32_t len, uint
 	memcpy(reply + 22, mac, 6);
 	pkt_put32(reply + 28, ip);
 	memcpy(reply + 32, pkt + 22, 10);
+	sim_dev_deliver(h->dev, reply, sizeof(reply));
+}
+
+void fuzz_answer_nd(struct fuzz_host *h, const uint8_t *pkt, uint32_t len, const uint8_t mac[6])
+{
+	static const uint8_t nowhere[16];
+	const uint8_t *ip = pkt + PKT_ETH_HLEN, *nd = ip + 40;
+	uint8_t reply[86] = { 0 };
+	uint8_t *out = reply + PKT_ETH_HLEN;
+
+	if (len < 78 || pkt_get16(pkt + 12) != 0x86dd || ip[6] != 58 || nd[0] != 135 ||
+	    !memcmp(ip + 8, nowhere, 16))
+		return;
+	memcpy(reply, h->mac, 6);
+	memcpy(reply + 6, mac, 6);
+	pkt_put16(reply + 12, 0x86dd);
+	out[0] = 0x60;
+	out[5] = 32;
+	out[6] = 58;
+	out[7] = 255;
+	memcpy(out + 8, nd + 8, 16);
+	memcpy(out + 24, ip + 8, 16);
+	out[40] = 136;
+	out[44] = 0x60; /* solicited, override */
+	memcpy(out + 48, nd + 8, 16);
+	out[64] = 2;
+	out[65] = 1;
+	memcpy(out + 66, mac, 6);
+	pkt_put16(out + 42, (uint16_t)~pkt_sum(pkt_sum(58 + 32, out + 8, 32), out + 40, 32));
 	sim_dev_deliver(h->dev, reply, sizeof(reply));
 }

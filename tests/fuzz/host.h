@@ -13,8 +13,9 @@
 #define FUZZ_START_NS (1000 * MR_NS_PER_S) /* the clock when an input begins */
 
 struct fuzz_host_cfg {
-	const char *prefix; /* the engine's address, "10.0.0.1/24" */
-	uint8_t mac_end;    /* last byte of its MAC address 02:00:00:00:00:xx */
+	const char *prefix;  /* the engine's address, "10.0.0.1/24" */
+	const char *prefix6; /* and a second one, or NULL */
+	uint8_t mac_end;     /* last byte of its MAC address 02:00:00:00:00:xx */
 	uint32_t nframes;
 	uint32_t sndbuf, rcvbuf;
 	bool ragged, pad; /* of the device */
@@ -45,5 +46,9 @@ void fuzz_trace(const struct fuzz_host *h, const char *what, const uint8_t *pkt,
 /* Answer `pkt`, an ARP request, if it asks for `ip` (host byte order), as a host with this MAC. */
 void fuzz_answer_arp(struct fuzz_host *h, const uint8_t *pkt, uint32_t len, uint32_t ip,
 		     const uint8_t mac[6]);
+
+/* Answer `pkt`, a neighbour solicitation, if its target is not the sender's own, as a host with this MAC
+ * that has every address. */
+void fuzz_answer_nd(struct fuzz_host *h, const uint8_t *pkt, uint32_t len, const uint8_t mac[6]);
 
 #endif

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * packets.c - fuzz everything below TCP: Ethernet frames of any kind into one engine.
+ * packets.c - fuzz everything below TCP: Ethernet frames of any kind into one engine with an address of
+ *	       each family.
  * Input       frames, each with a byte that says which of its fields are made right, so that mutations
- *	       get past addresses, lengths and checksums; and time.
+ *	       get past addresses, lengths and checksums, and one by which it is cut into fragments; and
+ *	       time.
  * Claims      every invariant after each frame; what is sent has right checksums; no frame of the pool
  *	       is lost; nothing the peer can say makes the engine busy for ever.
  */
@@ -14,6 +16,7 @@
 
 #define PKT_MAX	   1600u
 #define STEPS_MAX  200u
+#define FRAGS_MAX  64u
 #define ENGINE_IP  0x0a000001u
 #define PEER_IP	   0x0a000002u
 #define SILENCE_NS (300 * MR_NS_PER_S)
@@ -23,9 +26,9 @@
 #define FIX_MAC	   0x01u /* to the engine */
 #define FIX_TYPE   0x02u /* IPv4, or ARP with FIX_ARP */
 #define FIX_IP	   0x04u /* version, lengths, addresses */
-#define FIX_SUM	   0x08u /* of the IP header */
+#define FIX_SUM	   0x08u /* of the IPv4 header */
 #define FIX_L4_SUM 0x10u
-#define FIX_ARP	   0x20u
+#define FIX_ARP	   0x20u /* with FIX_IP: IPv6 */
 #define VLAN	   0x40u
 #define NO_ROUND   0x80u /* the next one comes in the same batch */
 
@@ -35,6 +38,10 @@ struct world {
 };
 
 static const uint8_t peer_mac[6] = { 2, 0, 0, 0, 0, 2 };
+static const uint8_t engine_ip6[16] = { 0x20, 0x01, 0x0d, 0xb8, [15] = 1 };
+static const uint8_t engine_ll6[16] = { 0xfe, 0x80, [11] = 0xff, 0xfe, [15] = 1 };
+static const uint8_t engine_group[16] = { 0xff, 0x02, [11] = 1, 0xff, [15] = 1 };
+static const uint8_t all_nodes[16] = { 0xff, 0x02, [15] = 1 };
 
 static void engine_sent(void *user, const uint8_t *pkt, uint32_t len)
 {
@@ -43,6 +50,7 @@ static void engine_sent(void *user, const uint8_t *pkt, uint32_t len)
 	fuzz_trace(&w->host, "sends", pkt, len);
 	FUZZ_CHECK(pkt_checksums_ok(pkt, len), "checksum of a packet sent");
 	fuzz_answer_arp(&w->host, pkt, len, PEER_IP, peer_mac);
+	fuzz_answer_nd(&w->host, pkt, len, peer_mac);
 }
 
 static void run(struct world *w, uint64_t ns)
@@ -82,8 +90,8 @@ static void fix_l4(uint8_t *ip, uint32_t hlen, uint32_t l4_len)
 	}
 }
 
-/* The IP packet at ip, as far as `how` asks for it. */
-static void fix_ip(uint8_t *ip, uint32_t len, uint8_t how)
+/* The IPv4 packet at ip, as far as `how` asks for it. */
+static void fix_ipv4(uint8_t *ip, uint32_t len, uint8_t how)
 {
 	uint32_t hlen;
 
@@ -126,11 +134,108 @@ static void fix_arp(uint8_t *arp, uint32_t len)
 		pkt_put32(arp + 14, PEER_IP + (arp[17] & 7u));
 }
 
+/* Where the upper layer's header begins, and what it is; 0: behind a fragment header or nowhere. */
+static uint32_t find_l4_6(const uint8_t *ip, uint32_t len, uint8_t *proto)
+{
+	uint32_t off = 40;
+
+	*proto = ip[6];
+	while (*proto == 0 || *proto == 43 || *proto == 60) {
+		if (len < off + 8)
+			return 0;
+		*proto = ip[off];
+		off += 8 + ip[off + 1] * 8u;
+	}
+	return off < len ? off : 0;
+}
+
+static void fix_ipv6(uint8_t *ip, uint32_t len, uint8_t how)
+{
+	static const uint8_t *const to[] = { engine_ip6, engine_ll6, engine_group, all_nodes };
+	uint8_t proto;
+	uint32_t l4;
+
+	if (len < 40)
+		return;
+	ip[0] = (uint8_t)(0x60 | (ip[0] & 15));
+	pkt_put16(ip + 4, len - 40 - (ip[1] % 4 < len - 40 ? ip[1] % 4 : 0));
+	if (ip[8] & 1) /* else the unspecified address, or anything */
+		memcpy(ip + 8, ip[23] & 1 ? engine_ip6 : engine_ll6, 15);
+	memcpy(ip + 24, FUZZ_PICK(to, ip[24]), 16);
+	l4 = find_l4_6(ip, 40u + pkt_get16(ip + 4), &proto);
+	if (proto == 58 && l4 && ip[l4] >= 133)
+		ip[7] = 255;
+	if (how & FIX_L4_SUM && l4) {
+		uint32_t l4_len = 40u + pkt_get16(ip + 4) - l4;
+		uint32_t at = proto == 6 ? 16 : proto == 17 ? 6 : 2;
+		uint32_t sum = pkt_sum(proto + l4_len, ip + 8, 32);
+
+		if (l4_len < at + 2 || (proto != 6 && proto != 17 && proto != 58))
+			return;
+		pkt_put16(ip + l4 + at, 0);
+		pkt_put16(ip + l4 + at, (uint16_t)~pkt_sum(sum, ip + l4, l4_len));
+	}
+}
+
+static void deliver(struct world *w, const uint8_t *pkt, uint32_t len)
+{
+	fuzz_trace(&w->host, "gets", pkt, len);
+	sim_dev_deliver(w->host.dev, pkt, len);
+}
+
+/* Bytes [off, off + n) of the L3 payload as a fragment. l3: offset of the IP header. */
+static void deliver_fragment(struct world *w, const uint8_t *pkt, uint32_t l3, uint32_t off,
+			     uint32_t n, bool more)
+{
+	uint8_t out[PKT_MAX + 8], *ip = out + l3;
+	uint32_t hlen = pkt[l3] >> 4 == 6 ? 40 : 20;
+
+	memcpy(out, pkt, l3 + hlen);
+	if (hlen == 40) {
+		memset(ip + 40, 0, 8);
+		ip[40] = ip[6];
+		ip[6] = 44;
+		pkt_put16(ip + 42, off | more);
+		hlen += 8;
+		pkt_put16(ip + 4, n + 8);
+		memcpy(ip + 48, pkt + l3 + 40 + off, n);
+	} else {
+		pkt_put16(ip + 2, n + 20);
+		pkt_put16(ip + 6, off / 8 | (more ? 0x2000u : 0));
+		pkt_put16(ip + 10, 0);
+		pkt_put16(ip + 10, (uint16_t)~pkt_sum(0, ip, 20));
+		memcpy(ip + 20, pkt + l3 + 20 + off, n);
+	}
+	deliver(w, out, l3 + hlen + n);
+}
+
+/* In pieces of 8 to 512 bytes, forwards or backwards, perhaps one of them twice or left out. */
+static void deliver_cut(struct world *w, const uint8_t *pkt, uint32_t len, uint32_t l3, uint8_t cut)
+{
+	uint32_t hlen = pkt[l3] >> 4 == 6 ? 40 : 20;
+	uint32_t total = len - l3 - hlen, step = 8u << (cut & 7) % 7;
+	uint32_t n = mr_min((total + step - 1) / step, FRAGS_MAX);
+
+	for (uint32_t k = 0; k < n; k++) {
+		uint32_t i = cut & 8 ? n - 1 - k : k, off = i * step;
+		uint32_t part = mr_min(step, total - off);
+
+		if (cut & 16 && k == 1) /* one is lost */
+			continue;
+		deliver_fragment(w, pkt, l3, off, part, off + part < total);
+		if (cut & 32 && k == 0) /* one comes twice, or longer */
+			deliver_fragment(w, pkt, l3, off, part, cut & 64 || off + part < total);
+	}
+}
+
 static void step_frame(struct world *w, struct fuzz_in *in)
 {
-	uint8_t pkt[PKT_MAX], how = fuzz_u8(in);
+	uint8_t pkt[PKT_MAX], how = fuzz_u8(in), cut = 0;
 	uint32_t len = fuzz_u8(in), l3 = how & VLAN ? 18 : 14, real;
+	bool v6 = (how & (FIX_ARP | FIX_IP)) == (FIX_ARP | FIX_IP);
 
+	if ((how & FIX_TYPE) && (how & FIX_IP))
+		cut = fuzz_u8(in);
 	/* Small lengths one by one, large ones in steps: the bytes behind the input's are zeros. */
 	if (len > 200)
 		len = 200 + (len - 200) * 25;
@@ -144,17 +249,20 @@ static void step_frame(struct world *w, struct fuzz_in *in)
 	if (how & FIX_TYPE && len >= l3) {
 		if (how & VLAN)
 			pkt_put16(pkt + 12, 0x8100);
-		pkt_put16(pkt + l3 - 2, how & FIX_ARP ? 0x0806 : 0x0800);
+		pkt_put16(pkt + l3 - 2, v6 ? 0x86dd : how & FIX_ARP ? 0x0806 : 0x0800);
 	}
-	if (len > l3 && how & FIX_ARP)
+	if (len > l3 && v6)
+		fix_ipv6(pkt + l3, len - l3, how);
+	else if (len > l3 && how & FIX_ARP)
 		fix_arp(pkt + l3, len - l3);
 	else if (len > l3)
-		fix_ip(pkt + l3, len - l3, how);
-	fuzz_trace(&w->host, "gets", pkt, len);
-	sim_dev_deliver(w->host.dev, pkt, len);
-	if (how & NO_ROUND)
-		return;
-	fuzz_host_round(&w->host);
+		fix_ipv4(pkt + l3, len - l3, how);
+	if (cut & 128 && len > l3 + 40)
+		deliver_cut(w, pkt, len, l3, cut);
+	else
+		deliver(w, pkt, len);
+	if (!(how & NO_ROUND))
+		fuzz_host_round(&w->host);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -165,8 +273,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t how = fuzz_u8(&in);
 	const struct fuzz_host_cfg cfg = {
 		.prefix = "10.0.0.1/24",
+		.prefix6 = "2001:db8::1/64",
 		.mac_end = 1,
-		.nframes = 64,
+		.nframes = 512,
 		.sndbuf = 4096,
 		.rcvbuf = 4096,
 		.ragged = how & 1,
@@ -187,7 +296,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	local.port = 4000;
 	FUZZ_CHECK(!mr_socket(w.host.engine, &sock) && !mr_bind(sock, &local), "mr_bind");
 	mr_connect(sock, &peer);
-	run(&w, MR_NS_PER_MS);
+	/* Addresses of IPv6 are in use, or not yet. */
+	run(&w, how & 8 ? MR_NS_PER_MS : 2 * MR_NS_PER_S);
 	for (unsigned i = 0; i < STEPS_MAX && fuzz_more(&in); i++) {
 		step_frame(&w, &in);
 		if (fuzz_more(&in) && in.p[0] >= 0xf8)

@@ -14,6 +14,7 @@
 #define ETHERTYPE_IPV6 0x86dd
 #define PROTO_ICMP     1
 #define PROTO_ICMPV6   58
+#define PROTO_FRAGMENT 44
 #define IPV6_HLEN      40u
 #define PROTO_TCP      6
 #define TCP_HLEN       20u
@@ -72,12 +73,15 @@ static bool ipv6_l4(const uint8_t *pkt, uint32_t len, const uint8_t **l4, uint32
 	return *l4_len <= len - PKT_ETH_HLEN - IPV6_HLEN;
 }
 
-/* TCP or ICMPv6 and nothing else: the pseudo-header guards the addresses, the length, the protocol. */
+/* TCP or ICMPv6 and nothing else: the pseudo-header guards the addresses, the length, the protocol. A
+ * fragment alone has no checksum. */
 static bool ipv6_checksum_ok(const uint8_t *pkt, uint32_t len)
 {
 	const uint8_t *ip = pkt + PKT_ETH_HLEN, *l4;
 	uint32_t l4_len;
 
+	if (ipv6_l4(pkt, len, &l4, &l4_len) && ip[6] == PROTO_FRAGMENT)
+		return l4_len > 8;
 	return ipv6_l4(pkt, len, &l4, &l4_len) && (ip[6] == PROTO_TCP || ip[6] == PROTO_ICMPV6) &&
 	       pkt_sum(pkt_sum(ip[6] + l4_len, ip + 8, 32), l4, l4_len) == 0xffff;
 }
@@ -93,6 +97,8 @@ bool pkt_checksums_ok(const uint8_t *pkt, uint32_t len)
 		return true;
 	if (!ipv4_l4(pkt, len, &l4, &l4_len))
 		return false;
+	if (pkt_get16(ip + 6) & 0x3fff) /* more fragments, or an offset */
+		return true;
 	if (ip[9] == PROTO_ICMP)
 		return pkt_sum(0, l4, l4_len) == 0xffff;
 	if (ip[9] == PROTO_TCP)
