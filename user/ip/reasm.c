@@ -220,7 +220,7 @@ bool mr_reasm_has_l4_header(uint8_t proto, const uint8_t *p, uint32_t len)
 static enum mr_drop give_up(struct mr_ip *ip, struct mr_datagram *d, enum mr_drop reason)
 {
 	drop_fragments(ip, d, reason);
-	d->dead = reason;
+	d->dead = (uint16_t)reason; /* they are few */
 	return reason;
 }
 

@@ -13,7 +13,7 @@
 
 int tcp_table_init(struct mr_tcp *tcp, struct mr_arena *arena, uint32_t flows)
 {
-	uint32_t n = 1024;
+	uint32_t n = 64;
 
 	while (n < flows)
 		n *= 2;
