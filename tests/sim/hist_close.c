@@ -214,6 +214,23 @@ TEST(time_wait_gives_way_to_a_new_syn_with_a_higher_number)
 	hist_accept(h);
 }
 
+/* With timestamps they decide, whatever the numbers: a later one begins anew, an older one does not. */
+TEST(rfc6191_2_time_wait_gives_way_to_a_later_timestamp)
+{
+	hist_established(h, &(struct hist_peer){ .tsval = 1000 });
+	hist_close(h);
+	EXPECT(h, .flags = FIN | ACK, .seq = 1, .ack = 1);
+	INJECT(h, .flags = FIN | ACK, .seq = 1, .ack = 2, .tsval = 1010);
+	EXPECT(h, .flags = ACK, .seq = 2, .ack = 2);
+	CHECK_EQ(h, time_waits(h), 1);
+	INJECT(h, .flags = SYN, .seq = 5000, .mss = 1460, .tsval = 1009);
+	EXPECT(h, .flags = ACK, .seq = 2, .ack = 2);
+	CHECK_EQ(h, time_waits(h), 1);
+	INJECT(h, .flags = SYN, .seq = (uint32_t)-5000, .mss = 1460, .tsval = 1011);
+	EXPECT(h, .flags = SYN | ACK, .any_seq = true, .ack = (uint32_t)-4999);
+	CHECK_EQ(h, time_waits(h), 0);
+}
+
 TEST(time_wait_does_not_give_way_to_a_syn_with_an_old_number)
 {
 	to_time_wait(h);

@@ -568,6 +568,41 @@ static void rfc4861_6_3_4_a_router_is_the_default_route_for_its_lifetime(void **
 	assert_int_equal(n->wheel.armed, 0);
 }
 
+/* A redirect of the router in use, as RFC 4861 section 8.1 wants it: to a better first hop, to a
+ * neighbour, with the MAC address of either. */
+static void rfc4861_8_redirects_are_ignored(void **state)
+{
+	static const struct {
+		const char *target, *dst;
+	} rows[] = { { "fe80::7", "2001:db8:5::5" }, { "2001:db8::7", "2001:db8::7" } };
+	const struct mr_addr afar = addr("2001:db8:5::5"), router = addr("fe80::9");
+	struct net *n = *state;
+	struct mr_dst dst = { 0 };
+
+	assert_int_equal(input_ra(n, "fe80::9", 1800, 0), MR_UP_DONE);
+	for (size_t i = 0; i < MR_ARRAY_SIZE(rows); i++) {
+		struct mr_addr src = router, to = addr("fe80::1"), about = addr(rows[i].dst);
+		uint32_t len = build_nd(buf, "fe80::9", "fe80::1", 137, 0, rows[i].target, 0, NULL);
+		uint32_t icmp_len = len + 24 - 54;
+		uint16_t csum;
+
+		memcpy(buf + len, about.b, 16);
+		memcpy(buf + len + 16, "\2\1", 2);
+		memcpy(buf + len + 18, peer_mac, 6);
+		buf[18] = (uint8_t)(icmp_len >> 8);
+		buf[19] = (uint8_t)icmp_len;
+		memset(buf + 56, 0, 2);
+		csum = (uint16_t)~mr_csum_fold(mr_csum_add(
+			mr_csum(buf + 54, icmp_len), mr_csum_pseudo(&src, &to, 58, icmp_len)));
+		memcpy(buf + 56, &csum, 2);
+		assert_dropped(n, net_input_bytes(n, buf, 54 + icmp_len), MR_DROP_ICMP_TYPE);
+	}
+	assert_int_equal(mr_dst_resolve(&n->ip, &dst, &afar, n->now), 0);
+	assert_true(mr_addr_eq(&dst.neigh->addr, &router));
+	assert_int_equal(dst.neigh->state, MR_NEIGH_INCOMPLETE);
+	mr_dst_put(&n->ip, &dst);
+}
+
 static void rfc4861_6_3_6_another_router_takes_over(void **state)
 {
 	struct mr_addr first = addr("fe80::9");
@@ -656,6 +691,7 @@ int main(void)
 		NET_TEST(solicitations_for_us_are_answered),
 		NET_TEST(rfc4861_7_1_what_is_malformed_is_dropped),
 		NET_TEST(rfc4861_7_2_5_advertisements_move_the_state),
+		NET_TEST(rfc4861_8_redirects_are_ignored),
 		NET_TEST(a_packet_waits_for_the_answer),
 		NET_TEST(acks_do_not_confirm_what_an_advertisement_has_just_changed),
 		NET_TEST(an_address_in_use_is_defended_but_not_for_ever),
