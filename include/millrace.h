@@ -72,6 +72,17 @@ int mr_endpoint_parse(const char *text, struct mr_endpoint *ep);
 char *mr_addr_format(const struct mr_addr *addr, char *buf, size_t size);
 char *mr_endpoint_format(const struct mr_endpoint *ep, char *buf, size_t size);
 
+/* The same, and a link-local IPv6 address has a zone (RFC 4007 section 11): "fe80::1%eth0",
+ * "[fe80::1%eth0]:80". An engine has one interface, so there is no zone in struct mr_addr: parsing takes
+ * the name of that interface (or none) and no other, -ENODEV; formatting writes it. ifname may be NULL:
+ * no zone is right then, and none is written. */
+#define MR_ZONE_STRLEN 16 /* longest name of an interface, with its NUL */
+int mr_addr_parse_zone(const char *text, const char *ifname, struct mr_addr *addr);
+int mr_endpoint_parse_zone(const char *text, const char *ifname, struct mr_endpoint *ep);
+/* buf: MR_ENDPOINT_STRLEN + MR_ZONE_STRLEN bytes hold any. */
+char *mr_endpoint_format_zone(const struct mr_endpoint *ep, const char *ifname, char *buf,
+			      size_t size);
+
 /* ---- Configuration ------------------------------------------------------------------------------ */
 
 enum mr_xdp_mode {

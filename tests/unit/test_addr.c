@@ -80,6 +80,46 @@ static void endpoints_survive_the_round_trip(void **state)
 	}
 }
 
+static void rfc4007_11_a_zone_is_the_engines_interface(void **state)
+{
+	static const struct {
+		const char *text, *ifname;
+		int err;
+	} rows[] = {
+		{ "[fe80::1%eth0]:80", "eth0", 0 },
+		{ "[fe80::1%a23456789012345]:1", "a23456789012345", 0 },
+		{ "[fe80::1%eth1]:80", "eth0", -ENODEV },
+		{ "[fe80::1%]:80", "eth0", -ENODEV },
+		{ "[fe80::1%eth0]:80", NULL, -ENODEV },
+		{ "[fe80::1%a-name-longer-than-any-of-an-interface-may-ever-be-and-more]:80",
+		  "eth0", -EINVAL },
+		{ "[2001:db8::1%eth0]:80", "eth0", -EINVAL }, /* it is everywhere */
+		{ "10.0.0.1%eth0:80", "eth0", -EINVAL },
+		{ "fe80::1%eth0:80", "eth0", -EINVAL },
+		{ "[2001:db8::1]:80", "eth0", 0 },
+		{ "10.0.0.1:80", "eth0", 0 },
+	};
+	char buf[MR_ENDPOINT_STRLEN + MR_ZONE_STRLEN];
+	struct mr_endpoint ep;
+
+	(void)state;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(rows); i++) {
+		ep = (struct mr_endpoint){ .port = 7 };
+		assert_int_equal(mr_endpoint_parse_zone(rows[i].text, rows[i].ifname, &ep),
+				 rows[i].err);
+		if (rows[i].err)
+			assert_int_equal(ep.port, 7);
+		else
+			assert_string_equal(
+				mr_endpoint_format_zone(&ep, rows[i].ifname, buf, sizeof(buf)),
+				rows[i].text);
+	}
+	/* The zone may be left out: there is but one. */
+	assert_int_equal(mr_endpoint_parse_zone("[fe80::1]:80", "eth0", &ep), 0);
+	assert_string_equal(mr_endpoint_format(&ep, buf, sizeof(buf)), "[fe80::1]:80");
+	assert_int_equal(mr_endpoint_parse("[fe80::1%eth0]:80", &ep), -EINVAL);
+}
+
 static void text_is_truncated_and_terminated(void **state)
 {
 	struct mr_addr a = mr_addr_v4(htonl(0x0a0b0c0d));
@@ -230,6 +270,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(addresses_survive_the_round_trip),
 		cmocka_unit_test(endpoints_survive_the_round_trip),
+		cmocka_unit_test(rfc4007_11_a_zone_is_the_engines_interface),
 		cmocka_unit_test(text_is_truncated_and_terminated),
 		cmocka_unit_test(prefixes_hold_what_they_should),
 		cmocka_unit_test(bad_prefixes_are_refused),

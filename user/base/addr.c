@@ -39,14 +39,34 @@ int mr_addr_parse(const char *text, struct mr_addr *addr)
 	return 0;
 }
 
-int mr_endpoint_parse(const char *text, struct mr_endpoint *ep)
+int mr_addr_parse_zone(const char *text, const char *ifname, struct mr_addr *addr)
+{
+	const char *zone = strchr(text, '%');
+	size_t len = zone ? (size_t)(zone - text) : strlen(text);
+	char host[MR_ADDR_STRLEN];
+	struct mr_addr a;
+
+	if (len >= sizeof(host))
+		return -EINVAL;
+	memcpy(host, text, len);
+	host[len] = '\0';
+	if (mr_addr_parse(host, &a) < 0 || (zone && !mr_addr_is_link_local(&a)))
+		return -EINVAL;
+	if (zone && (!ifname || strcmp(zone + 1, ifname) != 0))
+		return -ENODEV;
+	*addr = a;
+	return 0;
+}
+
+int mr_endpoint_parse_zone(const char *text, const char *ifname, struct mr_endpoint *ep)
 {
 	const char *colon = strrchr(text, ':');
 	bool bracket = text[0] == '[';
-	char host[MR_ADDR_STRLEN];
+	char host[MR_ADDR_STRLEN + MR_ZONE_STRLEN];
 	struct mr_addr addr;
 	unsigned port;
 	size_t len;
+	int err;
 
 	if (!colon || parse_number(colon + 1, UINT16_MAX, &port) < 0)
 		return -EINVAL;
@@ -61,13 +81,19 @@ int mr_endpoint_parse(const char *text, struct mr_endpoint *ep)
 		return -EINVAL;
 	memcpy(host, text, len);
 	host[len] = '\0';
-	if (mr_addr_parse(host, &addr) < 0)
-		return -EINVAL;
 	/* Without brackets an IPv6 address and its port cannot be told apart. */
 	if (bracket != !!strchr(host, ':'))
 		return -EINVAL;
+	err = mr_addr_parse_zone(host, ifname, &addr);
+	if (err)
+		return err;
 	*ep = (struct mr_endpoint){ .addr = addr, .port = (uint16_t)port };
 	return 0;
+}
+
+int mr_endpoint_parse(const char *text, struct mr_endpoint *ep)
+{
+	return mr_endpoint_parse_zone(text, NULL, ep) ? -EINVAL : 0;
 }
 
 char *mr_addr_format(const struct mr_addr *addr, char *buf, size_t size)
@@ -82,13 +108,24 @@ char *mr_addr_format(const struct mr_addr *addr, char *buf, size_t size)
 	return buf;
 }
 
-char *mr_endpoint_format(const struct mr_endpoint *ep, char *buf, size_t size)
+char *mr_endpoint_format_zone(const struct mr_endpoint *ep, const char *ifname, char *buf,
+			      size_t size)
 {
+	bool zone = ifname && mr_addr_is_link_local(&ep->addr);
 	char host[MR_ADDR_STRLEN];
 
 	mr_addr_format(&ep->addr, host, sizeof(host));
-	snprintf(buf, size, mr_addr_is_v4(&ep->addr) ? "%s:%u" : "[%s]:%u", host, ep->port);
+	if (mr_addr_is_v4(&ep->addr))
+		snprintf(buf, size, "%s:%u", host, ep->port);
+	else
+		snprintf(buf, size, "[%s%s%s]:%u", host, zone ? "%" : "", zone ? ifname : "",
+			 ep->port);
 	return buf;
+}
+
+char *mr_endpoint_format(const struct mr_endpoint *ep, char *buf, size_t size)
+{
+	return mr_endpoint_format_zone(ep, NULL, buf, size);
 }
 
 int mr_prefix_parse(const char *text, struct mr_prefix *prefix)

@@ -216,21 +216,6 @@ static int run(struct nc *nc, const struct nc_args *args)
 
 enum { OPT_LISTEN = 'l' };
 
-/* An address, a link-local one perhaps with its zone (RFC 4007 section 11), which can only be the
- * engine's own interface. */
-static int parse_host(const char *text, const char *ifname, struct mr_addr *addr)
-{
-	const char *zone = strchr(text, '%');
-	size_t len = zone ? (size_t)(zone - text) : strlen(text);
-	char host[MR_ADDR_STRLEN];
-
-	if (len >= sizeof(host) || (zone && (!ifname || strcmp(zone + 1, ifname) != 0)))
-		return -EINVAL;
-	memcpy(host, text, len);
-	host[len] = '\0';
-	return mr_addr_parse(host, addr);
-}
-
 /* "HOST PORT", or with -l also "PORT" alone: then on every address of the engine. */
 static void parse_endpoint(const struct argp_state *state, struct nc_args *args)
 {
@@ -242,7 +227,8 @@ static void parse_endpoint(const struct argp_state *state, struct nc_args *args)
 		cli_usage_error(state, "%s",
 				args->listen ? "which port? For example: -l 9000" :
 					       "which host and port? For example: 10.0.0.1 9000");
-	if (args->host && parse_host(args->host, args->common->cfg.ifname, &args->remote.addr))
+	if (args->host &&
+	    mr_addr_parse_zone(args->host, args->common->cfg.ifname, &args->remote.addr))
 		cli_usage_error(state,
 				"\"%s\" is not an address such as 10.0.0.1 (names are not "
 				"looked up)",
