@@ -276,6 +276,21 @@ TEST(syn_is_sent_again_after_1_3_7_15_31_and_63_seconds_and_given_up_after_127)
 	CHECK_EQ(h, mr_sock_error(h->sock), -ETIMEDOUT);
 }
 
+/* The path has lost a SYN, or is so slow that 1 s was too short: nobody knows which. */
+TEST(rfc6298_5_7_rto_is_3_seconds_after_a_syn_that_was_sent_again)
+{
+	hist_connect(h);
+	hist_until(h, SEC(1.5));
+	EXPECT_AT(h, SEC(1), .flags = SYN, .seq = 0);
+	hist_syn_ack(h, &(struct hist_peer){ 0 });
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	hist_zero(h);
+	hist_write(h, 100);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100);
+	hist_until(h, SEC(4));
+	EXPECT_AT(h, SEC(3), .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100);
+}
+
 TEST(syn_ack_that_acknowledges_something_else_is_reset)
 {
 	hist_connect(h);

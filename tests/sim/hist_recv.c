@@ -157,6 +157,23 @@ TEST(older_timestamp_is_dropped_and_acknowledged)
 	EXPECT(h, .flags = ACK, .seq = 1, .ack = 21);
 }
 
+/* The peer's clock may have come round since. */
+TEST(rfc7323_5_5_timestamp_of_24_days_ago_is_not_compared)
+{
+	hist_established(h, &(struct hist_peer){ .tsval = 1000 });
+	INJECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 10, .tsval = 1010);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 11);
+	hist_run(h, SEC(25.0 * 24 * 3600));
+	INJECT(h, .flags = PSH | ACK, .seq = 11, .ack = 1, .len = 10, .tsval = 1009);
+	hist_run(h, MS(50));
+	hist_skip(h);
+	hist_read(h, 20);
+	CHECK_EQ(h, h->engine->st->ctr.drop[MR_DROP_TCP_PAWS], 0);
+	INJECT(h, .flags = PSH | ACK, .seq = 21, .ack = 1, .len = 10, .tsval = 1008);
+	hist_skip(h);
+	CHECK_EQ(h, h->engine->st->ctr.drop[MR_DROP_TCP_PAWS], 1);
+}
+
 TEST(rst_is_not_subject_to_paws)
 {
 	uint8_t byte;

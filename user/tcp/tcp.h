@@ -19,18 +19,19 @@
 
 /* ---- Constants: RFC where it decides, else Linux's ------------------------------------------- */
 
-#define MR_TCP_RTO_INIT_NS    (1 * MR_NS_PER_S)	   /* RFC 6298 (2.1) */
-#define MR_TCP_RTO_MIN_NS     (200 * MR_NS_PER_MS) /* RFC 6298 (2.4) says 1 s; Linux 200 ms */
-#define MR_TCP_RTO_MAX_NS     (120 * MR_NS_PER_S)  /* RFC 6298 (2.5): at least 60 s; Linux 120 s */
-#define MR_TCP_DELACK_NS      (40 * MR_NS_PER_MS)  /* RFC 9293 3.8.6.3: below 500 ms; Linux 40 ms */
-#define MR_TCP_SYN_RETRIES    6u		   /* Linux tcp_syn_retries: 127 s */
-#define MR_TCP_SYNACK_RETRIES 5u		   /* Linux tcp_synack_retries: 63 s */
-#define MR_TCP_RETRIES2	      15u		   /* Linux tcp_retries2: about 924 s */
-#define MR_TCP_ORPHAN_RETRIES 8u		   /* Linux tcp_orphan_retries */
-#define MR_TCP_TIMEWAIT_NS    (60 * MR_NS_PER_S)   /* 2 MSL; Linux TCP_TIMEWAIT_LEN */
-#define MR_TCP_FIN_TIMEOUT_NS (60 * MR_NS_PER_S)   /* FIN-WAIT-2 without an application */
-#define MR_TCP_CORK_NS	      (200 * MR_NS_PER_MS)
-#define MR_TCP_MSS_DEFAULT    536u /* RFC 9293 3.7.1, IPv4, when the peer sends no MSS option */
+#define MR_TCP_RTO_INIT_NS     (1 * MR_NS_PER_S)    /* RFC 6298 (2.1) */
+#define MR_TCP_RTO_FALLBACK_NS (3 * MR_NS_PER_S)    /* RFC 6298 (5.7) */
+#define MR_TCP_RTO_MIN_NS      (200 * MR_NS_PER_MS) /* RFC 6298 (2.4) says 1 s; Linux 200 ms */
+#define MR_TCP_RTO_MAX_NS      (120 * MR_NS_PER_S)  /* RFC 6298 (2.5): at least 60 s; Linux 120 s */
+#define MR_TCP_DELACK_NS       (40 * MR_NS_PER_MS) /* RFC 9293 3.8.6.3: below 500 ms; Linux 40 ms */
+#define MR_TCP_SYN_RETRIES     6u		   /* Linux tcp_syn_retries: 127 s */
+#define MR_TCP_SYNACK_RETRIES  5u		   /* Linux tcp_synack_retries: 63 s */
+#define MR_TCP_RETRIES2	       15u		   /* Linux tcp_retries2: about 924 s */
+#define MR_TCP_ORPHAN_RETRIES  8u		   /* Linux tcp_orphan_retries */
+#define MR_TCP_TIMEWAIT_NS     (60 * MR_NS_PER_S)  /* 2 MSL; Linux TCP_TIMEWAIT_LEN */
+#define MR_TCP_FIN_TIMEOUT_NS  (60 * MR_NS_PER_S)  /* FIN-WAIT-2 without an application */
+#define MR_TCP_CORK_NS	       (200 * MR_NS_PER_MS)
+#define MR_TCP_MSS_DEFAULT     536u /* RFC 9293 3.7.1, IPv4, when the peer sends no MSS option */
 #define MR_TCP_MSS_MIN                                                                             \
 	88u /* Linux TCP_MIN_SND_MSS 48 + options; a smaller offer counts as this \
 			      */

@@ -58,10 +58,16 @@ static void window_update(struct mr_tcb *tcb, const struct mr_seg *seg, uint8_t 
 	tcb->snd_wl2 = seg->ack;
 }
 
+/* Is TSval from before TS.Recent? Of what is older than 24 days nobody can tell (RFC 7323 section 5.5). */
+static bool timestamp_is_old(const struct mr_tcb *tcb, uint32_t tsval, uint64_t now)
+{
+	return paws_old(tsval, tcb->ts_recent) && now - tcb->ts_recent_at <= PAWS_FORGET_NS;
+}
+
 /* RFC 7323 section 4.3 (2). */
 static void timestamp_update(struct mr_tcb *tcb, const struct mr_seg *seg, uint64_t now)
 {
-	if (tcb->ts_ok && seg->opts & MR_TCPOPT_TS && !paws_old(seg->tsval, tcb->ts_recent) &&
+	if (tcb->ts_ok && seg->opts & MR_TCPOPT_TS && !timestamp_is_old(tcb, seg->tsval, now) &&
 	    seq_leq(seg->seq, tcb->last_ack_sent)) {
 		tcb->ts_recent = seg->tsval;
 		tcb->ts_recent_at = now;
@@ -204,10 +210,8 @@ static enum verdict step0_paws(struct input *in)
 {
 	struct mr_tcb *tcb = in->tcb;
 
-	if (!tcb->ts_ok || !(in->seg->opts & MR_TCPOPT_TS) ||
-	    !paws_old(in->seg->tsval, tcb->ts_recent))
-		return V_NEXT;
-	if (in->seg->flags & MR_TCP_RST || in->now - tcb->ts_recent_at > PAWS_FORGET_NS)
+	if (!tcb->ts_ok || !(in->seg->opts & MR_TCPOPT_TS) || in->seg->flags & MR_TCP_RST ||
+	    !timestamp_is_old(tcb, in->seg->tsval, in->now))
 		return V_NEXT;
 	return verdict(in, in->seg->len ? V_ACK : V_CHALLENGE, MR_DROP_TCP_PAWS);
 }

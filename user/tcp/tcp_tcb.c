@@ -192,8 +192,11 @@ void tcb_timer_set(struct mr_tcp *tcp, struct mr_tcb *tcb, enum mr_tcb_timer whi
 void tcb_cong_start(struct mr_tcb *tcb, bool syn_lost, uint64_t now)
 {
 	mr_cong(tcb->opts.congestion)->init(tcb, now);
-	if (syn_lost) /* RFC 5681 section 3.1: the path has just lost something */
-		tcb->cwnd = tcb->snd_mss;
+	if (!syn_lost)
+		return;
+	tcb->cwnd = tcb->snd_mss; /* RFC 5681 section 3.1: the path has just lost something */
+	if (!tcb->srtt_ns)	  /* or it is slow: RFC 6298 (5.7) */
+		tcb->rto_ns = MR_TCP_RTO_FALLBACK_NS;
 }
 
 uint8_t tcp_choose_wscale(uint32_t rcvbuf)

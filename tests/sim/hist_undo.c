@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* hist_undo.c - retransmissions that turn out to have been needless, and what a recovery may send.
+ * RFC 3522, 4015, 3708, 5682, 6937bis; reneging, RFC 2018 section 8. */
+#include <errno.h>
+#include "hist.h"
+
+#define MSS    1460u
+#define MSS_TS 1448u /* with timestamps */
+
+static struct mr_sock_info info_of(struct hist *h)
+{
+	struct mr_sock_info info;
+
+	CHECK_EQ(h, mr_sock_info(h->sock, &info), 0);
+	return info;
+}
+
+static uint64_t count(struct hist *h, enum mr_counter_id id)
+{
+	return h->engine->st->ctr.c[id];
+}
+
+/* How many segments have come out that nobody expected yet; they are forgotten. */
+static unsigned came_out(struct hist *h)
+{
+	unsigned n = h->nout - h->next;
+
+	hist_skip(h);
+	return n;
+}
+
+/* Ten segments of the mss are out; time zero is when. Returns their timestamp. */
+static uint32_t ten_out(struct hist *h, const struct hist_peer *peer, uint32_t mss)
+{
+	hist_established(h, peer);
+	hist_write(h, 10 * mss);
+	for (unsigned i = 0; i < 10; i++)
+		EXPECT(h, .flags = (uint8_t)(i == 9 ? PSH | ACK : ACK), .seq = 1 + i * mss,
+		       .ack = 1, .len = mss);
+	hist_run(h, MS(5));
+	return h->last.tsval;
+}
+
+/* ---- Eifel ----------------------------------------------------------------------------------- */
+
+static const struct hist_peer with_timestamps = { .sack = true, .tsval = 1000 };
+
+/* What was taken for lost was late: the ACK answers the segment that was sent first. Everything is as
+ * before (RFC 4015 section 3.2). */
+TEST(rfc3522_3_2_ack_of_the_first_transmission_takes_the_recovery_back)
+{
+	uint32_t first = ten_out(h, &with_timestamps, MSS_TS), cwnd = info_of(h).cwnd;
+
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .sack = { { 1 + MSS_TS, 1 + 4 * MSS_TS } },
+	       .tsval = 1001, .tsecr = first);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = MSS_TS);
+	CHECK(h, h->last.tsval > first);
+	CHECK(h, info_of(h).ssthresh < cwnd);
+	hist_run(h, MS(1));
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 4 * MSS_TS, .tsval = 1002, .tsecr = first);
+	CHECK_EQ(h, count(h, MR_CTR_TCP_UNDO), 1);
+	CHECK(h, info_of(h).cwnd >= cwnd);
+	CHECK(h, info_of(h).ssthresh >= cwnd);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 10 * MSS_TS, .tsval = 1003, .tsecr = first);
+	hist_run(h, SEC(2));
+	EXPECT_NOTHING(h);
+}
+
+TEST(rfc3522_3_2_ack_of_the_retransmission_takes_nothing_back)
+{
+	uint32_t first = ten_out(h, &with_timestamps, MSS_TS), cwnd = info_of(h).cwnd;
+
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .sack = { { 1 + MSS_TS, 1 + 4 * MSS_TS } },
+	       .tsval = 1001, .tsecr = first);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = MSS_TS);
+	hist_run(h, MS(1));
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 10 * MSS_TS, .tsval = 1002,
+	       .tsecr = h->last.tsval);
+	CHECK_EQ(h, count(h, MR_CTR_TCP_UNDO), 0);
+	CHECK(h, info_of(h).cwnd < cwnd);
+}
+
+/* ---- D-SACK ---------------------------------------------------------------------------------- */
+
+TEST(rfc3708_3_report_of_every_retransmission_as_a_duplicate_takes_the_recovery_back)
+{
+	uint32_t cwnd;
+
+	ten_out(h, &(struct hist_peer){ .sack = true }, MSS);
+	cwnd = info_of(h).cwnd;
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .sack = { { 1 + MSS, 1 + 4 * MSS } });
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = MSS);
+	hist_run(h, MS(1));
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 10 * MSS);
+	CHECK_EQ(h, count(h, MR_CTR_TCP_UNDO), 0);
+	CHECK(h, info_of(h).cwnd < cwnd);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 10 * MSS, .sack = { { 1, 1 + MSS } });
+	CHECK_EQ(h, count(h, MR_CTR_TCP_UNDO), 1);
+	CHECK(h, info_of(h).ssthresh >= cwnd);
+}
+
+/* ---- F-RTO ----------------------------------------------------------------------------------- */
+
+/* A timeout because of a delay: what was never sent again arrives. */
+TEST(rfc5682_3_delivery_of_what_was_not_sent_again_takes_the_timeout_back)
+{
+	uint32_t cwnd;
+
+	ten_out(h, &(struct hist_peer){ .sack = true }, MSS);
+	cwnd = info_of(h).cwnd;
+	hist_until(h, SEC(1.2));
+	CHECK_EQ(h, count(h, MR_CTR_TCP_RTO) > 0, true);
+	CHECK_EQ(h, info_of(h).cwnd, MSS);
+	hist_skip(h);
+	/* The first was sent again; the second and third were not. */
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + MSS, .sack = { { 1 + 2 * MSS, 1 + 3 * MSS } });
+	CHECK_EQ(h, count(h, MR_CTR_TCP_UNDO), 1);
+	CHECK(h, info_of(h).cwnd >= cwnd);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 10 * MSS);
+}
+
+TEST(rfc5682_3_delivery_of_what_was_sent_again_takes_nothing_back)
+{
+	ten_out(h, &(struct hist_peer){ .sack = true }, MSS);
+	hist_until(h, SEC(1.2));
+	CHECK_EQ(h, count(h, MR_CTR_TCP_RTO) > 0, true);
+	hist_skip(h);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + MSS);
+	CHECK_EQ(h, count(h, MR_CTR_TCP_UNDO), 0);
+	CHECK(h, info_of(h).cwnd <= 3 * MSS);
+	hist_skip(h);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 10 * MSS);
+}
+
+/* ---- Proportional rate reduction ------------------------------------------------------------- */
+
+/* Over a recovery seven tenths of what is delivered goes out, evenly, and the window ends there. */
+TEST(rfc6937_6_recovery_sends_seven_tenths_of_what_is_delivered)
+{
+	unsigned out = 0;
+
+	ten_out(h, &(struct hist_peer){ .sack = true }, MSS);
+	hist_write(h, 40 * MSS); /* there is more to send than may be sent */
+	EXPECT_NOTHING(h);
+	for (unsigned k = 4; k <= 10; k++) { /* of which the first is lost */
+		INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .sack = { { 1 + MSS, 1 + k * MSS } });
+		out += came_out(h);
+		/* Delivered are k - 1 segments. The retransmission goes at once. */
+		CHECK(h, out >= 1 && out <= 1 + ((k - 1) * 7 + 9) / 10);
+		hist_run(h, MS(1) / 10);
+	}
+	CHECK(h, out >= 6);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 10 * MSS);
+	CHECK_EQ(h, info_of(h).ssthresh, 7 * MSS);
+	CHECK(h, info_of(h).cwnd >= 7 * MSS && info_of(h).cwnd <= 8 * MSS);
+	hist_skip(h);
+}
+
+/* ---- Reneging -------------------------------------------------------------------------------- */
+
+/* The peer throws away what it has reported: it is sent all the same in the end. */
+TEST(rfc2018_8_data_that_was_reported_and_thrown_away_is_sent_again)
+{
+	unsigned seen = 0;
+
+	ten_out(h, &(struct hist_peer){ .sack = true }, MSS);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .sack = { { 1 + MSS, 1 + 10 * MSS } });
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = MSS);
+	hist_run(h, MS(5));
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + MSS); /* and of the rest it knows nothing */
+	hist_until(h, SEC(60));
+	for (; h->next < h->nout; h->next++)
+		seen += h->out[h->next].t.seq == h->eisn + 1 + MSS && h->out[h->next].t.len;
+	CHECK(h, seen > 0);
+	CHECK(h, count(h, MR_CTR_TCP_RENEGED) > 0);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 2 * MSS);
+	hist_run(h, SEC(1));
+	CHECK(h, came_out(h) > 0);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 10 * MSS);
+	hist_run(h, SEC(5));
+	EXPECT_NOTHING(h);
+}
