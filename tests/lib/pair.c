@@ -219,7 +219,7 @@ static void open_side(struct pair *p, int side)
 		(struct mr_link_state){ .up = true, .mtu = scfg.mtu, .mtu_max = UINT16_MAX };
 	memcpy(p->dev[side]->link.mac, scfg.mac, sizeof(scfg.mac));
 	p->engine[side]->link_state = link_state;
-	p->engine[side]->link = p->dev[side]->link;
+	p->engine[side]->st->iface = p->dev[side]->link;
 	assert_int_equal(mr_engine_start(p->engine[side], &cfg, &p->dev[side]->dev, &err), 0);
 }
 

@@ -47,15 +47,18 @@ static inline int fake_open(void **state)
 					    FAKE_CHUNK),
 			 0);
 	x->d = calloc(1, sizeof(*x->d) + FAKE_QUEUES * sizeof(x->d->q[0]));
+	x->d->s = mr_arena_alloc(&x->arena, sizeof(*x->d->s) + FAKE_QUEUES * sizeof(x->d->s->q[0]),
+				 64);
 	x->d->dev.frames = &x->frames;
 	x->d->dev.ctr = &x->ctr;
-	x->d->cfg.nqueues = FAKE_QUEUES;
-	x->d->cfg.rx_ring = FAKE_RING;
-	x->d->cfg.tx_ring = FAKE_RING;
-	x->d->cfg.cookie = FAKE_COOKIE;
-	x->d->ntx = FAKE_QUEUES;
-	x->d->multibuf = true;
+	x->d->s->cfg.nqueues = FAKE_QUEUES;
+	x->d->s->cfg.rx_ring = FAKE_RING;
+	x->d->s->cfg.tx_ring = FAKE_RING;
+	x->d->s->cfg.cookie = FAKE_COOKIE;
+	x->d->s->ntx = FAKE_QUEUES;
+	x->d->s->multibuf = true;
 	for (unsigned i = 0; i < FAKE_QUEUES; i++) {
+		x->d->q[i].s = &x->d->s->q[i];
 		x->d->q[i].xsk.fd = (int)(1000 + i); /* no descriptor; tells the queues apart */
 		for (unsigned k = 0; k < MR_XSK_RINGS; k++)
 			x->d->q[i].xsk.ring[k] = (struct mr_xsk_ring){

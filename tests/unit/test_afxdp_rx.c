@@ -177,7 +177,7 @@ static void metadata_counts_for_one_packet(void **state)
 	assert_true(f->flags & MR_FRAME_META);
 	/* the same chunk comes again, with a packet for which the program wrote nothing */
 	f->flags |= MR_FRAME_IN_DEV;
-	x->d->q[0].fill_out++;
+	x->d->s->q[0].fill_out++;
 	kernel_rx_at(x, 0, addr, 100, 0);
 	assert_ptr_equal(rx_one(x), f);
 	assert_false(f->flags & MR_FRAME_META);
@@ -190,7 +190,7 @@ static void address_that_was_not_out_is_counted_and_left_alone(void **state)
 
 	mr_afxdp_rx_init(x->d);
 	mine = mr_frame_get(&x->frames);
-	x->d->q[0].fill_out += 2; /* so that the books stay balanced */
+	x->d->s->q[0].fill_out += 2; /* so that the books stay balanced */
 	kernel_rx_at(x, 0, (uint64_t)FAKE_FRAMES * FAKE_CHUNK, 100, 0); /* beyond the UMEM */
 	kernel_rx_at(x, 0, mr_frame_umem_off(&x->frames, mine), 100, 0);
 	kernel_rx(x, 0, 60, 0);

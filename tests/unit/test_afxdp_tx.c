@@ -143,7 +143,7 @@ static void bad_packets_are_refused_released_and_counted(void **state)
 	f->data = f->chunk - 1;
 	assert_int_equal(mr_afxdp_tx(&x->d->dev, f, 0), -EINVAL);
 	assert_int_equal(x->ctr.drop[MR_DROP_TX_INVALID], 3);
-	x->d->multibuf = false;
+	x->d->s->multibuf = false;
 	assert_int_equal(mr_afxdp_tx(&x->d->dev, make_packet(x, 2, 100), 0), -EMSGSIZE);
 	assert_int_equal(x->ring[0][MR_XSK_TX].producer, 0);
 	assert_int_equal(x->frames.nfree, FAKE_FRAMES);

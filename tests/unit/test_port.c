@@ -43,6 +43,7 @@ struct bench {
 	struct mr_frame_pool frames;
 	struct mr_netif nif;
 	struct mr_port port;
+	struct mr_port_state port_state;
 	struct fake fake;
 	uint8_t *umem;
 };
@@ -140,7 +141,7 @@ static int bench_open(void **state)
 		.ring = 8,
 		.kick_sends = true,
 	};
-	mr_port_init(&b->port, &b->fake.dev, &b->nif, 0, NULL, T0);
+	mr_port_init(&b->port, &b->port_state, &b->fake.dev, &b->nif, 0, NULL, T0);
 	*state = b;
 	return 0;
 }
@@ -288,8 +289,9 @@ static void shaper_holds_back_and_says_until_when(void **state)
 	struct bench *b = *state;
 	uint64_t at;
 
-	mr_port_init(&b->port, &b->fake.dev, &b->nif, 8000000, NULL, T0); /* a byte a microsecond */
-	mr_shaper_init(&b->port.shaper, 8000000, 2000, T0);
+	mr_port_init(&b->port, &b->port_state, &b->fake.dev, &b->nif, 8000000, NULL,
+		     T0); /* a byte a microsecond */
+	mr_shaper_init(&b->port_state.shaper, 8000000, 2000, T0);
 	queue_packets(b, 4, 1000);
 	assert_int_equal(mr_port_tx(&b->port, T0), 0);
 	expect_log(b, "ttkc");
@@ -310,7 +312,7 @@ static void packet_that_finds_the_ring_full_pays_the_shaper_once(void **state)
 {
 	struct bench *b = *state;
 
-	mr_shaper_init(&b->port.shaper, 8000000, 2000, T0);
+	mr_shaper_init(&b->port_state.shaper, 8000000, 2000, T0);
 	b->fake.ring = 1;
 	b->fake.kick_sends = false;
 	queue_packets(b, 2, 1000);

@@ -238,7 +238,7 @@ static void bench_open(struct bench *b, unsigned queues, unsigned mtu, bool nati
 	b->ifindex = (int)if_nametoindex("v0");
 	cfg = config(b, queues);
 	cfg.native = native;
-	if (mr_afxdp_open(&b->dev, &cfg, &b->umem, &b->frames, &b->ctr, &b->err))
+	if (mr_afxdp_open(&b->dev, &cfg, &b->arena, &b->umem, &b->frames, &b->ctr, &b->err))
 		fail_msg("%s", b->err.text);
 	attach(b, queues, native);
 	b->peer = peer_socket();
@@ -407,7 +407,7 @@ static int open_again(struct bench *b, const struct mr_afxdp_cfg *cfg, struct mr
 	int ret;
 
 	memory_open(&other);
-	ret = mr_afxdp_open(&dev, cfg, &other.umem, &other.frames, &other.ctr, err);
+	ret = mr_afxdp_open(&dev, cfg, &other.arena, &other.umem, &other.frames, &other.ctr, err);
 	if (ret) {
 		assert_null(dev);
 		assert_int_equal(err->code, ret);
@@ -650,7 +650,8 @@ static void stale_cookie_is_not_believed(void **state)
 	b->ifindex = (int)if_nametoindex("v0");
 	cfg = config(b, 1);
 	cfg.cookie = COOKIE + 1;
-	assert_int_equal(mr_afxdp_open(&b->dev, &cfg, &b->umem, &b->frames, &b->ctr, &b->err), 0);
+	assert_int_equal(
+		mr_afxdp_open(&b->dev, &cfg, &b->arena, &b->umem, &b->frames, &b->ctr, &b->err), 0);
 	attach(b, 1, false);
 	b->peer = peer_socket();
 	assert_int_equal(peer_send(b, 1, 100), 100);
@@ -797,7 +798,7 @@ static void fewer_transmit_than_receive_queues_will_do(void **state)
 	make_pair(3, 1, 1500);
 	b->ifindex = (int)if_nametoindex("v0");
 	cfg = config(b, 3);
-	if (mr_afxdp_open(&b->dev, &cfg, &b->umem, &b->frames, &b->ctr, &b->err))
+	if (mr_afxdp_open(&b->dev, &cfg, &b->arena, &b->umem, &b->frames, &b->ctr, &b->err))
 		fail_msg("%s", b->err.text);
 	mr_afxdp_describe(b->dev, line, sizeof(line));
 	print_message("%s\n", line);
@@ -1035,7 +1036,7 @@ static void queue_of_a_device_just_closed_is_waited_for(void **state)
 		dev_close(b);
 		assert_int_equal(b->frames.nfree, NFRAMES);
 		cfg = config(b, 2);
-		if (mr_afxdp_open(&b->dev, &cfg, &b->umem, &b->frames, &b->ctr, &b->err))
+		if (mr_afxdp_open(&b->dev, &cfg, &b->arena, &b->umem, &b->frames, &b->ctr, &b->err))
 			fail_msg("%s", b->err.text);
 	}
 }
@@ -1096,7 +1097,8 @@ static void without_privileges_it_says_which(void **state)
 
 		if (setresuid(65534, 65534, 65534))
 			_exit(2);
-		if (mr_afxdp_open(&dev, &cfg, &b->umem, &b->frames, &b->ctr, &err) != -EPERM)
+		if (mr_afxdp_open(&dev, &cfg, &b->arena, &b->umem, &b->frames, &b->ctr, &err) !=
+		    -EPERM)
 			_exit(3);
 		printf("%s\n", err.text);
 		fflush(stdout);
@@ -1127,7 +1129,8 @@ static void unlockable_memory_is_named_with_its_size(void **state)
 		if (setrlimit(RLIMIT_MEMLOCK, &lim) || !caps ||
 		    cap_set_flag(caps, CAP_EFFECTIVE, 1, drop, CAP_CLEAR) || cap_set_proc(caps))
 			_exit(2);
-		if (mr_afxdp_open(&dev, &cfg, &b->umem, &b->frames, &b->ctr, &err) != -ENOBUFS)
+		if (mr_afxdp_open(&dev, &cfg, &b->arena, &b->umem, &b->frames, &b->ctr, &err) !=
+		    -ENOBUFS)
 			_exit(3);
 		printf("%s\n", err.text);
 		fflush(stdout);

@@ -28,7 +28,7 @@ static void afxdp_reap(struct mr_dev *dev)
 {
 	struct mr_afxdp *d = to_afxdp(dev);
 
-	for (unsigned i = 0; i < d->ntx; i++)
+	for (unsigned i = 0; i < d->s->ntx; i++)
 		mr_afxdp_complete(d, &d->q[i]);
 	mr_afxdp_refill(d);
 }
@@ -38,9 +38,10 @@ static bool afxdp_rx_ready(const struct mr_dev *dev)
 {
 	const struct mr_afxdp *d = to_afxdp(dev);
 
-	for (unsigned i = 0; i < d->cfg.nqueues; i++)
+	for (unsigned i = 0; i < d->s->cfg.nqueues; i++)
 		if (mr_xsk_ring_has_entries(&d->q[i].xsk.ring[MR_XSK_RX]) ||
-		    (i < d->ntx && mr_xsk_ring_has_entries(&d->q[i].xsk.ring[MR_XSK_COMPLETION])))
+		    (i < d->s->ntx &&
+		     mr_xsk_ring_has_entries(&d->q[i].xsk.ring[MR_XSK_COMPLETION])))
 			return true;
 	return false;
 }
@@ -51,7 +52,7 @@ static unsigned afxdp_fds(const struct mr_dev *dev, int *fds, unsigned max)
 	const struct mr_afxdp *d = to_afxdp(dev);
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < d->cfg.nqueues && n < max; i++)
+	for (unsigned i = 0; i < d->s->cfg.nqueues && n < max; i++)
 		fds[n++] = d->q[i].xsk.fd;
 	if (n < max)
 		fds[n++] = mr_afxdp_link_fd(d);
@@ -64,7 +65,7 @@ static void read_statistics(struct mr_afxdp *d)
 	struct xdp_statistics sum = { 0 }, one;
 	socklen_t len;
 
-	for (unsigned i = 0; i < d->cfg.nqueues; i++) {
+	for (unsigned i = 0; i < d->s->cfg.nqueues; i++) {
 		memset(&one, 0, sizeof(one));
 		len = sizeof(one);
 		if (getsockopt(d->q[i].xsk.fd, SOL_XDP, XDP_STATISTICS, &one, &len))
@@ -106,9 +107,9 @@ static void reclaim_frames(struct mr_afxdp *d)
 {
 	struct mr_frame_pool *frames = d->dev.frames;
 
-	for (unsigned i = 0; i < d->cfg.nqueues; i++) {
-		if (d->q[i].part)
-			mr_frame_put_chain(frames, d->q[i].part);
+	for (unsigned i = 0; i < d->s->cfg.nqueues; i++) {
+		if (d->s->q[i].part)
+			mr_frame_put_chain(frames, d->s->q[i].part);
 	}
 	for (uint32_t i = 0; i < frames->nframes; i++) {
 		struct mr_frame *f = &frames->frames[i];
@@ -127,7 +128,7 @@ static void afxdp_close(struct mr_dev *dev)
 {
 	struct mr_afxdp *d = to_afxdp(dev);
 
-	for (unsigned i = 0; i < d->cfg.nqueues; i++)
+	for (unsigned i = 0; i < d->s->cfg.nqueues; i++)
 		mr_xsk_close(&d->q[i].xsk);
 	mr_afxdp_link_close(d);
 	reclaim_frames(d);
@@ -168,12 +169,12 @@ static int open_queues(struct mr_afxdp *d, const struct mr_umem *umem, struct mr
 {
 	int patience = BUSY_TRIES;
 	struct mr_xsk_cfg xc = {
-		.ifname = d->ifname,
-		.ifindex = d->cfg.ifindex,
-		.size = { [MR_XSK_FILL] = d->cfg.rx_ring,
-			  [MR_XSK_COMPLETION] = d->cfg.tx_ring,
-			  [MR_XSK_RX] = d->cfg.rx_ring },
-		.zero_copy = d->cfg.zero_copy,
+		.ifname = d->s->ifname,
+		.ifindex = d->s->cfg.ifindex,
+		.size = { [MR_XSK_FILL] = d->s->cfg.rx_ring,
+			  [MR_XSK_COMPLETION] = d->s->cfg.tx_ring,
+			  [MR_XSK_RX] = d->s->cfg.rx_ring },
+		.zero_copy = d->s->cfg.zero_copy,
 		.umem = umem->base,
 		.umem_size = (size_t)d->dev.frames->nframes * d->dev.frames->chunk_size,
 		.chunk_size = d->dev.frames->chunk_size,
@@ -181,21 +182,21 @@ static int open_queues(struct mr_afxdp *d, const struct mr_umem *umem, struct mr
 		.patience = &patience,
 	};
 
-	d->ntx = mr_min(mr_afxdp_link_tx_queues(d), d->cfg.nqueues);
-	for (unsigned i = 0; i < d->cfg.nqueues; i++) {
+	d->s->ntx = mr_min(mr_afxdp_link_tx_queues(d), d->s->cfg.nqueues);
+	for (unsigned i = 0; i < d->s->cfg.nqueues; i++) {
 		int ret;
 
 		xc.queue = i;
 		/* bind() takes a TX ring beyond the transmit queues as well (seen on Linux 6.18):
 		 * it looks at the larger of both numbers. Nothing must be sent there. */
-		xc.size[MR_XSK_TX] = i < d->ntx ? d->cfg.tx_ring : 0;
+		xc.size[MR_XSK_TX] = i < d->s->ntx ? d->s->cfg.tx_ring : 0;
 		ret = mr_xsk_open(&d->q[i].xsk, &xc, err);
 		if (ret)
 			return ret;
 		xc.shared_fd = d->q[0].xsk.fd;
 	}
-	d->multibuf = d->q[0].xsk.multibuf;
-	d->budget = d->q[0].xsk.budget;
+	d->s->multibuf = d->q[0].xsk.multibuf;
+	d->s->budget = d->q[0].xsk.budget;
 	return 0;
 }
 
@@ -204,20 +205,41 @@ static int check_mtu(struct mr_afxdp *d, struct mr_error *err)
 {
 	uint32_t room = d->dev.frames->chunk_size - HEADER_ROOM - L2_BYTES;
 
-	d->link.mtu_max = d->multibuf ? UINT16_MAX : room;
-	if (d->link.mtu <= d->link.mtu_max || d->multibuf)
+	d->s->link.mtu_max = d->s->multibuf ? UINT16_MAX : room;
+	if (d->s->link.mtu <= d->s->link.mtu_max || d->s->multibuf)
 		return 0;
 	return mr_error_set(
 		err, -EMSGSIZE,
 		"the MTU of %s is %u, but chunks of %u bytes take %u and %s has no multi-buffer "
 		"AF_XDP (Linux 6.6): ip link set %s mtu %u",
-		d->ifname, d->link.mtu, d->dev.frames->chunk_size, room,
-		d->cfg.zero_copy ? "the driver" : "the kernel", d->ifname, room);
+		d->s->ifname, d->s->link.mtu, d->dev.frames->chunk_size, room,
+		d->s->cfg.zero_copy ? "the driver" : "the kernel", d->s->ifname, room);
 }
 
-int mr_afxdp_open(struct mr_dev **out, const struct mr_afxdp_cfg *cfg, const struct mr_umem *umem,
-		  struct mr_frame_pool *frames, struct mr_counters *ctr, struct mr_error *err)
+/* This process's part, all of it closed. */
+static struct mr_afxdp *afxdp_new(struct mr_afxdp_state *s, struct mr_frame_pool *frames,
+				  struct mr_counters *ctr)
 {
+	struct mr_afxdp *d = calloc(1, sizeof(*d) + s->cfg.nqueues * sizeof(d->q[0]));
+
+	if (!d)
+		return NULL;
+	d->dev.ops = &AFXDP_OPS;
+	d->dev.frames = frames;
+	d->dev.ctr = ctr;
+	d->s = s;
+	for (unsigned i = 0; i < s->cfg.nqueues; i++) {
+		d->q[i].xsk.fd = -1;
+		d->q[i].s = &s->q[i];
+	}
+	return d;
+}
+
+int mr_afxdp_open(struct mr_dev **out, const struct mr_afxdp_cfg *cfg, struct mr_arena *arena,
+		  const struct mr_umem *umem, struct mr_frame_pool *frames, struct mr_counters *ctr,
+		  struct mr_error *err)
+{
+	struct mr_afxdp_state *s;
 	struct mr_afxdp *d;
 	int ret;
 
@@ -226,18 +248,16 @@ int mr_afxdp_open(struct mr_dev **out, const struct mr_afxdp_cfg *cfg, const str
 	ret = check_cfg(cfg, err);
 	if (ret)
 		return ret;
-	d = calloc(1, sizeof(*d) + cfg->nqueues * sizeof(d->q[0]));
+	s = mr_arena_alloc(arena, sizeof(*s) + cfg->nqueues * sizeof(s->q[0]), 64);
+	if (!s)
+		return mr_error_set(err, -ENOMEM, "out of memory");
+	s->cfg = *cfg;
+	s->huge = umem->huge;
+	snprintf(s->ifname, sizeof(s->ifname), "%s", cfg->ifname);
+	s->cfg.ifname = s->ifname;
+	d = afxdp_new(s, frames, ctr);
 	if (!d)
 		return mr_error_set(err, -ENOMEM, "out of memory");
-	d->dev.ops = &AFXDP_OPS;
-	d->dev.frames = frames;
-	d->dev.ctr = ctr;
-	d->cfg = *cfg;
-	d->huge = umem->huge;
-	snprintf(d->ifname, sizeof(d->ifname), "%s", cfg->ifname);
-	d->cfg.ifname = d->ifname;
-	for (unsigned i = 0; i < cfg->nqueues; i++)
-		d->q[i].xsk.fd = -1;
 
 	ret = mr_afxdp_link_open(d, err);
 	ret = ret ?: open_queues(d, umem, err);
@@ -255,13 +275,13 @@ int mr_afxdp_fd(const struct mr_dev *dev, unsigned queue)
 {
 	const struct mr_afxdp *d = to_afxdp(dev);
 
-	assert(queue < d->cfg.nqueues);
+	assert(queue < d->s->cfg.nqueues);
 	return d->q[queue].xsk.fd;
 }
 
 void mr_afxdp_link_state(const struct mr_dev *dev, struct mr_link_state *state)
 {
-	*state = to_afxdp(dev)->link;
+	*state = to_afxdp(dev)->s->link;
 }
 
 uint16_t mr_afxdp_max_chunks(const struct mr_dev *dev)
@@ -269,7 +289,7 @@ uint16_t mr_afxdp_max_chunks(const struct mr_dev *dev)
 	const struct mr_afxdp *d = to_afxdp(dev);
 
 	/* A zero-copy driver has a limit of its own that only netdev netlink tells: not asked. */
-	return d->multibuf && !d->cfg.zero_copy ? MR_FRAME_MAX_CHUNKS : 1;
+	return d->s->multibuf && !d->s->cfg.zero_copy ? MR_FRAME_MAX_CHUNKS : 1;
 }
 
 char *mr_afxdp_describe(const struct mr_dev *dev, char *buf, size_t size)
@@ -280,11 +300,11 @@ char *mr_afxdp_describe(const struct mr_dev *dev, char *buf, size_t size)
 		 "%s: %s XDP, %s mode, %u receive and %u transmit queue%s, %s, %u chunks of %u "
 		 "bytes in "
 		 "%s pages, %s per doorbell",
-		 d->ifname, d->cfg.native ? "native" : "generic",
-		 d->cfg.zero_copy ? "zero-copy" : "copy", d->cfg.nqueues, d->ntx,
-		 d->ntx == 1 ? "" : "s",
-		 d->multibuf ? "multi-buffer" : "no multi-buffer (Linux 6.6)",
-		 d->dev.frames->nframes, d->dev.frames->chunk_size, d->huge ? "huge" : "normal",
-		 d->cfg.zero_copy || d->budget ? "a whole ring" : "32 packets");
+		 d->s->ifname, d->s->cfg.native ? "native" : "generic",
+		 d->s->cfg.zero_copy ? "zero-copy" : "copy", d->s->cfg.nqueues, d->s->ntx,
+		 d->s->ntx == 1 ? "" : "s",
+		 d->s->multibuf ? "multi-buffer" : "no multi-buffer (Linux 6.6)",
+		 d->dev.frames->nframes, d->dev.frames->chunk_size, d->s->huge ? "huge" : "normal",
+		 d->s->cfg.zero_copy || d->s->budget ? "a whole ring" : "32 packets");
 	return buf;
 }

@@ -28,8 +28,9 @@ struct mr_afxdp_cfg {
  * a queue still belongs to a process that has just died. 0: *out is the caller's, until
  * (*out)->ops->close(). On failure *out is NULL and *err (may be NULL) says in one sentence what
  * and what to do. */
-int mr_afxdp_open(struct mr_dev **out, const struct mr_afxdp_cfg *cfg, const struct mr_umem *umem,
-		  struct mr_frame_pool *frames, struct mr_counters *ctr, struct mr_error *err);
+int mr_afxdp_open(struct mr_dev **out, const struct mr_afxdp_cfg *cfg, struct mr_arena *arena,
+		  const struct mr_umem *umem, struct mr_frame_pool *frames, struct mr_counters *ctr,
+		  struct mr_error *err);
 
 /* The socket of a queue, for the XDP program's map of sockets. It stays the device's. */
 int mr_afxdp_fd(const struct mr_dev *dev, unsigned queue);

@@ -11,16 +11,15 @@
 
 struct mnl_socket;
 
-struct mr_afxdp_queue {
-	struct mr_xsk xsk;
+/* What the processes of one engine have in common of a queue, and of the device. In the arena. */
+struct mr_afxdp_qstate {
 	struct mr_frame *part, *part_tail; /* packet whose last descriptor has not come yet */
 	uint32_t fill_out;		   /* chunks the kernel holds for receiving: FILL to RX */
 };
 
 /* Every chunk that the kernel holds has MR_FRAME_IN_DEV: with tx_refs those of the TX side, without
  * those of FILL and RX. */
-struct mr_afxdp {
-	struct mr_dev dev;
+struct mr_afxdp_state {
 	struct mr_afxdp_cfg cfg;
 	char ifname[IF_NAMESIZE];
 	bool huge;		   /* of the UMEM, for the description */
@@ -33,9 +32,21 @@ struct mr_afxdp {
 	uint32_t fill_target;	   /* chunks for receiving, per queue */
 	uint32_t fill_low;	   /* of those, so many are taken even out of the reserve */
 	uint32_t fill_spare;	   /* free frames that receiving leaves for transmit */
+	struct mr_afxdp_qstate q[]; /* [cfg.nqueues] */
+};
+
+/* A queue, and the device, as a process has them mapped. */
+struct mr_afxdp_queue {
+	struct mr_xsk xsk;
+	struct mr_afxdp_qstate *s;
+};
+
+struct mr_afxdp {
+	struct mr_dev dev;
+	struct mr_afxdp_state *s;
 	struct mnl_socket *nl;
 	struct xdp_statistics stats; /* of all queues, as last read */
-	struct mr_afxdp_queue q[];   /* [cfg.nqueues] */
+	struct mr_afxdp_queue q[];   /* [s->cfg.nqueues] */
 };
 
 static inline struct mr_afxdp *to_afxdp(const struct mr_dev *dev)

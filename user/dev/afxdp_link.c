@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * afxdp_link.c - is the interface still there, is its link up, what are its MTU and MAC address?
- * Owns        the rtnetlink socket, d->link and d->gone (the doorbell sets gone too).
+ * Owns        the rtnetlink socket, d->s->link and d->s->gone (the doorbell sets gone too).
  * Authority   rtnetlink(7). A poll() that sleeps on an AF_XDP socket is not woken by the death of
  *             the device, hence the netlink socket among the descriptors to poll.
  * Called by   the engine, through service(), when that socket is readable or once a second.
@@ -22,13 +22,13 @@
 
 static void link_flags(struct mr_afxdp *d, unsigned flags)
 {
-	d->link.up = (flags & IFF_UP) && (flags & IFF_RUNNING);
+	d->s->link.up = (flags & IFF_UP) && (flags & IFF_RUNNING);
 }
 
 /* Ask instead of being told: at the start, and when messages were lost. The name may have changed. */
 static int link_query(struct mr_afxdp *d)
 {
-	struct ifreq ifr = { .ifr_ifindex = d->cfg.ifindex };
+	struct ifreq ifr = { .ifr_ifindex = d->s->cfg.ifindex };
 	int fd = mr_afxdp_link_fd(d);
 
 	if (ioctl(fd, SIOCGIFNAME, &ifr) < 0 || ioctl(fd, SIOCGIFFLAGS, &ifr) < 0)
@@ -36,10 +36,10 @@ static int link_query(struct mr_afxdp *d)
 	link_flags(d, (unsigned short)ifr.ifr_flags);
 	if (ioctl(fd, SIOCGIFMTU, &ifr) < 0)
 		return -errno;
-	d->link.mtu = (uint32_t)ifr.ifr_mtu;
+	d->s->link.mtu = (uint32_t)ifr.ifr_mtu;
 	if (ioctl(fd, SIOCGIFHWADDR, &ifr) < 0)
 		return -errno;
-	memcpy(d->link.mac, ifr.ifr_hwaddr.sa_data, sizeof(d->link.mac));
+	memcpy(d->s->link.mac, ifr.ifr_hwaddr.sa_data, sizeof(d->s->link.mac));
 	return 0;
 }
 
@@ -53,7 +53,7 @@ unsigned mr_afxdp_link_tx_queues(const struct mr_afxdp *d)
 	struct ethtool_channels ch = { .cmd = ETHTOOL_GCHANNELS };
 	struct ifreq ifr = { .ifr_data = (void *)&ch };
 
-	memcpy(ifr.ifr_name, d->ifname, sizeof(ifr.ifr_name));
+	memcpy(ifr.ifr_name, d->s->ifname, sizeof(ifr.ifr_name));
 	if (ioctl(mr_afxdp_link_fd(d), SIOCETHTOOL, &ifr) < 0)
 		return 1;
 	return mr_max(ch.tx_count + ch.combined_count, 1u);
@@ -69,10 +69,10 @@ int mr_afxdp_link_open(struct mr_afxdp *d, struct mr_error *err)
 				    strerror(errno));
 	ret = link_query(d); /* after the bind: no event between the two is lost */
 	if (ret == -ENODEV || ret == -ENXIO)
-		return mr_error_set(err, -ENODEV, "there is no interface %s (index %d)", d->ifname,
-				    d->cfg.ifindex);
+		return mr_error_set(err, -ENODEV, "there is no interface %s (index %d)",
+				    d->s->ifname, d->s->cfg.ifindex);
 	if (ret)
-		return mr_error_set(err, ret, "cannot read the state of %s: %s", d->ifname,
+		return mr_error_set(err, ret, "cannot read the state of %s: %s", d->s->ifname,
 				    strerror(-ret));
 	return 0;
 }
@@ -91,11 +91,11 @@ static int link_attr(const struct nlattr *attr, void *data)
 	switch (mnl_attr_get_type(attr)) {
 	case IFLA_MTU:
 		if (!mnl_attr_validate(attr, MNL_TYPE_U32))
-			d->link.mtu = mnl_attr_get_u32(attr);
+			d->s->link.mtu = mnl_attr_get_u32(attr);
 		break;
 	case IFLA_ADDRESS:
-		if (mnl_attr_get_payload_len(attr) == sizeof(d->link.mac))
-			memcpy(d->link.mac, mnl_attr_get_payload(attr), sizeof(d->link.mac));
+		if (mnl_attr_get_payload_len(attr) == sizeof(d->s->link.mac))
+			memcpy(d->s->link.mac, mnl_attr_get_payload(attr), sizeof(d->s->link.mac));
 		break;
 	}
 	return MNL_CB_OK;
@@ -108,14 +108,14 @@ static int link_event(const struct nlmsghdr *nlh, void *data)
 
 	/* Bridges use the same messages for their ports: those are of family AF_BRIDGE. */
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*ifi) || ifi->ifi_family != AF_UNSPEC ||
-	    ifi->ifi_index != d->cfg.ifindex)
+	    ifi->ifi_index != d->s->cfg.ifindex)
 		return MNL_CB_OK;
 	if (nlh->nlmsg_type == RTM_NEWLINK) {
 		link_flags(d, ifi->ifi_flags);
 		return mnl_attr_parse(nlh, sizeof(*ifi), link_attr, d);
 	}
 	if (nlh->nlmsg_type == RTM_DELLINK) /* deleted, or moved to another namespace */
-		d->gone = true;
+		d->s->gone = true;
 	return MNL_CB_OK;
 }
 
@@ -131,7 +131,7 @@ static void link_events(struct mr_afxdp *d)
 		/* Lost (ENOBUFS) or cut short (ENOSPC): ask for the state as it is now. */
 		if (len < 0 || mnl_cb_run(buf, (size_t)len, 0, 0, link_event, d) < 0) {
 			if (link_query(d) == -ENODEV)
-				d->gone = true;
+				d->s->gone = true;
 		}
 	}
 }
@@ -139,12 +139,12 @@ static void link_events(struct mr_afxdp *d)
 /* The kernel marks a socket when it takes its device away, by deletion or by a move. */
 static void check_sockets(struct mr_afxdp *d)
 {
-	for (unsigned i = 0; i < d->cfg.nqueues; i++) {
+	for (unsigned i = 0; i < d->s->cfg.nqueues; i++) {
 		int error = 0;
 		socklen_t len = sizeof(error);
 
 		if (!getsockopt(d->q[i].xsk.fd, SOL_SOCKET, SO_ERROR, &error, &len) && error)
-			d->gone = true;
+			d->s->gone = true;
 	}
 }
 
@@ -154,8 +154,8 @@ int mr_afxdp_service(struct mr_dev *dev)
 
 	link_events(d);
 	check_sockets(d);
-	if (d->gone) {
-		d->link.up = false;
+	if (d->s->gone) {
+		d->s->link.up = false;
 		return -ENETDOWN;
 	}
 	/* What was queued while the interface was down waits for a doorbell. What the doorbell says

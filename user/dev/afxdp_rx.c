@@ -21,9 +21,10 @@ void mr_afxdp_rx_init(struct mr_afxdp *d)
 {
 	uint32_t nframes = d->dev.frames->nframes;
 
-	d->fill_spare = nframes / 4;
-	d->fill_target = mr_min(d->cfg.rx_ring, (nframes - d->fill_spare) / d->cfg.nqueues);
-	d->fill_low = mr_min(d->fill_target, FILL_LOW);
+	d->s->fill_spare = nframes / 4;
+	d->s->fill_target =
+		mr_min(d->s->cfg.rx_ring, (nframes - d->s->fill_spare) / d->s->cfg.nqueues);
+	d->s->fill_low = mr_min(d->s->fill_target, FILL_LOW);
 	mr_afxdp_refill(d);
 }
 
@@ -32,8 +33,8 @@ void mr_afxdp_rx_init(struct mr_afxdp *d)
 static uint32_t fill_allowance(const struct mr_afxdp *d, const struct mr_afxdp_queue *q)
 {
 	uint32_t nfree = d->dev.frames->nfree;
-	uint32_t above = nfree > d->fill_spare ? nfree - d->fill_spare : 0;
-	uint32_t urgent = q->fill_out < d->fill_low ? d->fill_low - q->fill_out : 0;
+	uint32_t above = nfree > d->s->fill_spare ? nfree - d->s->fill_spare : 0;
+	uint32_t urgent = q->s->fill_out < d->s->fill_low ? d->s->fill_low - q->s->fill_out : 0;
 
 	return mr_max(above, mr_min(urgent, nfree));
 }
@@ -42,7 +43,7 @@ static void fill_queue(struct mr_afxdp *d, struct mr_afxdp_queue *q)
 {
 	struct mr_frame_pool *frames = d->dev.frames;
 	struct mr_xsk_ring *ring = &q->xsk.ring[MR_XSK_FILL];
-	uint32_t want = d->fill_target - q->fill_out, n, idx;
+	uint32_t want = d->s->fill_target - q->s->fill_out, n, idx;
 
 	want = mr_min(want, mr_xsk_ring_room(ring, want));
 	if (!want)
@@ -59,7 +60,7 @@ static void fill_queue(struct mr_afxdp *d, struct mr_afxdp_queue *q)
 		*mr_xsk_ring_addr(ring, idx + i) = (uint64_t)(f->chunk - frames->umem);
 	}
 	mr_xsk_ring_submit(ring);
-	q->fill_out += n;
+	q->s->fill_out += n;
 	/* Only a zero-copy driver that found the ring empty ever asks for this. */
 	if (mr_xsk_ring_needs_wakeup(ring))
 		recvfrom(q->xsk.fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
@@ -67,10 +68,10 @@ static void fill_queue(struct mr_afxdp *d, struct mr_afxdp_queue *q)
 
 void mr_afxdp_refill(struct mr_afxdp *d)
 {
-	if (d->gone)
+	if (d->s->gone)
 		return;
-	for (unsigned i = 0; i < d->cfg.nqueues; i++)
-		fill_queue(d, &d->q[(d->turn + i) % d->cfg.nqueues]);
+	for (unsigned i = 0; i < d->s->cfg.nqueues; i++)
+		fill_queue(d, &d->q[(d->s->turn + i) % d->s->cfg.nqueues]);
 }
 
 /* The frame of a descriptor, now ours. NULL: not a chunk that was out for receiving. */
@@ -99,7 +100,7 @@ static void take_meta(const struct mr_afxdp *d, struct mr_frame *f)
 		return;
 	in = (struct mr_rx_meta *)(void *)(f->data - sizeof(*in));
 	memcpy(&f->meta, in, sizeof(f->meta));
-	if (f->meta.magic != MR_RX_META_MAGIC || f->meta.cookie != d->cfg.cookie)
+	if (f->meta.magic != MR_RX_META_MAGIC || f->meta.cookie != d->s->cfg.cookie)
 		return;
 	f->flags |= MR_FRAME_META;
 	/* A later packet in this chunk that comes without metadata must not inherit this one's. */
@@ -109,18 +110,18 @@ static void take_meta(const struct mr_afxdp *d, struct mr_frame *f)
 /* Append a chunk to the packet in the making, which may have begun in an earlier call. */
 static void gather(struct mr_afxdp *d, struct mr_afxdp_queue *q, struct mr_frame *f)
 {
-	if (!q->part) {
+	if (!q->s->part) {
 		take_meta(d, f);
 		f->pkt_len = f->len;
 		f->nchunks = 1;
-		q->part = f;
+		q->s->part = f;
 	} else {
-		assert(q->part->nchunks < UINT8_MAX); /* 64 KiB make 43 */
-		q->part_tail->frag = f;
-		q->part->pkt_len += f->len;
-		q->part->nchunks++;
+		assert(q->s->part->nchunks < UINT8_MAX); /* 64 KiB make 43 */
+		q->s->part_tail->frag = f;
+		q->s->part->pkt_len += f->len;
+		q->s->part->nchunks++;
 	}
-	q->part_tail = f;
+	q->s->part_tail = f;
 }
 
 static unsigned rx_queue(struct mr_afxdp *d, unsigned queue, struct mr_frame_queue *out,
@@ -139,17 +140,17 @@ static unsigned rx_queue(struct mr_afxdp *d, unsigned queue, struct mr_frame_que
 		/* A chunk missing makes its packet too short; the checks above us will find that. */
 		if (mr_likely(f != NULL))
 			gather(d, q, f);
-		if ((desc->options & XDP_PKT_CONTD) || !q->part)
+		if ((desc->options & XDP_PKT_CONTD) || !q->s->part)
 			continue;
 		packets++;
-		MR_COUNT_N(ctr, DEV_RX_BYTES, q->part->pkt_len);
-		mr_frame_queue_push(out, q->part);
-		q->part = NULL;
+		MR_COUNT_N(ctr, DEV_RX_BYTES, q->s->part->pkt_len);
+		mr_frame_queue_push(out, q->s->part);
+		q->s->part = NULL;
 	}
 	if (!i)
 		return 0;
 	mr_xsk_ring_release(ring, i);
-	q->fill_out -= i;
+	q->s->fill_out -= i;
 	MR_COUNT_N(ctr, DEV_RX_CHUNKS, i);
 	MR_COUNT_N(ctr, DEV_RX_PACKETS, packets);
 	return packets;
@@ -161,9 +162,9 @@ unsigned mr_afxdp_rx(struct mr_dev *dev, struct mr_frame_queue *out, unsigned bu
 	unsigned packets = 0;
 
 	(void)now;
-	for (unsigned i = 0; i < d->cfg.nqueues && packets < budget; i++)
-		packets += rx_queue(d, (d->turn + i) % d->cfg.nqueues, out, budget - packets);
-	if (++d->turn >= d->cfg.nqueues)
-		d->turn = 0;
+	for (unsigned i = 0; i < d->s->cfg.nqueues && packets < budget; i++)
+		packets += rx_queue(d, (d->s->turn + i) % d->s->cfg.nqueues, out, budget - packets);
+	if (++d->s->turn >= d->s->cfg.nqueues)
+		d->s->turn = 0;
 	return packets;
 }

@@ -40,13 +40,13 @@ static bool chunk_ok(const struct mr_frame_pool *frames, const struct mr_frame *
 int mr_afxdp_tx(struct mr_dev *dev, struct mr_frame *f, uint64_t now)
 {
 	struct mr_afxdp *d = to_afxdp(dev);
-	struct mr_afxdp_queue *q = &d->q[f->queue % d->ntx];
+	struct mr_afxdp_queue *q = &d->q[f->queue % d->s->ntx];
 	struct mr_xsk_ring *ring = &q->xsk.ring[MR_XSK_TX];
 	struct mr_frame *chunk;
 	uint32_t n = 0, idx;
 
 	(void)now;
-	if (mr_unlikely(d->gone))
+	if (mr_unlikely(d->s->gone))
 		return refuse(d, f, MR_DROP_TX_DEVICE, -ENETDOWN);
 	mr_frame_for_each_chunk (chunk, f) {
 		if (mr_unlikely(!chunk_ok(dev->frames, chunk)))
@@ -125,7 +125,7 @@ static int ring_doorbell(struct mr_afxdp *d, struct mr_afxdp_queue *q, unsigned 
 		MR_COUNT(ctr, DEV_TX_NOBUFS);
 		return -EAGAIN;
 	default: /* ENXIO: unbound, the device is gone; EINVAL: the socket is of no use any more */
-		d->gone = true;
+		d->s->gone = true;
 		return -ENETDOWN;
 	}
 	/* A packet that was dropped is completed all the same; older kernels publish their ring
@@ -158,10 +158,10 @@ int mr_afxdp_kick(struct mr_dev *dev)
 	struct mr_afxdp *d = to_afxdp(dev);
 	int ret = 0;
 
-	for (unsigned i = 0; i < d->ntx && !d->gone; i++) {
+	for (unsigned i = 0; i < d->s->ntx && !d->s->gone; i++) {
 		int one = kick_queue(d, &d->q[i]);
 
 		ret = one ? one : ret;
 	}
-	return d->gone ? -ENETDOWN : ret;
+	return d->s->gone ? -ENETDOWN : ret;
 }

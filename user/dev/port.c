@@ -15,11 +15,12 @@
 #define BACKOFF_MIN_NS (50 * MR_NS_PER_US)
 #define BACKOFF_MAX_NS (10 * MR_NS_PER_MS)
 
-void mr_port_init(struct mr_port *port, struct mr_dev *dev, struct mr_netif *nif, uint64_t rate_bps,
-		  struct mr_pcapng *cap, uint64_t now)
+void mr_port_init(struct mr_port *port, struct mr_port_state *state, struct mr_dev *dev,
+		  struct mr_netif *nif, uint64_t rate_bps, struct mr_pcapng *cap, uint64_t now)
 {
-	*port = (struct mr_port){ .dev = dev, .nif = nif, .cap = cap };
-	mr_shaper_init(&port->shaper, rate_bps, 0, now);
+	*port = (struct mr_port){ .dev = dev, .nif = nif, .cap = cap, .s = state };
+	*state = (struct mr_port_state){ 0 };
+	mr_shaper_init(&port->s->shaper, rate_bps, 0, now);
 }
 
 unsigned mr_port_rx(struct mr_port *port, struct mr_frame_queue *q, unsigned budget, uint64_t now)
@@ -33,17 +34,17 @@ static bool shaper_passes(struct mr_port *port, const struct mr_frame *f, uint64
 {
 	uint64_t at;
 
-	if (port->head_paid)
+	if (port->s->head_paid)
 		return true;
-	at = mr_shaper_take(&port->shaper, f->pkt_len, now);
-	port->shaped_until = at;
+	at = mr_shaper_take(&port->s->shaper, f->pkt_len, now);
+	port->s->shaped_until = at;
 	if (!at) {
-		port->head_paid = true;
+		port->s->head_paid = true;
 		return true;
 	}
-	if (!port->head_waited)
+	if (!port->s->head_waited)
 		MR_COUNT(port->dev->ctr, DEV_SHAPED);
-	port->head_waited = true;
+	port->s->head_waited = true;
 	return false;
 }
 
@@ -61,8 +62,8 @@ static int send_head(struct mr_port *port, struct mr_frame *f, uint64_t now)
 	ret = port->dev->ops->tx(port->dev, f, now);
 	if (ret != -EAGAIN) {
 		mr_netif_txq_pop(port->nif);
-		port->head_paid = false;
-		port->head_waited = false;
+		port->s->head_paid = false;
+		port->s->head_waited = false;
 		if (port->cap)
 			mr_pcapng_verdict(port->cap, ret ? MR_DROP_TX_DEVICE : MR_DROP_NONE);
 	}
@@ -88,13 +89,13 @@ static int move_packets(struct mr_port *port, uint64_t now, bool *moved)
 
 static void back_off(struct mr_port *port, bool moved, uint64_t now)
 {
-	if (moved || !port->backoff_ns)
-		port->backoff_ns = BACKOFF_MIN_NS;
-	else if (now >= port->retry_at) /* an early call is no try that failed */
-		port->backoff_ns = mr_min(2 * port->backoff_ns, (uint64_t)BACKOFF_MAX_NS);
+	if (moved || !port->s->backoff_ns)
+		port->s->backoff_ns = BACKOFF_MIN_NS;
+	else if (now >= port->s->retry_at) /* an early call is no try that failed */
+		port->s->backoff_ns = mr_min(2 * port->s->backoff_ns, (uint64_t)BACKOFF_MAX_NS);
 	else
 		return;
-	port->retry_at = now + port->backoff_ns;
+	port->s->retry_at = now + port->s->backoff_ns;
 }
 
 int mr_port_tx(struct mr_port *port, uint64_t now)
@@ -110,9 +111,9 @@ int mr_port_tx(struct mr_port *port, uint64_t now)
 		again = full && (moved || first);
 		first = false;
 		any |= moved;
-		if (moved || full || port->kick_pending) {
+		if (moved || full || port->s->kick_pending) {
 			kicked = ops->kick(port->dev);
-			port->kick_pending = kicked == -EAGAIN;
+			port->s->kick_pending = kicked == -EAGAIN;
 		}
 		/* Now, rather than at the next receive: what was freed this round goes to the FILL
 		 * rings before the application can take it for sending. */
@@ -124,8 +125,8 @@ int mr_port_tx(struct mr_port *port, uint64_t now)
 	if (full || kicked) {
 		back_off(port, any, now);
 	} else {
-		port->retry_at = 0;
-		port->backoff_ns = 0;
+		port->s->retry_at = 0;
+		port->s->backoff_ns = 0;
 	}
 	return 0;
 }
@@ -134,9 +135,9 @@ uint64_t mr_port_next(const struct mr_port *port, uint64_t now)
 {
 	uint64_t at = MR_TIME_NEVER;
 
-	if (port->shaped_until)
-		at = port->shaped_until;
-	if (port->retry_at)
-		at = mr_min(at, port->retry_at);
+	if (port->s->shaped_until)
+		at = port->s->shaped_until;
+	if (port->s->retry_at)
+		at = mr_min(at, port->s->retry_at);
 	return at == MR_TIME_NEVER ? at : mr_max(at, now);
 }

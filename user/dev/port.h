@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * port.h - where the stack meets the device: transmit queue -> shaper -> capture tap -> device
- * ring, and device ring -> capture tap -> stack. Process-local, like the device.
+ * ring, and device ring -> capture tap -> stack. A port is process-local, like the device; its state
+ * is the engine's.
  */
 #ifndef MR_DEV_PORT_H
 #define MR_DEV_PORT_H
@@ -11,11 +12,9 @@
 #include "dev/pcapng.h"
 #include "dev/shaper.h"
 
-struct mr_port {
-	struct mr_dev *dev;
-	struct mr_netif *nif;
+/* Of the engine, in the arena. */
+struct mr_port_state {
 	struct mr_shaper shaper;
-	struct mr_pcapng *cap; /* NULL: no capture */
 	uint64_t shaped_until; /* ns; 0: the shaper holds nothing back */
 	uint64_t retry_at;     /* ns; 0: the device is not busy */
 	uint64_t backoff_ns;   /* doubles from try to try, until the device moves on */
@@ -24,9 +23,16 @@ struct mr_port {
 	bool head_waited;      /* it was counted as shaped */
 };
 
-/* Does not take over dev or cap: the caller closes them after the port is out of use. */
-void mr_port_init(struct mr_port *port, struct mr_dev *dev, struct mr_netif *nif, uint64_t rate_bps,
-		  struct mr_pcapng *cap, uint64_t now);
+struct mr_port {
+	struct mr_dev *dev;
+	struct mr_netif *nif;
+	struct mr_pcapng *cap; /* NULL: no capture */
+	struct mr_port_state *s;
+};
+
+/* Does not take over dev or cap: the caller closes them after the port is out of use. *state begins anew. */
+void mr_port_init(struct mr_port *port, struct mr_port_state *state, struct mr_dev *dev,
+		  struct mr_netif *nif, uint64_t rate_bps, struct mr_pcapng *cap, uint64_t now);
 
 /* Reap, then receive up to budget packets into q. Returns how many. The caller takes them one by
  * one: mr_port_rx_begin(), the stack's input, mr_port_rx_verdict(). */

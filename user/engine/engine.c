@@ -111,7 +111,7 @@ static int stack_init(struct mr_engine *engine, const struct mr_config *cfg,
 	scfg->flow_key[0] = tcfg.flow_key[0] = derive(scfg->seed, "flow key 0");
 	scfg->flow_key[1] = tcfg.flow_key[1] = derive(scfg->seed, "flow key 1");
 	mr_rng_init(&st->rng, derive(scfg->seed, "random numbers"));
-	mr_wheel_init(&st->wheel, engine->now);
+	mr_wheel_init(&st->wheel, engine->st->now);
 	err = mr_frame_pool_init(&st->frames, arena, &st->ctr, engine->umem.base, scfg->nframes,
 				 scfg->chunk_size);
 	if (err)
@@ -119,9 +119,10 @@ static int stack_init(struct mr_engine *engine, const struct mr_config *cfg,
 	mr_netif_init(&st->nif, &st->frames, &st->ctr, scfg->mac, scfg->mtu, scfg->txq_limit);
 	st->nif.max_chunks = scfg->max_chunks;
 	err = mr_link_init(&st->link, arena, &st->nif, &st->wheel, &st->rng, &st->ctr, addrs,
-			   naddrs, engine->now);
+			   naddrs, engine->st->now);
 	if (!err)
-		err = mr_ip_init(&st->ip, &st->link, &st->rng, &st->ctr, own, naddrs, engine->now);
+		err = mr_ip_init(&st->ip, &st->link, &st->rng, &st->ctr, own, naddrs,
+				 engine->st->now);
 	if (!err)
 		err = mr_tcp_init(&st->tcp, arena, &st->ip, &st->wheel, &st->rng, &st->ctr, 0,
 				  &tcfg);
@@ -165,7 +166,6 @@ int mr_engine_create(struct mr_engine **out, const struct mr_config *cfg, struct
 	engine->groups_fd = -1;
 	engine->clock = clock ?: monotonic;
 	engine->clock_user = clock_user;
-	engine->now = engine->clock(clock_user);
 	engine->spin_ns = cfg->spin_us * MR_NS_PER_US;
 	engine->log = cfg->log;
 	engine->log_user = cfg->log_user;
@@ -188,7 +188,11 @@ int mr_engine_create(struct mr_engine **out, const struct mr_config *cfg, struct
 		goto fail;
 	}
 	engine->st = mr_arena_alloc(&engine->arena, sizeof(*engine->st), 64);
-	ret = engine->st ? stack_init(engine, cfg, scfg) : -ENOMEM;
+	ret = engine->st ? 0 : -ENOMEM;
+	if (!ret) {
+		engine->st->now = engine->clock(clock_user);
+		ret = stack_init(engine, cfg, scfg);
+	}
 	if (ret) {
 		mr_error_set(err, ret, "cannot set up the stack: %s", strerror(-ret));
 		goto fail;
@@ -198,7 +202,7 @@ int mr_engine_create(struct mr_engine **out, const struct mr_config *cfg, struct
 		mr_error_set(err, ret, "cannot add the routes: %s", strerror(-ret));
 		goto fail;
 	}
-	engine->st->socks.now = engine->now;
+	engine->st->socks.now = engine->st->now;
 	*out = engine;
 	return 0;
 
@@ -257,8 +261,9 @@ int mr_engine_start(struct mr_engine *engine, const struct mr_config *cfg, struc
 			return mr_error_set(err, ret, "cannot write the capture to %s: %s",
 					    cfg->pcap_path, strerror(-ret));
 	}
-	mr_port_init(&engine->port, dev, &engine->st->nif, cfg->rate_bps, engine->cap, engine->now);
-	engine->service_at = engine->now + SERVICE_NS;
+	mr_port_init(&engine->port, &engine->st->port, dev, &engine->st->nif, cfg->rate_bps,
+		     engine->cap, engine->st->now);
+	engine->st->service_at = engine->st->now + SERVICE_NS;
 	return 0;
 }
 
@@ -336,14 +341,14 @@ static void arp_note(void *user, const struct mr_note_arp *note)
 	struct mr_engine *engine = user;
 	struct mr_addr addr = mr_addr_v4(note->spa);
 
-	mr_link_arp_note(&engine->st->link, &addr, note->sha, engine->now);
+	mr_link_arp_note(&engine->st->link, &addr, note->sha, engine->st->now);
 }
 
 static void nd_note(void *user, const struct mr_note_nd *note)
 {
 	struct mr_engine *engine = user;
 
-	mr_ip_nd_note(&engine->st->ip, note, engine->now);
+	mr_ip_nd_note(&engine->st->ip, note, engine->st->now);
 }
 
 static const struct mr_xdp_note_ops note_ops = { .arp = arp_note, .nd = nd_note };
@@ -392,7 +397,7 @@ unsigned mr_engine_input(struct mr_engine *engine, uint64_t now)
 	struct mr_frame *f;
 	unsigned n;
 
-	engine->now = now;
+	engine->st->now = now;
 	st->socks.now = now;
 	MR_COUNT(&st->ctr, ENGINE_ROUNDS);
 	n = mr_port_rx(&engine->port, &q, RX_BUDGET, now);
@@ -419,20 +424,20 @@ unsigned mr_engine_input(struct mr_engine *engine, uint64_t now)
 
 static int interface_gone(struct mr_engine *engine)
 {
-	if (!engine->fatal)
+	if (!engine->st->fatal)
 		engine_log(engine, LOG_ERR, "the interface %s is gone: deleted or moved away",
 			   engine->ifname);
-	engine->fatal = -ENETDOWN;
-	return engine->fatal;
+	engine->st->fatal = -ENETDOWN;
+	return engine->st->fatal;
 }
 
 int mr_engine_output(struct mr_engine *engine, uint64_t now)
 {
 	struct mr_stack *st = engine->st;
 
-	if (engine->fatal)
-		return engine->fatal;
-	engine->now = now;
+	if (engine->st->fatal)
+		return engine->st->fatal;
+	engine->st->now = now;
 	st->socks.now = now;
 	/* TCP stops at a full transmit queue: go on as long as the device empties it. */
 	for (unsigned i = 0; i < OUTPUT_TURNS; i++) {
@@ -504,14 +509,14 @@ static void watch_link(struct mr_engine *engine, uint64_t now)
 	if (!engine->link_state)
 		return;
 	engine->link_state(engine->dev, &is);
-	if (is.up != engine->link.up)
+	if (is.up != engine->st->iface.up)
 		engine_log(engine, is.up ? LOG_NOTICE : LOG_WARNING, "the link of %s is %s",
 			   engine->ifname, is.up ? "up" : "down");
-	if (is.mtu != engine->link.mtu)
+	if (is.mtu != engine->st->iface.mtu)
 		mtu_changed(engine, &is);
-	if (memcmp(is.mac, engine->link.mac, sizeof(is.mac)) != 0)
+	if (memcmp(is.mac, engine->st->iface.mac, sizeof(is.mac)) != 0)
 		mac_changed(engine, &is, now);
-	engine->link = is;
+	engine->st->iface = is;
 }
 
 /* Duplicate address detection has found something (RFC 4862 section 5.4.5). */
@@ -520,9 +525,9 @@ static void watch_addresses(struct mr_engine *engine)
 	const struct mr_link *link = &engine->st->link;
 	char text[MR_ADDR_STRLEN];
 
-	if (engine->nduplicates == engine->st->ctr.c[MR_CTR_ND_DUPLICATES])
+	if (engine->st->nduplicates == engine->st->ctr.c[MR_CTR_ND_DUPLICATES])
 		return;
-	engine->nduplicates = engine->st->ctr.c[MR_CTR_ND_DUPLICATES];
+	engine->st->nduplicates = engine->st->ctr.c[MR_CTR_ND_DUPLICATES];
 	for (unsigned i = 0; i < link->naddrs; i++)
 		if (link->addr_state[i] == MR_LADDR_DUPLICATE)
 			engine_log(engine, LOG_ERR,
@@ -535,9 +540,9 @@ int mr_engine_service(struct mr_engine *engine, uint64_t now)
 {
 	int err = 0;
 
-	if (engine->fatal)
-		return engine->fatal;
-	engine->service_at = now + SERVICE_NS;
+	if (engine->st->fatal)
+		return engine->st->fatal;
+	engine->st->service_at = now + SERVICE_NS;
 	if (engine->dev->ops->service)
 		err = engine->dev->ops->service(engine->dev);
 	if (err)
@@ -558,7 +563,7 @@ static void reset_connections(struct mr_engine *engine)
 	mr_socks_abort_all(&st->socks);
 	while (!mr_list_empty(&st->tcp.all))
 		mr_tcp_abort(&st->tcp, mr_list_first(&st->tcp.all, struct mr_tcb, all_node),
-			     engine->now);
+			     engine->st->now);
 	if (!engine->port.dev) /* mr_engine_start() was not reached or failed: nobody knows of us */
 		return;
 	for (unsigned i = 0; i < CLOSE_TURNS; i++) {

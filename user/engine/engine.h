@@ -29,6 +29,12 @@ struct mr_stack {
 	struct mr_ip ip;
 	struct mr_tcp tcp;
 	struct mr_socks socks;
+	struct mr_port_state port;
+	uint64_t now;		    /* of the present round */
+	uint64_t service_at;	    /* ns: look after the device again */
+	int fatal;		    /* 0, or -ENETDOWN: the interface is gone for good */
+	struct mr_link_state iface; /* as far as logged and acted upon */
+	uint64_t nduplicates;	    /* of our addresses, as far as logged */
 };
 
 /* Everything that must be known of the interface to make a stack for it. */
@@ -60,20 +66,15 @@ struct mr_engine {
 	struct mr_xdp *xdp;	       /* NULL in the simulator */
 	uint64_t (*clock)(void *user); /* ns, monotonic */
 	void *clock_user;
-	uint64_t now; /* of the present round */
 	uint64_t spin_ns;
 	int groups_fd; /* holds the interface's multicast groups; -1: none */
 	int wake_fd;   /* eventfd of mr_wakeup() */
 	uint32_t
 		wake_asked; /* mr_wakeup() was called; atomic, so that spinning costs no system call */
-	int fatal;	    /* 0, or -ENETDOWN: the interface is gone for good */
-	uint64_t service_at; /* ns: look after the device again */
 	/* NULL: the device cannot tell. */
 	void (*link_state)(const struct mr_dev *dev, struct mr_link_state *state);
-	struct mr_link_state link; /* as far as logged and acted upon */
-	uint64_t nduplicates;	   /* of our addresses, as far as logged */
-	char ifname[16];	   /* for the log */
-	struct pollfd *pfds;	   /* the device's, then wake_fd */
+	char ifname[16];     /* for the log */
+	struct pollfd *pfds; /* the device's, then wake_fd */
 	unsigned npfds;
 	void (*log)(void *user, int level, const char *line);
 	void *log_user;

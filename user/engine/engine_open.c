@@ -170,21 +170,21 @@ static int open_device(struct mr_engine *engine, const struct mr_config *cfg,
 	};
 	struct mr_dev *dev;
 	char line[256];
-	int ret =
-		mr_afxdp_open(&dev, &ac, &engine->umem, &engine->st->frames, &engine->st->ctr, err);
+	int ret = mr_afxdp_open(&dev, &ac, &engine->arena, &engine->umem, &engine->st->frames,
+				&engine->st->ctr, err);
 
 	if (ret)
 		return ret;
 	engine->st->nif.max_chunks = mr_afxdp_max_chunks(dev);
 	engine->link_state = mr_afxdp_link_state;
-	mr_afxdp_link_state(dev, &engine->link);
+	mr_afxdp_link_state(dev, &engine->st->iface);
 	/* What has changed since the stack was made is found by the first service. */
-	engine->link.mtu = info->mtu;
-	memcpy(engine->link.mac, info->mac, sizeof(engine->link.mac));
+	engine->st->iface.mtu = info->mtu;
+	memcpy(engine->st->iface.mac, info->mac, sizeof(engine->st->iface.mac));
 	if (!info->up)
 		engine_log(engine, LOG_WARNING, "the interface %s is down: ip link set %s up",
 			   cfg->ifname, cfg->ifname);
-	else if (!engine->link.up)
+	else if (!engine->st->iface.up)
 		engine_log(engine, LOG_WARNING, "the link of %s is down", cfg->ifname);
 	engine_log(engine, LOG_INFO, "%s", mr_afxdp_describe(dev, line, sizeof(line)));
 	return mr_engine_start(engine, cfg, dev, err);

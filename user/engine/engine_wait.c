@@ -162,7 +162,7 @@ int mr_wait(struct mr_engine *engine, struct mr_event *events, unsigned max, int
 		unsigned n = mr_socks_events(&engine->st->socks, events,
 					     mr_min(max, (unsigned)INT32_MAX));
 
-		if (now >= engine->service_at) {
+		if (now >= engine->st->service_at) {
 			flush_capture(engine);
 			err = mr_engine_service(engine, now);
 		}

@@ -130,8 +130,8 @@ void share_tick(struct mr_share *share)
 {
 	struct mr_engine *engine = share->engine;
 
-	engine->now = engine->clock(engine->clock_user);
-	engine->st->socks.now = engine->now;
+	engine->st->now = engine->clock(engine->clock_user);
+	engine->st->socks.now = engine->st->now;
 }
 
 void share_acquire(struct mr_share *share)
@@ -181,7 +181,7 @@ int share_output(struct mr_share *share)
 
 	if (share->c->over || (!mr_tcp_owes(&st->tcp) && !st->nif.txq_count))
 		return share->c->over;
-	return set_over(share, mr_engine_output(share->engine, share->engine->now));
+	return set_over(share, mr_engine_output(share->engine, share->engine->st->now));
 }
 
 void mr_share_unlock(struct mr_share *share)
@@ -199,9 +199,9 @@ int mr_share_round(struct mr_share *share)
 
 	if (err)
 		return err;
-	mr_engine_input(engine, engine->now);
-	if (engine->now >= engine->service_at)
-		err = mr_engine_service(engine, engine->now);
+	mr_engine_input(engine, engine->st->now);
+	if (engine->st->now >= engine->st->service_at)
+		err = mr_engine_service(engine, engine->st->now);
 	share_report(share);
 	return set_over(share, err);
 }
@@ -225,7 +225,7 @@ struct mr_proc *mr_share_proc(struct mr_share *share)
 
 uint64_t mr_share_now(const struct mr_share *share)
 {
-	return share->engine->now;
+	return share->engine->st->now;
 }
 
 struct mr_socket *mr_share_socket_next(struct mr_share *share, struct mr_socket *after)

@@ -190,7 +190,7 @@ void share_leader_check(struct mr_share *share)
 	struct mr_waiter *leader = share->c->leader;
 
 	if (leader && leader->asleep &&
-	    mr_engine_next(share->engine, share->engine->now) < leader->until)
+	    mr_engine_next(share->engine, share->engine->st->now) < leader->until)
 		write_event(share, leader);
 }
 
@@ -211,7 +211,7 @@ static void hand_over(struct mr_share *share)
 
 static void come(struct mr_share *share, struct mr_waiter *w)
 {
-	uint64_t away = share->engine->now - w->left_at;
+	uint64_t away = share->engine->st->now - w->left_at;
 
 	if (w->left_at)
 		w->away_ns += (away >> AWAY_SHIFT) - (w->away_ns >> AWAY_SHIFT);
@@ -219,7 +219,7 @@ static void come(struct mr_share *share, struct mr_waiter *w)
 
 static void leave(struct mr_share *share, struct mr_waiter *w)
 {
-	w->left_at = share->engine->now;
+	w->left_at = share->engine->st->now;
 	if (share->c->leader != w)
 		return;
 	share->c->leader = NULL;
@@ -341,7 +341,7 @@ static int rest(struct mr_share *share, struct share_thread *t, struct pollfd *f
 	struct mr_commons *c = share->c;
 	struct mr_waiter *w = t->w;
 	bool leads = !c->leader || c->leader == w, device = false;
-	uint64_t until = deadline, now = engine->now;
+	uint64_t until = deadline, now = engine->st->now;
 	int ret = 0;
 
 	if (leads) {
@@ -373,7 +373,8 @@ back:
 	mr_list_del(&w->node);
 	share_tick(share);
 	if (device && !engine->dev->ops->rx_ready(engine->dev))
-		mr_engine_service(engine, engine->now); /* its error comes with the next round */
+		mr_engine_service(engine,
+				  engine->st->now); /* its error comes with the next round */
 	return ret;
 }
 
@@ -394,7 +395,7 @@ int mr_share_wait(struct mr_share *share, struct mr_waiter *w, struct pollfd *fd
 		if (nfds && !looked)
 			ret = poll_now(fds, nfds);
 		looked = true;
-		if (ret || share->engine->now >= deadline_ns)
+		if (ret || share->engine->st->now >= deadline_ns)
 			break;
 		err = share_output(share);
 		ret = err ?: rest(share, t, fds, nfds, deadline_ns, sigmask);
