@@ -10,10 +10,29 @@
 #include <unistd.h>
 #include "base/arena.h"
 
-int mr_arena_open(struct mr_arena *arena, const char *name, size_t size)
+/* Sized for the worst case and mostly never touched: no swap is reserved for it. */
+static int map(struct mr_arena *arena, int fd, void *at, size_t size)
+{
+	int flags = MAP_SHARED | MAP_NORESERVE | (at ? MAP_FIXED_NOREPLACE : 0);
+	void *base = mmap(at, size, PROT_READ | PROT_WRITE, flags, fd, 0);
+	int err = base == MAP_FAILED ? -errno : 0;
+
+	/* Before Linux 4.17 the flag is unknown, and the address only a wish. */
+	if (!err && at && base != at) {
+		munmap(base, size);
+		err = -EEXIST;
+	}
+	if (err) {
+		close(fd);
+		return err;
+	}
+	*arena = (struct mr_arena){ .base = base, .size = size, .fd = fd };
+	return 0;
+}
+
+int mr_arena_open_at(struct mr_arena *arena, const char *name, size_t size, void *at)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	void *base;
 	int fd, err;
 
 	*arena = (struct mr_arena){ .fd = -1 };
@@ -26,19 +45,25 @@ int mr_arena_open(struct mr_arena *arena, const char *name, size_t size)
 		return -errno;
 	if (ftruncate(fd, (off_t)size) < 0) {
 		err = -errno;
-		goto close_fd;
+		close(fd);
+		return err;
 	}
-	/* Sized for the worst case and mostly never touched: no swap is reserved for it. */
-	base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
-	if (base == MAP_FAILED) {
-		err = -errno;
-		goto close_fd;
-	}
-	*arena = (struct mr_arena){ .base = base, .size = size, .fd = fd };
-	return 0;
+	return map(arena, fd, at, size);
+}
 
-close_fd:
-	close(fd);
+int mr_arena_open(struct mr_arena *arena, const char *name, size_t size)
+{
+	return mr_arena_open_at(arena, name, size, NULL);
+}
+
+int mr_arena_map(struct mr_arena *arena, int fd, void *at, size_t size)
+{
+	int err;
+
+	*arena = (struct mr_arena){ .fd = -1 };
+	err = map(arena, fd, at, size);
+	if (!err)
+		arena->used = size;
 	return err;
 }
 

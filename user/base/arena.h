@@ -19,6 +19,11 @@ struct mr_arena {
 
 /* Map size bytes (rounded up to pages), zeroed. 0, or a negative errno with *arena closed. */
 int mr_arena_open(struct mr_arena *arena, const char *name, size_t size);
+/* The same at this address and no other; -EEXIST: something is there. NULL: anywhere. */
+int mr_arena_open_at(struct mr_arena *arena, const char *name, size_t size, void *at);
+/* Another process's arena, at the address that it has there. Takes over fd. Nothing can be allocated from
+ * it here. */
+int mr_arena_map(struct mr_arena *arena, int fd, void *at, size_t size);
 void mr_arena_close(struct mr_arena *arena);
 
 /* Zeroed memory, aligned to align (a power of two); NULL when the arena is used up. */

@@ -54,7 +54,7 @@ static unsigned afxdp_fds(const struct mr_dev *dev, int *fds, unsigned max)
 
 	for (unsigned i = 0; i < d->s->cfg.nqueues && n < max; i++)
 		fds[n++] = d->q[i].xsk.fd;
-	if (n < max)
+	if (n < max && d->nl)
 		fds[n++] = mr_afxdp_link_fd(d);
 	return n;
 }
@@ -124,15 +124,38 @@ static void reclaim_frames(struct mr_afxdp *d)
 	}
 }
 
+/* What this process has: mappings and descriptors. */
+static void free_process(struct mr_afxdp *d)
+{
+	for (unsigned i = 0; i < d->s->cfg.nqueues; i++)
+		mr_xsk_close(&d->q[i].xsk);
+	mr_afxdp_link_close(d);
+	free(d);
+}
+
+static void afxdp_leave(struct mr_dev *dev)
+{
+	free_process(to_afxdp(dev));
+}
+
+static void afxdp_adopt(struct mr_dev *dev)
+{
+	struct mr_afxdp *d = to_afxdp(dev);
+
+	for (unsigned i = 0; i < d->s->cfg.nqueues; i++)
+		for (unsigned k = 0; k < MR_XSK_RINGS; k++)
+			if (d->q[i].xsk.ring[k].size)
+				mr_xsk_ring_adopt(&d->q[i].xsk.ring[k]);
+}
+
 static void afxdp_close(struct mr_dev *dev)
 {
 	struct mr_afxdp *d = to_afxdp(dev);
 
 	for (unsigned i = 0; i < d->s->cfg.nqueues; i++)
 		mr_xsk_close(&d->q[i].xsk);
-	mr_afxdp_link_close(d);
 	reclaim_frames(d);
-	free(d);
+	free_process(d);
 }
 
 static const struct mr_dev_ops AFXDP_OPS = {
@@ -144,6 +167,8 @@ static const struct mr_dev_ops AFXDP_OPS = {
 	.fds = afxdp_fds,
 	.service = mr_afxdp_service,
 	.counters = afxdp_counters,
+	.adopt = afxdp_adopt,
+	.leave = afxdp_leave,
 	.close = afxdp_close,
 };
 
@@ -269,6 +294,46 @@ int mr_afxdp_open(struct mr_dev **out, const struct mr_afxdp_cfg *cfg, struct mr
 	mr_afxdp_rx_init(d);
 	*out = &d->dev;
 	return 0;
+}
+
+static void ring_sizes(const struct mr_afxdp_state *s, unsigned queue, uint32_t size[MR_XSK_RINGS])
+{
+	size[MR_XSK_FILL] = size[MR_XSK_RX] = s->cfg.rx_ring;
+	size[MR_XSK_COMPLETION] = s->cfg.tx_ring;
+	size[MR_XSK_TX] = queue < s->ntx ? s->cfg.tx_ring : 0;
+}
+
+int mr_afxdp_join(struct mr_dev **out, void *state, int *sockets, struct mr_frame_pool *frames,
+		  struct mr_counters *ctr)
+{
+	struct mr_afxdp *d = afxdp_new(state, frames, ctr);
+	uint32_t size[MR_XSK_RINGS];
+	int ret = 0;
+
+	*out = NULL;
+	if (!d)
+		return -ENOMEM;
+	for (unsigned i = 0; i < d->s->cfg.nqueues && !ret; i++) {
+		ring_sizes(d->s, i, size);
+		ret = mr_xsk_join(&d->q[i].xsk, sockets[i], size);
+		sockets[i] = -1;
+	}
+	if (ret) {
+		free_process(d);
+		return ret;
+	}
+	*out = &d->dev;
+	return 0;
+}
+
+void *mr_afxdp_shared(const struct mr_dev *dev)
+{
+	return to_afxdp(dev)->s;
+}
+
+unsigned mr_afxdp_queues(const struct mr_dev *dev)
+{
+	return to_afxdp(dev)->s->cfg.nqueues;
 }
 
 int mr_afxdp_fd(const struct mr_dev *dev, unsigned queue)

@@ -32,6 +32,15 @@ int mr_afxdp_open(struct mr_dev **out, const struct mr_afxdp_cfg *cfg, struct mr
 		  const struct mr_umem *umem, struct mr_frame_pool *frames, struct mr_counters *ctr,
 		  struct mr_error *err);
 
+/* Take part in a device that another process has opened: state is what mr_afxdp_shared() gave there, in an
+ * arena that is mapped at the same address; sockets are its, one per queue, duplicates for this process.
+ * Those that are taken over become -1 in the array, also where it fails. It hears of no link events; state
+ * tells what the opener has heard. (*out)->ops->leave() ends it. 0 or a negative errno. */
+int mr_afxdp_join(struct mr_dev **out, void *state, int *sockets, struct mr_frame_pool *frames,
+		  struct mr_counters *ctr);
+void *mr_afxdp_shared(const struct mr_dev *dev);
+unsigned mr_afxdp_queues(const struct mr_dev *dev);
+
 /* The socket of a queue, for the XDP program's map of sockets. It stays the device's. */
 int mr_afxdp_fd(const struct mr_dev *dev, unsigned queue);
 

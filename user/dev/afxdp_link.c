@@ -152,8 +152,10 @@ int mr_afxdp_service(struct mr_dev *dev)
 {
 	struct mr_afxdp *d = to_afxdp(dev);
 
-	link_events(d);
-	check_sockets(d);
+	if (d->nl) { /* else the opener hears of it */
+		link_events(d);
+		check_sockets(d);
+	}
 	if (d->s->gone) {
 		d->s->link.up = false;
 		return -ENETDOWN;

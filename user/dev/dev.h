@@ -55,6 +55,13 @@ struct mr_dev_ops {
 				      uint64_t value),
 			 void *user);
 
+	/* Another process has driven the device since this one did: what is remembered of the rings here
+	 * is out of date. NULL: nothing is. */
+	void (*adopt)(struct mr_dev *dev);
+
+	/* End this process's part and free it; the device stays as it is. NULL: it cannot be shared. */
+	void (*leave)(struct mr_dev *dev);
+
 	/* Closes and frees the device. Chunks that the kernel held are free afterwards. */
 	void (*close)(struct mr_dev *dev);
 };

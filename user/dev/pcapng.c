@@ -201,6 +201,29 @@ int mr_pcapng_open(struct mr_pcapng **out, const char *path, const char *ifname,
 	return 0;
 }
 
+int mr_pcapng_fd(const struct mr_pcapng *p, uint32_t *snaplen, int64_t *epoch_ns)
+{
+	*snaplen = p->snaplen;
+	*epoch_ns = p->epoch_ns;
+	return p->fd;
+}
+
+int mr_pcapng_join(struct mr_pcapng **out, int fd, uint32_t snaplen, int64_t epoch_ns)
+{
+	struct mr_pcapng *p = calloc(1, sizeof(*p));
+
+	*out = NULL;
+	if (!p) {
+		close(fd);
+		return -ENOMEM;
+	}
+	p->fd = fd; /* with the position that all share; not regular: others' blocks stand in it, too */
+	p->snaplen = snaplen;
+	p->epoch_ns = epoch_ns;
+	*out = p;
+	return 0;
+}
+
 void mr_pcapng_packet(struct mr_pcapng *p, const struct mr_frame *f, enum mr_pcapng_dir dir,
 		      uint64_t now)
 {

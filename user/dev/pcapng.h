@@ -19,6 +19,10 @@ enum mr_pcapng_dir { MR_PCAPNG_IN = 1, MR_PCAPNG_OUT = 2 }; /* values of epb_fla
  * whole packets. 0 and *out, or a negative errno. */
 int mr_pcapng_open(struct mr_pcapng **out, const char *path, const char *ifname, uint32_t snaplen,
 		   int64_t epoch_ns);
+/* Another process writes to the same file: what it needs for that. */
+int mr_pcapng_fd(const struct mr_pcapng *p, uint32_t *snaplen, int64_t *epoch_ns);
+/* Go on with such a file; takes over fd. Who writes takes turns, and flushes before the next one's turn. */
+int mr_pcapng_join(struct mr_pcapng **out, int fd, uint32_t snaplen, int64_t epoch_ns);
 /* Copy a packet. Call mr_pcapng_verdict() next: the block is complete only then. A packet that gets
  * none before the next one, or before the close, is not in the file. */
 void mr_pcapng_packet(struct mr_pcapng *p, const struct mr_frame *f, enum mr_pcapng_dir dir,

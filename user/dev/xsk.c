@@ -117,7 +117,8 @@ static int xsk_map_ring(struct mr_xsk *xsk, enum mr_xsk_ring_kind k,
 	return 0;
 }
 
-static int xsk_make_rings(struct mr_xsk *xsk, const struct mr_xsk_cfg *cfg, struct mr_error *err)
+static int xsk_map_rings(struct mr_xsk *xsk, const uint32_t size[MR_XSK_RINGS], const char *ifname,
+			 struct mr_error *err)
 {
 	struct xdp_mmap_offsets off;
 	const struct xdp_ring_offset *const offs[MR_XSK_RINGS] = {
@@ -129,6 +130,25 @@ static int xsk_make_rings(struct mr_xsk *xsk, const struct mr_xsk_cfg *cfg, stru
 	socklen_t optlen = sizeof(off);
 	int ret;
 
+	/* Kernels before 5.4 answer a shorter struct, without the flags. */
+	if (getsockopt(xsk->fd, SOL_XDP, XDP_MMAP_OFFSETS, &off, &optlen) || optlen != sizeof(off))
+		return mr_error_set(
+			err, -EOPNOTSUPP,
+			"this kernel's AF_XDP rings have an unknown layout: Linux 5.10 or later "
+			"is needed");
+	for (unsigned k = 0; k < MR_XSK_RINGS; k++) {
+		if (!size[k])
+			continue;
+		ret = xsk_map_ring(xsk, k, offs[k], size[k]);
+		if (ret)
+			return mr_error_set(err, ret, "cannot map the %s ring for %s: %s",
+					    RINGS[k].name, ifname, strerror(-ret));
+	}
+	return 0;
+}
+
+static int xsk_make_rings(struct mr_xsk *xsk, const struct mr_xsk_cfg *cfg, struct mr_error *err)
+{
 	for (unsigned k = 0; k < MR_XSK_RINGS; k++) {
 		if (!cfg->size[k])
 			continue;
@@ -138,21 +158,7 @@ static int xsk_make_rings(struct mr_xsk *xsk, const struct mr_xsk_cfg *cfg, stru
 				err, -errno, "cannot make the %s ring of %u entries for %s: %s",
 				RINGS[k].name, cfg->size[k], cfg->ifname, strerror(errno));
 	}
-	/* Kernels before 5.4 answer a shorter struct, without the flags. */
-	if (getsockopt(xsk->fd, SOL_XDP, XDP_MMAP_OFFSETS, &off, &optlen) || optlen != sizeof(off))
-		return mr_error_set(
-			err, -EOPNOTSUPP,
-			"this kernel's AF_XDP rings have an unknown layout: Linux 5.10 or later "
-			"is needed");
-	for (unsigned k = 0; k < MR_XSK_RINGS; k++) {
-		if (!cfg->size[k])
-			continue;
-		ret = xsk_map_ring(xsk, k, offs[k], cfg->size[k]);
-		if (ret)
-			return mr_error_set(err, ret, "cannot map the %s ring for %s: %s",
-					    RINGS[k].name, cfg->ifname, strerror(-ret));
-	}
-	return 0;
+	return xsk_map_rings(xsk, cfg->size, cfg->ifname, err);
 }
 
 /* A queue whose owner died, or closed without unmapping, stays busy until the kernel has cleaned
@@ -250,6 +256,18 @@ int mr_xsk_open(struct mr_xsk *xsk, const struct mr_xsk_cfg *cfg, struct mr_erro
 		xsk->budget = !setsockopt(xsk->fd, SOL_XDP, XDP_MAX_TX_SKB_BUDGET,
 					  &cfg->size[MR_XSK_TX], sizeof(cfg->size[MR_XSK_TX]));
 	return 0;
+}
+
+int mr_xsk_join(struct mr_xsk *xsk, int fd, const uint32_t size[MR_XSK_RINGS])
+{
+	struct mr_error err;
+	int ret;
+
+	*xsk = (struct mr_xsk){ .fd = fd };
+	ret = xsk_map_rings(xsk, size, "this process", &err);
+	if (ret)
+		mr_xsk_close(xsk);
+	return ret;
 }
 
 void mr_xsk_close(struct mr_xsk *xsk)

@@ -41,6 +41,8 @@ struct mr_xsk_cfg {
 /* On failure *xsk is closed and *err (may be NULL) holds one sentence. Sleeps while the queue still
  * belongs to a process that has just died. */
 int mr_xsk_open(struct mr_xsk *xsk, const struct mr_xsk_cfg *cfg, struct mr_error *err);
+/* Map the rings of a socket that another process has opened, and take over fd, also where it fails. */
+int mr_xsk_join(struct mr_xsk *xsk, int fd, const uint32_t size[MR_XSK_RINGS]);
 /* Closes what is open; the queue is free as soon as the kernel has seen to it (some 30 ms). */
 void mr_xsk_close(struct mr_xsk *xsk);
 

@@ -46,6 +46,14 @@ static inline uint64_t *mr_xsk_ring_addr(const struct mr_xsk_ring *r, uint32_t i
 	return (uint64_t *)r->entries + (idx & (r->size - 1));
 }
 
+/* Another process has used this ring: its indices tell where it stands. All that was reserved has been
+ * published there, and all that was read released. */
+static inline void mr_xsk_ring_adopt(struct mr_xsk_ring *r)
+{
+	r->cached_prod = __atomic_load_n(r->producer, __ATOMIC_ACQUIRE);
+	r->cached_cons = __atomic_load_n(r->consumer, __ATOMIC_ACQUIRE);
+}
+
 /* ---- Producing: FILL and TX
  * ---------------------------------------------------------------------- */
 

@@ -175,13 +175,13 @@ int mr_engine_create(struct mr_engine **out, const struct mr_config *cfg, struct
 		ret = mr_error_set(err, -errno, "cannot make an eventfd: %s", strerror(errno));
 		goto fail;
 	}
-	ret = mr_arena_open(&engine->arena, "millrace-arena", size);
+	ret = mr_arena_open_at(&engine->arena, "millrace-arena", size, scfg->arena_at);
 	if (ret) {
 		mr_error_set(err, ret, "cannot map %zu MiB for the stack: %s", size >> 20,
 			     strerror(-ret));
 		goto fail;
 	}
-	ret = mr_umem_open(&engine->umem, scfg->nframes, scfg->chunk_size);
+	ret = mr_umem_open_at(&engine->umem, scfg->nframes, scfg->chunk_size, scfg->umem_at);
 	if (ret) {
 		mr_error_set(err, ret, "cannot map %u frames of %u bytes: %s", scfg->nframes,
 			     scfg->chunk_size, strerror(-ret));
@@ -265,6 +265,32 @@ int mr_engine_start(struct mr_engine *engine, const struct mr_config *cfg, struc
 		     engine->cap, engine->st->now);
 	engine->st->service_at = engine->st->now + SERVICE_NS;
 	return 0;
+}
+
+int engine_join(struct mr_engine *engine)
+{
+	engine->clock = monotonic;
+	mr_socks_attach();
+	engine->port = (struct mr_port){
+		.dev = engine->dev,
+		.nif = &engine->st->nif,
+		.cap = engine->cap,
+		.s = &engine->st->port,
+	};
+	return list_fds(engine);
+}
+
+void engine_leave(struct mr_engine *engine)
+{
+	if (!engine)
+		return;
+	if (engine->dev)
+		engine->dev->ops->leave(engine->dev);
+	mr_pcapng_close(engine->cap);
+	mr_umem_close(&engine->umem);
+	mr_arena_close(&engine->arena);
+	free(engine->pfds);
+	free(engine);
 }
 
 /* ---- Input ----------------------------------------------------------------------------------- */

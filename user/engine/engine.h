@@ -46,9 +46,10 @@ struct mr_stack_cfg {
 	uint32_t dev_frames; /* of nframes, how many the device keeps for itself (FILL rings) */
 	uint16_t max_chunks; /* per transmitted packet */
 	uint32_t txq_limit;
-	uint64_t seed;	      /* everything random follows from it */
-	size_t extra_bytes;   /* of the arena, for who stands above */
-	uint64_t flow_key[2]; /* filled in by mr_engine_create() from the seed */
+	uint64_t seed;		  /* everything random follows from it */
+	void *arena_at, *umem_at; /* where they are mapped; NULL: anywhere */
+	size_t extra_bytes;	  /* of the arena, for who stands above */
+	uint64_t flow_key[2];	  /* filled in by mr_engine_create() from the seed */
 };
 
 struct mr_xdp;

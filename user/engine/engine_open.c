@@ -234,10 +234,9 @@ static int join_groups(struct mr_engine *engine, const struct mr_ifinfo *info, s
 	return 0;
 }
 
-int engine_open(struct mr_engine **out, const struct mr_config *cfg, size_t extra_bytes,
+int engine_open(struct mr_engine **out, const struct mr_config *cfg, struct mr_stack_cfg *scfg,
 		struct mr_error *err)
 {
-	struct mr_stack_cfg scfg = { .max_chunks = 1, .extra_bytes = extra_bytes };
 	struct mr_engine *engine;
 	struct mr_ifinfo info;
 	struct mr_plan plan;
@@ -254,23 +253,24 @@ int engine_open(struct mr_engine **out, const struct mr_config *cfg, size_t extr
 	ret = ret ?: mr_config_plan(cfg, &info, &plan, err);
 	if (ret)
 		return ret;
-	memcpy(scfg.mac, info.mac, sizeof(scfg.mac));
-	ret = check_not_kernels(cfg, &scfg, err);
-	ret = ret ?: choose_seed(cfg, &scfg.seed, err);
+	scfg->max_chunks = 1;
+	memcpy(scfg->mac, info.mac, sizeof(scfg->mac));
+	ret = check_not_kernels(cfg, scfg, err);
+	ret = ret ?: choose_seed(cfg, &scfg->seed, err);
 	if (ret)
 		return ret;
-	scfg.mtu = info.mtu;
-	scfg.nframes = plan.nframes;
-	scfg.chunk_size = plan.chunk_size;
-	scfg.dev_frames = plan.dev_frames;
-	scfg.txq_limit = cfg->tx_ring;
-	ret = mr_engine_create(&engine, cfg, &scfg, NULL, NULL, err);
+	scfg->mtu = info.mtu;
+	scfg->nframes = plan.nframes;
+	scfg->chunk_size = plan.chunk_size;
+	scfg->dev_frames = plan.dev_frames;
+	scfg->txq_limit = cfg->tx_ring;
+	ret = mr_engine_create(&engine, cfg, scfg, NULL, NULL, err);
 	if (ret)
 		return ret;
-	cookie = (uint32_t)mr_siphash(scfg.flow_key, "cookie", 6);
+	cookie = (uint32_t)mr_siphash(scfg->flow_key, "cookie", 6);
 	ret = open_device(engine, cfg, &info, &plan, cookie, err);
 	ret = ret ?: join_groups(engine, &info, err);
-	ret = ret ?: open_xdp(engine, cfg, &info, &plan, scfg.flow_key, cookie, err);
+	ret = ret ?: open_xdp(engine, cfg, &info, &plan, scfg->flow_key, cookie, err);
 	if (ret) {
 		mr_engine_close(engine);
 		return ret;
@@ -281,5 +281,7 @@ int engine_open(struct mr_engine **out, const struct mr_config *cfg, size_t extr
 
 int mr_engine_open(struct mr_engine **out, const struct mr_config *cfg, struct mr_error *err)
 {
-	return engine_open(out, cfg, 0, err);
+	struct mr_stack_cfg scfg = { 0 };
+
+	return engine_open(out, cfg, &scfg, err);
 }

@@ -16,9 +16,14 @@
 __attribute__((format(printf, 3, 4))) void engine_log(const struct mr_engine *engine, int level,
 						      const char *fmt, ...);
 
-/* mr_engine_open() with room in the arena for who stands above (engine_open.c). */
-int engine_open(struct mr_engine **out, const struct mr_config *cfg, size_t extra_bytes,
+/* mr_engine_open() with wishes about the memory; the rest of *scfg is filled in (engine_open.c). */
+int engine_open(struct mr_engine **out, const struct mr_config *cfg, struct mr_stack_cfg *scfg,
 		struct mr_error *err);
+
+/* A process takes part in a stack that another one has opened: arena, UMEM, device and capture are there
+ * already, the rest follows. engine_leave() undoes it, wholly or half done, and frees it (engine.c). */
+int engine_join(struct mr_engine *engine);
+void engine_leave(struct mr_engine *engine);
 
 /* Look at the rings, and at *flag, until `until`. True: there is something to do before
  * (engine_wait.c). */

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
 #include <unistd.h>
 #include "base/compiler.h"
 #include "base/error.h"
@@ -62,48 +64,106 @@ static int commons_init(struct mr_share *share, const struct mr_config *cfg)
 		c->waiters[i].index = i;
 		mr_list_init(&c->waiters[i].node);
 	}
+	share_keeper(c)->used = true;
 	share->engine->st->socks.reported = true;
 	if (share->ops->setup)
 		err = share->ops->setup(share, arena, cfg, &c->root);
 	return err;
 }
 
+struct mr_share *share_new(const struct mr_share_ops *ops)
+{
+	struct mr_share *share = calloc(1, sizeof(*share));
+
+	if (!share)
+		return NULL;
+	share->ops = ops;
+	share->keeper = share->log_fd = share->wanted = -1;
+	for (unsigned i = 0; i < SHARE_WAITERS_MAX; i++)
+		share->events[i] = -1;
+	pthread_mutex_init(&share->forking, NULL);
+	pthread_mutex_init(&share->talk, NULL);
+	if (share_threads_init(share)) {
+		free(share);
+		return NULL;
+	}
+	return share;
+}
+
+void share_free(struct mr_share *share)
+{
+	if (!share)
+		return;
+	share_threads_exit(share);
+	if (share->opener)
+		mr_engine_close(share->engine);
+	else
+		engine_leave(share->engine);
+	for (unsigned i = 0; i < SHARE_WAITERS_MAX; i++)
+		if (share->events[i] >= 0)
+			close(share->events[i]);
+	if (share->keeper >= 0)
+		close(share->keeper);
+	if (share->log_fd >= 0)
+		close(share->log_fd);
+	free(share);
+}
+
 int share_create(struct mr_share **out, struct mr_engine *engine, const struct mr_config *cfg,
 		 const struct mr_share_ops *ops, struct mr_error *err)
 {
-	struct mr_share *share = calloc(1, sizeof(*share));
-	int ret;
+	struct mr_share *share = share_new(ops);
+	int ret = -ENOMEM;
 
 	*out = NULL;
-	if (!share)
-		return mr_error_set(err, -ENOMEM, "out of memory");
-	share->engine = engine;
-	share->ops = ops;
-	share->opener = true;
-	ret = share_threads_init(share);
-	ret = ret ?: commons_init(share, cfg);
-	if (ret) {
-		mr_error_set(err, ret, "cannot share the engine: %s", strerror(-ret));
-		goto free_share;
+	if (share) {
+		share->engine = engine;
+		ret = commons_init(share, cfg);
 	}
+	if (!ret) {
+		share->events[0] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		ret = share->events[0] < 0 ? -errno : 0;
+	}
+	if (ret) {
+		if (share)
+			share->engine = NULL; /* stays the caller's */
+		share_free(share);
+		return mr_error_set(err, ret, "cannot share the engine: %s", strerror(-ret));
+	}
+	share->opener = true;
 	share->self = share_proc_new(share, PROC_LIVE, getpid());
 	share->c->driver = share->self->index;
 	*out = share;
 	return 0;
+}
 
-free_share:
-	share_threads_exit(share);
-	free(share);
-	return ret;
+/* Somewhere high in the address space, where neither programs nor their libraries and heaps are, and the
+ * same place in every process that joins. */
+static int choose_addresses(struct mr_stack_cfg *scfg)
+{
+	uint64_t random;
+
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		return -errno;
+	random = 0x200000000000ull +
+		 ((random & 0xfff) << 33); /* 32 TiB and above, in steps of 8 GiB */
+	scfg->arena_at = (void *)(uintptr_t)random;
+	scfg->umem_at =
+		(void *)(uintptr_t)(random + (1ull << 32)); /* arenas are smaller than that */
+	return 0;
 }
 
 int mr_share_open(struct mr_share **out, const struct mr_config *cfg,
 		  const struct mr_share_ops *ops, struct mr_error *err)
 {
+	struct mr_stack_cfg scfg = { .extra_bytes = share_bytes(cfg, ops) };
 	struct mr_engine *engine;
-	int ret = engine_open(&engine, cfg, share_bytes(cfg, ops), err);
+	int ret = choose_addresses(&scfg);
 
 	*out = NULL;
+	if (ret)
+		return mr_error_set(err, ret, "cannot get random numbers: %s", strerror(-ret));
+	ret = engine_open(&engine, cfg, &scfg, err);
 	if (ret)
 		return ret;
 	ret = share_create(out, engine, cfg, ops, err);
@@ -116,12 +176,10 @@ void mr_share_close(struct mr_share *share)
 {
 	if (!share)
 		return;
-	share_acquire(share);
+	mr_share_lock(share, NULL);
 	share_proc_free(share, share->self);
-	share_release(share);
-	share_threads_exit(share);
-	mr_engine_close(share->engine);
-	free(share);
+	mr_share_unlock(share);
+	share_free(share);
 }
 
 /* ---- The lock -------------------------------------------------------------------------------- */
@@ -142,6 +200,8 @@ void share_acquire(struct mr_share *share)
 void share_release(struct mr_share *share)
 {
 	share->c->hand = NULL;
+	if (share->engine->cap) /* before the next one's turn to write */
+		mr_pcapng_flush(share->engine->cap);
 	pthread_mutex_unlock(&share->c->lock);
 }
 
@@ -158,7 +218,7 @@ void mr_share_touch(struct mr_share *share, struct mr_socket *sock)
 	share->c->hand = sock;
 }
 
-void share_report(struct mr_share *share)
+static void report(struct mr_share *share)
 {
 	struct mr_socks *socks = &share->engine->st->socks;
 	struct mr_socket *sock;
@@ -170,9 +230,22 @@ void share_report(struct mr_share *share)
 
 static int set_over(struct mr_share *share, int err)
 {
-	if (err && !share->c->over)
+	if (err && !share->c->over) {
 		share->c->over = err;
+		share_wake_all(share);
+	}
 	return share->c->over;
+}
+
+void share_drive(struct mr_share *share)
+{
+	const struct mr_dev *dev = share->engine->dev;
+
+	if (share->c->driver == share->self->index)
+		return;
+	share->c->driver = share->self->index;
+	if (dev->ops->adopt)
+		dev->ops->adopt(share->engine->dev);
 }
 
 int share_output(struct mr_share *share)
@@ -181,13 +254,14 @@ int share_output(struct mr_share *share)
 
 	if (share->c->over || (!mr_tcp_owes(&st->tcp) && !st->nif.txq_count))
 		return share->c->over;
+	share_drive(share);
 	return set_over(share, mr_engine_output(share->engine, share->engine->st->now));
 }
 
 void mr_share_unlock(struct mr_share *share)
 {
 	share_output(share);
-	share_report(share);
+	report(share);
 	share_leader_check(share);
 	share_release(share);
 }
@@ -199,10 +273,11 @@ int mr_share_round(struct mr_share *share)
 
 	if (err)
 		return err;
+	share_drive(share);
 	mr_engine_input(engine, engine->st->now);
-	if (engine->st->now >= engine->st->service_at)
+	if (share->opener && engine->st->now >= engine->st->service_at)
 		err = mr_engine_service(engine, engine->st->now);
-	share_report(share);
+	report(share);
 	return set_over(share, err);
 }
 
@@ -239,7 +314,11 @@ struct mr_socket *mr_share_socket_next(struct mr_share *share, struct mr_socket 
 bool mr_share_owns_fd(const struct mr_share *share, int fd)
 {
 	const struct mr_engine *engine = share->engine;
+	uint32_t snaplen;
+	int64_t epoch_ns;
 
+	if (fd < 0)
+		return false;
 	if (fd == engine->arena.fd || fd == engine->umem.fd || fd == engine->groups_fd)
 		return true;
 	for (unsigned i = 0; i < engine->npfds; i++)
@@ -248,7 +327,8 @@ bool mr_share_owns_fd(const struct mr_share *share, int fd)
 	for (unsigned i = 0; i < SHARE_WAITERS_MAX; i++)
 		if (share->events[i] == fd)
 			return true;
-	return false;
+	return fd == share->keeper || fd == share->log_fd ||
+	       (engine->cap && fd == mr_pcapng_fd(engine->cap, &snaplen, &epoch_ns));
 }
 
 void mr_share_log(const struct mr_share *share, int level, const char *fmt, ...)

@@ -38,9 +38,10 @@ struct mr_share;
 
 /* A process that uses the engine. In the arena. */
 struct mr_proc {
-	uint32_t state; /* the engine's */
-	uint32_t index; /* 0 .. MR_SHARE_PROCS_MAX - 1 */
-	pid_t pid;	/* as the keeper sees it; 0: not known yet (a child that is being forked) */
+	uint32_t state;	 /* the engine's */
+	uint32_t index;	 /* 0 .. MR_SHARE_PROCS_MAX - 1 */
+	uint32_t parent; /* index of the process that forked it */
+	pid_t pid; /* as the keeper sees it; 0: not known yet (a child that is being forked) */
 	uint32_t
 		fd_end; /* for the owner of the table: no entry of fds[] at or behind this is in use */
 	uint32_t *
@@ -173,6 +174,30 @@ void mr_share_wait_begin(struct mr_share *share, struct mr_waiter *w);
  * that has passed (0, say) it runs a round and looks at fds, and never sleeps. */
 int mr_share_wait(struct mr_share *share, struct mr_waiter *w, struct pollfd *fds, unsigned nfds,
 		  uint64_t deadline_ns, const sigset_t *sigmask);
+
+/* ---- The keeper ------------------------------------------------------------------------------ */
+
+struct mr_keeper;
+
+struct mr_keeper_cfg {
+	uid_t uid;   /* of the programs; others join only with the secret in MR_SHARE_ENV's value */
+	int life_fd; /* the read end of a pipe whose write end the programs inherit; -1: none */
+	int log_fd;  /* where their log goes, and ... */
+	int log_level;
+	const sigset_t *sigmask;	   /* while it sleeps; NULL: as it is */
+	const volatile sig_atomic_t *stop; /* end when it is set; NULL: never */
+};
+
+/* Become the keeper of an engine that this process has opened. */
+int mr_keeper_open(struct mr_keeper **out, struct mr_share *share, const struct mr_keeper_cfg *cfg,
+		   struct mr_error *err);
+/* The value of MR_SHARE_ENV for those who shall join. Returns buf. */
+char *mr_keeper_name(const struct mr_keeper *k, char *buf, size_t size);
+/* Keep, until the last process is gone and nothing of theirs is unsent, or cfg.stop. 0, or -ENETDOWN: the
+ * interface is gone. */
+int mr_keeper_run(struct mr_keeper *k);
+/* The share stays. */
+void mr_keeper_close(struct mr_keeper *k);
 
 /* ---- Without the lock ------------------------------------------------------------------------ */
 

@@ -38,10 +38,11 @@ struct mr_commons {
 	uint32_t driver;      /* whose copies of the ring indices are right: index of a process */
 	struct mr_socket *hand;
 	struct mr_waiter *leader;	   /* who polls the device while it sleeps; NULL: nobody */
-	struct mr_list sleepers;	   /* all that are asleep, the leader among them */
-	uint32_t kwake_asked;		   /* atomic: some bit of kwake is set */
+	struct mr_list sleepers;	   /* all that are asleep, but the keeper */
+	bool kept;			   /* there is a keeper: waiters[0] */
+	bool keeper_sound;		   /* it sleeps, and will not look after the device soon */
+	bool keeper_news;		   /* a process was forked: it shall look */
 	uint64_t kwake[SHARE_KWAKE_WORDS]; /* waiters that the keeper shall wake */
-	uint64_t salvages;
 	struct mr_proc procs[MR_SHARE_PROCS_MAX];
 	struct mr_waiter waiters[SHARE_WAITERS_MAX];
 };
@@ -52,15 +53,25 @@ struct mr_share {
 	struct mr_commons *c;
 	const struct mr_share_ops *ops;
 	struct mr_proc *self;
-	struct mr_proc *child; /* between prepare and parent or child of a fork */
+	struct mr_proc *child;	 /* between prepare and parent or child of a fork */
+	pthread_mutex_t forking; /* held meanwhile */
+	pthread_mutex_t talk;	 /* one question to the keeper at a time */
 	bool opener;
-	pthread_key_t key;	       /* of this thread's struct share_thread */
+	pthread_key_t key;     /* of this thread's struct share_thread */
+	int keeper;	       /* connection; -1: none, this process has opened the engine */
+	int log_fd, log_level; /* as the keeper said */
+	int wanted;	       /* a waiter whose event is to be asked for; -1: none */
+	char name[108];	       /* of the keeper */
 	int events[SHARE_WAITERS_MAX]; /* eventfd of each waiter; -1: not known in this process */
 };
 
 /* ---- share.c */
-/* How much of an arena is needed beside the stack. */
+/* Bytes of an arena that are needed beside the stack. */
 size_t share_bytes(const struct mr_config *cfg, const struct mr_share_ops *ops);
+/* Closed but for its tables. NULL: no memory. */
+struct mr_share *share_new(const struct mr_share_ops *ops);
+/* Close and free what this process has. */
+void share_free(struct mr_share *share);
 /* Around an engine that is open. */
 int share_create(struct mr_share **out, struct mr_engine *engine, const struct mr_config *cfg,
 		 const struct mr_share_ops *ops, struct mr_error *err);
@@ -69,8 +80,9 @@ void share_tick(struct mr_share *share);
 /* The lock alone, repaired where its owner died. */
 void share_acquire(struct mr_share *share);
 void share_release(struct mr_share *share);
-/* Tell ops->ready() what has changed. */
-void share_report(struct mr_share *share);
+/* This process is going to look at the rings or change them. */
+void share_drive(struct mr_share *share);
+/* Send what is queued. 0 or -ENETDOWN. */
 int share_output(struct mr_share *share);
 
 /* ---- share_wait.c */
@@ -80,10 +92,26 @@ void share_threads_exit(struct mr_share *share);
 void share_threads_forked(struct mr_share *share);
 /* Something may be due before the leader's time: let it look. */
 void share_leader_check(struct mr_share *share);
+void share_waiter_free(struct mr_share *share, struct mr_waiter *w);
+/* The keeper's waiter. */
+static inline struct mr_waiter *share_keeper(struct mr_commons *c)
+{
+	return &c->waiters[0];
+}
+void share_write_event(struct mr_share *share, struct mr_waiter *w);
+/* For those who sleep that the engine is at its end. */
+void share_wake_all(struct mr_share *share);
 
 /* ---- share_proc.c */
 struct mr_proc *share_proc_new(struct mr_share *share, enum proc_state state, pid_t pid);
 /* Whatever a process had. */
 void share_proc_free(struct mr_share *share, struct mr_proc *proc);
+
+/* ---- share_join.c */
+/* A number out of the program's way for this descriptor, which it replaces. */
+int share_fd_high(int fd);
+/* The eventfd of a waiter, from the keeper; or a negative errno. */
+int share_ask_event(struct mr_share *share, uint32_t waiter);
+void share_join_child(struct mr_share *share);
 
 #endif

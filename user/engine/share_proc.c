@@ -31,11 +31,14 @@ struct mr_proc *share_proc_new(struct mr_share *share, enum proc_state state, pi
 
 void mr_share_fork_prepare(struct mr_share *share)
 {
-	share_acquire(share);
+	pthread_mutex_lock(&share->forking);
+	mr_share_lock(share, NULL);
 	share->child = share_proc_new(share, PROC_FORKING, 0);
+	if (share->child)
+		share->child->parent = share->self->index;
 	if (share->child && share->ops->fork)
 		share->ops->fork(share, share->self, share->child);
-	share_release(share);
+	mr_share_unlock(share);
 }
 
 void mr_share_fork_parent(struct mr_share *share, pid_t pid)
@@ -43,23 +46,40 @@ void mr_share_fork_parent(struct mr_share *share, pid_t pid)
 	struct mr_proc *child = share->child;
 
 	share->child = NULL;
-	if (pid >= 0 || !child)
-		return;
-	share_acquire(share);
-	share_proc_free(share, child);
-	share_release(share);
+	if (child) {
+		mr_share_lock(share, NULL);
+		if (pid < 0) {
+			share_proc_free(share, child);
+		} else if (child->state == PROC_FORKING) {
+			child->pid = pid;
+			share->c->keeper_news = true;
+			if (share->c->kept)
+				share_write_event(share, share_keeper(share->c));
+		}
+		mr_share_unlock(share);
+	}
+	pthread_mutex_unlock(&share->forking);
 }
 
 int mr_share_fork_child(struct mr_share *share)
 {
-	share_threads_forked(share);
-	share->self = share->child;
+	struct mr_proc *self = share->child;
+
+	/* Other threads of the parent may have held them, and are not here. */
+	pthread_mutex_init(&share->forking, NULL);
+	pthread_mutex_init(&share->talk, NULL);
 	share->child = NULL;
 	share->opener = false;
-	if (!share->self)
+	if (!self)
 		return -EUSERS;
-	share->self->pid = getpid();
-	share->self->state = PROC_LIVE;
+	mr_share_lock(share, NULL);
+	self->pid = getpid();
+	self->state = PROC_LIVE;
+	share->self = self;
+	share->c->keeper_news = true; /* should the parent be gone, and no connection to be had */
+	mr_share_unlock(share);
+	share_join_child(share);
+	share_threads_forked(share);
 	return 0;
 }
 
@@ -71,15 +91,12 @@ void share_proc_free(struct mr_share *share, struct mr_proc *proc)
 
 	if (share->ops->release)
 		share->ops->release(share, proc);
-	for (uint32_t i = 0; i < SHARE_WAITERS_MAX; i++) {
+	for (uint32_t i = 1; i < SHARE_WAITERS_MAX; i++) {
 		struct mr_waiter *w = &c->waiters[i];
 
-		if (!w->used || w->proc != proc->index)
-			continue;
-		if (c->leader == w)
-			c->leader = NULL;
-		mr_list_del(&w->node);
-		w->used = false;
+		if (w->used && w->proc == proc->index)
+			share_waiter_free(share, w);
 	}
+	proc->pid = 0;
 	proc->state = PROC_FREE;
 }

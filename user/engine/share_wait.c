@@ -25,6 +25,8 @@
 #define SPINS_IN_VAIN 8u		   /* so often in a row, and spinning is tried rarely */
 #define SPIN_RARELY   32u
 
+#define OWN_FDS 2u /* of a sleeper: its event, the connection to the keeper */
+
 /* What a thread has of its own. */
 struct share_thread {
 	struct mr_share *share;
@@ -36,12 +38,12 @@ struct share_thread {
 
 /* ---- Threads --------------------------------------------------------------------------------- */
 
-static void waiter_free(struct mr_share *share, struct mr_waiter *w)
+void share_waiter_free(struct mr_share *share, struct mr_waiter *w)
 {
 	if (share->c->leader == w)
 		share->c->leader = NULL;
 	mr_list_del(&w->node);
-	w->used = false;
+	w->used = w->asleep = false;
 }
 
 static void thread_exit(void *arg)
@@ -50,7 +52,7 @@ static void thread_exit(void *arg)
 
 	if (t->w) {
 		share_acquire(t->share);
-		waiter_free(t->share, t->w);
+		share_waiter_free(t->share, t->w);
 		share_release(t->share);
 	}
 	free(t->fds);
@@ -59,8 +61,6 @@ static void thread_exit(void *arg)
 
 int share_threads_init(struct mr_share *share)
 {
-	for (unsigned i = 0; i < SHARE_WAITERS_MAX; i++)
-		share->events[i] = -1;
 	return -pthread_key_create(&share->key, thread_exit);
 }
 
@@ -72,17 +72,6 @@ void share_threads_exit(struct mr_share *share)
 		free(t->fds);
 	free(t);
 	pthread_key_delete(share->key);
-	for (unsigned i = 0; i < SHARE_WAITERS_MAX; i++)
-		if (share->events[i] >= 0)
-			close(share->events[i]);
-}
-
-void share_threads_forked(struct mr_share *share)
-{
-	struct share_thread *t = pthread_getspecific(share->key);
-
-	if (t)
-		t->w = NULL; /* the parent's */
 }
 
 static struct share_thread *this_thread(struct mr_share *share)
@@ -122,13 +111,15 @@ static struct mr_waiter *waiter_new(struct mr_share *share)
 	return NULL;
 }
 
-/* The eventfd of a waiter lives as long as the engine, whoever has the waiter. */
+/* The eventfd of a waiter lives as long as the engine, whoever has the waiter. Asks the keeper where it
+ * is not known yet: not with the lock held, which the keeper may want. */
 static int event_of(struct mr_share *share, const struct mr_waiter *w)
 {
 	int *fd = &share->events[w->index];
 
 	if (*fd < 0)
-		*fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		*fd = share->keeper >= 0 ? share_ask_event(share, w->index) :
+					   eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	return *fd;
 }
 
@@ -146,7 +137,7 @@ struct mr_waiter *mr_share_waiter(struct mr_share *share)
 	share_release(share);
 	if (w && event_of(share, w) < 0) {
 		share_acquire(share);
-		waiter_free(share, w);
+		share_waiter_free(share, w);
 		share_release(share);
 		return NULL;
 	}
@@ -154,24 +145,54 @@ struct mr_waiter *mr_share_waiter(struct mr_share *share)
 	return w;
 }
 
+void share_threads_forked(struct mr_share *share)
+{
+	struct share_thread *t = pthread_getspecific(share->key);
+
+	if (!t || !t->w)
+		return;
+	t->w = NULL;		/* the parent's */
+	mr_share_waiter(share); /* now, while the keeper may be asked: a sandbox may follow */
+}
+
 /* ---- Waking ---------------------------------------------------------------------------------- */
 
-static void write_event(struct mr_share *share, struct mr_waiter *w)
+static void write_to(int fd)
 {
 	int saved = errno;
-	ssize_t n;
+	ssize_t n = write(fd, &(uint64_t){ 1 }, sizeof(uint64_t));
 
-	w->asleep = false;
-	n = write(event_of(share, w), &(uint64_t){ 1 }, sizeof(uint64_t));
 	(void)n; /* EAGAIN: it is readable already */
 	errno = saved;
+}
+
+/* Another process's waiter may be unknown here. The keeper writes for us, and is asked for the descriptor
+ * when there is time. */
+void share_write_event(struct mr_share *share, struct mr_waiter *w)
+{
+	w->asleep = false;
+	if (share->events[w->index] >= 0) {
+		write_to(share->events[w->index]);
+		return;
+	}
+	share->wanted = (int)w->index;
+	share->c->kwake[w->index / 64] |= 1ull << w->index % 64;
+	write_to(share->events[0]);
 }
 
 void mr_share_wake(struct mr_share *share, struct mr_waiter *w)
 {
 	__atomic_store_n(&w->woken, 1, __ATOMIC_RELAXED);
 	if (w->asleep)
-		write_event(share, w);
+		share_write_event(share, w);
+}
+
+void share_wake_all(struct mr_share *share)
+{
+	struct mr_list *pos;
+
+	mr_list_for_each (pos, &share->c->sleepers)
+		mr_share_wake(share, mr_list_entry(pos, struct mr_waiter, node));
 }
 
 static bool woken(const struct mr_waiter *w)
@@ -191,7 +212,7 @@ void share_leader_check(struct mr_share *share)
 
 	if (leader && leader->asleep &&
 	    mr_engine_next(share->engine, share->engine->st->now) < leader->until)
-		write_event(share, leader);
+		share_write_event(share, leader);
 }
 
 /* ---- Leading --------------------------------------------------------------------------------- */
@@ -206,7 +227,17 @@ static void hand_over(struct mr_share *share)
 	c->leader = mr_list_first(&c->sleepers, struct mr_waiter, node);
 	c->leader->until = 0;
 	if (c->leader->asleep)
-		write_event(share, c->leader);
+		share_write_event(share, c->leader);
+}
+
+/* This thread leads, perhaps in the keeper's place, which then sleeps on other terms. */
+static void lead(struct mr_share *share, struct mr_waiter *w)
+{
+	struct mr_commons *c = share->c;
+
+	if (c->leader == share_keeper(c) && c->leader->asleep)
+		share_write_event(share, c->leader);
+	c->leader = w;
 }
 
 static void come(struct mr_share *share, struct mr_waiter *w)
@@ -219,11 +250,16 @@ static void come(struct mr_share *share, struct mr_waiter *w)
 
 static void leave(struct mr_share *share, struct mr_waiter *w)
 {
+	struct mr_commons *c = share->c;
+
 	w->left_at = share->engine->st->now;
-	if (share->c->leader != w)
+	if (c->leader != w)
 		return;
-	share->c->leader = NULL;
-	hand_over(share);
+	c->leader = NULL;
+	if (w->away_ns > AWAY_LONG_NS || !c->kept)
+		hand_over(share);
+	if (!c->leader && c->kept && c->keeper_sound)
+		share_write_event(share, share_keeper(c));
 }
 
 /* ---- Sleeping -------------------------------------------------------------------------------- */
@@ -277,12 +313,13 @@ static bool spin(struct mr_share *share, struct share_thread *t, uint64_t until)
 	return true;
 }
 
-/* The array for poll(): this thread's event, the caller's, and the leader's: the device. */
+/* The array for poll(): this thread's event, the keeper's end, the caller's, and the leader's: the
+ * device. */
 static struct pollfd *poll_set(struct mr_share *share, struct share_thread *t,
 			       const struct pollfd *fds, unsigned nfds, bool leads, unsigned *n)
 {
 	const struct mr_engine *engine = share->engine;
-	unsigned all = 1 + nfds + engine->npfds;
+	unsigned all = OWN_FDS + nfds + engine->npfds;
 
 	if (all > t->nfds_max) {
 		struct pollfd *more = realloc(t->fds, all * sizeof(*more));
@@ -293,11 +330,12 @@ static struct pollfd *poll_set(struct mr_share *share, struct share_thread *t,
 		t->nfds_max = all;
 	}
 	t->fds[0] = (struct pollfd){ .fd = event_of(share, t->w), .events = POLLIN };
+	t->fds[1] = (struct pollfd){ .fd = share->keeper };
 	if (nfds)
-		memcpy(t->fds + 1, fds, nfds * sizeof(*fds));
+		memcpy(t->fds + OWN_FDS, fds, nfds * sizeof(*fds));
 	if (leads)
-		memcpy(t->fds + 1 + nfds, engine->pfds, engine->npfds * sizeof(*fds));
-	*n = leads ? all : 1 + nfds;
+		memcpy(t->fds + OWN_FDS + nfds, engine->pfds, engine->npfds * sizeof(*fds));
+	*n = leads ? all : OWN_FDS + nfds;
 	return t->fds;
 }
 
@@ -323,11 +361,13 @@ static int sleep_on(struct mr_share *share, struct share_thread *t, struct pollf
 		got = read(set[0].fd, &count, sizeof(count));
 		(void)got;
 	}
+	if (set[1].revents) /* the keeper is gone, and with it the interface */
+		return -ENETDOWN;
 	for (unsigned i = 0; i < nfds; i++) {
-		fds[i].revents = set[1 + i].revents;
+		fds[i].revents = set[OWN_FDS + i].revents;
 		ready += fds[i].revents != 0;
 	}
-	for (unsigned i = 1 + nfds; i < n; i++)
+	for (unsigned i = OWN_FDS + nfds; i < n; i++)
 		*device |= set[i].revents != 0;
 	return ready;
 }
@@ -340,12 +380,12 @@ static int rest(struct mr_share *share, struct share_thread *t, struct pollfd *f
 	struct mr_engine *engine = share->engine;
 	struct mr_commons *c = share->c;
 	struct mr_waiter *w = t->w;
-	bool leads = !c->leader || c->leader == w, device = false;
+	bool leads = !c->leader || c->leader == w || c->leader == share_keeper(c), device = false;
 	uint64_t until = deadline, now = engine->st->now;
 	int ret = 0;
 
 	if (leads) {
-		c->leader = w;
+		lead(share, w);
 		w->until = mr_engine_next(engine, now);
 		until = mr_min(until, w->until);
 	}
@@ -354,6 +394,10 @@ static int rest(struct mr_share *share, struct share_thread *t, struct pollfd *f
 	w->asleep = !leads || !engine->spin_ns;
 	mr_list_add_tail(&c->sleepers, &w->node);
 	share_release(share);
+	if (share->wanted >= 0) {
+		event_of(share, &c->waiters[share->wanted]);
+		share->wanted = -1;
+	}
 	if (leads && engine->spin_ns) {
 		if (spin(share, t, mr_min(until, now + engine->spin_ns)))
 			goto back;

@@ -454,6 +454,11 @@ static const struct mr_tcp_upcalls upcalls = {
 	.gone = connection_gone,
 };
 
+void mr_socks_attach(void)
+{
+	mr_tcp_upcalls_set(UPCALLS, &upcalls);
+}
+
 int mr_socks_init(struct mr_socks *socks, struct mr_arena *arena, struct mr_tcp *tcp,
 		  struct mr_frame_pool *frames, struct mr_counters *ctr,
 		  const struct mr_config *cfg, uint32_t dev_frames)
@@ -480,7 +485,7 @@ int mr_socks_init(struct mr_socks *socks, struct mr_arena *arena, struct mr_tcp 
 		socks->defaults.rcvbuf = cfg->rcvbuf;
 	if (cfg->congestion && mr_congestion_index(cfg->congestion) >= 0)
 		socks->defaults.congestion = (uint8_t)mr_congestion_index(cfg->congestion);
-	mr_tcp_upcalls_set(UPCALLS, &upcalls);
+	mr_socks_attach();
 	return mr_pool_init(&socks->pool, arena, sizeof(struct mr_socket), cfg->max_sockets) ?:
 		       mr_pool_init(&socks->setups, arena, sizeof(struct mr_sock_setup),
 				    cfg->max_sockets);

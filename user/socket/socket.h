@@ -96,6 +96,9 @@ int mr_socks_init(struct mr_socks *socks, struct mr_arena *arena, struct mr_tcp 
 		  struct mr_frame_pool *frames, struct mr_counters *ctr,
 		  const struct mr_config *cfg, uint32_t dev_frames);
 
+/* In a process that has not initialised the layer, but uses it: the upcalls are code. */
+void mr_socks_attach(void);
+
 /* mr_socket() and mr_recv_return() of millrace.h, which are given an engine. */
 int mr_socks_open(struct mr_socks *socks, struct mr_socket **out);
 void mr_socks_return(struct mr_socks *socks, struct mr_slice *slices, unsigned n);

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * share_join.c - a process takes part in an engine that another one keeps.
+ * Owns        the connection to the keeper; this process's mappings of arena, UMEM and rings.
+ * Called by   the shim, at a program's first socket or in a forked child.
+ * Not here    the keeper's end (share_keep.c).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include "base/compiler.h"
+#include "base/error.h"
+#include "dev/afxdp.h"
+#include "engine/share_priv.h"
+#include "engine/share_proto.h"
+
+/* Programs count on low numbers, and close what they do not know: ours stand at the end of what the
+ * process may have. */
+#define HIGH_LAST  65536u
+#define HIGH_COUNT 256u
+
+int share_fd_high(int fd)
+{
+	struct rlimit lim;
+	rlim_t end = HIGH_LAST;
+	int high;
+
+	if (fd < 0)
+		return fd;
+	if (!getrlimit(RLIMIT_NOFILE, &lim))
+		end = mr_min(lim.rlim_cur, end);
+	high = fcntl(fd, F_DUPFD_CLOEXEC, (int)(end - mr_min(end / 4, (rlim_t)HIGH_COUNT)));
+	if (high < 0)
+		return fd;
+	close(fd);
+	return high;
+}
+
+/* ---- The connection -------------------------------------------------------------------------- */
+
+static int connect_keeper(const char *name)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	size_t len = strlen(name);
+	struct ucred cred;
+	socklen_t optlen = sizeof(cred);
+	int sock;
+
+	if (!len || len >= sizeof(addr.sun_path))
+		return -EINVAL;
+	memcpy(addr.sun_path + 1, name, len);
+	sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (sock < 0)
+		return -errno;
+	if (connect(sock, (struct sockaddr *)&addr,
+		    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + len)) < 0)
+		goto fail;
+	/* Whoever answers has our memory in his hand. */
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &cred, &optlen) < 0)
+		goto fail;
+	if (cred.uid != 0 && cred.uid != geteuid()) {
+		errno = EACCES;
+		goto fail;
+	}
+	return share_fd_high(sock);
+
+fail:
+	optlen = (socklen_t)errno;
+	close(sock);
+	return -(int)optlen;
+}
+
+/* The name without the secret behind it, "name:secret". */
+static uint64_t split_secret(const char *text, char *name, size_t size)
+{
+	const char *colon = strrchr(text, ':');
+	size_t len = colon ? (size_t)(colon - text) : strlen(text);
+
+	snprintf(name, size, "%.*s", (int)len, text);
+	return colon ? strtoull(colon + 1, NULL, 16) : 0;
+}
+
+static struct share_request request(enum share_op op, uint32_t arg)
+{
+	struct share_request rq = { .op = op, .arg = arg };
+
+	snprintf(rq.comm, sizeof(rq.comm), "%.15s", program_invocation_short_name);
+	return rq;
+}
+
+static void tell(struct mr_share *share, enum share_op op, uint32_t arg)
+{
+	struct share_request rq = request(op, arg);
+
+	if (share->keeper >= 0)
+		share_send(share->keeper, &rq, sizeof(rq), NULL,
+			   0); /* gone: the next wait sees it */
+}
+
+int share_ask_event(struct mr_share *share, uint32_t waiter)
+{
+	struct share_request rq = request(SHARE_EVENT, waiter);
+	int fds[SHARE_FDS_PER_MESSAGE], fd = -ENOTCONN;
+	struct share_answer answer;
+	unsigned nfds;
+
+	pthread_mutex_lock(&share->talk);
+	if (!share_send(share->keeper, &rq, sizeof(rq), NULL, 0) &&
+	    share_recv(share->keeper, &answer, sizeof(answer), fds, &nfds, 0) > 0 && nfds == 1)
+		fd = share_fd_high(fds[0]);
+	pthread_mutex_unlock(&share->talk);
+	return fd;
+}
+
+void mr_share_adopted(struct mr_share *share)
+{
+	tell(share, SHARE_ADOPTED, 0);
+}
+
+/* ---- Joining --------------------------------------------------------------------------------- */
+
+struct joining {
+	struct share_welcome w;
+	int fds[SHARE_FDS + 1]; /* of struct share_welcome; -1: taken over */
+	int *sockets;		/* [w.nsockets], -1: not there (any more) */
+};
+
+static int explain(struct mr_error *err, int code, const char *name)
+{
+	switch (code) {
+	case -ECONNREFUSED:
+		return mr_error_set(err, code, "the stack %s is no longer there", name);
+	case -EACCES:
+		return mr_error_set(err, code, "the stack %s is another user's", name);
+	case -EUSERS:
+		return mr_error_set(err, code, "the stack %s serves %u processes already", name,
+				    MR_SHARE_PROCS_MAX);
+	case -EEXIST:
+		return mr_error_set(err, code, "the stack's addresses are in use in this process");
+	default:
+		return mr_error_set(err, code, "cannot join the stack %s: %s", name,
+				    strerror(-code));
+	}
+}
+
+/* Further messages bring further sockets. */
+static int receive_sockets(int sock, struct joining *j, unsigned have)
+{
+	while (have < j->w.nsockets) {
+		int fds[SHARE_FDS_PER_MESSAGE];
+		struct share_answer more;
+		unsigned nfds;
+		ssize_t n = share_recv(sock, &more, sizeof(more), fds, &nfds, 0);
+
+		if (n <= 0 || !nfds)
+			return n < 0 ? (int)n : -ECONNREFUSED;
+		for (unsigned i = 0; i < nfds; i++) {
+			if (have < j->w.nsockets)
+				j->sockets[have++] = share_fd_high(fds[i]);
+			else
+				close(fds[i]);
+		}
+	}
+	return 0;
+}
+
+static int receive_welcome(int sock, uint64_t secret, struct joining *j)
+{
+	struct share_request rq = request(SHARE_JOIN, 0);
+	int fds[SHARE_FDS_PER_MESSAGE];
+	unsigned nfds, fixed;
+	ssize_t n;
+	int err;
+
+	rq.secret = secret;
+	err = share_send(sock, &rq, sizeof(rq), NULL, 0);
+	if (err)
+		return err;
+	n = share_recv(sock, &j->w, sizeof(j->w), fds, &nfds, 0);
+	if (n <= 0)
+		return n < 0 ? (int)n : -ECONNREFUSED;
+	if (n >= (ssize_t)sizeof(j->w.answer) && j->w.answer.err)
+		return j->w.answer.err;
+	fixed = SHARE_FDS + (j->w.has_capture ? 1 : 0);
+	if (n != sizeof(j->w) || j->w.magic != SHARE_MAGIC || nfds < fixed) {
+		for (unsigned i = 0; i < nfds; i++)
+			close(fds[i]);
+		return -EPROTO;
+	}
+	for (unsigned i = 0; i < fixed; i++)
+		j->fds[i] = share_fd_high(fds[i]);
+	j->sockets = malloc((j->w.nsockets ?: 1) * sizeof(int));
+	for (unsigned i = 0; j->sockets && i < j->w.nsockets; i++)
+		j->sockets[i] = -1;
+	if (!j->sockets)
+		return -ENOMEM;
+	for (unsigned i = fixed; i < nfds; i++)
+		if (i - fixed < j->w.nsockets)
+			j->sockets[i - fixed] = share_fd_high(fds[i]);
+	return receive_sockets(sock, j, nfds - fixed);
+}
+
+static int take(int *fd)
+{
+	int taken = *fd;
+
+	*fd = -1;
+	return taken;
+}
+
+static void join_log(void *user, int level, const char *line)
+{
+	const struct mr_share *share = user;
+
+	if (share->log_fd >= 0 && level <= share->log_level)
+		dprintf(share->log_fd, "millrace: %s[%d]: %s\n", share->self->comm,
+			(int)share->self->pid, line);
+}
+
+/* This process's engine around the stack that is there. */
+static int map_engine(struct mr_engine *engine, struct joining *j)
+{
+	const struct share_welcome *w = &j->w;
+	int err;
+
+	engine->arena.fd = engine->umem.fd = engine->groups_fd = engine->wake_fd = -1;
+	err = mr_arena_map(&engine->arena, take(&j->fds[SHARE_FD_ARENA]),
+			   (void *)(uintptr_t)w->arena, w->arena_size);
+	err = err   ?:
+		      mr_umem_map(&engine->umem, take(&j->fds[SHARE_FD_UMEM]),
+				  (void *)(uintptr_t)w->umem, w->umem_size);
+	if (err)
+		return err;
+	engine->st = (struct mr_stack *)(uintptr_t)w->stack;
+	engine->spin_ns = w->spin_ns;
+	snprintf(engine->ifname, sizeof(engine->ifname), "%.15s", w->ifname);
+	if (w->has_capture)
+		err = mr_pcapng_join(&engine->cap, take(&j->fds[SHARE_FDS]), w->snaplen,
+				     w->epoch_ns);
+	err = err   ?:
+		      mr_afxdp_join(&engine->dev, (void *)(uintptr_t)w->dev, j->sockets,
+				    &engine->st->frames, &engine->st->ctr);
+	return err ?: engine_join(engine);
+}
+
+static int join(struct mr_share *share, const char *name, uint64_t secret)
+{
+	struct joining j = { .fds = { -1, -1, -1, -1, -1 } };
+	int err;
+
+	share->keeper = connect_keeper(name);
+	if (share->keeper < 0)
+		return share->keeper;
+	err = receive_welcome(share->keeper, secret, &j);
+	if (!err)
+		err = map_engine(share->engine, &j);
+	if (!err) {
+		share->c = (struct mr_commons *)(uintptr_t)j.w.commons;
+		share->self = &share->c->procs[j.w.slot];
+		share->events[0] = take(&j.fds[SHARE_FD_EVENT]);
+		share->log_fd = take(&j.fds[SHARE_FD_LOG]);
+		share->log_level = j.w.log_level;
+		share->engine->log = join_log;
+		share->engine->log_user = share;
+	}
+	for (unsigned i = 0; i < MR_ARRAY_SIZE(j.fds); i++)
+		if (j.fds[i] >= 0)
+			close(j.fds[i]);
+	for (unsigned i = 0; err && j.sockets && i < j.w.nsockets; i++)
+		if (j.sockets[i] >= 0)
+			close(j.sockets[i]);
+	free(j.sockets);
+	return err;
+}
+
+int mr_share_join(struct mr_share **out, const char *name, const struct mr_share_ops *ops,
+		  struct mr_error *err)
+{
+	struct mr_share *share = share_new(ops);
+	char bare[108];
+	uint64_t secret = split_secret(name, bare, sizeof(bare));
+	int ret = -ENOMEM;
+
+	*out = NULL;
+	if (share) {
+		snprintf(share->name, sizeof(share->name), "%s", bare);
+		share->engine = calloc(1, sizeof(*share->engine));
+		ret = share->engine ? join(share, bare, secret) : -ENOMEM;
+	}
+	if (ret) {
+		explain(err, ret, bare);
+		share_free(share);
+		return ret;
+	}
+	*out = share;
+	return 0;
+}
+
+/* The child of a fork has a connection of its own: with it the keeper sees an exec. Where that cannot be
+ * had it sees only the end. */
+void share_join_child(struct mr_share *share)
+{
+	int old = share->keeper;
+
+	if (old < 0)
+		return;
+	share->keeper = connect_keeper(share->name);
+	close(old);
+	tell(share, SHARE_HELLO, share->self->index);
+}
