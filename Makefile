@@ -45,6 +45,7 @@ OPT      := -O1 -g
 endif
 
 LIBS     := -lbpf -lelf -lz -lmnl -lcap
+CLI_LIBS := -ljson-c
 CPPFLAGS += -D_GNU_SOURCE -Iinclude -Iuser -isystem $(BUILD)/gen
 CFLAGS   += -std=gnu11 $(OPT) $(WARN) $(SANFLAGS) -fPIC -fvisibility=hidden -fno-strict-aliasing
 LDFLAGS  += $(SANFLAGS)
@@ -117,7 +118,7 @@ $(BUILD)/libmillrace.so.$(VERSION): $(LIB_OBJ)
 
 $(BUILD)/millrace: $(CLI_OBJ) $(BUILD)/libmillrace.a
 	$(if $(V),,@echo "  LD    $@")
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(CLI_LIBS)
 
 # ---- Tests ---------------------------------------------------------------------------------------
 tests: all $(UNIT_BIN) $(SIM_BIN) $(XDP_BIN) $(TOOL_BIN) $(FUZZ_BIN) $(BENCH_BIN) $(TEST_BPF)
@@ -134,7 +135,7 @@ $(BUILD)/tests/unit/test_bench_latency: $(BUILD)/tests/bench/latency.o
 $(UNIT_BIN) $(XDP_BIN): $(BUILD)/%: $(BUILD)/%.o $(TEST_LIB_OBJ) $(BUILD)/libmillrace.a
 	$(if $(V),,@echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %/libcli.a,$^) $(filter %/libmillrace.a,$^) \
-		$(LIBS) -lcmocka
+		$(LIBS) $(if $(filter %/libcli.a,$^),$(CLI_LIBS)) -lcmocka
 
 $(SIM_BIN): $(SIM_SRC:%.c=$(BUILD)/%.o) $(BUILD)/libmillrace.a
 	$(if $(V),,@echo "  LD    $@")
@@ -210,6 +211,8 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include \
 		$(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 docs/millrace.1 $(DESTDIR)$(PREFIX)/share/man/man1/millrace.1
+	install -d $(DESTDIR)$(PREFIX)/share/millrace/profiles
+	install -m 644 scripts/profiles/* $(DESTDIR)$(PREFIX)/share/millrace/profiles/
 	install -m 755 $(BUILD)/millrace $(DESTDIR)$(PREFIX)/bin/millrace
 	install -m 644 include/millrace.h $(DESTDIR)$(PREFIX)/include/millrace.h
 	install -m 644 $(BUILD)/libmillrace.a $(DESTDIR)$(PREFIX)/lib/libmillrace.a

@@ -4,6 +4,9 @@
 #ifndef MR_CLI_COMMANDS_H
 #define MR_CLI_COMMANDS_H
 
+int cmd_run(int argc, char **argv);
+int cmd_ss(int argc, char **argv);
+int cmd_inspect(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
 int cmd_nc(int argc, char **argv);
 int cmd_echo(int argc, char **argv);

@@ -19,6 +19,9 @@ static const struct command {
 	int (*run)(int argc, char **argv);
 	const char *text;
 } commands[] = {
+	{ "run", cmd_run, "run an unmodified program on the user-space stack" },
+	{ "ss", cmd_ss, "list the sockets of programs that run on it" },
+	{ "inspect", cmd_inspect, "show what hangs on one of them" },
 	{ "serve", cmd_serve, "serve the files of a directory over HTTP" },
 	{ "nc", cmd_nc, "connect or listen; standard input and output are the connection" },
 	{ "echo", cmd_echo, "send back what arrives" },

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * run_keeper.c - the process that keeps the stack of `millrace run`.
+ * Owns        its birth and its end. It is nobody's child and in no terminal's session, so that what happens to
+ *	       the program (signals of a terminal, job control, the death of its parent) does not happen to it.
+ * Called by   run.c.
+ * Not here    what it does meanwhile (engine/share_keep.c).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/compiler.h"
+#include "cli/run.h"
+#include "cli/stats.h"
+
+static const struct mr_share_ops no_shim;
+
+const struct mr_share_ops *const run_share_ops = &no_shim;
+
+/* What the keeper tells of its start. */
+struct report {
+	int code;
+	char text[384]; /* the error */
+	char stack[128];
+};
+
+static volatile sig_atomic_t stop;
+
+static void on_term(int signo)
+{
+	(void)signo;
+	stop = 1;
+}
+
+static void log_line(void *user, int level, const char *line)
+{
+	static const int shown[] = { LOG_NOTICE, LOG_INFO, LOG_DEBUG };
+	const struct run_args *args = user;
+
+	if (level <= shown[mr_min(args->common.verbose, 2)])
+		fprintf(stderr, "millrace: %s\n", line);
+}
+
+static int log_level(const struct run_args *args)
+{
+	return LOG_NOTICE + mr_min(args->common.verbose, 2);
+}
+
+/* SIGTERM is for the keeper itself; what a terminal or a broken pipe may send is not. */
+static void set_signals(sigset_t *asleep)
+{
+	static const int ignored[] = { SIGINT,	SIGQUIT, SIGHUP,  SIGPIPE,
+				       SIGXFSZ, SIGTSTP, SIGUSR1, SIGUSR2 };
+	struct sigaction sa = { .sa_handler = on_term };
+	sigset_t term;
+
+	for (unsigned i = 0; i < MR_ARRAY_SIZE(ignored); i++)
+		signal(ignored[i], SIG_IGN);
+	sigaction(SIGTERM, &sa, NULL);
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	sigprocmask(SIG_BLOCK, &term, NULL);
+	sigemptyset(asleep); /* whatever was blocked by who started us */
+}
+
+enum { LIFE_FD = 3, TELL_FD };
+
+static int dup_to(int fd, int wanted)
+{
+	int ret = dup3(fd, wanted, O_CLOEXEC);
+
+	if (ret >= 0)
+		close(fd);
+	return ret;
+}
+
+/* Descriptors of the program's are none of ours: a pipe would not end with it. Standard error stays, for
+ * messages, unless there is a log. */
+static int settle(const struct run_args *args, int *life, int *tell)
+{
+	struct rlimit lim;
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC), log;
+
+	*life = fcntl(*life, F_DUPFD_CLOEXEC, TELL_FD + 1);
+	*tell = fcntl(*tell, F_DUPFD_CLOEXEC, TELL_FD + 1);
+	if (*life < 0 || *tell < 0)
+		return -errno;
+
+	if (null < 0)
+		return -errno;
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	if (args->log_path) {
+		log = open(args->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+		if (log < 0)
+			return -errno;
+		dup2(log, STDERR_FILENO);
+	}
+	/* All but the two: at numbers where the rest is one range. */
+	*life = dup_to(*life, LIFE_FD);
+	*tell = dup_to(*tell, TELL_FD);
+	syscall(SYS_close_range, TELL_FD + 1, ~0u, 0);
+	if (!getrlimit(RLIMIT_NOFILE, &lim)) {
+		lim.rlim_cur = lim.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &lim);
+	}
+	return 0;
+}
+
+static int keep(const struct run_args *args, struct mr_share *share, int life,
+		struct report *report, int tell)
+{
+	sigset_t asleep;
+	struct mr_keeper_cfg kc = {
+		.uid = args->uid,
+		.life_fd = life,
+		.log_fd = STDERR_FILENO,
+		.log_level = log_level(args),
+		.sigmask = &asleep,
+		.stop = &stop,
+	};
+	struct mr_error err;
+	struct mr_keeper *k;
+	int ret;
+
+	set_signals(&asleep);
+	ret = mr_keeper_open(&k, share, &kc, &err);
+	if (ret) {
+		snprintf(report->text, sizeof(report->text), "%s", err.text);
+		return ret;
+	}
+	mr_keeper_name(k, report->stack, sizeof(report->stack));
+	if (write(tell, report, sizeof(*report)) == sizeof(*report)) {
+		close(tell);
+		mr_keeper_run(k);
+	}
+	mr_keeper_close(k);
+	return 0;
+}
+
+static _Noreturn void keeper(struct run_args args, int life, int tell)
+{
+	struct report report = { 0 };
+	struct mr_error err = { 0 };
+	struct mr_share *share;
+
+	prctl(PR_SET_NAME, "millrace-keeper");
+	args.common.cfg.log = log_line;
+	args.common.cfg.log_user = &args;
+	report.code = settle(&args, &life, &tell);
+	if (report.code) {
+		snprintf(report.text, sizeof(report.text), "cannot write the log %s: %s",
+			 args.log_path ?: "", strerror(-report.code));
+	} else {
+		report.code = mr_share_open(&share, &args.common.cfg, run_share_ops, &err);
+		snprintf(report.text, sizeof(report.text), "%s", err.text);
+	}
+	if (!report.code) {
+		if (chdir("/") < 0)
+			fputs("millrace: the keeper stays in its directory\n", stderr);
+		report.code = keep(&args, share, life, &report, tell);
+		if (args.common.stats)
+			cli_stats_print(stderr, mr_share_engine(share));
+		mr_share_close(share);
+	}
+	if (report.code && write(tell, &report, sizeof(report)) != sizeof(report))
+		fprintf(stderr, "millrace run: %s\n", report.text);
+	_exit(report.code ? 1 : 0);
+}
+
+/* By way of a child that ends at once, so that the keeper is the child of no one who might wait for it. */
+static int fork_keeper(const struct run_args *args, int life, int tell)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child < 0)
+		return -errno;
+	if (!child) {
+		setsid();
+		child = fork();
+		if (!child)
+			keeper(*args, life, tell);
+		_exit(child < 0 ? errno : 0);
+	}
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
+}
+
+/* Inherited by all that the program starts, at a number that is in nobody's way. */
+static int make_lifeline(int fd)
+{
+	struct rlimit lim;
+	int high;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim))
+		return -errno;
+	high = fcntl(fd, F_DUPFD, (int)mr_min(lim.rlim_cur, (rlim_t)65536) - 2);
+	close(fd);
+	return high < 0 ? -errno : 0;
+}
+
+int run_keeper_start(const struct run_args *args, char *stack, size_t size)
+{
+	struct report report = { .code = -EPIPE, .text = "the keeper has died" };
+	int life[2], tell[2], err;
+
+	if (pipe2(life, O_CLOEXEC) < 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, tell) < 0) {
+		fprintf(stderr, "millrace run: %s\n", strerror(errno));
+		return -errno;
+	}
+	fflush(stderr);
+	err = fork_keeper(args, life[0], tell[1]);
+	close(life[0]);
+	close(tell[1]);
+	if (!err && read(tell[0], &report, sizeof(report)) != sizeof(report))
+		err = report.code;
+	close(tell[0]);
+	if (err || report.code) {
+		fprintf(stderr, "millrace run: %s\n", err ? strerror(-err) : report.text);
+		return err ?: report.code;
+	}
+	snprintf(stack, size, "%s", report.stack);
+	err = make_lifeline(life[1]);
+	if (err)
+		fprintf(stderr, "millrace run: cannot leave a descriptor to the program: %s\n",
+			strerror(-err));
+	return err;
+}
