@@ -10,6 +10,9 @@
 
 #define MR_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
+/* What stands before is written before what follows, for who looks after this process was killed in between. */
+#define mr_in_order() __atomic_signal_fence(__ATOMIC_SEQ_CST)
+
 #define mr_container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 #define mr_min(a, b)                                                                               \

@@ -100,7 +100,8 @@
 	X(SOCK_SEND_FULL, "sock.send_full", "sends that found the send buffer full")               \
 	X(SOCK_NO_FRAME, "sock.send_no_frame", "sends cut short because no frame was free")        \
 	X(ENGINE_ROUNDS, "engine.rounds", "receive-process-send rounds")                           \
-	X(ENGINE_SLEEPS, "engine.sleeps", "times the engine slept in poll()")
+	X(ENGINE_SLEEPS, "engine.sleeps", "times the engine slept in poll()")                      \
+	X(ENGINE_SALVAGES, "engine.salvages", "times it was put right after a process was killed")
 
 enum mr_counter_id {
 #define X(id, name, text) MR_CTR_##id,

@@ -57,3 +57,16 @@ uint32_t mr_pool_index(const struct mr_pool *pool, const void *obj)
 	assert(off % pool->size == 0);
 	return (uint32_t)(off / pool->size);
 }
+
+void mr_pool_salvage(struct mr_pool *pool)
+{
+	pool->free = NULL;
+	pool->used = 0;
+}
+
+void mr_pool_salvage_slot(struct mr_pool *pool, void *obj, bool used)
+{
+	pool->used++;
+	if (!used)
+		mr_pool_put(pool, obj);
+}

@@ -4,6 +4,7 @@
 #ifndef MR_BASE_POOL_H
 #define MR_BASE_POOL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "base/arena.h"
 
@@ -21,6 +22,13 @@ int mr_pool_init(struct mr_pool *pool, struct mr_arena *arena, size_t size, uint
 /* A zeroed object, or NULL at the limit. */
 void *mr_pool_get(struct mr_pool *pool);
 void mr_pool_put(struct mr_pool *pool, void *obj);
+/* Put right by telling of every object that was ever taken, in any order, whether it is in use. */
+void mr_pool_salvage(struct mr_pool *pool);
+void mr_pool_salvage_slot(struct mr_pool *pool, void *obj, bool used);
+static inline void *mr_pool_at(const struct mr_pool *pool, uint32_t i)
+{
+	return pool->slab + (size_t)i * pool->size;
+}
 /* Number of an object within its pool (0..max-1): a compact handle. */
 uint32_t mr_pool_index(const struct mr_pool *pool, const void *obj);
 

@@ -139,6 +139,7 @@ void mr_timer_arm(struct mr_wheel *w, struct mr_timer *t, uint64_t expires)
 {
 	mr_timer_cancel(w, t);
 	t->expires = expires;
+	t->armed = true;
 	place(w, t);
 	w->armed++;
 }
@@ -148,8 +149,18 @@ void mr_timer_cancel(struct mr_wheel *w, struct mr_timer *t)
 	if (!mr_timer_armed(t))
 		return;
 	assert(w->armed);
+	t->armed = false;
 	unlink_timer(w, t);
 	w->armed--;
+}
+
+void mr_timer_salvage(struct mr_wheel *w, struct mr_timer *t)
+{
+	bool armed = t->armed;
+
+	mr_list_init(&t->node);
+	if (armed)
+		mr_timer_arm(w, t, t->expires);
 }
 
 struct mr_timer *mr_wheel_pop(struct mr_wheel *w, uint64_t now)
@@ -169,6 +180,7 @@ struct mr_timer *mr_wheel_pop(struct mr_wheel *w, uint64_t now)
 	}
 	t = mr_list_first(&w->due, struct mr_timer, node);
 	mr_list_del(&t->node);
+	t->armed = false;
 	w->armed--;
 	return t;
 }

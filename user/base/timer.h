@@ -35,6 +35,7 @@ struct mr_timer {
 	uint64_t expires; /* ns; meaningful while armed */
 	uint8_t kind;	  /* enum mr_timer_kind */
 	uint8_t level, slot;
+	bool armed; /* what holds when the lists are in disorder: mr_timer_salvage() */
 };
 
 struct mr_wheel {
@@ -55,6 +56,9 @@ static inline bool mr_timer_armed(const struct mr_timer *t)
 void mr_timer_arm(struct mr_wheel *w, struct mr_timer *t, uint64_t expires);
 /* Harmless when not armed. */
 void mr_timer_cancel(struct mr_wheel *w, struct mr_timer *t);
+
+/* A wheel that was initialised anew gets back a timer that it had. */
+void mr_timer_salvage(struct mr_wheel *w, struct mr_timer *t);
 
 /* The next timer with expires <= now, disarmed; NULL when there is none. Order is that of the ticks,
  * within one tick that of arming. */

@@ -168,6 +168,7 @@ static const struct mr_dev_ops AFXDP_OPS = {
 	.service = mr_afxdp_service,
 	.counters = afxdp_counters,
 	.adopt = afxdp_adopt,
+	.salvage = mr_afxdp_salvage,
 	.leave = afxdp_leave,
 	.close = afxdp_close,
 };

@@ -17,6 +17,14 @@ struct mr_afxdp_qstate {
 	uint32_t fill_out;		   /* chunks the kernel holds for receiving: FILL to RX */
 };
 
+/* Entries that are being written and not published yet, should their writer die. n 0: none. */
+struct mr_afxdp_hand {
+	uint32_t n, queue;
+	uint32_t first;	     /* index of the first entry */
+	uint32_t done;	     /* FILL: so many are written */
+	struct mr_frame *tx; /* TX: the packet */
+};
+
 /* Every chunk that the kernel holds has MR_FRAME_IN_DEV: with tx_refs those of the TX side, without
  * those of FILL and RX. */
 struct mr_afxdp_state {
@@ -32,6 +40,7 @@ struct mr_afxdp_state {
 	uint32_t fill_target;	   /* chunks for receiving, per queue */
 	uint32_t fill_low;	   /* of those, so many are taken even out of the reserve */
 	uint32_t fill_spare;	   /* free frames that receiving leaves for transmit */
+	struct mr_afxdp_hand filling, sending;
 	struct mr_afxdp_qstate q[]; /* [cfg.nqueues] */
 };
 
@@ -65,6 +74,9 @@ int mr_afxdp_tx(struct mr_dev *dev, struct mr_frame *f, uint64_t now);
 int mr_afxdp_kick(struct mr_dev *dev);
 /* Release what a queue completed; returns how many chunks. */
 uint32_t mr_afxdp_complete(struct mr_afxdp *d, struct mr_afxdp_queue *q);
+
+/* ---- afxdp_salvage.c */
+void mr_afxdp_salvage(struct mr_dev *dev);
 
 /* ---- afxdp_link.c */
 int mr_afxdp_link_open(struct mr_afxdp *d, struct mr_error *err);

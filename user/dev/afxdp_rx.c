@@ -39,8 +39,10 @@ static uint32_t fill_allowance(const struct mr_afxdp *d, const struct mr_afxdp_q
 	return mr_max(above, mr_min(urgent, nfree));
 }
 
-static void fill_queue(struct mr_afxdp *d, struct mr_afxdp_queue *q)
+static void fill_queue(struct mr_afxdp *d, unsigned queue)
 {
+	struct mr_afxdp_queue *q = &d->q[queue];
+	struct mr_afxdp_hand *hand = &d->s->filling;
 	struct mr_frame_pool *frames = d->dev.frames;
 	struct mr_xsk_ring *ring = &q->xsk.ring[MR_XSK_FILL];
 	uint32_t want = d->s->fill_target - q->s->fill_out, n, idx;
@@ -53,13 +55,18 @@ static void fill_queue(struct mr_afxdp *d, struct mr_afxdp_queue *q)
 		MR_COUNT(d->dev.ctr, DEV_FILL_EMPTY);
 	if (!n || !mr_xsk_ring_reserve(ring, n, &idx))
 		return;
+	*hand = (struct mr_afxdp_hand){ .n = n, .queue = queue, .first = idx };
 	for (uint32_t i = 0; i < n; i++) {
 		struct mr_frame *f = mr_frame_get(frames);
 
-		f->flags |= MR_FRAME_IN_DEV;
 		*mr_xsk_ring_addr(ring, idx + i) = (uint64_t)(f->chunk - frames->umem);
+		f->queue = (uint16_t)queue;
+		hand->done = i + 1;
+		mr_in_order();
+		f->flags |= MR_FRAME_IN_DEV;
 	}
 	mr_xsk_ring_submit(ring);
+	hand->n = 0;
 	q->s->fill_out += n;
 	/* Only a zero-copy driver that found the ring empty ever asks for this. */
 	if (mr_xsk_ring_needs_wakeup(ring))
@@ -71,7 +78,7 @@ void mr_afxdp_refill(struct mr_afxdp *d)
 	if (d->s->gone)
 		return;
 	for (unsigned i = 0; i < d->s->cfg.nqueues; i++)
-		fill_queue(d, &d->q[(d->s->turn + i) % d->s->cfg.nqueues]);
+		fill_queue(d, (d->s->turn + i) % d->s->cfg.nqueues);
 }
 
 /* The frame of a descriptor, now ours. NULL: not a chunk that was out for receiving. */

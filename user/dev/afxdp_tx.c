@@ -42,6 +42,7 @@ int mr_afxdp_tx(struct mr_dev *dev, struct mr_frame *f, uint64_t now)
 	struct mr_afxdp *d = to_afxdp(dev);
 	struct mr_afxdp_queue *q = &d->q[f->queue % d->s->ntx];
 	struct mr_xsk_ring *ring = &q->xsk.ring[MR_XSK_TX];
+	struct mr_afxdp_hand *hand = &d->s->sending;
 	struct mr_frame *chunk;
 	uint32_t n = 0, idx;
 
@@ -59,6 +60,10 @@ int mr_afxdp_tx(struct mr_dev *dev, struct mr_frame *f, uint64_t now)
 		MR_COUNT(dev->ctr, DEV_TX_RING_FULL);
 		return -EAGAIN;
 	}
+	*hand = (struct mr_afxdp_hand){
+		.n = n, .queue = f->queue % d->s->ntx, .first = idx, .tx = f
+	};
+	mr_in_order();
 	mr_frame_for_each_chunk (chunk, f) {
 		/* One that is still out must be sent as a copy (frame.h): its second completion
 		 * could not be told from a bad one. */
@@ -71,6 +76,7 @@ int mr_afxdp_tx(struct mr_dev *dev, struct mr_frame *f, uint64_t now)
 		};
 	}
 	mr_xsk_ring_submit(ring);
+	hand->n = 0;
 	MR_COUNT(dev->ctr, DEV_TX_PACKETS);
 	MR_COUNT_N(dev->ctr, DEV_TX_BYTES, f->pkt_len);
 	return 0;

@@ -59,6 +59,10 @@ struct mr_dev_ops {
 	 * is out of date. NULL: nothing is. */
 	void (*adopt)(struct mr_dev *dev);
 
+	/* A process died in the middle of a call, perhaps. Frames are told apart by MR_FRAME_IN_DEV after
+	 * this: what the kernel holds has it. What was received and not handed over is lost. */
+	void (*salvage)(struct mr_dev *dev);
+
 	/* End this process's part and free it; the device stays as it is. NULL: it cannot be shared. */
 	void (*leave)(struct mr_dev *dev);
 

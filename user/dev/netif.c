@@ -61,3 +61,9 @@ struct mr_frame *mr_netif_txq_pop(struct mr_netif *nif)
 	f->txnext = NULL;
 	return f;
 }
+
+void mr_netif_salvage(struct mr_netif *nif)
+{
+	nif->txq_head = nif->txq_tail = NULL;
+	nif->txq_count = 0;
+}

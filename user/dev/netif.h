@@ -45,6 +45,9 @@ static inline struct mr_frame *mr_netif_txq_peek(const struct mr_netif *nif)
 }
 struct mr_frame *mr_netif_txq_pop(struct mr_netif *nif);
 
+/* Forget what is queued: its references are nobody's any more. */
+void mr_netif_salvage(struct mr_netif *nif);
+
 /* The device is done with one chunk (not the chain): tx_refs and refs go down. */
 static inline void mr_netif_tx_done(struct mr_frame_pool *pool, struct mr_frame *f)
 {

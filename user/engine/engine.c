@@ -441,6 +441,7 @@ unsigned mr_engine_input(struct mr_engine *engine, uint64_t now)
 		mr_port_rx_verdict(&engine->port, reason);
 	}
 	run_timers(engine, now);
+	st->tcp.hand = NULL;
 	mr_tcp_relieve(&st->tcp);
 	mr_socks_unstarve(&st->socks);
 	return n;

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 #include "base/compiler.h"
 #include "base/error.h"
@@ -192,9 +193,43 @@ void share_tick(struct mr_share *share)
 	engine->st->socks.now = engine->st->now;
 }
 
+/* Who has the lock for so long is stopped (SIGSTOP), and only the keeper can help. */
+#define LOCK_PATIENCE_NS (50 * MR_NS_PER_MS)
+
+static int wait_for_lock(struct mr_share *share)
+{
+	struct timespec until;
+	int err;
+
+	for (;;) {
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += (long)LOCK_PATIENCE_NS;
+		until.tv_sec += until.tv_nsec / (long)MR_NS_PER_S;
+		until.tv_nsec %= (long)MR_NS_PER_S;
+		err = pthread_mutex_clocklock(&share->c->lock, CLOCK_MONOTONIC, &until);
+		if (err != ETIMEDOUT)
+			return err;
+		if (share->unstick)
+			share->unstick(share);
+		else
+			share_write_event(share, share_keeper(share->c));
+	}
+}
+
 void share_acquire(struct mr_share *share)
 {
-	pthread_mutex_lock(&share->c->lock);
+	struct mr_commons *c = share->c;
+	int err = pthread_mutex_trylock(&c->lock);
+
+	if (err == EBUSY)
+		err = wait_for_lock(share);
+	if (err == EOWNERDEAD) {
+		share_salvage(share);
+		pthread_mutex_consistent(&c->lock);
+	}
+	c->lock_held = true;
+	c->holder = share->self ? share->self->index : MR_SHARE_PROCS_MAX;
+	share->engine->st->tcp.hand = NULL;
 }
 
 void share_release(struct mr_share *share)
@@ -202,6 +237,7 @@ void share_release(struct mr_share *share)
 	share->c->hand = NULL;
 	if (share->engine->cap) /* before the next one's turn to write */
 		mr_pcapng_flush(share->engine->cap);
+	share->c->lock_held = false;
 	pthread_mutex_unlock(&share->c->lock);
 }
 
@@ -260,6 +296,7 @@ int share_output(struct mr_share *share)
 
 void mr_share_unlock(struct mr_share *share)
 {
+	share->c->hand = NULL; /* the call is over; what follows is TCP's */
 	share_output(share);
 	report(share);
 	share_leader_check(share);
@@ -269,7 +306,10 @@ void mr_share_unlock(struct mr_share *share)
 int mr_share_round(struct mr_share *share)
 {
 	struct mr_engine *engine = share->engine;
-	int err = share_output(share);
+	int err;
+
+	share->c->hand = NULL;
+	err = share_output(share);
 
 	if (err)
 		return err;

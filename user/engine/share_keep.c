@@ -77,6 +77,40 @@ struct mr_keeper {
 	bool suspect;	       /* the leader was late at the last look */
 };
 
+/* ---- A stopped process that has the lock ---------------------------------------------------------- */
+
+static char state_of(pid_t pid)
+{
+	char path[64], text[256], *end;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = fopen(path, "re");
+	if (!f)
+		return '\0';
+	end = fgets(text, sizeof(text), f) ? strrchr(text, ')') : NULL;
+	fclose(f);
+	return end && end[1] ? end[2] : '\0';
+}
+
+/* Let it go on until it has given the lock back, and stop it again. */
+static void unstick(struct mr_share *share)
+{
+	const struct timespec pause = { .tv_nsec = 1000000 };
+	struct mr_commons *c = share->c;
+	uint32_t holder = __atomic_load_n(&c->holder, __ATOMIC_RELAXED);
+	pid_t pid = holder < MR_SHARE_PROCS_MAX ? c->procs[holder].pid : 0;
+
+	if (pid <= 0 || pid == getpid() || state_of(pid) != 'T')
+		return;
+	kill(pid, SIGCONT);
+	for (int i = 0; i < 20 && __atomic_load_n(&c->lock_held, __ATOMIC_RELAXED) &&
+			__atomic_load_n(&c->holder, __ATOMIC_RELAXED) == holder;
+	     i++)
+		nanosleep(&pause, NULL);
+	kill(pid, SIGSTOP);
+}
+
 /* ---- Open ------------------------------------------------------------------------------------ */
 
 static int watch_fd(struct mr_keeper *k, int fd, enum source source, uint32_t index)
@@ -128,6 +162,7 @@ int mr_keeper_open(struct mr_keeper **out, struct mr_share *share, const struct 
 		return mr_error_set(err, ret, "cannot wait for programs: %s", strerror(-ret));
 	}
 	share->c->kept = true;
+	share->unstick = unstick;
 	*out = k;
 	return 0;
 }

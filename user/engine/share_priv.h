@@ -35,6 +35,8 @@ struct mr_commons {
 	pthread_mutex_t lock; /* robust, of all processes */
 	void *root;	      /* of what stands above */
 	int over;	      /* 0, or why the engine is at its end */
+	bool lock_held;	      /* for whom waits for it without trying */
+	uint32_t holder;      /* of the lock, or who had it last: index of a process */
 	uint32_t driver;      /* whose copies of the ring indices are right: index of a process */
 	struct mr_socket *hand;
 	struct mr_waiter *leader;	   /* who polls the device while it sleeps; NULL: nobody */
@@ -57,7 +59,8 @@ struct mr_share {
 	pthread_mutex_t forking; /* held meanwhile */
 	pthread_mutex_t talk;	 /* one question to the keeper at a time */
 	bool opener;
-	pthread_key_t key;     /* of this thread's struct share_thread */
+	void (*unstick)(struct mr_share *share); /* the keeper's: the lock is not given back */
+	pthread_key_t key;			 /* of this thread's struct share_thread */
 	int keeper;	       /* connection; -1: none, this process has opened the engine */
 	int log_fd, log_level; /* as the keeper said */
 	int wanted;	       /* a waiter whose event is to be asked for; -1: none */
@@ -93,6 +96,8 @@ void share_threads_forked(struct mr_share *share);
 /* Something may be due before the leader's time: let it look. */
 void share_leader_check(struct mr_share *share);
 void share_waiter_free(struct mr_share *share, struct mr_waiter *w);
+/* Lists that a killed process may have left half linked. Everybody is woken. */
+void share_waiters_salvage(struct mr_share *share);
 /* The keeper's waiter. */
 static inline struct mr_waiter *share_keeper(struct mr_commons *c)
 {
@@ -106,6 +111,9 @@ void share_wake_all(struct mr_share *share);
 struct mr_proc *share_proc_new(struct mr_share *share, enum proc_state state, pid_t pid);
 /* Whatever a process had. */
 void share_proc_free(struct mr_share *share, struct mr_proc *proc);
+
+/* ---- share_salvage.c */
+void share_salvage(struct mr_share *share);
 
 /* ---- share_join.c */
 /* A number out of the program's way for this descriptor, which it replaces. */

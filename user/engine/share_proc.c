@@ -72,10 +72,10 @@ int mr_share_fork_child(struct mr_share *share)
 	share->opener = false;
 	if (!self)
 		return -EUSERS;
+	share->self = self;
 	mr_share_lock(share, NULL);
 	self->pid = getpid();
 	self->state = PROC_LIVE;
-	share->self = self;
 	share->c->keeper_news = true; /* should the parent be gone, and no connection to be had */
 	mr_share_unlock(share);
 	share_join_child(share);

@@ -195,6 +195,24 @@ void share_wake_all(struct mr_share *share)
 		mr_share_wake(share, mr_list_entry(pos, struct mr_waiter, node));
 }
 
+void share_waiters_salvage(struct mr_share *share)
+{
+	struct mr_commons *c = share->c;
+
+	/* Who sleeps finds out by waking up, and goes to sleep anew. */
+	mr_list_init(&c->sleepers);
+	c->leader = NULL;
+	for (uint32_t i = 0; i < SHARE_WAITERS_MAX; i++) {
+		struct mr_waiter *w = &c->waiters[i];
+
+		mr_list_init(&w->node);
+		if (w->used && i)
+			share_write_event(share, w);
+	}
+	if (c->kept)
+		share_write_event(share, share_keeper(c));
+}
+
 static bool woken(const struct mr_waiter *w)
 {
 	return __atomic_load_n(&w->woken, __ATOMIC_RELAXED);

@@ -64,6 +64,33 @@ void mr_frame_put(struct mr_frame_pool *pool, struct mr_frame *f)
 	pool->nfree++;
 }
 
+void mr_frame_pool_salvage_begin(struct mr_frame_pool *pool)
+{
+	for (uint32_t i = 0; i < pool->nframes; i++) {
+		struct mr_frame *f = &pool->frames[i];
+		bool out = f->flags & MR_FRAME_IN_DEV;
+
+		f->refs = out ? 1 : 0;
+		f->tx_refs = out && f->tx_refs ? 1 : 0;
+	}
+}
+
+void mr_frame_pool_salvage_end(struct mr_frame_pool *pool)
+{
+	pool->free = NULL;
+	pool->nfree = 0;
+	for (uint32_t i = pool->nframes; i-- > 0;) {
+		struct mr_frame *f = &pool->frames[i];
+
+		if (f->refs)
+			continue;
+		f->flags = 0;
+		f->next = pool->free;
+		pool->free = f;
+		pool->nfree++;
+	}
+}
+
 void mr_frame_put_chain(struct mr_frame_pool *pool, struct mr_frame *f)
 {
 	while (f) {

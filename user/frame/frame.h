@@ -110,6 +110,16 @@ int mr_frame_pool_init(struct mr_frame_pool *pool, struct mr_arena *arena, struc
  * the UMEM is used up (the caller counts what it dropped for that). Never blocks. */
 struct mr_frame *mr_frame_get(struct mr_frame_pool *pool);
 
+/* Put right after a process died in the middle of a change. Between the two calls every holder says what
+ * it holds, with mr_frame_salvage_hold(); the device's part is known by MR_FRAME_IN_DEV, with tx_refs for
+ * transmit. What nobody holds is free. */
+void mr_frame_pool_salvage_begin(struct mr_frame_pool *pool);
+void mr_frame_pool_salvage_end(struct mr_frame_pool *pool);
+static inline void mr_frame_salvage_hold(struct mr_frame *f)
+{
+	f->refs++;
+}
+
 /* One reference less; at zero this one chunk (not its chain) is free again. */
 void mr_frame_put(struct mr_frame_pool *pool, struct mr_frame *f);
 /* mr_frame_put() on every chunk of the packet. */

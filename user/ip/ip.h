@@ -156,6 +156,10 @@ void mr_dst_put(struct mr_ip *ip, struct mr_dst *dst);
 /* nif->mtu is another one: every struct mr_dst is made anew when it is used next. */
 void mr_ip_mtu_changed(struct mr_ip *ip);
 
+/* Put right after a process died in the middle of a change, on a wheel without timers: fragments are forgotten.
+ * Every struct mr_dst is to be zeroed by who has it. */
+void mr_ip_salvage(struct mr_ip *ip);
+
 /* MR_TIMER_REASM expired: a datagram did not become whole. */
 void mr_reasm_timer(struct mr_ip *ip, struct mr_timer *t, uint64_t now);
 /* Its invariants (tests). */

@@ -55,6 +55,25 @@ void mr_reasm_init(struct mr_ip *ip)
 		mr_list_add_tail(&r->free, &r->table[i].age_node);
 }
 
+static void forget_all(struct mr_reasm *r)
+{
+	r->used = r->chunks = 0;
+	mr_list_init(&r->age);
+	mr_list_init(&r->free);
+	for (unsigned i = 0; i < MR_ARRAY_SIZE(r->buckets); i++)
+		mr_list_init(&r->buckets[i]);
+	for (unsigned i = 0; i < MR_ARRAY_SIZE(r->table); i++) {
+		r->table[i] = (struct mr_datagram){ 0 };
+		mr_list_add_tail(&r->free, &r->table[i].age_node);
+	}
+}
+
+void mr_ip_salvage(struct mr_ip *ip)
+{
+	forget_all(&ip->reasm);
+	mr_timer_salvage(ip->link->wheel, &ip->router_timer);
+}
+
 static struct mr_list *bucket_of(struct mr_reasm *r, const struct mr_addr *src)
 {
 	uint64_t h = mr_siphash(r->hash_key, src->b, sizeof(src->b));

@@ -54,6 +54,13 @@ int mr_link_init(struct mr_link *link, struct mr_arena *arena, struct mr_netif *
 	return mr_neigh_init(link, arena);
 }
 
+void mr_link_salvage(struct mr_link *link)
+{
+	mr_timer_salvage(link->wheel, &link->announce);
+	mr_timer_salvage(link->wheel, &link->nd);
+	mr_neigh_salvage(link);
+}
+
 void mr_link_mac_changed(struct mr_link *link, uint64_t now)
 {
 	link->announcements_left = ANNOUNCEMENTS;

@@ -53,6 +53,10 @@ int mr_link_init(struct mr_link *link, struct mr_arena *arena, struct mr_netif *
 		 struct mr_wheel *wheel, struct mr_rng *rng, struct mr_counters *ctr,
 		 const struct mr_addr *addrs, unsigned naddrs, uint64_t now);
 
+/* Put right after a process died in the middle of a change, on a wheel without timers: the cache is forgotten,
+ * and with it the packets that waited. Nobody may hold an entry any more. */
+void mr_link_salvage(struct mr_link *link);
+
 /* What a layer's input found. On a drop the caller still owns the frame, counts the reason and puts the
  * chain; otherwise the frame is consumed (MR_UP_DONE) or goes to the layer that is named. */
 enum mr_up {

@@ -43,6 +43,7 @@ void mr_neigh_update(struct mr_link *link, struct mr_neigh *n, const uint8_t mac
 void mr_neigh_advertised(struct mr_link *link, struct mr_neigh *n, const uint8_t *mac,
 			 bool solicited, bool override, uint64_t now);
 int mr_neigh_init(struct mr_link *link, struct mr_arena *arena);
+void mr_neigh_salvage(struct mr_link *link);
 /* true: the entry became FAILED. */
 bool mr_neigh_timer(struct mr_link *link, struct mr_neigh *n, uint64_t now);
 

@@ -36,6 +36,16 @@ int mr_neigh_init(struct mr_link *link, struct mr_arena *arena)
 	return mr_pool_init(&link->neighs, arena, sizeof(struct mr_neigh), MR_NEIGH_MAX);
 }
 
+void mr_neigh_salvage(struct mr_link *link)
+{
+	mr_list_init(&link->lru);
+	for (unsigned i = 0; i < BUCKETS; i++)
+		mr_list_init(&link->buckets[i]);
+	mr_pool_salvage(&link->neighs);
+	for (uint32_t i = 0; i < link->neighs.fresh; i++)
+		mr_pool_salvage_slot(&link->neighs, mr_pool_at(&link->neighs, i), false);
+}
+
 /* ---- Packets that wait ----------------------------------------------------------------------- */
 
 static struct mr_frame *waiting_pop(struct mr_neigh *n)
@@ -197,6 +207,8 @@ void mr_neigh_advertised(struct mr_link *link, struct mr_neigh *n, const uint8_t
 
 void mr_neigh_confirm(struct mr_link *link, struct mr_neigh *n, uint64_t now)
 {
+	if (!n) /* the route is not cached (any more) */
+		return;
 	/* What is acknowledged just after the address has changed was sent to the one before. A forged ARP
 	 * would be confirmed by that, and live on for as long as a true one. */
 	if (n->moved_at && now - n->moved_at < MR_NEIGH_SETTLE_NS)

@@ -18,7 +18,7 @@
  */
 
 /* There is one for every socket, so there always is one. */
-static void setup_get(struct mr_socket *sock)
+void sock_setup_get(struct mr_socket *sock)
 {
 	if (sock->setup)
 		return;
@@ -79,7 +79,7 @@ int mr_socks_open(struct mr_socks *socks, struct mr_socket **out)
 	*out = sock_alloc(socks);
 	if (!*out)
 		return -ENOBUFS;
-	setup_get(*out);
+	sock_setup_get(*out);
 	(*out)->setup->opts = socks->defaults;
 	return 0;
 }
@@ -188,6 +188,7 @@ static void *accept_connection(void *owner, struct mr_tcb *tcb)
 	stream_begin(sock, tcb);
 	stream_connected(sock);
 	sock->queued = true;
+	sock->user = (uintptr_t)listener;
 	mr_list_add_tail(&listener->setup->accepted, &sock->accept_node);
 	listener->setup->naccepted++;
 	sock_mark(listener);
@@ -206,6 +207,7 @@ int mr_accept(struct mr_socket *listener, struct mr_socket **out, struct mr_endp
 	sock = mr_list_first(&listener->setup->accepted, struct mr_socket, accept_node);
 	mr_list_del(&sock->accept_node);
 	sock->queued = false;
+	sock->user = 0;
 	listener->setup->naccepted--;
 	sock_mark(sock);
 	if (peer)
@@ -340,7 +342,7 @@ static void setup_keep(struct mr_socket *sock)
 {
 	struct mr_endpoint local = sock_local(sock), peer = sock_peer(sock);
 
-	setup_get(sock);
+	sock_setup_get(sock);
 	sock->setup->opts = sock->tcb->opts;
 	sock->setup->local = local;
 	sock->setup->peer = peer;
@@ -440,6 +442,13 @@ static void acked(void *owner)
 		sock_mark(sock);
 }
 
+static bool owns(void *owner, const struct mr_tcb *tcb)
+{
+	const struct mr_socket *sock = owner;
+
+	return sock->id && sock->tcb == tcb;
+}
+
 /* ---- The layer ----------------------------------------------------------------------------------
  */
 
@@ -452,6 +461,7 @@ static const struct mr_tcp_upcalls upcalls = {
 	.fin = recv_fin,
 	.urgent = recv_urgent,
 	.gone = connection_gone,
+	.owns = owns,
 };
 
 void mr_socks_attach(void)

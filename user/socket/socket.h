@@ -38,6 +38,7 @@ struct mr_sock_setup {
 	struct mr_tcp_listener *port; /* NULL: none is held */
 	struct mr_list accepted;      /* a listener's queue of completed connections */
 	uint32_t naccepted, backlog;
+	bool used; /* mr_socks_salvage() finds out */
 };
 
 struct mr_socket {
@@ -63,7 +64,7 @@ struct mr_socket {
 	int16_t err;	       /* pending, negative errno */
 	int linger;	       /* seconds; -1: off; 0: close resets */
 	uint32_t id;	       /* never 0 while in use: tells this use of the memory from others */
-	uint64_t user;
+	uint64_t user;	       /* queued: its listener */
 	struct mr_frame *reserved; /* between mr_send_reserve() and commit or cancel, else NULL */
 	struct mr_list ready_node; /* socks.ready */
 	union {
@@ -116,6 +117,11 @@ struct mr_socket *mr_socks_changed(struct mr_socks *socks);
 
 /* Frames may be free again: sockets whose send starved become ready. Once per round. */
 void mr_socks_unstarve(struct mr_socks *socks);
+
+/* Put right after a process died in the middle of a change; hand: the socket it was changing, NULL: none known.
+ * That one loses its connection: a reset follows with mr_tcp_salvage_reset(). Between
+ * mr_tcp_salvage_begin() and mr_tcp_salvage(). */
+void mr_socks_salvage(struct mr_socks *socks, struct mr_socket *hand);
 
 void mr_socks_check(const struct mr_socks *socks);
 

@@ -51,6 +51,8 @@ static inline struct mr_endpoint sock_peer(const struct mr_socket *sock)
 			   sock->setup->peer;
 }
 
+void sock_setup_get(struct mr_socket *sock);
+
 /* The pending error, which is thereby cleared; 0: none. */
 static inline int sock_take_error(struct mr_socket *sock)
 {

@@ -347,6 +347,7 @@ struct mr_tcp_listener {
 	struct mr_addr laddr; /* all zeros: any of ours */
 	uint16_t lport;
 	bool listening;
+	bool held; /* from hold to release */
 	uint32_t backlog;
 	uint32_t nreqs;
 	uint64_t
@@ -384,6 +385,8 @@ struct mr_tcp_upcalls {
 	/* The connection is over; the last chance to read the TCB, which is freed then. err 0: orderly
 	 * (TIME-WAIT or the last ACK); else -ECONNRESET, -ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH. */
 	void (*gone)(void *owner, int err);
+	/* Is this connection really the owner's? For mr_tcp_salvage(). */
+	bool (*owns)(void *owner, const struct mr_tcb *tcb);
 };
 
 /* ---- The layer ------------------------------------------------------------------------------- */
@@ -406,6 +409,8 @@ struct mr_tcp {
 	struct mr_list all;			   /* every TCB */
 	struct mr_list connecting;		   /* TCBs that are not established yet */
 	struct mr_list gaps; /* struct mr_gap: TCBs with something out of order */
+	struct mr_flow
+		*hand; /* what is about to be changed; it is reset should the process die now */
 	uint32_t mtu_cursor; /* TCBs of the pool before it know of the last change of MTU */
 	uint32_t ooo_frames; /* chunks that wait for reassembly, of all connections */
 	uint32_t challenge_tokens;
@@ -532,6 +537,17 @@ uint64_t mr_tcp_pacing_rate(const struct mr_tcb *tcb);
 
 /* Owe an ACK at once (MR_OPT_QUICKACK). */
 void mr_tcp_quickack(struct mr_tcp *tcp, struct mr_tcb *tcb);
+
+/* ---- After a death (tcp_salvage.c) -----------------------------------------------------------
+ * A process died in the middle of a change. The wheel has no timers, routes are forgotten, and every frame is
+ * about to be free that nobody holds. First the socket layer looks at its sockets, asking whether their TCBs are
+ * whole and telling which ports are theirs, then comes mr_tcp_salvage(); when everything else is right again,
+ * mr_tcp_salvage_reset() ends what was in hand. */
+void mr_tcp_salvage_begin(struct mr_tcp *tcp);
+bool mr_tcp_salvage_whole(const struct mr_tcp *tcp, const struct mr_tcb *tcb);
+void mr_tcp_salvage_port(struct mr_tcp *tcp, struct mr_tcp_listener *l, bool listening);
+void mr_tcp_salvage(struct mr_tcp *tcp, uint64_t now);
+void mr_tcp_salvage_reset(struct mr_tcp *tcp, uint64_t now);
 
 /* The invariants of a TCB, stated as assertions; tests call it after every step. */
 void mr_tcb_check(const struct mr_tcp *tcp, const struct mr_tcb *tcb);

@@ -19,6 +19,7 @@ void synreq_free(struct mr_tcp *tcp, struct mr_tcp_synreq *req)
 	req->listener->nreqs--;
 	mr_timer_cancel(tcp->wheel, &req->timer);
 	mr_dst_put(tcp->ip, &req->dst);
+	req->flow.kind = 0;
 	mr_pool_put(&tcp->synreqs, req);
 }
 

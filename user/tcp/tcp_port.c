@@ -75,6 +75,7 @@ int mr_tcp_hold(struct mr_tcp *tcp, const struct mr_addr *laddr, uint16_t lport,
 	l->laddr = *laddr;
 	l->lport = lport;
 	l->opts = *opts;
+	l->held = true;
 	mr_list_init(&l->reqs);
 	mr_list_add_tail(&tcp->ports[lport % MR_TCP_PORT_BUCKETS], &l->node);
 	*out = l;
@@ -85,6 +86,7 @@ void mr_tcp_release(struct mr_tcp *tcp, struct mr_tcp_listener *l)
 {
 	assert(!l->listening);
 	mr_list_del(&l->node);
+	l->held = false;
 	mr_pool_put(&tcp->listeners, l);
 }
 

@@ -120,6 +120,7 @@ void tcb_free(struct mr_tcp *tcp, struct mr_tcb *tcb)
 	mr_list_del(&tcb->pending_node);
 	mr_list_del(&tcb->all_node);
 	mr_dst_put(tcp->ip, &tcb->dst);
+	tcb->flow.kind = 0;
 	mr_pool_put(&tcp->tcbs, tcb);
 }
 

@@ -13,6 +13,7 @@ void timewait_free(struct mr_tcp *tcp, struct mr_tcp_tw *tw)
 	flow_remove(tcp, &tw->flow);
 	mr_timer_cancel(tcp->wheel, &tw->timer);
 	mr_dst_put(tcp->ip, &tw->dst);
+	tw->flow.kind = 0;
 	mr_pool_put(&tcp->tws, tw);
 }
 

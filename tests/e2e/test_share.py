@@ -1,0 +1,214 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""
+test_share.py - one engine driven by many processes: what happens when they are killed, stopped, or busy, and
+what it costs when nothing happens. The processes are those of tests/tools/crowd.c.
+"""
+import random
+import select
+import socket
+import threading
+
+from lib import *
+
+SERVERS = 4
+
+
+class Crowd(Process):
+    def __init__(self, pair, servers=SERVERS, kills=0):
+        super().__init__([os.path.join(BUILD, "tests/tools/crowd"), "v0", ENGINE + "/24", str(PORT),
+                          str(servers), str(kills)], ns=pair.engine, stdin=subprocess.PIPE, name="crowd")
+
+    def started(self):
+        wait_for("the servers", lambda: self.alive() and b"ready" in self.stdout(), timeout=10)
+
+    def say(self, what):
+        self.proc.stdin.write(("%s\n" % what).encode())
+        self.proc.stdin.flush()
+
+    def end(self):
+        """End in order; what the keeper has counted."""
+        self.proc.stdin.close()
+        equal("crowd's status", self.wait(15), 0)
+        return {line.split()[0]: int(line.split()[1]) for line in self.stdout().decode().splitlines()
+                if len(line.split()) == 2}
+
+
+class Client(threading.Thread):
+    """Sends and checks what comes back, on one connection after the other."""
+
+    def __init__(self, pair, stop, seed):
+        super().__init__(daemon=True)
+        self.pair, self.stop, self.random = pair, stop, random.Random(seed)
+        self.rounds = self.lost = self.lost_of_zero = 0
+        self.wrong = None
+
+    def converse(self, sock):
+        number = sock.recv(1)
+        if not number:
+            raise ConnectionError
+        self.number = number[0]
+        while not self.stop.is_set():
+            data = self.random.randbytes(self.random.choice((1, 100, 3000, 20000)))
+            sock.sendall(data)
+            got = b""
+            while len(got) < len(data):
+                part = sock.recv(65536)
+                if not part:
+                    raise ConnectionError
+                got += part
+            if got != data:
+                self.wrong = "server %d: %d bytes differ" % (self.number, len(data))
+                self.stop.set()
+            self.rounds += 1
+
+    def run(self):
+        while not self.stop.is_set():
+            self.number = None
+            try:
+                with self.pair.peer.connect((ENGINE, PORT)) as sock:
+                    sock.settimeout(10)
+                    self.converse(sock)
+            except socket.timeout:
+                self.wrong = "server %s does not answer" % self.number
+                self.stop.set()
+            except (ConnectionError, OSError):
+                self.lost += 1
+                self.lost_of_zero += self.number == 0
+
+
+def talk(pair, clients, seconds=None, until=None, timeout=120):
+    stop = threading.Event()
+    threads = [Client(pair, stop, seed) for seed in range(clients)]
+    for t in threads:
+        t.start()
+    if until:
+        wait_for("what is being waited for", lambda: stop.is_set() or until(), timeout=timeout, interval=0.1)
+    else:
+        stop.wait(seconds)
+    stop.set()
+    for t in threads:
+        t.join(15)
+    for t in threads:
+        check(not t.wrong, "%s", t.wrong)
+    return threads
+
+
+def ask(pair, sock, data=b"are you there?"):
+    sock.sendall(data)
+    got = b""
+    while len(got) < len(data):
+        part = sock.recv(4096)
+        check(part, "the connection has ended")
+        got += part
+    equal("the echo", got, data)
+
+
+def connections(pair, wanted):
+    """One connection to each of these servers."""
+    found, others = {}, []
+    for _ in range(200):
+        sock = pair.peer.connect((ENGINE, PORT))
+        sock.settimeout(10)
+        number = sock.recv(1)[0]
+        if number in wanted and number not in found:
+            found[number] = sock
+        else:
+            others.append(sock)
+        if len(found) == len(wanted):
+            break
+        time.sleep(0.005)
+    for sock in others:
+        sock.close()
+    equal("servers that answer", sorted(found), sorted(wanted))
+    return found
+
+
+@case("1,000 servers are killed at random points: bytes stay exact, connections of others go on",
+      timeout=180)
+def _():
+    with Pair() as pair, Crowd(pair, kills=1000) as crowd:
+        threads = talk(pair, 12, until=lambda: b"killed" in crowd.stdout() or not crowd.alive(), timeout=150)
+        check(crowd.alive(), "the keeper has died: %s", crowd.stderr()[-2000:])
+        after = talk(pair, 4, seconds=1)
+        check(sum(t.rounds for t in after) > 10, "hardly anything goes through afterwards")
+        count = crowd.end()
+        note("%d echoes, %d connections lost with their server, %d salvages" %
+             (sum(t.rounds for t in threads), sum(t.lost for t in threads), count["engine.salvages"]))
+        check(count["engine.salvages"] > 0, "no process was killed with the lock held")
+        # A connection in hand when another process dies is reset.
+        check(sum(t.lost_of_zero for t in threads) <= count["engine.salvages"],
+              "server 0 has lost %d connections", sum(t.lost_of_zero for t in threads))
+        equal("sockets left", count["sockets"], 1)
+        equal("connections left", count["connections"], 0)
+        equal("XDP", pair.xdp(), None)
+
+
+@case("kill -9 of one server: the others go on; kill -9 of all: the interface is the kernel's again")
+def _():
+    with Pair() as pair, Crowd(pair) as crowd:
+        socks = connections(pair, range(SERVERS))
+        crowd.say("kill 1")
+        wait_for("the end of its connection", lambda: select.select([socks[1]], [], [], 0)[0])
+        for n in (0, 2, 3):
+            ask(pair, socks[n])
+        for n in (0, 2, 3):
+            crowd.say("kill %d" % n)
+        crowd.proc.stdin.close()
+        crowd.wait(15)
+        equal("XDP", pair.xdp(), None)
+        equal("echo replies of the kernel's own address", ping(pair, NEIGHBOUR, count=1, wait=1), 1)
+
+
+@case("a server that is stopped, or computes, holds up nobody else")
+def _():
+    with Pair() as pair, Crowd(pair) as crowd:
+        socks = connections(pair, range(SERVERS))
+        for n in (0, 1, 2):
+            ask(pair, socks[n])  # the last one leads now, perhaps
+            crowd.say("stop %d" % n)
+            ask(pair, socks[3])
+            crowd.say("go %d" % n)
+            ask(pair, socks[n])
+        crowd.say("spin 0")
+        for _ in range(3):
+            for n in (1, 2, 3):
+                ask(pair, socks[n])
+        crowd.say("kill 0")
+        crowd.end()
+
+
+@case("1,000 idle connections cost no CPU, neither in the servers nor in the keeper")
+def _():
+    with Pair() as pair, Crowd(pair) as crowd:
+        socks = [pair.peer.connect((ENGINE, PORT)) for _ in range(1000)]
+        for sock in socks:
+            sock.settimeout(10)
+            equal("bytes of greeting", len(sock.recv(1)), 1)
+        time.sleep(1)
+        pids = [crowd.pid] + children(crowd.pid)
+        for pid in children(crowd.pid):
+            pids += children(pid)
+        before = sum(cpu_of(pid) for pid in pids)
+        time.sleep(2)
+        used = sum(cpu_of(pid) for pid in pids) - before
+        check(used < 0.06, "%.0f ms of CPU in 2 s, of %d processes", used * 1000, len(pids))
+        for sock in socks[::100]:
+            ask(pair, sock)
+        for sock in socks:
+            sock.close()
+        crowd.end()
+
+
+def children(pid):
+    with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+        return [int(word) for word in f.read().split()]
+
+
+def cpu_of(pid):
+    with open("/proc/%d/stat" % pid) as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+main()

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * crowd.c - one engine, a keeper and a crowd of echo servers on one listener, of which some are killed all the
+ * time. For tests/e2e/test_share.py. The first byte that a client reads is the server's number; number 0 is
+ * never killed.
+ *
+ *	crowd IF ADDRESS/LEN PORT SERVERS KILLS
+ *
+ * "ready" on standard output, "killed KILLS" when that is done, then it serves on. A line "stop N", "go N",
+ * "spin N" or "kill N" on standard input is for server N; the end of standard input ends all. At last the
+ * keeper prints what it has counted.
+ */
+#include <err.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "engine/share.h"
+
+#define CONNS_MAX   4096u
+#define SERVERS_MAX 16
+#define BUF_BYTES   4096u
+
+struct conn {
+	struct mr_socket *sock; /* NULL: free */
+	uint32_t proc;
+};
+
+struct crowd {
+	struct mr_socket *listener;
+	struct mr_waiter *waiters[MR_SHARE_PROCS_MAX];
+	struct conn conns[CONNS_MAX];
+};
+
+/* ---- What is in the arena -------------------------------------------------------------------- */
+
+static struct mr_socket *listen_on(struct mr_engine *engine, uint16_t port)
+{
+	struct mr_endpoint any = { .port = port };
+	struct mr_socket *sock;
+
+	if (mr_socket(engine, &sock) || mr_bind(sock, &any) || mr_listen(sock, 1024))
+		errx(1, "cannot listen");
+	return sock;
+}
+
+static uint16_t listen_port;
+
+static size_t crowd_bytes(const struct mr_config *cfg)
+{
+	(void)cfg;
+	return sizeof(struct crowd) + 64;
+}
+
+static int crowd_setup(struct mr_share *share, struct mr_arena *arena, const struct mr_config *cfg,
+		       void **root)
+{
+	struct crowd *crowd = mr_arena_alloc(arena, sizeof(*crowd), 64);
+
+	(void)cfg;
+	if (!crowd)
+		return -ENOMEM;
+	crowd->listener = listen_on(mr_share_engine(share), listen_port);
+	*root = crowd;
+	return 0;
+}
+
+static void wake(struct mr_share *share, const struct crowd *crowd, uint32_t proc)
+{
+	if (crowd->waiters[proc])
+		mr_share_wake(share, crowd->waiters[proc]);
+}
+
+static void crowd_ready(struct mr_share *share, struct mr_socket *sock)
+{
+	const struct crowd *crowd = mr_share_root(share);
+
+	if (sock == crowd->listener) {
+		for (uint32_t i = 0; i < MR_SHARE_PROCS_MAX; i++)
+			wake(share, crowd, i);
+	} else if (sock->user) {
+		wake(share, crowd, crowd->conns[sock->user - 1].proc);
+	}
+}
+
+static void crowd_release(struct mr_share *share, struct mr_proc *proc)
+{
+	struct crowd *crowd = mr_share_root(share);
+
+	crowd->waiters[proc->index] = NULL;
+	for (unsigned i = 0; i < CONNS_MAX; i++) {
+		struct conn *conn = &crowd->conns[i];
+		struct mr_socket *sock = conn->sock;
+
+		if (!sock || conn->proc != proc->index)
+			continue;
+		conn->sock = NULL;
+		mr_share_touch(share, sock);
+		mr_close(sock);
+	}
+}
+
+static bool is_there(struct mr_share *share, const struct mr_socket *wanted)
+{
+	struct mr_socket *sock = NULL;
+
+	while ((sock = mr_share_socket_next(share, sock)))
+		if (sock == wanted)
+			return true;
+	return false;
+}
+
+/* Connections without a socket are forgotten, sockets without a connection closed; then every invariant of the
+ * stack must hold. */
+static void crowd_salvage(struct mr_share *share)
+{
+	struct crowd *crowd = mr_share_root(share);
+	struct mr_socket *sock = NULL, *next;
+
+	for (unsigned i = 0; i < CONNS_MAX; i++) {
+		struct conn *conn = &crowd->conns[i];
+
+		if (conn->sock && (!is_there(share, conn->sock) || conn->sock->user != i + 1))
+			conn->sock = NULL;
+	}
+	for (sock = mr_share_socket_next(share, NULL); sock; sock = next) {
+		next = mr_share_socket_next(share, sock);
+		if (sock == crowd->listener || sock->queued)
+			continue;
+		if (!sock->user || crowd->conns[sock->user - 1].sock != sock)
+			mr_abort(sock);
+	}
+	mr_engine_check(mr_share_engine(share));
+}
+
+static const struct mr_share_ops ops = {
+	.arena_bytes = crowd_bytes,
+	.setup = crowd_setup,
+	.ready = crowd_ready,
+	.release = crowd_release,
+	.salvage = crowd_salvage,
+};
+
+/* ---- A server -------------------------------------------------------------------------------- */
+
+struct pending {
+	uint32_t at, end;
+	uint8_t buf[BUF_BYTES];
+};
+
+static struct pending pending[CONNS_MAX];
+static volatile sig_atomic_t spin_asked;
+
+static void on_usr1(int signo)
+{
+	(void)signo;
+	spin_asked = 1;
+}
+
+static void end_conn(struct conn *conn)
+{
+	struct mr_socket *sock = conn->sock;
+
+	conn->sock = NULL;
+	mr_close(sock);
+}
+
+static bool take_connection(struct mr_share *share, struct crowd *crowd, uint8_t number)
+{
+	struct mr_socket *sock;
+
+	mr_share_touch(share, crowd->listener);
+	if (mr_accept(crowd->listener, &sock, NULL))
+		return false;
+	mr_share_touch(share, sock);
+	for (unsigned i = 0; i < CONNS_MAX; i++) {
+		struct conn *conn = &crowd->conns[i];
+
+		if (conn->sock)
+			continue;
+		conn->proc = mr_share_proc(share)->index;
+		sock->user = i + 1;
+		conn->sock = sock;
+		pending[i] = (struct pending){ .end = 1, .buf = { number } };
+		return true;
+	}
+	mr_abort(sock);
+	return true;
+}
+
+/* True: something was done. */
+static bool serve(struct mr_share *share, struct conn *conn, struct pending *p)
+{
+	bool done = false;
+	ssize_t n;
+
+	mr_share_touch(share, conn->sock);
+	for (;;) {
+		if (p->at == p->end) {
+			n = mr_recv(conn->sock, p->buf, sizeof(p->buf), 0);
+			if (n == -EAGAIN)
+				return done;
+			if (n <= 0) {
+				end_conn(conn);
+				return true;
+			}
+			p->at = 0;
+			p->end = (uint32_t)n;
+		}
+		n = mr_send(conn->sock, p->buf + p->at, p->end - p->at, 0);
+		if (n == -EAGAIN)
+			return done;
+		if (n < 0) {
+			end_conn(conn);
+			return true;
+		}
+		p->at += (uint32_t)n;
+		done = true;
+	}
+}
+
+static bool serve_all(struct mr_share *share, struct crowd *crowd, uint8_t number)
+{
+	bool done = take_connection(share, crowd, number);
+
+	for (unsigned i = 0; i < CONNS_MAX; i++)
+		if (crowd->conns[i].sock && crowd->conns[i].proc == mr_share_proc(share)->index)
+			done |= serve(share, &crowd->conns[i], &pending[i]);
+	return done;
+}
+
+static _Noreturn void server(const char *name, uint8_t number)
+{
+	struct mr_error error;
+	struct mr_share *share;
+	struct mr_waiter *w;
+	struct crowd *crowd;
+	int ret = 0;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGUSR1, on_usr1);
+	if (mr_share_join(&share, name, &ops, &error))
+		errx(1, "%s", error.text);
+	w = mr_share_waiter(share);
+	crowd = mr_share_root(share);
+	mr_share_lock(share, NULL);
+	crowd->waiters[mr_share_proc(share)->index] = w;
+	while (ret != -ENETDOWN) {
+		mr_share_wait_begin(share, w);
+		if (!serve_all(share, crowd, number))
+			ret = mr_share_wait(share, w, NULL, 0, MR_SHARE_FOREVER, NULL);
+		mr_share_unlock(
+			share); /* between calls, as a program that has other things to do */
+		while (spin_asked)
+			;
+		mr_share_lock(share, NULL);
+	}
+	mr_share_unlock(share);
+	mr_share_close(share);
+	_exit(0);
+}
+
+/* ---- Their master ---------------------------------------------------------------------------- */
+
+static pid_t servers[SERVERS_MAX];
+
+static void start_server(const char *name, int number)
+{
+	servers[number] = fork();
+	if (servers[number] < 0)
+		err(1, "fork");
+	if (!servers[number])
+		server(name, (uint8_t)number);
+}
+
+static void kill_server(int number)
+{
+	kill(servers[number], SIGKILL);
+	waitpid(servers[number], NULL, 0);
+}
+
+static void command(const char *name, char *line)
+{
+	char word[16];
+	int n;
+
+	if (sscanf(line, "%15s %d", word, &n) != 2 || n < 0 || n >= SERVERS_MAX || !servers[n])
+		errx(1, "what is \"%s\"?", line);
+	if (!strcmp(word, "stop"))
+		kill(servers[n], SIGSTOP);
+	else if (!strcmp(word, "go"))
+		kill(servers[n], SIGCONT);
+	else if (!strcmp(word, "spin"))
+		kill(servers[n], SIGUSR1);
+	else if (!strcmp(word, "kill"))
+		kill_server(n);
+	(void)name;
+}
+
+static _Noreturn void master(int from_keeper, int nservers, int kills)
+{
+	char name[160] = "", line[64];
+	int killed = 0;
+
+	if (read(from_keeper, name, sizeof(name) - 1) <= 0)
+		exit(1);
+	close(from_keeper);
+	for (int i = 0; i < nservers; i++)
+		start_server(name, i);
+	puts("ready");
+	fflush(stdout);
+	srand(1);
+	while (killed < kills) {
+		int n = 1 + rand() % (nservers - 1);
+		struct timespec pause = { 0, 1000000L + rand() % 8000000 };
+
+		nanosleep(&pause, NULL);
+		kill_server(n);
+		start_server(name, n);
+		killed++;
+	}
+	printf("killed %d\n", killed);
+	fflush(stdout);
+	while (fgets(line, sizeof(line), stdin))
+		command(name, line);
+	for (int i = 0; i < nservers; i++)
+		kill(servers[i], SIGKILL);
+	while (wait(NULL) > 0)
+		;
+	exit(0);
+}
+
+/* ---- The keeper ------------------------------------------------------------------------------ */
+
+static void log_line(void *user, int level, const char *line)
+{
+	(void)user;
+	(void)level;
+	fprintf(stderr, "keeper: %s\n", line);
+}
+
+static void print_counters(struct mr_engine *engine)
+{
+	static struct mr_counter list[512];
+	unsigned n = mr_counters(engine, list, 512);
+
+	for (unsigned i = 0; i < n; i++)
+		if (!strncmp(list[i].name, "engine.", 7))
+			printf("%s %llu\n", list[i].name, (unsigned long long)list[i].value);
+	printf("connections %u\nsockets %u\n", mr_engine_connections(engine),
+	       engine->st->socks.pool.used);
+	printf("frames_free %u\nframes %u\n", engine->st->frames.nfree, engine->st->frames.nframes);
+}
+
+int main(int argc, char **argv)
+{
+	struct mr_keeper_cfg kc = { .uid = 0, .log_fd = STDERR_FILENO, .log_level = 5 };
+	struct mr_config cfg;
+	struct mr_error error;
+	struct mr_share *share;
+	struct mr_keeper *keeper;
+	int life[2], tell[2];
+	char name[160];
+	pid_t pid;
+
+	if (argc != 6)
+		errx(2, "usage: crowd IF ADDRESS/LEN PORT SERVERS KILLS");
+	listen_port = (uint16_t)atoi(argv[3]);
+	if (pipe(life) || pipe(tell))
+		err(1, "pipe");
+	pid = fork();
+	if (!pid) {
+		close(life[0]);
+		close(tell[1]);
+		master(tell[0], atoi(argv[4]), atoi(argv[5]));
+	}
+	close(life[1]);
+	close(tell[0]);
+	mr_config_init(&cfg);
+	cfg.ifname = argv[1];
+	cfg.max_sockets = CONNS_MAX;
+	cfg.log = log_line;
+	if (mr_config_add_address(&cfg, argv[2]))
+		errx(2, "what is %s?", argv[2]);
+	kc.life_fd = life[0];
+	if (mr_share_open(&share, &cfg, &ops, &error) ||
+	    mr_keeper_open(&keeper, share, &kc, &error))
+		errx(1, "%s", error.text);
+	mr_keeper_name(keeper, name, sizeof(name));
+	if (write(tell[1], name, strlen(name)) < 0)
+		err(1, "write");
+	close(tell[1]);
+	mr_keeper_run(keeper);
+	mr_keeper_close(keeper);
+	print_counters(mr_share_engine(share));
+	mr_share_close(share);
+	waitpid(pid, NULL, 0);
+	return 0;
+}

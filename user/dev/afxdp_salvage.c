@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * afxdp_salvage.c - which chunks does the kernel hold, after a process died between two steps?
+ * Owns        MR_FRAME_IN_DEV, for once of all frames.
+ * Called by   the shared engine (engine/share_salvage.c), with the rings' indices read anew.
+ *
+ * The flag is set before a descriptor is published and cleared after it came back. So it may be wrong in two
+ * ways: it stands for what was never published (struct mr_afxdp_hand says which entries those are), or is
+ * missing for what lies in a ring as read, but not released. Both RX and COMPLETION are emptied here: nothing
+ * of them is looked at twice.
+ */
+#include "dev/afxdp_int.h"
+
+/* Written and not published: ours again. */
+static void drop_filling(struct mr_afxdp *d)
+{
+	const struct mr_afxdp_hand *hand = &d->s->filling;
+	const struct mr_xsk_ring *ring = &d->q[hand->queue].xsk.ring[MR_XSK_FILL];
+
+	if (!hand->n || *ring->producer != hand->first)
+		return;
+	for (uint32_t i = 0; i < hand->done; i++) {
+		struct mr_frame *f =
+			mr_frame_at(d->dev.frames, *mr_xsk_ring_addr(ring, hand->first + i));
+
+		if (f)
+			f->flags &= (uint8_t)~MR_FRAME_IN_DEV;
+	}
+}
+
+static void drop_sending(struct mr_afxdp *d)
+{
+	const struct mr_afxdp_hand *hand = &d->s->sending;
+	struct mr_frame *f;
+
+	if (!hand->n || *d->q[hand->queue].xsk.ring[MR_XSK_TX].producer != hand->first)
+		return;
+	mr_frame_for_each_chunk (f, hand->tx)
+		f->flags &= (uint8_t)~MR_FRAME_IN_DEV;
+}
+
+/* What has come back in a ring is not the kernel's any more, taken or not. */
+static void empty_ring(struct mr_afxdp *d, struct mr_xsk_ring *ring, bool addresses)
+{
+	uint32_t idx, n = mr_xsk_ring_peek(ring, ring->size, &idx);
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t at = addresses ? *mr_xsk_ring_addr(ring, idx + i) :
+					  mr_xsk_ring_desc(ring, idx + i)->addr;
+		struct mr_frame *f = mr_frame_at(d->dev.frames, at);
+
+		if (f && !f->tx_refs == !addresses)
+			f->flags &= (uint8_t)~MR_FRAME_IN_DEV;
+	}
+	if (n)
+		mr_xsk_ring_release(ring, n);
+}
+
+static void count_filled(struct mr_afxdp *d)
+{
+	const struct mr_frame_pool *frames = d->dev.frames;
+
+	for (unsigned i = 0; i < d->s->cfg.nqueues; i++)
+		d->s->q[i].fill_out = 0;
+	for (uint32_t i = 0; i < frames->nframes; i++) {
+		const struct mr_frame *f = &frames->frames[i];
+
+		if ((f->flags & MR_FRAME_IN_DEV) && !f->tx_refs)
+			d->s->q[f->queue].fill_out++;
+	}
+}
+
+void mr_afxdp_salvage(struct mr_dev *dev)
+{
+	struct mr_afxdp *d = to_afxdp(dev);
+
+	drop_filling(d);
+	drop_sending(d);
+	d->s->filling.n = d->s->sending.n = 0;
+	for (unsigned i = 0; i < d->s->cfg.nqueues; i++) {
+		empty_ring(d, &d->q[i].xsk.ring[MR_XSK_RX], false);
+		if (i < d->s->ntx)
+			empty_ring(d, &d->q[i].xsk.ring[MR_XSK_COMPLETION], true);
+		d->s->q[i].part = NULL;
+	}
+	count_filled(d);
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * share_salvage.c - a process was killed with the lock held: put everything right that it may have left
+ * half done.
+ * Called by   whoever gets the lock next (share.c), before it may go on. When that one is killed here, too,
+ *	       the next one begins anew.
+ *
+ * Global lists, tables, counts and timers are built anew out of what each object says of itself; what only
+ * saves time (neighbours, cached routes, fragments, data out of order, packets about to be sent) is forgotten,
+ * as if the wire had lost it; frames belong to whom they are found with. The one connection that was being
+ * changed is reset: of it nothing can be known.
+ */
+#include <syslog.h>
+#include "engine/share_priv.h"
+
+void share_salvage(struct mr_share *share)
+{
+	struct mr_engine *engine = share->engine;
+	struct mr_stack *st = engine->st;
+	uint64_t now;
+
+	share_tick(share);
+	now = st->now;
+	share->c->driver = MR_SHARE_PROCS_MAX; /* nobody's copies of the indices are right */
+	share_drive(share);
+	if (engine->dev->ops->salvage)
+		engine->dev->ops->salvage(engine->dev);
+	mr_netif_salvage(&st->nif);
+	/* What is in the ring may wait for a doorbell. */
+	st->port = (struct mr_port_state){ .shaper = st->port.shaper, .kick_pending = true };
+	mr_wheel_init(&st->wheel, now);
+	mr_frame_pool_salvage_begin(&st->frames);
+	mr_ip_salvage(&st->ip);
+	mr_link_salvage(&st->link);
+	mr_tcp_salvage_begin(&st->tcp);
+	mr_socks_salvage(&st->socks, share->c->hand);
+	mr_tcp_salvage(&st->tcp, now);
+	mr_frame_pool_salvage_end(&st->frames);
+	share_waiters_salvage(share);
+	share->c->hand = NULL;
+	mr_tcp_salvage_reset(&st->tcp, now);
+	if (share->ops->salvage)
+		share->ops->salvage(share);
+	MR_COUNT(&st->ctr, ENGINE_SALVAGES);
+	engine_log(engine, LOG_WARNING, "a process was killed inside the stack: it was put right");
+}

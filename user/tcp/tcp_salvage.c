@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * tcp_salvage.c - the layer put right after a process died in the middle of a change.
+ * Owns        the rebuilding of lists, table, counts and timers out of what each object says of itself.
+ * Called by   the shared engine, when a lock's owner has died (engine/share_salvage.c); never in a private one.
+ *
+ * What an object says is trusted, unless it was in hand (tcp.hand) or contradicts its socket. One flow at a
+ * time is in hand; what was being made of it, or of nothing, is recognised as unfinished. What is only
+ * convenient is dropped rather than examined: cached routes, data out of order.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "tcp/tcp_priv.h"
+
+static bool in_use(const struct mr_flow *flow, enum mr_flow_kind kind)
+{
+	return flow->kind == kind;
+}
+
+bool mr_tcp_salvage_whole(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
+{
+	(void)tcp;
+	return in_use(&tcb->flow, MR_FLOW_TCB) && tcb->flow.hash && tcb->state > MR_TCP_LISTEN &&
+	       tcb->state < MR_TCP_TIME_WAIT;
+}
+
+/* A connection that nobody owns is one that was closed. */
+static bool to_be_kept(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
+{
+	if (!mr_tcp_salvage_whole(tcp, tcb))
+		return false;
+	return tcb->owner ? tcp_up(tcp)->owns(tcb->owner, tcb) : tcb->fin_queued;
+}
+
+/* Nothing of it is left but that it is in use: it can be reset. */
+static void tcb_empty(struct mr_tcb *tcb)
+{
+	tcb->sndq = (struct mr_sndq){ 0 };
+	tcb->lost_bytes = tcb->sacked_bytes = 0;
+	if (tcb_synchronized(tcb))
+		mr_list_init(&tcb->in_flight);
+	tcb->write_seq = tcb->snd_nxt;
+}
+
+static void hold_sndq(const struct mr_tcb *tcb)
+{
+	for (struct mr_frame *f = tcb->sndq.head; f; f = f->next)
+		mr_frame_salvage_hold(f);
+}
+
+static void rearm(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+{
+	uint64_t least = MR_TIME_NEVER;
+
+	mr_timer_init(&tcb->timer, MR_TIMER_TCB);
+	for (int i = 0; i < MR_TT_MAX; i++)
+		least = mr_min(least, tcb->timers[i]);
+	if (least != MR_TIME_NEVER)
+		mr_timer_arm(tcp->wheel, &tcb->timer, mr_max(least, now));
+}
+
+static void keep_tcb(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+{
+	tcb->gap = NULL;
+	tcb->dst = (struct mr_dst){ 0 };
+	mr_list_init(&tcb->pending_node);
+	mr_list_add_tail(&tcp->all, &tcb->all_node);
+	if (!tcb_synchronized(tcb))
+		mr_list_add_tail(&tcp->connecting, &tcb->connecting_node);
+	flow_insert(tcp, &tcb->flow);
+	rearm(tcp, tcb, now);
+	if (&tcb->flow == tcp->hand)
+		tcb_empty(tcb);
+	else
+		hold_sndq(tcb);
+	tcb_mark(tcp, tcb); /* whatever it owes; who owes nothing leaves the list */
+}
+
+static void salvage_tcbs(struct mr_tcp *tcp, uint64_t now)
+{
+	mr_pool_salvage(&tcp->tcbs);
+	for (uint32_t i = 0; i < tcp->tcbs.fresh; i++) {
+		struct mr_tcb *tcb = mr_pool_at(&tcp->tcbs, i);
+		bool used = to_be_kept(tcp, tcb);
+
+		if (used)
+			keep_tcb(tcp, tcb, now);
+		else
+			tcb->flow.kind = 0;
+		mr_pool_salvage_slot(&tcp->tcbs, tcb, used);
+	}
+}
+
+/* The timer is armed when all else is done. */
+static void salvage_synreqs(struct mr_tcp *tcp)
+{
+	mr_pool_salvage(&tcp->synreqs);
+	for (uint32_t i = 0; i < tcp->synreqs.fresh; i++) {
+		struct mr_tcp_synreq *req = mr_pool_at(&tcp->synreqs, i);
+		bool used = in_use(&req->flow, MR_FLOW_SYN) && req->timer.armed &&
+			    &req->flow != tcp->hand && req->listener->listening;
+
+		if (used) {
+			req->dst = (struct mr_dst){ 0 };
+			mr_list_add_tail(&req->listener->reqs, &req->node);
+			req->listener->nreqs++;
+			flow_insert(tcp, &req->flow);
+			mr_timer_salvage(tcp->wheel, &req->timer);
+		} else {
+			req->flow.kind = 0;
+		}
+		mr_pool_salvage_slot(&tcp->synreqs, req, used);
+	}
+}
+
+static void salvage_tws(struct mr_tcp *tcp)
+{
+	mr_pool_salvage(&tcp->tws);
+	for (uint32_t i = 0; i < tcp->tws.fresh; i++) {
+		struct mr_tcp_tw *tw = mr_pool_at(&tcp->tws, i);
+		bool used = in_use(&tw->flow, MR_FLOW_TIMEWAIT) && tw->timer.armed &&
+			    &tw->flow != tcp->hand;
+
+		if (used) {
+			tw->dst = (struct mr_dst){ 0 };
+			flow_insert(tcp, &tw->flow);
+			mr_timer_salvage(tcp->wheel, &tw->timer);
+		} else {
+			tw->flow.kind = 0;
+		}
+		mr_pool_salvage_slot(&tcp->tws, tw, used);
+	}
+}
+
+static void salvage_ports(struct mr_tcp *tcp)
+{
+	mr_pool_salvage(&tcp->listeners);
+	for (uint32_t i = 0; i < MR_TCP_PORT_BUCKETS; i++)
+		mr_list_init(&tcp->ports[i]);
+	for (uint32_t i = 0; i < tcp->listeners.fresh; i++) {
+		struct mr_tcp_listener *l = mr_pool_at(&tcp->listeners, i);
+
+		if (l->held)
+			mr_list_add_tail(&tcp->ports[l->lport % MR_TCP_PORT_BUCKETS], &l->node);
+		mr_pool_salvage_slot(&tcp->listeners, l, l->held);
+	}
+}
+
+static void salvage_gaps(struct mr_tcp *tcp)
+{
+	mr_pool_salvage(&tcp->gap_pool);
+	mr_list_init(&tcp->gaps);
+	tcp->ooo_frames = 0;
+	for (uint32_t i = 0; i < tcp->gap_pool.fresh; i++)
+		mr_pool_salvage_slot(&tcp->gap_pool, mr_pool_at(&tcp->gap_pool, i), false);
+}
+
+void mr_tcp_salvage_begin(struct mr_tcp *tcp)
+{
+	for (uint32_t i = 0; i < tcp->listeners.fresh; i++) {
+		struct mr_tcp_listener *l = mr_pool_at(&tcp->listeners, i);
+
+		l->held = l->listening = false;
+	}
+}
+
+void mr_tcp_salvage_port(struct mr_tcp *tcp, struct mr_tcp_listener *l, bool listening)
+{
+	(void)tcp;
+	l->held = true;
+	l->listening = listening;
+	l->nreqs = 0;
+	mr_list_init(&l->reqs);
+}
+
+void mr_tcp_salvage(struct mr_tcp *tcp, uint64_t now)
+{
+	memset(tcp->buckets, 0, tcp->nbuckets * sizeof(*tcp->buckets));
+	memset(tcp->port_use, 0, MR_TCP_PORTS * sizeof(*tcp->port_use));
+	mr_list_init(&tcp->pending);
+	mr_list_init(&tcp->all);
+	mr_list_init(&tcp->connecting);
+	salvage_gaps(tcp);
+	salvage_ports(tcp);
+	salvage_tcbs(tcp, now);
+	salvage_synreqs(tcp);
+	salvage_tws(tcp);
+}
+
+/* As a reset from the peer, but that the peer gets one, too. */
+void mr_tcp_salvage_reset(struct mr_tcp *tcp, uint64_t now)
+{
+	struct mr_tcb *tcb = (struct mr_tcb *)(void *)tcp->hand;
+	void *owner;
+
+	tcp->hand = NULL;
+	if (!tcb || !in_use(&tcb->flow, MR_FLOW_TCB))
+		return;
+	owner = tcb->owner;
+	if (owner)
+		tcp_up(tcp)->gone(owner, -ECONNRESET);
+	mr_tcp_abort(tcp, tcb, now);
+}
