@@ -9,13 +9,13 @@
 #include "base/compiler.h"
 #include "flow.h"
 
-#define MTU	   1500u
-#define BUFFER	   (16u << 20) /* socket buffers: never the limit */
-#define NFRAMES	   131072u     /* so that a window of 16 MiB may arrive out of order */
-#define PORT	   1000u
-#define WRITE_SIZE 65536u
-#define QUEUE_MIN  (16u * 1514u)
-#define APP_NS	   (10 * MR_NS_PER_MS) /* how often an application of limited rate writes */
+#define MTU	  1500u
+#define BUFFER	  (16u << 20) /* socket buffers: never the limit */
+#define NFRAMES	  131072u     /* so that a window of 16 MiB may arrive out of order */
+#define PORT	  1000u
+#define PERIOD	  65521u /* prime: no segment size goes into it */
+#define QUEUE_MIN (16u * 1514u)
+#define APP_NS	  (10 * MR_NS_PER_MS) /* how often an application of limited rate writes */
 
 struct flow_test *flow_tests;
 
@@ -40,19 +40,26 @@ void flow_run_test(const struct flow_test *test, bool verbose)
 
 /* ---- Applications ---------------------------------------------------------------------------- */
 
-static uint8_t byte_at(uint64_t pos)
+/* The stream: a byte is a function of its place modulo PERIOD; two periods, so that any piece of one is in
+ * one piece. */
+static const uint8_t *stream(uint64_t pos)
 {
-	return (uint8_t)(pos * 7 + (pos >> 8) * 13 + (pos >> 16));
+	static uint8_t buf[2 * PERIOD];
+
+	if (!buf[0])
+		for (uint32_t i = 0; i < sizeof(buf); i++)
+			buf[i] = (uint8_t)(i % PERIOD * 7 + (i % PERIOD >> 8) * 13 + 1);
+	return buf + pos % PERIOD;
 }
 
 /* Bytes that the application may have written by now. */
 static uint64_t allowance(const struct flows *fl, const struct flow *f)
 {
-	uint64_t ticks = (fl->sim.now - f->cfg.start_ns) / APP_NS + 1;
+	uint64_t ticks = (fl->sim.now - f->app_from) / APP_NS + 1;
 
 	if (!f->cfg.app_bps)
 		return UINT64_MAX;
-	return ticks * (f->cfg.app_bps / 8 * APP_NS / MR_NS_PER_S);
+	return f->app_base + ticks * (f->cfg.app_bps / 8 * APP_NS / MR_NS_PER_S);
 }
 
 static void begin(struct flows *fl, struct flow *f)
@@ -64,6 +71,8 @@ static void begin(struct flows *fl, struct flow *f)
 		err = err   ?:
 			      mr_set_option(f->from, MR_OPT_CONGESTION,
 					    mr_congestion_index(f->cfg.control));
+	if (f->cfg.pacing)
+		err = err ?: mr_set_option(f->from, MR_OPT_MAX_PACING_RATE, (int64_t)f->cfg.pacing);
 	FLOW_CHECK(fl, !err, "socket: %s", strerror(-err));
 	err = mr_connect(f->from, &peer);
 	FLOW_CHECK(fl, err == -EINPROGRESS, "mr_connect: %s", strerror(-err));
@@ -71,17 +80,12 @@ static void begin(struct flows *fl, struct flow *f)
 
 static void write_all(struct flows *fl, struct flow *f)
 {
-	static uint8_t buf[WRITE_SIZE];
 	uint64_t left = allowance(fl, f);
 	ssize_t n;
 
 	left -= mr_min(left, f->written);
 	while (left) {
-		size_t len = (size_t)mr_min(left, (uint64_t)sizeof(buf));
-
-		for (size_t i = 0; i < len; i += 64) /* enough to tell places apart */
-			buf[i] = byte_at(f->written + i);
-		n = mr_send(f->from, buf, len, 0);
+		n = mr_send(f->from, stream(f->written), (size_t)mr_min(left, (uint64_t)PERIOD), 0);
 		if (n == -EAGAIN)
 			return;
 		FLOW_CHECK(fl, n > 0, "mr_send: %s", strerror((int)-n));
@@ -92,14 +96,17 @@ static void write_all(struct flows *fl, struct flow *f)
 
 static void read_all(struct flows *fl, struct flow *f)
 {
-	static uint8_t buf[WRITE_SIZE];
+	static uint8_t buf[PERIOD];
 	struct mr_endpoint peer;
 	ssize_t n;
 
 	if (!f->to && mr_accept(f->listener, &f->to, &peer))
 		return;
-	while ((n = mr_recv(f->to, buf, sizeof(buf), 0)) > 0)
+	while ((n = mr_recv(f->to, buf, sizeof(buf), 0)) > 0) {
+		FLOW_CHECK(fl, !memcmp(buf, stream(f->received), (size_t)n),
+			   "a byte behind %llu is wrong", (unsigned long long)f->received);
 		f->received += (uint64_t)n;
+	}
 	FLOW_CHECK(fl, n == -EAGAIN, "mr_recv: %s", strerror((int)-n));
 }
 
@@ -130,12 +137,12 @@ static uint64_t flows_next(const struct sim *sim, const struct sim_host *h)
 
 	for (unsigned i = 0; i < fl->n && !h->index; i++) {
 		const struct flow *f = &fl->flow[i];
-		uint64_t since = sim->now - f->cfg.start_ns;
+		uint64_t since = sim->now - f->app_from;
 
 		if (!f->from)
 			t = mr_min(t, mr_max(f->cfg.start_ns, sim->now));
 		else if (f->cfg.app_bps)
-			t = mr_min(t, f->cfg.start_ns + (since / APP_NS + 1) * APP_NS);
+			t = mr_min(t, f->app_from + (since / APP_NS + 1) * APP_NS);
 	}
 	return t;
 }
@@ -193,7 +200,9 @@ struct flow *flow_add(struct flows *fl, const struct flow_cfg *cfg)
 	int err;
 
 	FLOW_CHECK(fl, fl->n < FLOWS_MAX, "too many flows");
-	*f = (struct flow){ .cfg = *cfg, .port = (uint16_t)(PORT + fl->n) };
+	*f = (struct flow){ .cfg = *cfg,
+			    .port = (uint16_t)(PORT + fl->n),
+			    .app_from = cfg->start_ns };
 	local = (struct mr_endpoint){ .port = f->port };
 	err = mr_socket(fl->sim.host[1].engine, &f->listener);
 	if (cfg->control)
@@ -217,6 +226,13 @@ void flows_until(struct flows *fl, uint64_t ns)
 void flows_close(struct flows *fl)
 {
 	sim_close(&fl->sim);
+}
+
+void flow_limit(const struct flows *fl, struct flow *f, uint64_t app_bps)
+{
+	f->cfg.app_bps = app_bps;
+	f->app_from = fl->sim.now;
+	f->app_base = f->written;
 }
 
 void flow_mark(struct flows *fl, struct flow *f)

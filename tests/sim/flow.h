@@ -45,8 +45,9 @@ struct flow {
 	struct flow_cfg cfg;
 	uint16_t port;
 	struct mr_socket *listener, *from, *to;
-	uint64_t written, received; /* bytes */
-	uint64_t marked, marked_at; /* by flow_mark() */
+	uint64_t written, received;  /* bytes */
+	uint64_t app_from, app_base; /* ns, bytes: from where app_bps counts */
+	uint64_t marked, marked_at;  /* by flow_mark() */
 };
 
 struct flows {
@@ -63,6 +64,8 @@ struct flow *flow_add(struct flows *fl, const struct flow_cfg *cfg);
 void flows_until(struct flows *fl, uint64_t ns);
 void flows_close(struct flows *fl);
 
+/* From now on the application writes so fast; 0: as fast as it can. */
+void flow_limit(const struct flows *fl, struct flow *f, uint64_t app_bps);
 /* What the flow counts from here on. */
 void flow_mark(struct flows *fl, struct flow *f);
 /* Bits per second of payload since the mark. */

@@ -170,13 +170,11 @@ FLOW_TEST(bbr_does_not_take_the_applications_rate_for_the_paths)
 	struct flow *f = start(fl, &path, SEC(4));
 
 	before = pacing_mbit(f);
-	f->cfg.start_ns = fl->sim.now; /* from now on 2 Mbit/s */
-	f->cfg.app_bps = MBIT(2);
-	f->written = 0;
+	flow_limit(fl, f, MBIT(2));
 	flows_until(fl, SEC(12));
 	FLOW_CHECK(fl, pacing_mbit(f) > 0.85 * before, "%.1f, before %.1f Mbit/s", pacing_mbit(f),
 		   before);
-	f->cfg.app_bps = 0;
+	flow_limit(fl, f, 0);
 	flow_mark(fl, f);
 	flows_until(fl, SEC(13));
 	FLOW_CHECK(fl, flow_goodput(fl, f) > 0.75 * MBIT(50), "%.1f Mbit/s of late",

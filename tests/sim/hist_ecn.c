@@ -134,3 +134,88 @@ TEST(syn_ack_of_a_simultaneous_open_is_repeated_without_ecn)
 	CHECK_EQ(h, h->last.flags, SYN | ACK);
 	INJECT(h, .flags = ACK, .seq = 1, .ack = 1);
 }
+
+/* ---- DCTCP (RFC 8257) ------------------------------------------------------------------------ */
+
+static void dctcp_established(struct hist *h)
+{
+	CHECK_EQ(h, mr_socket(h->engine, &h->listener), 0);
+	CHECK_EQ(h, mr_set_option(h->listener, MR_OPT_CONGESTION, mr_congestion_index("dctcp")), 0);
+	hist_listen(h, 16);
+	INJECT(h, .flags = SYN | ECE | CWR, .mss = 1460);
+	EXPECT(h, .flags = SYN | ACK | ECE, .seq = 0, .ack = 1);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	hist_accept(h);
+	hist_option(h, MR_OPT_QUICKACK, 0);
+	hist_zero(h);
+}
+
+/* Section 3.2: what came before a change is acknowledged with what was true of it, even of one batch. */
+TEST(dctcp_receiver_tells_exactly_where_marks_begin_and_end)
+{
+	dctcp_established(h);
+	GIVE(h, .flags = ACK, .seq = 1, .ack = 1, .len = 10, .tos = ECT0);
+	GIVE(h, .flags = ACK, .seq = 11, .ack = 1, .len = 10, .tos = CE);
+	GIVE(h, .flags = ACK, .seq = 21, .ack = 1, .len = 10, .tos = CE);
+	GIVE(h, .flags = ACK, .seq = 31, .ack = 1, .len = 10, .tos = ECT0);
+	hist_round(h);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 11);
+	EXPECT(h, .flags = ACK | ECE, .seq = 1, .ack = 31);
+	EXPECT_NOTHING(h); /* the last one's ACK is delayed */
+	hist_until(h, MS(60));
+	EXPECT_AT(h, MS(40), .flags = ACK, .seq = 1, .ack = 41);
+	/* With nothing unacknowledged a change needs no ACK of its own. */
+	INJECT(h, .flags = ACK, .seq = 41, .ack = 1, .len = 10, .tos = CE);
+	EXPECT_NOTHING(h);
+	hist_until(h, MS(120));
+	EXPECT_AT(h, MS(100), .flags = ACK | ECE, .seq = 1, .ack = 51);
+	hist_read(h, 50);
+}
+
+/* Section 3.2: not CWR but the absence of marks ends the echo. */
+TEST(dctcp_receiver_does_not_ask_for_cwr)
+{
+	dctcp_established(h);
+	INJECT(h, .flags = PSH | ACK | CWR, .seq = 1, .ack = 1, .len = 10, .tos = CE);
+	hist_until(h, MS(50));
+	EXPECT_AT(h, MS(40), .flags = ACK | ECE, .seq = 1, .ack = 11);
+	INJECT(h, .flags = PSH | ACK, .seq = 11, .ack = 1, .len = 10, .tos = ECT0);
+	hist_until(h, MS(100));
+	EXPECT_AT(h, MS(90), .flags = ACK, .seq = 1, .ack = 21);
+	hist_read(h, 20);
+}
+
+/* Section 3.6: all but SYN and RST, where RFC 3168 has new data only. */
+TEST(dctcp_acks_and_retransmissions_are_ect)
+{
+	dctcp_established(h);
+	hist_write(h, 10);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 10);
+	expect_tos(h, ECT0);
+	hist_until(h, MS(250));
+	EXPECT_AT(h, MS(200), .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 10);
+	expect_tos(h, ECT0);
+	INJECT(h, .flags = PSH | ACK, .seq = 1, .ack = 11, .len = 5, .tos = ECT0);
+	hist_run(h, MS(50));
+	EXPECT_AT(h, MS(290), .flags = ACK, .seq = 11, .ack = 6);
+	expect_tos(h, ECT0);
+	hist_read(h, 5);
+}
+
+/* Section 3.3: with alpha at its first value 1 a mark halves; and once for each window. */
+TEST(dctcp_first_mark_halves_the_window_once)
+{
+	struct mr_sock_info info;
+
+	dctcp_established(h);
+	hist_write(h, 10 * MSS);
+	hist_skip(h);
+	hist_run(h, MS(5));
+	INJECT(h, .flags = ACK | ECE, .seq = 1, .ack = 1 + 2 * MSS);
+	CHECK_EQ(h, mr_sock_info(h->sock, &info), 0);
+	CHECK(h, info.cwnd >= 5 * MSS && info.cwnd <= 6 * MSS);
+	INJECT(h, .flags = ACK | ECE, .seq = 1, .ack = 1 + 4 * MSS);
+	CHECK_EQ(h, h->engine->st->ctr.c[MR_CTR_TCP_ECN_REDUCED], 1);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 10 * MSS);
+	hist_skip(h);
+}

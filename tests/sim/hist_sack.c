@@ -3,6 +3,7 @@
  * 8985. */
 #include <errno.h>
 #include "hist.h"
+#include "tcp/tcp_priv.h"
 
 #define MSS 1460u
 
@@ -224,4 +225,64 @@ TEST(retransmission_of_an_earlier_recovery_does_not_undo_the_next_one)
 	       .sack = { { 1 + 15 * mss, 1 + 16 * mss } });
 	CHECK_EQ(h, h->engine->st->ctr.c[MR_CTR_TCP_UNDO], 0);
 	hist_skip(h);
+}
+
+/* RFC 8985 section 7.2: a single segment may be waited for by a delayed ACK, so that the RTO would be first.
+ * The probe comes at that time, in its place. */
+TEST(lone_segment_is_probed_when_the_timeout_would_be)
+{
+	hist_established(h, &with_sack);
+	hist_write(h, 100);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100);
+	hist_until(h, MS(300));
+	EXPECT_AT(h, MS(200), .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100);
+	CHECK_EQ(h, h->engine->st->ctr.c[MR_CTR_TCP_TLP], 1);
+	CHECK_EQ(h, h->engine->st->ctr.c[MR_CTR_TCP_RTO], 0);
+	/* The timeout counts from the probe. */
+	hist_until(h, MS(450));
+	EXPECT_AT(h, MS(400), .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100);
+	CHECK_EQ(h, h->engine->st->ctr.c[MR_CTR_TCP_RTO], 1);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 101);
+}
+
+/* RFC 8985 section 6.2 step 4: only what a recovery sent for nothing widens the reordering window. */
+TEST(duplicates_of_the_network_do_not_widen_the_reordering_window)
+{
+	const struct mr_tcb *tcb;
+
+	hist_established(h, &with_sack);
+	hist_write(h, 10 * MSS);
+	expect_segments(h, 0, 10);
+	tcb = mr_list_first(&h->engine->st->tcp.all, struct mr_tcb, all_node);
+	for (unsigned i = 1; i <= 5; i++)
+		INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + i * MSS,
+		       .sack = { { 1 + (i - 1) * MSS, 1 + i * MSS } });
+	CHECK(h, tcb->rack.reo_mult <= 1);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 10 * MSS);
+}
+
+/* RFC 6937bis section 6: what was SACKed before the recovery began is not delivered in it (RecoverFS), so
+ * less is sent for more. 2 segments are SACKed before it. */
+TEST(prr_counts_only_what_was_in_flight_when_recovery_began)
+{
+	const struct mr_tcb *tcb;
+
+	hist_established(h, &with_sack);
+	tcb = mr_list_first(&h->engine->st->tcp.all, struct mr_tcb, all_node);
+	hist_write(h, MSS);
+	expect_segments(h, 0, 1);
+	hist_run(h, MS(8));
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + MSS); /* RTT 8 ms: 2 ms for reordering */
+	hist_write(h, 10 * MSS);
+	expect_segments(h, 1, 10);
+	hist_run(h, MS(8));
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + MSS, .sack = { { 1 + 3 * MSS, 1 + 5 * MSS } });
+	CHECK_EQ(h, tcb->loss, MR_LOSS_OPEN);
+	hist_skip(h);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + MSS, .sack = { { 1 + 3 * MSS, 1 + 6 * MSS } });
+	CHECK_EQ(h, tcb->loss, MR_LOSS_RECOVERY);
+	/* 10 in flight, 3 SACKed, of which 1 by this ACK. */
+	CHECK_EQ(h, tcb->prr.recover_fs, 8 * MSS);
+	hist_skip(h);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 11 * MSS);
 }

@@ -20,7 +20,7 @@
 #define MSS	    1448.0 /* with timestamps */
 #define PACKET	    1514.0 /* the same on the wire */
 #define FULL	    0.95   /* of the link counts as full */
-#define SEEDS	    3u
+#define SEEDS	    2u
 #define LOSSES	    5u
 #define RTTS	    4u
 #define REORDERS    3u
@@ -115,19 +115,19 @@ static double bound(struct cell c)
 
 /* ---- Runs ------------------------------------------------------------------------------------ */
 
-/* Long enough for 60 losses at the bound, between 20 and 240 s. */
+/* Long enough for 40 losses at the bound, between 10 and 150 s. */
 static uint64_t duration(struct cell c)
 {
 	double p = losses_ppm[c.loss] / 1e6, packets_per_s = bound(c) * 1e6 / 8 / MSS;
-	double s = p > 0 ? 60 / p / packets_per_s : 0;
+	double s = p > 0 ? 40 / p / packets_per_s : 0;
 
-	return (uint64_t)(fmin(fmax(s, 20), 240) * 1e9);
+	return (uint64_t)(fmin(fmax(s, 10), 150) * 1e9);
 }
 
 static double run(struct cell c, uint64_t seed)
 {
 	const uint64_t rtt_ns = rtts_ms[c.rtt] * MR_NS_PER_MS;
-	const uint64_t warm_up = 5 * MR_NS_PER_S + 50 * rtt_ns;
+	const uint64_t warm_up = 3 * MR_NS_PER_S + 40 * rtt_ns;
 	static struct flows fl;
 	struct flow *f;
 	double goodput;
@@ -150,7 +150,6 @@ static double run(struct cell c, uint64_t seed)
 	return goodput;
 }
 
-/* Those that take long come first: without loss, and of long RTTs. */
 static void worker(void)
 {
 	uint32_t i;

@@ -27,10 +27,17 @@ static void note_first_seq(struct sim *sim, int from, const uint8_t *pkt, uint32
 
 static uint64_t hash_packet(uint64_t h, uint64_t at, const uint8_t *pkt, uint32_t len)
 {
+	uint64_t word;
+
 	h = sim_mix(h ^ at);
 	h = sim_mix(h ^ len);
-	for (uint32_t i = 0; i < len; i++)
-		h = (h ^ pkt[i]) * 0x100000001b3ull;
+	for (; len >= sizeof(word); pkt += sizeof(word), len -= (uint32_t)sizeof(word)) {
+		memcpy(&word, pkt, sizeof(word));
+		h = (h ^ word) * 0x9e3779b97f4a7c15ull;
+		h ^= h >> 29;
+	}
+	while (len--)
+		h = (h ^ *pkt++) * 0x100000001b3ull;
 	return h;
 }
 

@@ -245,7 +245,7 @@ static void one_wrong_thing_is_one_sentence(void **state)
 		{ no_sockets, "number of sockets" },
 		{ tiny_buffer, "send buffer" },
 		{ huge_buffer, "receive buffer" },
-		{ unknown_congestion, "there are: newreno, cubic, bbr" },
+		{ unknown_congestion, "there are: newreno, cubic, bbr, dctcp" },
 		{ newreno, NULL },
 	};
 

@@ -54,6 +54,7 @@ static void conn_open(struct conn *c, struct net *n, uint32_t segments)
 		c->tcb.timers[i] = MR_TIME_NEVER;
 	c->tcb.state = MR_TCP_ESTABLISHED;
 	c->tcb.sack_ok = true;
+	c->tcb.rto_ns = MR_TCP_RTO_INIT_NS;
 	c->tcb.snd_mss = MSS;
 	c->tcb.snd_una = c->tcb.snd_nxt = c->tcb.write_seq = UNA;
 	conn_send(c, segments);
@@ -369,6 +370,29 @@ static void what_was_sent_before_something_delivered_is_lost_after_the_window(vo
 	conn_close(&c);
 }
 
+/* A wide window may end after the RTO: the timeout waits for it, though not longer than an RTO. */
+static void reordering_is_waited_for_before_the_timeout(void **state)
+{
+	static const uint32_t one[][2] = { { 200, 300 } };
+	const uint64_t ms = MR_NS_PER_MS;
+	struct conn c;
+
+	conn_open(&c, *state, 10);
+	c.tcb.srtt_ns = 40 * ms;
+	c.tcb.rto_ns = 200 * ms;
+	rack_rtt(&c.tcb, 40 * ms, 1);
+	c.tcb.timers[MR_TT_RTX] = 85 * ms;
+	take(&c, 50 * ms, 0, 1, one);
+	c.tcb.rack.reo_mult = 20; /* 20 * 40 / 4, but at most SRTT */
+	assert_false(rack_detect(&c.tcp, &c.tcb, 50 * ms));
+	assert_int_equal(c.tcb.timers[MR_TT_REO], (1 + 47 + 40) * ms);
+	assert_int_equal(c.tcb.timers[MR_TT_RTX], (1 + 47 + 40 + 200) * ms);
+	c.tcb.rto_ns = 10 * ms; /* never so short, but as an RTT may be long */
+	assert_false(rack_detect(&c.tcp, &c.tcb, 50 * ms));
+	assert_int_equal(c.tcb.timers[MR_TT_REO], (50 + 10) * ms);
+	conn_close(&c);
+}
+
 static void reordering_that_was_seen_keeps_the_window_open(void **state)
 {
 	static const uint32_t late[][2] = { { 700, 1000 } }, early[][2] = { { 200, 300 } };
@@ -430,6 +454,7 @@ int main(void)
 		T(the_most_recent_block_comes_first_and_neighbours_merge),
 		T(a_duplicate_is_told_once_in_front),
 		T(what_was_sent_before_something_delivered_is_lost_after_the_window),
+		T(reordering_is_waited_for_before_the_timeout),
 		T(reordering_that_was_seen_keeps_the_window_open),
 		T(a_retransmission_that_is_lost_again_is_found),
 #undef T

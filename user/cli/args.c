@@ -63,7 +63,7 @@ static const struct argp_option options[] = {
 	{ "sndbuf", OPT_SNDBUF, "SIZE", 0, "Send buffer of a connection: 2k to 16m", 0 },
 	{ "rcvbuf", OPT_RCVBUF, "SIZE", 0, "Receive buffer of a connection: 2k to 16m", 0 },
 	{ "congestion", OPT_CONGESTION, "NAME", 0,
-	  "Congestion control: cubic, bbr or newreno (default cubic)", 0 },
+	  "Congestion control: cubic, bbr, newreno or dctcp (default cubic)", 0 },
 	{ "seed", OPT_SEED, "N", 0, "Seed of all randomness (default: from the kernel)", 0 },
 	{ NULL, 0, NULL, 0, "Sight:", 40 },
 	{ "pcap", OPT_PCAP, "FILE", 0, "Write every packet of both directions there (pcapng)", 0 },
@@ -260,7 +260,8 @@ static error_t parse_opt(int key, char *arg, struct argp_state *state)
 		if (mr_congestion_index(arg) < 0)
 			cli_usage_error(
 				state,
-				"--congestion \"%s\" is unknown: choose cubic, bbr or newreno",
+				"--congestion \"%s\" is unknown: choose cubic, bbr, newreno or "
+				"dctcp",
 				arg);
 		cfg->congestion = arg;
 		break;

@@ -162,13 +162,20 @@ struct mr_cwv {
 struct mr_undo {
 	uint32_t cwnd, ssthresh; /* before */
 	uint32_t marker;	 /* SND.UNA then */
-	uint32_t retrans;	 /* retransmissions not yet shown needless by a D-SACK */
-	uint32_t retrans_ts;	 /* our timestamp at the first retransmission */
-	bool armed;		 /* the above are valid */
+	uint32_t retrans;    /* bytes sent again and not shown needless by a D-SACK; with those of
+				  * the recovery before that were in flight when this one began */
+	uint32_t retrans_ts; /* our timestamp at the first retransmission */
+	bool armed;	     /* the above are valid */
 	bool any_retrans;
-	bool unclear;	      /* it began with retransmissions of the one before still unanswered */
 	uint32_t retrans_end; /* the highest that was ever sent again */
 };
+
+/* An ACK that is owed for what had come by then (RFC 8257 section 3.2). */
+struct mr_ecn_ack {
+	uint32_t ack;
+	bool ece;
+};
+#define MR_TCP_ECN_ACKS 2u /* of one round; what changes more often is told of less exactly */
 
 /* Explicit congestion notification (RFC 3168). */
 struct mr_ecn {
@@ -177,6 +184,8 @@ struct mr_ecn {
 	bool ok;	    /* both sides agreed */
 	bool echo;	    /* receiver: ECE goes with every ACK until CWR comes */
 	bool cwr_owed;	    /* sender: the next new data carries CWR */
+	uint8_t nacks;
+	struct mr_ecn_ack acks[MR_TCP_ECN_ACKS];
 };
 
 /* The search for the longest packet that the path carries (tcp_path.c). Lengths in bytes of the packet. */
@@ -268,6 +277,7 @@ struct mr_tcb {
 	uint32_t dup_bytes;    /* left the network, judged by the duplicate ACKs */
 	uint32_t lost_bytes;   /* in the send queue, judged lost and not sent again since */
 	uint32_t sacked_bytes; /* in the send queue, selectively acknowledged */
+	uint32_t retrans_out;  /* in flight, sent again */
 	union {
 		struct mr_list
 			in_flight; /* frames sent, neither lost nor SACKed, by time of sending */

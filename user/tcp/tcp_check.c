@@ -9,7 +9,7 @@
 void mr_tcb_check_sndq(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 {
 	const struct mr_sndq *q = &tcb->sndq;
-	uint32_t bytes = 0, frames = 0, lost = 0, sacked = 0, flying = 0, seq;
+	uint32_t bytes = 0, frames = 0, lost = 0, sacked = 0, again = 0, flying = 0, seq;
 	const struct mr_frame *row_end = NULL;
 	struct mr_list *pos;
 	bool unsent = false, hint = false;
@@ -29,6 +29,9 @@ void mr_tcb_check_sndq(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 		}
 		if (f->flags & MR_FRAME_SACKED)
 			sacked += f->pay_len;
+		if ((f->flags & (MR_FRAME_RETRANS | MR_FRAME_LOST | MR_FRAME_SACKED)) ==
+		    MR_FRAME_RETRANS)
+			again += f->pay_len;
 		/* Sent and not SACKed: in flight or lost. */
 		assert(mr_list_empty(&f->sent_node) == (unsent || (f->flags & MR_FRAME_SACKED)));
 		flying += !mr_list_empty(&f->sent_node);
@@ -57,7 +60,7 @@ void mr_tcb_check_sndq(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 			flying--;
 		}
 	}
-	assert(!flying && sacked == tcb->sacked_bytes && !row_end);
+	assert(!flying && again == tcb->retrans_out && sacked == tcb->sacked_bytes && !row_end);
 	assert(hint || !tcb->sack_hint);
 	assert(unsent == (q->unsent != NULL));
 	assert(seq == tcb->write_seq && bytes == q->bytes && frames == q->frames &&

@@ -9,6 +9,7 @@ static const struct mr_cong_ops *const table[MR_CONG_MAX] = {
 	[MR_CONG_NEWRENO] = &mr_cong_newreno,
 	[MR_CONG_CUBIC] = &mr_cong_cubic,
 	[MR_CONG_BBR] = &mr_cong_bbr,
+	[MR_CONG_DCTCP] = &mr_cong_dctcp,
 };
 
 const struct mr_cong_ops *mr_cong(unsigned index)

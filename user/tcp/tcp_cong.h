@@ -28,6 +28,7 @@ struct mr_rate_sample {
 
 struct mr_cong_ops {
 	const char *name;
+	bool dctcp; /* ECN as RFC 8257 has it: exact echoes, and all that is sent is ECT */
 	void (*init)(struct mr_tcb *tcb, uint64_t now);
 	/* New data was acknowledged outside of recovery, and cwnd was the limit. acked: bytes;
 	 * rtt_ns 0: no sample. Grows tcb->cwnd. NULL with control(). */
@@ -51,12 +52,15 @@ struct mr_cong_ops {
 	void (*recovered)(struct mr_tcb *tcb, uint64_t now);
 	/* NULL, or: data is about to be sent, and none is in flight. */
 	void (*send_begin)(struct mr_tcb *tcb, uint64_t now);
+	/* NULL, or: an ACK of so many bytes came on a connection with ECN; ece: it echoes a mark. Comes
+	 * before marked() for the same ACK. */
+	void (*ecn)(struct mr_tcb *tcb, uint32_t acked, bool ece);
 };
 
-enum mr_cong { MR_CONG_NEWRENO, MR_CONG_CUBIC, MR_CONG_BBR, MR_CONG_MAX };
+enum mr_cong { MR_CONG_NEWRENO, MR_CONG_CUBIC, MR_CONG_BBR, MR_CONG_DCTCP, MR_CONG_MAX };
 
 const struct mr_cong_ops *mr_cong(unsigned index);
-extern const struct mr_cong_ops mr_cong_newreno, mr_cong_cubic, mr_cong_bbr;
+extern const struct mr_cong_ops mr_cong_newreno, mr_cong_cubic, mr_cong_bbr, mr_cong_dctcp;
 
 /* RFC 5681 (1): the initial window in bytes, with RFC 6928's ten segments. */
 uint32_t mr_cong_initial_window(uint32_t mss);

@@ -4,7 +4,7 @@
  * Owns        tcb->ecn.
  * Implements  RFC 3168 section 6.1: negotiation, the receiver's echo, the sender's one reduction per
  *             window. Offered in every first SYN; a SYN that is sent again goes without (6.1.1.1), in
- *             case a middlebox eats it, and so does a SYN,ACK.
+ *             case a middlebox eats it, and so does a SYN,ACK. RFC 8257 sections 3.1 and 3.2 (DCTCP).
  * Called by   input (marks and echoes that arrive), output (marks and echoes to send).
  * Not here    how far cwnd falls: the congestion control's ssthresh.
  */
@@ -37,10 +37,36 @@ uint8_t ecn_syn_flags(const struct mr_tcb *tcb)
 	return MR_TCP_ECE | MR_TCP_CWR;
 }
 
+static bool dctcp(const struct mr_tcb *tcb)
+{
+	return tcb->ecn.ok && mr_cong(tcb->opts.congestion)->dctcp;
+}
+
+/* RFC 8257 section 3.2: marks begin or end with this segment. What came before it is acknowledged by itself,
+ * with what was true of it. */
+static void echo_changes(struct mr_tcp *tcp, struct mr_tcb *tcb)
+{
+	struct mr_ecn *e = &tcb->ecn;
+
+	if (tcb->unacked_bytes && e->nacks < MR_TCP_ECN_ACKS)
+		e->acks[e->nacks++] = (struct mr_ecn_ack){ .ack = tcb->rcv_nxt, .ece = e->echo };
+	tcb->unacked_bytes = 0;
+	e->echo = !e->echo;
+	tcb_mark(tcp, tcb);
+}
+
 void ecn_received(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, uint8_t tos)
 {
 	if (!tcb->ecn.ok)
 		return;
+	if (dctcp(tcb)) {
+		bool ce = (tos & ECN_MASK) == ECN_CE;
+
+		MR_COUNT_N(tcp->ctr, TCP_ECN_CE_IN, ce && seg->len);
+		if (seg->len && ce != tcb->ecn.echo)
+			echo_changes(tcp, tcb);
+		return;
+	}
 	if (seg->flags & MR_TCP_CWR) /* the sender has slowed down (section 6.1.3) */
 		tcb->ecn.echo = false;
 	if ((tos & ECN_MASK) == ECN_CE && seg->len) {
@@ -53,11 +79,14 @@ void ecn_received(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *s
 	}
 }
 
-void ecn_echoed(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, uint64_t now)
+void ecn_echoed(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, uint32_t acked,
+		uint64_t now)
 {
 	const struct mr_cong_ops *control = mr_cong(tcb->opts.congestion);
 	uint32_t flight = seq_diff(tcb->snd_nxt, tcb->snd_una);
 
+	if (tcb->ecn.ok && control->ecn)
+		control->ecn(tcb, acked, seg->flags & MR_TCP_ECE);
 	/* Once per window (section 6.1.2); a loss in it has slowed us down already. */
 	if (!tcb->ecn.ok || !(seg->flags & MR_TCP_ECE) || tcb->loss != MR_LOSS_OPEN ||
 	    seq_lt(tcb->snd_una, tcb->ecn.reduced_at) || !flight)
@@ -80,10 +109,12 @@ uint8_t ecn_flags(struct mr_tcb *tcb, bool new_data)
 	return flags;
 }
 
-/* New data only: not pure ACKs (6.1.4), not retransmissions (6.1.5). */
+/* New data only: not pure ACKs (6.1.4), not retransmissions (6.1.5). With DCTCP all of it, as in Linux: where
+ * switches mark what is ECT, they drop the rest first (RFC 8257 section 3.6, section 4.1). */
 uint8_t ecn_tos(const struct mr_tcb *tcb, bool new_data)
 {
 	uint8_t tos = tcb->opts.tos & (uint8_t)~ECN_MASK;
 
-	return tcb->ecn.ok && new_data ? tos | ECN_ECT0 : tos;
+	return tcb->ecn.ok && (new_data || (dctcp(tcb) && tcb_synchronized(tcb))) ? tos | ECN_ECT0 :
+										    tos;
 }

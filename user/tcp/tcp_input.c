@@ -405,7 +405,8 @@ static enum verdict step5_ack(struct input *in)
 	sack_input(tcb, seg, &ack);
 	if (ack.acked || ack.dup || ack.delivered || ack.dsack)
 		loss_ack(in->tcp, tcb, seg, &ack);
-	ecn_echoed(in->tcp, tcb, seg, in->now); /* last: what it lowers must not grow again */
+	ecn_echoed(in->tcp, tcb, seg, ack.acked,
+		   in->now); /* last: what it lowers must not grow again */
 	if (seq_geq(seg->ack, tcb->snd_una))
 		take_window(in);
 	if (tcb->persist)

@@ -45,19 +45,19 @@ static void undo_arm(struct mr_tcb *tcb)
 		.ssthresh = tcb->ssthresh,
 		.marker = tcb->snd_una,
 		.armed = true,
-		.unclear = seq_gt(tcb->undo.retrans_end, tcb->snd_una),
+		.retrans = tcb->retrans_out,
 		.retrans_end = tcb->undo.retrans_end,
 	};
 }
 
-void loss_retransmitted(struct mr_tcb *tcb, uint32_t end, uint64_t now)
+void loss_retransmitted(struct mr_tcb *tcb, uint32_t end, uint32_t bytes, uint64_t now)
 {
 	struct mr_undo *u = &tcb->undo;
 
 	u->retrans_end = seq_max(end, u->retrans_end);
 	if (!u->armed)
 		return;
-	u->retrans++;
+	u->retrans += bytes;
 	if (!u->any_retrans) {
 		u->any_retrans = true;
 		u->retrans_ts = tcp_ts_now(tcb->ts_offset, now);
@@ -99,13 +99,16 @@ static bool needless(struct mr_tcb *tcb, const struct ack *ack)
 	if (!u->armed)
 		return false;
 	/* RFC 3708: every retransmission was reported as a duplicate. */
-	if (ack->dsack && !u->unclear && u->any_retrans && u->retrans &&
-	    seq_geq(ack->dsack_block.start, u->marker) && !--u->retrans)
-		return true;
-	/* RFC 3522: the ACK answers a segment from before the first retransmission; not one that an
-	 * earlier recovery sent again. */
-	if (ack->acked && !u->unclear && u->any_retrans && ack->ts_valid &&
-	    seq_lt(ack->tsecr, u->retrans_ts))
+	if (ack->dsack && u->any_retrans && u->retrans &&
+	    seq_geq(ack->dsack_block.start, u->marker)) {
+		u->retrans -=
+			mr_min(u->retrans, seq_diff(ack->dsack_block.end, ack->dsack_block.start));
+		if (!u->retrans)
+			return true;
+	}
+	/* RFC 3522: the segment at the front was sent again, but the ACK answers something older than this
+	 * recovery's first retransmission. */
+	if (ack->first_copy && u->any_retrans && seq_lt(ack->tsecr, u->retrans_ts))
 		return true;
 	/* RFC 5682 section 3: after a timeout something is delivered that was never sent again. */
 	return tcb->loss == MR_LOSS_RTO && tcb->sack_ok && ack->orig_delivered &&
@@ -132,9 +135,11 @@ static void mark_head_lost(struct mr_tcb *tcb, uint64_t now)
 	}
 }
 
-static void enter_recovery(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+static void enter_recovery(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t delivered, uint64_t now)
 {
 	uint32_t flight = seq_diff(tcb->snd_nxt, tcb->snd_una);
+	/* RFC 6937bis section 6: without what was SACKed before this ACK, with what it acknowledges. */
+	uint32_t recover_fs = flight - tcb->sacked_bytes + delivered;
 
 	MR_COUNT(tcp->ctr, TCP_FAST_RETRANS);
 	undo_arm(tcb);
@@ -142,7 +147,7 @@ static void enter_recovery(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	tcb->recover = tcb->snd_nxt;
 	tcb->loss = MR_LOSS_RECOVERY;
 	tcb->tlp.out = false;
-	tcb->prr = (struct mr_prr){ .recover_fs = mr_max(flight, 1u) };
+	tcb->prr = (struct mr_prr){ .recover_fs = mr_max(recover_fs, 1u) };
 }
 
 /* RFC 6937bis section 6: how much may go out for what this ACK says was delivered. */
@@ -261,7 +266,7 @@ void loss_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, 
 
 	if (tcb->loss == MR_LOSS_OPEN && (third_dupack(tcb) || (found && tcb->lost_bytes)) &&
 	    !mtup_lost(tcp, tcb)) {
-		enter_recovery(tcp, tcb, ack->now);
+		enter_recovery(tcp, tcb, ack->delivered, ack->now);
 		if (!tcb->sack_ok)
 			mark_head_lost(tcb, ack->now);
 		prr_ack(tcb, ack->delivered, false);
@@ -282,7 +287,7 @@ void loss_reorder_timeout(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	if (!rack_detect(tcp, tcb, now))
 		return;
 	if (tcb->loss == MR_LOSS_OPEN && !mtup_lost(tcp, tcb)) {
-		enter_recovery(tcp, tcb, now);
+		enter_recovery(tcp, tcb, 0, now);
 		prr_ack(tcb, 0, false);
 	}
 	tcb_mark(tcp, tcb);

@@ -288,19 +288,21 @@ static uint8_t data_flags(const struct run *r, bool fin)
 			 (fin ? MR_TCP_FIN : 0));
 }
 
-static void count_retrans(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t end, uint64_t now)
+static void count_retrans(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t end, uint32_t bytes,
+			  uint64_t now)
 {
 	MR_COUNT(tcp->ctr, TCP_RETRANS);
 	tcb->retrans++;
-	loss_retransmitted(tcb, end, now);
+	loss_retransmitted(tcb, end, bytes, now);
 }
 
 static void mark_sent_again(struct mr_tcb *tcb, const struct run *r)
 {
-	mtup_retransmitted(tcb, r->first->seq);
 	for (struct mr_frame *f = r->first; f != r->next; f = f->next) {
 		if (f->flags & MR_FRAME_LOST)
 			tcb->lost_bytes -= f->pay_len;
+		if (f->flags & MR_FRAME_LOST || !(f->flags & MR_FRAME_RETRANS))
+			tcb->retrans_out += f->pay_len;
 		f->flags = (uint8_t)((f->flags & ~MR_FRAME_LOST) | MR_FRAME_RETRANS);
 	}
 }
@@ -327,14 +329,14 @@ static enum stop send_lost(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		mark_sent_again(tcb, &r);
 		if (fin)
 			tcb->fin_lost = false;
-		count_retrans(tcp, tcb, r.first->seq + r.len, now);
+		count_retrans(tcp, tcb, r.first->seq + r.len, r.len, now);
 	}
 	if (tcb->fin_lost && !tcb->lost_bytes) {
 		if (!mr_netif_tx_room(tcp->ip->nif, 1))
 			return STOP_ROOM;
 		send_bare(tcp, tcb, tcb->snd_nxt - 1, MR_TCP_FIN | MR_TCP_ACK, now);
 		tcb->fin_lost = false;
-		count_retrans(tcp, tcb, tcb->snd_nxt, now);
+		count_retrans(tcp, tcb, tcb->snd_nxt, 1, now);
 	}
 	return STOP_DONE;
 }
@@ -477,7 +479,7 @@ static enum stop send_probe(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now
 		if (!xmit_run(tcp, tcb, &r, data_flags(&r, tcb->fin_sent && !r.next), now))
 			return STOP_ROOM;
 		mark_sent_again(tcb, &r);
-		count_retrans(tcp, tcb, f->seq + f->pay_len, now);
+		count_retrans(tcp, tcb, f->seq + f->pay_len, f->pay_len, now);
 		tcb->tlp.retrans = true;
 	}
 	MR_COUNT(tcp->ctr, TCP_TLP);
@@ -542,6 +544,24 @@ static void after_send(struct mr_tcp *tcp, struct mr_tcb *tcb, enum stop why, bo
 
 /* ---- The whole of it ------------------------------------------------------------------------- */
 
+/* DCTCP's receiver: what came before marks began or ended has an ACK of its own. Best effort: the next ACK
+ * says it, too, only less exactly. */
+static void send_ecn_acks(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+{
+	for (uint8_t i = 0; i < tcb->ecn.nacks; i++) {
+		const struct mr_ecn_ack *a = &tcb->ecn.acks[i];
+		struct mr_ip_tx tx = ip_tx(tcb, false);
+		struct mr_seg seg;
+
+		seg_fill(tcb, &seg, tcb->snd_nxt, MR_TCP_ACK, now);
+		seg.ack = a->ack;
+		seg.flags |= a->ece ? MR_TCP_ECE : 0;
+		tcb->segs_out++;
+		tcp_xmit_bare(tcp, &seg, &tx, &tcb->dst, now);
+	}
+	tcb->ecn.nacks = 0;
+}
+
 static bool output_handshake(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	uint8_t flags = MR_TCP_SYN;
@@ -577,6 +597,8 @@ bool tcp_output(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		tcb_path_changed(tcp, tcb);
 	if (!tcb_synchronized(tcb))
 		return output_handshake(tcp, tcb, now);
+	if (tcb->ecn.nacks)
+		send_ecn_acks(tcp, tcb, now);
 	while (tcb->dupacks_owed) {
 		if (!mr_netif_tx_room(tcp->ip->nif, 1))
 			return false;

@@ -48,9 +48,10 @@ struct ack {
 	uint32_t delivered; /* newly acknowledged, cumulatively or selectively */
 	uint32_t tsecr;	    /* if ts_valid */
 	bool ts_valid;
-	bool dup;		/* a duplicate ACK by RFC 5681's definition */
-	bool dsack;		/* it reports a duplicate: dsack_block */
-	bool orig_delivered;	/* something that was sent only once was delivered */
+	bool dup;	     /* a duplicate ACK by RFC 5681's definition */
+	bool dsack;	     /* it reports a duplicate: dsack_block */
+	bool orig_delivered; /* something that was sent only once was delivered */
+	bool first_copy; /* the first frame that it acknowledges was sent again, and it answers an older copy */
 	bool acked_in_recovery; /* it ended one: cwnd has been set */
 	struct mr_sack_block dsack_block;
 	uint32_t newest_end;	  /* of the segment that rs is about */
@@ -205,7 +206,8 @@ uint8_t ecn_syn_flags(const struct mr_tcb *tcb);
 /* A segment came, with the TOS byte of its packet. */
 void ecn_received(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, uint8_t tos);
 /* An ACK came: if it echoes a mark, slow down. */
-void ecn_echoed(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, uint64_t now);
+void ecn_echoed(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, uint32_t acked,
+		uint64_t now);
 /* What a segment carries for ECN: its TCP flags and its TOS byte. */
 uint8_t ecn_flags(struct mr_tcb *tcb, bool new_data);
 uint8_t ecn_tos(const struct mr_tcb *tcb, bool new_data);
@@ -256,8 +258,8 @@ void loss_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, 
 void loss_found(struct mr_tcb *tcb, struct mr_frame *f, uint64_t now);
 void loss_rto(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
 void loss_reorder_timeout(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
-/* Something up to `end` was sent again: remembered for undo. */
-void loss_retransmitted(struct mr_tcb *tcb, uint32_t end, uint64_t now);
+/* So many bytes up to `end` were sent again: remembered for undo. */
+void loss_retransmitted(struct mr_tcb *tcb, uint32_t end, uint32_t bytes, uint64_t now);
 
 /* ---- tcp_output.c ---------------------------------------------------------------------------- */
 /* Everything that is owed, as far as room reaches. true: nothing is owed any more. */

@@ -72,6 +72,16 @@ void rack_delivered(struct mr_tcb *tcb, const struct mr_frame *f, struct ack *ac
 	}
 }
 
+/* Does the D-SACK tell that a recovery sent something for nothing? A probe's copy does not, nor what the
+ * network has doubled (as Linux: RFC 8985 section 6.2 means the former). */
+static bool of_recovery(const struct mr_tcb *tcb, const struct ack *ack)
+{
+	const struct mr_sack_block *b = &ack->dsack_block;
+
+	return tcb->rack.reordering_seen && seq_lt(b->start, tcb->undo.retrans_end) &&
+	       !(tcb->tlp.out && b->end == tcb->tlp.end_seq);
+}
+
 /* Step 4: how long to wait for reordering. */
 static void adapt(struct mr_tcb *tcb, const struct ack *ack)
 {
@@ -81,7 +91,7 @@ static void adapt(struct mr_tcb *tcb, const struct ack *ack)
 		r->reo_mult = 1;
 	if (r->dsack_seen && seq_geq(tcb->snd_una, r->dsack_round))
 		r->dsack_seen = false;
-	if (ack->dsack && !r->dsack_seen) {
+	if (ack->dsack && !r->dsack_seen && of_recovery(tcb, ack)) {
 		r->dsack_seen = true;
 		r->dsack_round = tcb->snd_nxt;
 		if (r->reo_mult < REO_MULT_MAX)
@@ -108,6 +118,17 @@ static uint64_t reo_wnd(const struct mr_tcb *tcb)
 	return mr_min(r->reo_mult * mr_tcp_min_rtt(tcb) / 4, tcb->srtt_ns);
 }
 
+/* Reordering is waited for before the retransmission timeout, which counts from then on; but not for longer
+ * than that is (as Linux, whose timers are one). */
+static void wait_until(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t due, uint64_t now)
+{
+	uint64_t rto = rtt_rto(tcb), at = mr_min(due, now + rto);
+
+	if (tcb->timers[MR_TT_RTX] <= at)
+		tcb_timer_set(tcp, tcb, MR_TT_RTX, at + rto);
+	tcb_timer_set(tcp, tcb, MR_TT_REO, at);
+}
+
 /* Step 5. Returns whether anything was newly judged lost. The timer is for the first of those that are
  * waited for, where the RFC waits for the last: what an ACK looks at is then what it judges. */
 bool rack_detect(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
@@ -127,7 +148,7 @@ bool rack_detect(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		if (!sent_after(r->sent_at, r->end_seq, f->sent_at, f->seq + f->pay_len))
 			break;
 		if (due > now) { /* and so are all that were sent later */
-			tcb_timer_set(tcp, tcb, MR_TT_REO, due);
+			wait_until(tcp, tcb, due, now);
 			break;
 		}
 		loss_found(tcb, f, now);
@@ -159,15 +180,20 @@ static uint64_t pto(const struct mr_tcb *tcb)
 	return t;
 }
 
-/* Section 7.2: after new data was sent, and when an ACK has advanced. */
+/* Section 7.2: after new data was sent, and when an ACK has advanced. A probe that would come after the
+ * retransmission timeout comes in its place, and the timeout an RTO later. */
 void tlp_arm(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	uint64_t at = now + pto(tcb);
 
 	if (!tcb->sack_ok || tcb->tlp.out || tcb->loss != MR_LOSS_OPEN || tcb->sacked_bytes ||
-	    tcb->snd_una == tcb->snd_nxt || tcb->persist || at >= tcb->timers[MR_TT_RTX]) {
+	    tcb->snd_una == tcb->snd_nxt || tcb->persist) {
 		tcb_timer_clear(tcb, MR_TT_TLP);
 		return;
+	}
+	if (at >= tcb->timers[MR_TT_RTX]) {
+		at = tcb->timers[MR_TT_RTX];
+		tcb_timer_set(tcp, tcb, MR_TT_RTX, at + rtt_rto(tcb));
 	}
 	tcb_timer_set(tcp, tcb, MR_TT_TLP, at);
 }

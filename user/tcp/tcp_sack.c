@@ -127,6 +127,8 @@ static struct mr_frame *mark(struct mr_tcb *tcb, struct mr_frame *prev, struct m
 	rack_delivered(tcb, f, ack);
 	if (f->flags & MR_FRAME_LOST)
 		tcb->lost_bytes -= f->pay_len;
+	else if (f->flags & MR_FRAME_RETRANS)
+		tcb->retrans_out -= f->pay_len;
 	mr_list_del(&f->sent_node);
 	f->flags = (uint8_t)((f->flags & ~MR_FRAME_LOST) | MR_FRAME_SACKED);
 	tcb->sacked_bytes += f->pay_len;
@@ -198,6 +200,8 @@ void sack_renege(struct mr_tcb *tcb)
 			continue;
 		f->flags &= (uint8_t)~MR_FRAME_SACKED;
 		tcb->sacked_bytes -= f->pay_len;
+		if (f->flags & MR_FRAME_RETRANS)
+			tcb->retrans_out += f->pay_len;
 		mr_list_add_tail(&tcb->in_flight, &f->sent_node);
 		rate_sent(tcb, f, 0, f->sent_at); /* what was noted is gone */
 	}

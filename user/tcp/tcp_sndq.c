@@ -193,6 +193,8 @@ void sndq_mark_lost(struct mr_tcb *tcb, struct mr_frame *f)
 {
 	if (f->flags & (MR_FRAME_LOST | MR_FRAME_SACKED))
 		return;
+	if (f->flags & MR_FRAME_RETRANS)
+		tcb->retrans_out -= f->pay_len;
 	f->flags |= MR_FRAME_LOST;
 	tcb->lost_bytes += f->pay_len;
 	mr_list_del(&f->sent_node);
@@ -212,6 +214,8 @@ void sndq_unmark_lost(struct mr_tcb *tcb)
 
 		f->flags &= (uint8_t)~MR_FRAME_LOST;
 		tcb->lost_bytes -= f->pay_len;
+		if (f->flags & MR_FRAME_RETRANS)
+			tcb->retrans_out += f->pay_len;
 		/* Its time is kept; its place in the list is not, which only makes RACK look at it late. */
 		mr_list_move_tail(&tcb->in_flight, &f->sent_node);
 	}
@@ -225,6 +229,8 @@ static void unaccount(struct mr_tcb *tcb, const struct mr_frame *f, uint32_t n)
 		tcb->lost_bytes -= n;
 	if (f->flags & MR_FRAME_SACKED)
 		tcb->sacked_bytes -= n;
+	if ((f->flags & (MR_FRAME_RETRANS | MR_FRAME_LOST | MR_FRAME_SACKED)) == MR_FRAME_RETRANS)
+		tcb->retrans_out -= n;
 	tcb->sndq.bytes -= n;
 }
 
@@ -250,6 +256,9 @@ uint64_t sndq_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t una, struct a
 	struct mr_sndq *q = &tcb->sndq;
 	uint64_t sent_at = 0;
 
+	/* What the ACK answers is what arrived at the front. */
+	if (q->head && q->head->flags & MR_FRAME_RETRANS && ack->ts_valid)
+		ack->first_copy = seq_lt(ack->tsecr, tcp_ts_now(tcb->ts_offset, q->head->sent_at));
 	while (q->head && q->head != q->unsent && seq_leq(q->head->seq + q->head->pay_len, una)) {
 		struct mr_frame *f = q->head;
 

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * tcp_dctcp.c - cwnd falls by the share of packets that a switch has marked.
+ * Implements  RFC 8257, the sender's side: section 3.3. Growth and the answer to loss are Reno's (3.4, 3.5).
+ * Called by   tcp_loss.c and tcp_ecn.c through struct mr_cong_ops.
+ * Not here    the receiver's exact echoes (section 3.2), and ECT on what is sent (tcp_ecn.c).
+ *
+ * For networks of one's own only (section 5): against controls that take a mark for a loss it wins.
+ */
+#include "tcp/tcp_cong.h"
+
+#define ALPHA_ONE (1u << 20) /* alpha has so many parts */
+#define G_SHIFT	  4	     /* DCTCP.g = 1/16 (section 4.2) */
+
+struct dctcp {
+	uint64_t grown; /* bytes acknowledged since cwnd last grew in congestion avoidance */
+	uint64_t acked, marked; /* bytes of this observation window */
+	uint32_t window_end;
+	uint32_t alpha; /* parts of ALPHA_ONE */
+};
+_Static_assert(sizeof(struct dctcp) <= sizeof(((struct mr_tcb *)0)->cc_priv), "private state fits");
+
+static struct dctcp *priv(struct mr_tcb *tcb)
+{
+	return (struct dctcp *)tcb->cc_priv;
+}
+
+static void dctcp_init(struct mr_tcb *tcb, uint64_t now)
+{
+	(void)now;
+	tcb->cwnd = mr_cong_initial_window(tcb->snd_mss);
+	tcb->ssthresh = UINT32_MAX;
+	priv(tcb)->alpha = ALPHA_ONE; /* section 4.2: the first mark halves */
+	priv(tcb)->window_end = tcb->snd_una;
+}
+
+static void dctcp_acked(struct mr_tcb *tcb, uint32_t acked, uint64_t rtt_ns, uint64_t now)
+{
+	(void)rtt_ns;
+	(void)now;
+	if (tcb->cwnd < tcb->ssthresh) {
+		mr_cong_slow_start(tcb, acked);
+		return;
+	}
+	priv(tcb)->grown += acked;
+	if (priv(tcb)->grown >= tcb->cwnd) {
+		priv(tcb)->grown -= tcb->cwnd;
+		tcb->cwnd += tcb->snd_mss;
+	}
+}
+
+/* Section 3.3: alpha = (1 - g) * alpha + g * M, once for each window of data. */
+static void dctcp_ecn(struct mr_tcb *tcb, uint32_t acked, bool ece)
+{
+	struct dctcp *d = priv(tcb);
+
+	d->acked += acked;
+	if (ece)
+		d->marked += acked;
+	if (!acked || seq_leq(tcb->snd_una, d->window_end))
+		return;
+	d->alpha -= d->alpha >> G_SHIFT;
+	if (d->acked)
+		d->alpha += (uint32_t)((d->marked << (20 - G_SHIFT)) / d->acked);
+	d->alpha = mr_min(d->alpha, ALPHA_ONE);
+	d->acked = d->marked = 0;
+	d->window_end = tcb->snd_nxt;
+}
+
+/* Section 3.3: cwnd = cwnd * (1 - alpha / 2). */
+static uint32_t dctcp_marked(struct mr_tcb *tcb, uint32_t in_flight, uint64_t now)
+{
+	uint64_t cut = (uint64_t)tcb->cwnd * priv(tcb)->alpha / ALPHA_ONE / 2;
+
+	(void)in_flight;
+	(void)now;
+	priv(tcb)->grown = 0;
+	return mr_max(tcb->cwnd - (uint32_t)cut, 2u * tcb->snd_mss);
+}
+
+/* Section 3.5: a loss is what it is anywhere. */
+static uint32_t dctcp_ssthresh(struct mr_tcb *tcb, uint32_t in_flight, uint64_t now)
+{
+	(void)now;
+	priv(tcb)->grown = 0;
+	return mr_max(mr_min(in_flight, tcb->cwnd) / 2, 2u * tcb->snd_mss);
+}
+
+const struct mr_cong_ops mr_cong_dctcp = {
+	.name = "dctcp",
+	.dctcp = true,
+	.init = dctcp_init,
+	.acked = dctcp_acked,
+	.ssthresh = dctcp_ssthresh,
+	.marked = dctcp_marked,
+	.ecn = dctcp_ecn,
+};
