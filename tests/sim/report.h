@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 /* Run the transfers in so many processes, print the tables, and write them to `path` (NULL: only print).
- * Takes a few minutes. False: a cell is below its bound, or light reordering costs too much. */
+ * Takes a few minutes. False: a run failed, or light reordering costs too much. */
 bool sim_report(const char *path, unsigned workers);
 
 #endif

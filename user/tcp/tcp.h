@@ -219,6 +219,8 @@ enum mr_tcb_timer {
 	MR_TT_MAX
 };
 
+#define MR_TCP_SACK_HINTS 3u /* an ACK has three blocks beside timestamps */
+
 struct mr_tcb {
 	struct mr_flow flow; /* first: a flow of kind MR_FLOW_TCB is a TCB */
 	uint8_t state;	     /* enum mr_tcp_state; only tcb_set_state() writes it */
@@ -283,8 +285,9 @@ struct mr_tcb {
 			in_flight; /* frames sent, neither lost nor SACKed, by time of sending */
 		struct mr_list connecting_node; /* tcp.connecting, until it is established */
 	};
-	struct mr_list lost;	    /* frames to be sent again, the first of the queue first */
-	struct mr_frame *sack_hint; /* where the last SACK block was found, see tcp_sack.c */
+	struct mr_list lost; /* frames to be sent again, the first of the queue first */
+	struct mr_frame
+		*sack_hint[MR_TCP_SACK_HINTS]; /* where blocks were found of late: tcp_sack.c */
 	struct mr_rack rack;
 	struct mr_prr prr;
 	struct mr_tlp tlp;

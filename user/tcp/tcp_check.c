@@ -12,7 +12,8 @@ void mr_tcb_check_sndq(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 	uint32_t bytes = 0, frames = 0, lost = 0, sacked = 0, again = 0, flying = 0, seq;
 	const struct mr_frame *row_end = NULL;
 	struct mr_list *pos;
-	bool unsent = false, hint = false;
+	bool unsent = false;
+	int hints = 0;
 
 	seq = tcb->write_seq - q->bytes;
 	for (const struct mr_frame *f = q->head; f; f = f->next) {
@@ -40,10 +41,11 @@ void mr_tcb_check_sndq(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 			assert(row_end->row == f);
 		}
 		assert(!row_end || f->flags & MR_FRAME_SACKED);
-		if (f == tcb->sack_hint) { /* never within a row */
-			hint = true;
-			assert(!row_end || row_end->row == f);
-		}
+		for (unsigned i = 0; i < MR_TCP_SACK_HINTS; i++)
+			if (f == tcb->sack_hint[i]) { /* never within a row */
+				hints++;
+				assert(!row_end || row_end->row == f);
+			}
 		if (f == row_end)
 			row_end = NULL;
 		seq += f->pay_len;
@@ -61,7 +63,9 @@ void mr_tcb_check_sndq(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 		}
 	}
 	assert(!flying && again == tcb->retrans_out && sacked == tcb->sacked_bytes && !row_end);
-	assert(hint || !tcb->sack_hint);
+	for (unsigned i = 0; i < MR_TCP_SACK_HINTS; i++)
+		hints -= tcb->sack_hint[i] != NULL;
+	assert(!hints);
 	assert(unsent == (q->unsent != NULL));
 	assert(seq == tcb->write_seq && bytes == q->bytes && frames == q->frames &&
 	       lost == tcb->lost_bytes);

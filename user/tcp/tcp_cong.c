@@ -46,3 +46,16 @@ void mr_cong_slow_start(struct mr_tcb *tcb, uint32_t acked)
 
 	tcb->cwnd += mr_min(grow, tcb->ssthresh - tcb->cwnd);
 }
+
+void mr_cong_avoidance(struct mr_tcb *tcb, uint32_t acked, uint32_t *part)
+{
+	uint64_t grow = (uint64_t)acked * tcb->snd_mss + *part;
+
+	*part = (uint32_t)(grow % tcb->cwnd);
+	tcb->cwnd += (uint32_t)(grow / tcb->cwnd);
+}
+
+uint32_t mr_cong_used(const struct mr_tcb *tcb, uint32_t in_flight)
+{
+	return tcb->cwv.limited ? tcb->cwnd : mr_min(tcb->cwnd, in_flight);
+}

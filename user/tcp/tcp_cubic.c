@@ -157,11 +157,7 @@ static void cubic_acked(struct mr_tcb *tcb, uint32_t acked, uint64_t rtt_ns, uin
 static uint32_t cubic_ssthresh(struct mr_tcb *tcb, uint32_t in_flight, uint64_t now)
 {
 	struct cubic *c = priv(tcb);
-	/* The window that was really in use. When cwnd held back the last output, that is cwnd,
-	 * even if less is in flight now: of one batch of input, the ACKs before this loss have
-	 * emptied the pipe, and nothing could be sent yet. Else cwnd may never have been tried
-	 * (section 4.6). */
-	uint32_t used = tcb->cwv.limited ? tcb->cwnd : mr_min(tcb->cwnd, in_flight);
+	uint32_t used = mr_cong_used(tcb, in_flight);
 
 	(void)now;
 	c->undo = c->epoch;

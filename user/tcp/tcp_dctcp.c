@@ -17,6 +17,7 @@ struct dctcp {
 	uint64_t acked, marked; /* bytes of this observation window */
 	uint32_t window_end;
 	uint32_t alpha; /* parts of ALPHA_ONE */
+	uint32_t part;	/* of a byte, of growth in congestion avoidance */
 };
 _Static_assert(sizeof(struct dctcp) <= sizeof(((struct mr_tcb *)0)->cc_priv), "private state fits");
 
@@ -42,11 +43,7 @@ static void dctcp_acked(struct mr_tcb *tcb, uint32_t acked, uint64_t rtt_ns, uin
 		mr_cong_slow_start(tcb, acked);
 		return;
 	}
-	priv(tcb)->grown += acked;
-	if (priv(tcb)->grown >= tcb->cwnd) {
-		priv(tcb)->grown -= tcb->cwnd;
-		tcb->cwnd += tcb->snd_mss;
-	}
+	mr_cong_avoidance(tcb, acked, &priv(tcb)->part);
 }
 
 /* Section 3.3: alpha = (1 - g) * alpha + g * M, once for each window of data. */
@@ -74,7 +71,7 @@ static uint32_t dctcp_marked(struct mr_tcb *tcb, uint32_t in_flight, uint64_t no
 
 	(void)in_flight;
 	(void)now;
-	priv(tcb)->grown = 0;
+	priv(tcb)->part = 0;
 	return mr_max(tcb->cwnd - (uint32_t)cut, 2u * tcb->snd_mss);
 }
 
@@ -82,8 +79,8 @@ static uint32_t dctcp_marked(struct mr_tcb *tcb, uint32_t in_flight, uint64_t no
 static uint32_t dctcp_ssthresh(struct mr_tcb *tcb, uint32_t in_flight, uint64_t now)
 {
 	(void)now;
-	priv(tcb)->grown = 0;
-	return mr_max(mr_min(in_flight, tcb->cwnd) / 2, 2u * tcb->snd_mss);
+	priv(tcb)->part = 0;
+	return mr_max(mr_cong_used(tcb, in_flight) / 2, 2u * tcb->snd_mss);
 }
 
 const struct mr_cong_ops mr_cong_dctcp = {

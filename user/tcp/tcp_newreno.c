@@ -8,7 +8,7 @@
 #include "tcp/tcp_cong.h"
 
 struct newreno {
-	uint64_t acked; /* bytes acknowledged since cwnd last grew in congestion avoidance */
+	uint32_t part; /* of a byte, of growth in congestion avoidance */
 };
 _Static_assert(sizeof(struct newreno) <= sizeof(((struct mr_tcb *)0)->cc_priv),
 	       "private state fits");
@@ -33,20 +33,14 @@ static void newreno_acked(struct mr_tcb *tcb, uint32_t acked, uint64_t rtt_ns, u
 		mr_cong_slow_start(tcb, acked);
 		return;
 	}
-	priv(tcb)->acked += acked;
-	if (priv(tcb)->acked >= tcb->cwnd) {
-		priv(tcb)->acked -= tcb->cwnd;
-		tcb->cwnd += tcb->snd_mss;
-	}
+	mr_cong_avoidance(tcb, acked, &priv(tcb)->part);
 }
 
 static uint32_t newreno_ssthresh(struct mr_tcb *tcb, uint32_t in_flight, uint64_t now)
 {
 	(void)now;
-	priv(tcb)->acked = 0;
-	/* RFC 5681 (4). While a loss is being found out, more than cwnd may be unacknowledged: that was
-	 * never in the network at one time. */
-	return mr_max(mr_min(in_flight, tcb->cwnd) / 2, 2u * tcb->snd_mss);
+	priv(tcb)->part = 0;
+	return mr_max(mr_cong_used(tcb, in_flight) / 2, 2u * tcb->snd_mss); /* RFC 5681 (4) */
 }
 
 const struct mr_cong_ops mr_cong_newreno = {
