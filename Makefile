@@ -70,7 +70,7 @@ TEST_LIB := $(sort $(wildcard tests/lib/*.c))
 TEST_LIB_OBJ := $(TEST_LIB:%.c=$(BUILD)/%.o)
 FUZZ_NAMES := tcp_options segment calls packets pcapng http
 FUZZ_BIN := $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/%)
-FUZZ_LIB_OBJ := $(addprefix $(BUILD)/tests/,fuzz/host.o sim/simdev.o sim/packet.o) \
+FUZZ_LIB_OBJ := $(addprefix $(BUILD)/tests/,fuzz/host.o sim/simdev.o sim/gso.o sim/packet.o) \
             $(if $(FUZZ),,$(BUILD)/tests/fuzz/replay.o)
 TEST_BPF := $(patsubst %.bpf.c,$(BUILD)/%.bpf.o,$(sort $(wildcard tests/e2e/*.bpf.c tests/bench/*.bpf.c)))
 BENCH_BIN := $(BUILD)/tests/bench/bench $(BUILD)/tests/bench/bench_raw

@@ -106,6 +106,14 @@ enum mr_mtu_probing {
 	MR_MTU_PROBING_ALWAYS,	/* on every connection, from 1024 bytes up */
 };
 
+/* TCP segmentation offload: bursts of segments are handed to the kernel in packets of up to 64 KiB, through
+ * a packet socket beside AF_XDP. Over veth they reach the peer whole, as those of the kernel's own TCP. */
+enum mr_tso {
+	MR_TSO_AUTO, /* on veth */
+	MR_TSO_ON, /* also elsewhere, but for zero copy; where the device has no TSO the kernel cuts */
+	MR_TSO_OFF,
+};
+
 #define MR_CONFIG_ADDRS_MAX  8
 #define MR_CONFIG_ROUTES_MAX 32
 
@@ -130,6 +138,7 @@ struct mr_config {
 
 	enum mr_xdp_mode xdp_mode;
 	enum mr_rx_csum rx_csum;
+	enum mr_tso tso;
 	uint32_t rx_ring, tx_ring; /* descriptors per queue; powers of two, 64..32768 */
 	uint32_t umem_frames; /* chunks for all queues together; 0: chosen from the ring sizes */
 	uint32_t chunk_size;  /* bytes: 2048 or 4096; 0: chosen from the MTU and the attach mode */

@@ -476,10 +476,13 @@ class Counters(dict):
 
 
 class Millrace(Process):
-    """`millrace serve|nc|echo` on v0. With ready, __enter__ returns once the engine answers ARP."""
+    """`millrace serve|nc|echo` on v0. With ready, __enter__ returns once the engine answers ARP.
+
+    Without tso every segment is a packet with a whole checksum, which is what a capture at the peer is
+    judged by."""
 
     def __init__(self, pair, command, *args, address=ENGINE, ready=True, binary=None, stats=True,
-                 stdin=subprocess.DEVNULL, stdout=None, wrap=()):
+                 tso=False, stdin=subprocess.DEVNULL, stdout=None, wrap=()):
         self.pair = pair
         self.address = address
         self._ready = ready
@@ -487,6 +490,7 @@ class Millrace(Process):
         check(os.path.exists(binary), "%s is not built: run make", binary)
         super().__init__([*wrap, binary, command, "-i", "v0", "--address",
                           "%s/%d" % (address, PREFIX), *(["--stats"] if stats else []),
+                          *([] if tso else ["--tso", "off"]),
                           *map(str, args)],
                          ns=pair.engine, stdin=stdin, stdout=stdout, name="millrace " + command)
 

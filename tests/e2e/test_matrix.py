@@ -20,7 +20,7 @@ def both_ways(pair, top, *options):
     """A download and an upload. The counters and the size of the largest packet received."""
     www, up = os.path.join(top, "www"), os.path.join(top, "up")
     wanted = sha256_file(os.path.join(www, "f"))
-    with serve(pair, www, "--upload", up, *options) as server:
+    with serve(pair, www, "--upload", up, *options, tso=True) as server:
         mode = pair.xdp()
         equal("sha256 of the download", download(pair, "f"), wanted)
         upload(pair, os.path.join(www, "f"), "f")
@@ -87,6 +87,21 @@ def _():
     with Pair() as pair, directories() as top:
         with serve(pair, os.path.join(top, "www")):
             equal("attach mode", pair.xdp(), "generic")
+
+
+@case("bursts of segments reach the peer whole; with --tso off each is a packet of its own")
+def _():
+    with Pair() as pair, directories() as top:
+        www = os.path.join(top, "www")
+        wanted = sha256_file(os.path.join(www, "f"))
+        for tso in (True, False):
+            before = pair.counter(pair.peer, "v1", "rx_packets")
+            with serve(pair, www, tso=tso) as server:
+                equal("sha256", download(pair, "f"), wanted)
+                counters = server.finish()
+            packets = pair.counter(pair.peer, "v1", "rx_packets") - before
+            equal("bursts were handed over", counters["dev.tx_gso_packets"] > 0, tso)
+            equal("the peer got fewer packets than there are segments", packets < SIZE // 2000, tso)
 
 
 def queue_packets(pair):

@@ -78,6 +78,7 @@ static void draw_host(struct sim_rng *r, struct sim_host_cfg *h, unsigned faults
 		.max_chunks = chunks[sim_below(r, MR_ARRAY_SIZE(chunks))],
 		.completion_ns = completion[sim_below(r, MR_ARRAY_SIZE(completion))],
 		.ragged = sim_one_in(r, 2),
+		.gso = sim_one_in(r, 2),
 		.pad = sim_one_in(r, 2),
 		.seed = sim_rand(r),
 	};

@@ -11,6 +11,7 @@
 #include "base/compiler.h"
 #include "base/time.h"
 #include "dev/netif.h"
+#include "gso.h"
 #include "simdev.h"
 
 #define ETH_MIN_LEN 60u /* without FCS */
@@ -165,8 +166,11 @@ static int simdev_tx(struct mr_dev *base, struct mr_frame *f, uint64_t now)
 	}
 	tx = tx_slot(dev, dev->tx_queued);
 	tx->nchunks = 0;
+	tx->gso_size = f->gso_size;
+	if (f->gso_size && !dev->cfg.gso)
+		dev->broken(dev->user, "a packet is to be cut by a device that cannot");
 	mr_frame_for_each_chunk (c, f) {
-		if (tx->nchunks == dev->cfg.max_chunks)
+		if (tx->nchunks == (f->gso_size ? MR_FRAME_GSO_CHUNKS : dev->cfg.max_chunks))
 			dev->broken(dev->user, "packet has more chunks than the device takes");
 		if (!c->tx_refs || c->refs < c->tx_refs)
 			dev->broken(dev->user, "chunk without a reference for the device");
@@ -190,11 +194,17 @@ static void send_one(struct sim_dev *dev, const struct sim_tx *tx)
 	uint8_t pkt[MR_FRAME_MAX_CHUNKS * 4096];
 	uint32_t len = 0;
 
+	_Static_assert(sizeof(pkt) > UINT16_MAX + 14, "the largest packet");
+
 	for (unsigned i = 0; i < tx->nchunks; i++) {
 		memcpy(pkt + len, tx->chunk[i].data, tx->chunk[i].len);
 		len += tx->chunk[i].len;
 	}
-	dev->send(dev->user, pkt, len);
+	dev->cut += tx->gso_size != 0;
+	if (tx->gso_size)
+		sim_gso_cut(pkt, len, tx->gso_size, dev->send, dev->user);
+	else
+		dev->send(dev->user, pkt, len);
 }
 
 static int simdev_kick(struct mr_dev *base)

@@ -20,6 +20,7 @@ struct sim_dev_cfg {
 	uint16_t max_chunks;	/* of a transmitted packet */
 	uint64_t completion_ns; /* a chunk comes back at most this long after it was sent */
 	bool ragged;		/* received packets are cut into chunks at random places */
+	bool gso;		/* cuts packets with gso_size into segments */
 	bool pad;		/* short packets arrive padded to 60 bytes, as on Ethernet */
 	uint64_t seed;
 };
@@ -31,8 +32,9 @@ struct sim_tx_chunk {
 };
 
 struct sim_tx {
-	struct sim_tx_chunk chunk[MR_FRAME_MAX_CHUNKS];
+	struct sim_tx_chunk chunk[MR_FRAME_GSO_CHUNKS];
 	unsigned nchunks;
+	uint16_t gso_size;
 	uint64_t hash;	  /* of the bytes when they were handed over: they must not change */
 	uint64_t done_at; /* ns of virtual time */
 };
@@ -57,6 +59,7 @@ struct sim_dev {
 	unsigned tx_reaped, tx_kicked, tx_queued;
 	struct sim_rx *rx_head, *rx_tail;
 	uint32_t rx_count;
+	uint64_t cut; /* packets that were cut into segments */
 	uint64_t dropped_no_frame, dropped_ring_full;
 };
 

@@ -132,6 +132,7 @@ static void host_open(struct sim *sim, int i, const struct sim_host_cfg *hc, con
 	h->dev->user = h;
 	SIM_CHECK(sim, !mr_engine_start(h->engine, &cfg, &h->dev->base, &err),
 		  "mr_engine_start: %d %s", err.code, err.text);
+	h->engine->st->nif.gso_bytes = hc->dev.gso ? UINT16_MAX : 0;
 }
 
 /* When host h wants to run: time of the run, not of its own clock. */

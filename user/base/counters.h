@@ -16,6 +16,8 @@
 	  "descriptors of them (multi-buffer packets have several)")                               \
 	X(DEV_TX_PACKETS, "dev.tx_packets", "packets put into the TX rings")                       \
 	X(DEV_TX_BYTES, "dev.tx_bytes", "bytes of them, Ethernet header included")                 \
+	X(DEV_TX_GSO, "dev.tx_gso_packets",                                                        \
+	  "bursts of TCP segments handed to the kernel as one packet")                             \
 	X(DEV_TX_DOORBELLS, "dev.tx_doorbells", "sendto() calls that ring the TX doorbell")        \
 	X(DEV_TX_AGAIN, "dev.tx_eagain", "doorbells answered EAGAIN (budget or completion ring)")  \
 	X(DEV_TX_NOBUFS, "dev.tx_enobufs", "doorbells answered ENOBUFS")                           \

@@ -19,6 +19,7 @@ enum {
 	OPT_ROUTE,
 	OPT_XDP_MODE,
 	OPT_RX_CSUM,
+	OPT_TSO,
 	OPT_RX_RING,
 	OPT_TX_RING,
 	OPT_UMEM_FRAMES,
@@ -51,6 +52,10 @@ static const struct argp_option options[] = {
 	  "Checksums of received packets: auto, verify, partial (accept those that a sender on "
 	  "this "
 	  "host left unfinished) or off (default auto: partial on veth or in generic mode)",
+	  0 },
+	{ "tso", OPT_TSO, "WHEN", 0,
+	  "Hand bursts of segments to the kernel in one packet: auto, on or off (default auto: on "
+	  "veth)",
 	  0 },
 	{ "rx-ring", OPT_RX_RING, "N", 0, "Receive descriptors per queue, a power of two", 0 },
 	{ "tx-ring", OPT_TX_RING, "N", 0, "Transmit descriptors per queue, a power of two", 0 },
@@ -138,6 +143,12 @@ static const char *const rx_csums[] = {
 	[MR_RX_CSUM_VERIFY] = "verify",
 	[MR_RX_CSUM_PARTIAL] = "partial",
 	[MR_RX_CSUM_OFF] = "off",
+};
+
+static const char *const tsos[] = {
+	[MR_TSO_AUTO] = "auto",
+	[MR_TSO_ON] = "on",
+	[MR_TSO_OFF] = "off",
 };
 
 static uint32_t ring_arg(const struct argp_state *state, const char *option, const char *text)
@@ -230,6 +241,9 @@ static error_t parse_opt(int key, char *arg, struct argp_state *state)
 	case OPT_RX_CSUM:
 		cfg->rx_csum = (enum mr_rx_csum)choice_arg(state, "--rx-csum", arg, rx_csums,
 							   MR_ARRAY_SIZE(rx_csums));
+		break;
+	case OPT_TSO:
+		cfg->tso = (enum mr_tso)choice_arg(state, "--tso", arg, tsos, MR_ARRAY_SIZE(tsos));
 		break;
 	case OPT_RX_RING:
 		cfg->rx_ring = ring_arg(state, "--rx-ring", arg);

@@ -129,6 +129,7 @@ static void free_process(struct mr_afxdp *d)
 {
 	for (unsigned i = 0; i < d->s->cfg.nqueues; i++)
 		mr_xsk_close(&d->q[i].xsk);
+	mr_afxdp_gso_close(d);
 	mr_afxdp_link_close(d);
 	free(d);
 }
@@ -242,6 +243,23 @@ static int check_mtu(struct mr_afxdp *d, struct mr_error *err)
 		d->s->cfg.zero_copy ? "the driver" : "the kernel", d->s->ifname, room);
 }
 
+static int open_gso(struct mr_afxdp *d, struct mr_error *err)
+{
+	int ret;
+
+	if (!d->s->cfg.gso)
+		return 0;
+	ret = mr_afxdp_gso_open(d);
+	if (ret)
+		return mr_error_set(
+			err, ret,
+			"cannot open a packet socket on %s for segmentation by the kernel: %s; "
+			"it can do without (--tso off)",
+			d->s->ifname, strerror(-ret));
+	d->s->link.gso_bytes = UINT16_MAX;
+	return 0;
+}
+
 /* This process's part, all of it closed. */
 static struct mr_afxdp *afxdp_new(struct mr_afxdp_state *s, struct mr_frame_pool *frames,
 				  struct mr_counters *ctr)
@@ -254,6 +272,7 @@ static struct mr_afxdp *afxdp_new(struct mr_afxdp_state *s, struct mr_frame_pool
 	d->dev.frames = frames;
 	d->dev.ctr = ctr;
 	d->s = s;
+	d->gso_fd = -1;
 	for (unsigned i = 0; i < s->cfg.nqueues; i++) {
 		d->q[i].xsk.fd = -1;
 		d->q[i].s = &s->q[i];
@@ -288,6 +307,7 @@ int mr_afxdp_open(struct mr_dev **out, const struct mr_afxdp_cfg *cfg, struct mr
 	ret = mr_afxdp_link_open(d, err);
 	ret = ret ?: open_queues(d, umem, err);
 	ret = ret ?: check_mtu(d, err);
+	ret = ret ?: open_gso(d, err);
 	if (ret) {
 		afxdp_close(&d->dev);
 		return ret;
@@ -319,6 +339,10 @@ int mr_afxdp_join(struct mr_dev **out, void *state, int *sockets, struct mr_fram
 		ret = mr_xsk_join(&d->q[i].xsk, sockets[i], size);
 		sockets[i] = -1;
 	}
+	if (!ret && d->s->cfg.gso) {
+		d->gso_fd = sockets[d->s->cfg.nqueues];
+		sockets[d->s->cfg.nqueues] = -1;
+	}
 	if (ret) {
 		free_process(d);
 		return ret;
@@ -337,12 +361,17 @@ unsigned mr_afxdp_queues(const struct mr_dev *dev)
 	return to_afxdp(dev)->s->cfg.nqueues;
 }
 
-int mr_afxdp_fd(const struct mr_dev *dev, unsigned queue)
+unsigned mr_afxdp_sockets(const struct mr_dev *dev)
+{
+	return mr_afxdp_queues(dev) + to_afxdp(dev)->s->cfg.gso;
+}
+
+int mr_afxdp_fd(const struct mr_dev *dev, unsigned i)
 {
 	const struct mr_afxdp *d = to_afxdp(dev);
 
-	assert(queue < d->s->cfg.nqueues);
-	return d->q[queue].xsk.fd;
+	assert(i < mr_afxdp_sockets(dev));
+	return i < d->s->cfg.nqueues ? d->q[i].xsk.fd : d->gso_fd;
 }
 
 void mr_afxdp_link_state(const struct mr_dev *dev, struct mr_link_state *state)
@@ -365,12 +394,13 @@ char *mr_afxdp_describe(const struct mr_dev *dev, char *buf, size_t size)
 	snprintf(buf, size,
 		 "%s: %s XDP, %s mode, %u receive and %u transmit queue%s, %s, %u chunks of %u "
 		 "bytes in "
-		 "%s pages, %s per doorbell",
+		 "%s pages, %s per doorbell, %s",
 		 d->s->ifname, d->s->cfg.native ? "native" : "generic",
 		 d->s->cfg.zero_copy ? "zero-copy" : "copy", d->s->cfg.nqueues, d->s->ntx,
 		 d->s->ntx == 1 ? "" : "s",
 		 d->s->multibuf ? "multi-buffer" : "no multi-buffer (Linux 6.6)",
 		 d->dev.frames->nframes, d->dev.frames->chunk_size, d->s->huge ? "huge" : "normal",
-		 d->s->cfg.zero_copy || d->s->budget ? "a whole ring" : "32 packets");
+		 d->s->cfg.zero_copy || d->s->budget ? "a whole ring" : "32 packets",
+		 d->s->cfg.gso ? "TSO" : "no TSO");
 	return buf;
 }

@@ -19,7 +19,8 @@ struct mr_afxdp_cfg {
 				    * entries, COMPLETION tx_ring */
 	bool native;		   /* how the XDP program is attached; only named in descriptions */
 	bool zero_copy;		   /* demanded of the driver; false: copy mode */
-	uint32_t cookie;	   /* of mr_rx_meta: that of the XDP program's load */
+	bool gso; /* take bursts of TCP segments in one packet (afxdp_gso.c); an error where the kernel cannot */
+	uint32_t cookie; /* of mr_rx_meta: that of the XDP program's load */
 };
 
 /* Open the sockets and fill the FILL rings. fds() of the device gives the sockets in the order of
@@ -33,16 +34,18 @@ int mr_afxdp_open(struct mr_dev **out, const struct mr_afxdp_cfg *cfg, struct mr
 		  struct mr_error *err);
 
 /* Take part in a device that another process has opened: state is what mr_afxdp_shared() gave there, in an
- * arena that is mapped at the same address; sockets are its, one per queue, duplicates for this process.
+ * arena that is mapped at the same address; sockets are its mr_afxdp_sockets(), duplicates for this process.
  * Those that are taken over become -1 in the array, also where it fails. It hears of no link events; state
  * tells what the opener has heard. (*out)->ops->leave() ends it. 0 or a negative errno. */
 int mr_afxdp_join(struct mr_dev **out, void *state, int *sockets, struct mr_frame_pool *frames,
 		  struct mr_counters *ctr);
 void *mr_afxdp_shared(const struct mr_dev *dev);
 unsigned mr_afxdp_queues(const struct mr_dev *dev);
+/* One for each queue, and behind them the packet socket where there is one. */
+unsigned mr_afxdp_sockets(const struct mr_dev *dev);
 
-/* The socket of a queue, for the XDP program's map of sockets. It stays the device's. */
-int mr_afxdp_fd(const struct mr_dev *dev, unsigned queue);
+/* One of the sockets: that of queue i, for the XDP program's map, or the packet socket. It stays the device's. */
+int mr_afxdp_fd(const struct mr_dev *dev, unsigned i);
 
 /* As of the last service(). */
 void mr_afxdp_link_state(const struct mr_dev *dev, struct mr_link_state *state);

@@ -55,6 +55,7 @@ struct mr_afxdp {
 	struct mr_afxdp_state *s;
 	struct mnl_socket *nl;
 	struct xdp_statistics stats; /* of all queues, as last read */
+	int gso_fd;		     /* packet socket for packets that are to be cut; -1: none */
 	struct mr_afxdp_queue q[];   /* [s->cfg.nqueues] */
 };
 
@@ -77,6 +78,13 @@ uint32_t mr_afxdp_complete(struct mr_afxdp *d, struct mr_afxdp_queue *q);
 
 /* ---- afxdp_salvage.c */
 void mr_afxdp_salvage(struct mr_dev *dev);
+
+/* ---- afxdp_gso.c */
+/* Open gso_fd. 0 or a negative errno. */
+int mr_afxdp_gso_open(struct mr_afxdp *d);
+void mr_afxdp_gso_close(struct mr_afxdp *d);
+/* Send a packet with gso_size at once; results and references as tx() of dev.h. */
+int mr_afxdp_gso_tx(struct mr_afxdp *d, struct mr_frame *f);
 
 /* ---- afxdp_link.c */
 int mr_afxdp_link_open(struct mr_afxdp *d, struct mr_error *err);

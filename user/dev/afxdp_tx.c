@@ -21,13 +21,8 @@
 /* The packet is not going out. */
 static int refuse(struct mr_afxdp *d, struct mr_frame *f, enum mr_drop reason, int err)
 {
-	struct mr_frame *frag;
-
 	d->dev.ctr->drop[reason]++;
-	for (; f; f = frag) {
-		frag = f->frag;
-		mr_netif_tx_done(d->dev.frames, f);
-	}
+	mr_netif_tx_packet_done(d->dev.frames, f);
 	return err;
 }
 
@@ -35,51 +30,6 @@ static int refuse(struct mr_afxdp *d, struct mr_frame *f, enum mr_drop reason, i
 static bool chunk_ok(const struct mr_frame_pool *frames, const struct mr_frame *f)
 {
 	return f->len && f->data >= f->chunk && f->data + f->len <= f->chunk + frames->chunk_size;
-}
-
-int mr_afxdp_tx(struct mr_dev *dev, struct mr_frame *f, uint64_t now)
-{
-	struct mr_afxdp *d = to_afxdp(dev);
-	struct mr_afxdp_queue *q = &d->q[f->queue % d->s->ntx];
-	struct mr_xsk_ring *ring = &q->xsk.ring[MR_XSK_TX];
-	struct mr_afxdp_hand *hand = &d->s->sending;
-	struct mr_frame *chunk;
-	uint32_t n = 0, idx;
-
-	(void)now;
-	if (mr_unlikely(d->s->gone))
-		return refuse(d, f, MR_DROP_TX_DEVICE, -ENETDOWN);
-	mr_frame_for_each_chunk (chunk, f) {
-		if (mr_unlikely(!chunk_ok(dev->frames, chunk)))
-			return refuse(d, f, MR_DROP_TX_INVALID, -EINVAL);
-		n++;
-	}
-	if (mr_unlikely(n > mr_afxdp_max_chunks(dev)))
-		return refuse(d, f, MR_DROP_TX_DEVICE, -EMSGSIZE);
-	if (!mr_xsk_ring_reserve(ring, n, &idx)) {
-		MR_COUNT(dev->ctr, DEV_TX_RING_FULL);
-		return -EAGAIN;
-	}
-	*hand = (struct mr_afxdp_hand){
-		.n = n, .queue = f->queue % d->s->ntx, .first = idx, .tx = f
-	};
-	mr_in_order();
-	mr_frame_for_each_chunk (chunk, f) {
-		/* One that is still out must be sent as a copy (frame.h): its second completion
-		 * could not be told from a bad one. */
-		assert(chunk->tx_refs && !(chunk->flags & MR_FRAME_IN_DEV));
-		chunk->flags |= MR_FRAME_IN_DEV;
-		*mr_xsk_ring_desc(ring, idx++) = (struct xdp_desc){
-			.addr = mr_frame_umem_off(dev->frames, chunk),
-			.len = chunk->len,
-			.options = chunk->frag ? XDP_PKT_CONTD : 0,
-		};
-	}
-	mr_xsk_ring_submit(ring);
-	hand->n = 0;
-	MR_COUNT(dev->ctr, DEV_TX_PACKETS);
-	MR_COUNT_N(dev->ctr, DEV_TX_BYTES, f->pkt_len);
-	return 0;
 }
 
 uint32_t mr_afxdp_complete(struct mr_afxdp *d, struct mr_afxdp_queue *q)
@@ -157,6 +107,85 @@ static int kick_queue(struct mr_afxdp *d, struct mr_afxdp_queue *q)
 			return ret;
 	}
 	return -EAGAIN;
+}
+
+/* A packet that the kernel is to cut. What waits in the TX ring was queued before it and goes before it. */
+static int tx_gso(struct mr_afxdp *d, struct mr_afxdp_queue *q, struct mr_frame *f)
+{
+	uint32_t bytes = f->pkt_len;
+	int err = 0;
+
+	if (d->gso_fd < 0)
+		return refuse(d, f, MR_DROP_TX_INVALID, -EOPNOTSUPP);
+	if (mr_xsk_ring_untaken(&q->xsk.ring[MR_XSK_TX]))
+		err = kick_queue(d, q);
+	if (err)
+		return err == -EAGAIN ? err : refuse(d, f, MR_DROP_TX_DEVICE, err);
+	err = mr_afxdp_gso_tx(d, f);
+	switch (err) {
+	case 0:
+		MR_COUNT(d->dev.ctr, DEV_TX_GSO);
+		MR_COUNT_N(d->dev.ctr, DEV_TX_BYTES, bytes);
+		return 0;
+	case -EAGAIN: /* the socket's buffer is full, or memory is short: a matter of time */
+	case -ENOMEM:
+	case -EINTR:
+		return -EAGAIN;
+	case -EINVAL: /* the kernel wants no such packets: no more of them */
+	case -EMSGSIZE:
+	case -EOPNOTSUPP:
+		d->s->link.gso_bytes = 0;
+		return refuse(d, f, MR_DROP_TX_INVALID, err);
+	default: /* ENETDOWN; ENOBUFS: the device dropped it */
+		return refuse(d, f, MR_DROP_TX_DEVICE, err);
+	}
+}
+
+int mr_afxdp_tx(struct mr_dev *dev, struct mr_frame *f, uint64_t now)
+{
+	struct mr_afxdp *d = to_afxdp(dev);
+	struct mr_afxdp_queue *q = &d->q[f->queue % d->s->ntx];
+	struct mr_xsk_ring *ring = &q->xsk.ring[MR_XSK_TX];
+	struct mr_afxdp_hand *hand = &d->s->sending;
+	struct mr_frame *chunk;
+	uint32_t n = 0, idx;
+
+	(void)now;
+	if (mr_unlikely(d->s->gone))
+		return refuse(d, f, MR_DROP_TX_DEVICE, -ENETDOWN);
+	if (f->gso_size)
+		return tx_gso(d, q, f);
+	mr_frame_for_each_chunk (chunk, f) {
+		if (mr_unlikely(!chunk_ok(dev->frames, chunk)))
+			return refuse(d, f, MR_DROP_TX_INVALID, -EINVAL);
+		n++;
+	}
+	if (mr_unlikely(n > mr_afxdp_max_chunks(dev)))
+		return refuse(d, f, MR_DROP_TX_DEVICE, -EMSGSIZE);
+	if (!mr_xsk_ring_reserve(ring, n, &idx)) {
+		MR_COUNT(dev->ctr, DEV_TX_RING_FULL);
+		return -EAGAIN;
+	}
+	*hand = (struct mr_afxdp_hand){
+		.n = n, .queue = f->queue % d->s->ntx, .first = idx, .tx = f
+	};
+	mr_in_order();
+	mr_frame_for_each_chunk (chunk, f) {
+		/* One that is still out must be sent as a copy (frame.h): its second completion
+		 * could not be told from a bad one. */
+		assert(chunk->tx_refs && !(chunk->flags & MR_FRAME_IN_DEV));
+		chunk->flags |= MR_FRAME_IN_DEV;
+		*mr_xsk_ring_desc(ring, idx++) = (struct xdp_desc){
+			.addr = mr_frame_umem_off(dev->frames, chunk),
+			.len = chunk->len,
+			.options = chunk->frag ? XDP_PKT_CONTD : 0,
+		};
+	}
+	mr_xsk_ring_submit(ring);
+	hand->n = 0;
+	MR_COUNT(dev->ctr, DEV_TX_PACKETS);
+	MR_COUNT_N(dev->ctr, DEV_TX_BYTES, f->pkt_len);
+	return 0;
 }
 
 int mr_afxdp_kick(struct mr_dev *dev)

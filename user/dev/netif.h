@@ -16,6 +16,7 @@ struct mr_netif {
 	uint16_t
 		max_chunks; /* descriptors per packet that the device takes: 1..MR_FRAME_MAX_CHUNKS */
 	uint32_t mtu;	    /* bytes of the L3 packet */
+	uint32_t gso_bytes; /* L3 packet that the device cuts into segments itself; 0: it cannot */
 	uint32_t txq_limit; /* packets for which mr_netif_tx_room() says that there is room */
 	uint32_t txq_count;
 	struct mr_frame *txq_head, *txq_tail; /* packets, linked by txnext */
@@ -54,6 +55,16 @@ static inline void mr_netif_tx_done(struct mr_frame_pool *pool, struct mr_frame 
 	assert(f->tx_refs);
 	f->tx_refs--;
 	mr_frame_put(pool, f);
+}
+/* The same for every chunk of a packet. */
+static inline void mr_netif_tx_packet_done(struct mr_frame_pool *pool, struct mr_frame *f)
+{
+	struct mr_frame *frag;
+
+	for (; f; f = frag) {
+		frag = f->frag;
+		mr_netif_tx_done(pool, f);
+	}
 }
 
 #endif

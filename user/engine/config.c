@@ -230,6 +230,8 @@ int mr_config_check(const struct mr_config *cfg, struct mr_error *err)
 	if ((unsigned)cfg->rx_csum > MR_RX_CSUM_OFF)
 		return mr_error_set(err, -EINVAL, "the checksum policy %d is unknown",
 				    (int)cfg->rx_csum);
+	if ((unsigned)cfg->tso > MR_TSO_OFF)
+		return mr_error_set(err, -EINVAL, "the TSO setting %d is unknown", (int)cfg->tso);
 	if ((unsigned)cfg->mtu_probing > MR_MTU_PROBING_ALWAYS)
 		return mr_error_set(err, -EINVAL, "the way %d of probing the path MTU is unknown",
 				    (int)cfg->mtu_probing);
@@ -317,6 +319,8 @@ int mr_config_plan(const struct mr_config *cfg, const struct mr_ifinfo *info, st
 	};
 	plan->csum = csum_policy(cfg->rx_csum, info->veth, plan->native);
 	plan->zero_copy = plan->native && info->zero_copy;
+	plan->gso = !plan->zero_copy &&
+		    (cfg->tso == MR_TSO_ON || (cfg->tso == MR_TSO_AUTO && info->veth));
 	plan->chunk_size = plan_chunk(cfg, info, plan->native);
 	plan->nframes =
 		(uint32_t)mr_min(mr_max(chosen, (uint64_t)FRAMES_DEFAULT), (uint64_t)FRAMES_MAX);

@@ -543,6 +543,7 @@ static void watch_link(struct mr_engine *engine, uint64_t now)
 		mtu_changed(engine, &is);
 	if (memcmp(is.mac, engine->st->iface.mac, sizeof(is.mac)) != 0)
 		mac_changed(engine, &is, now);
+	engine->st->nif.gso_bytes = is.gso_bytes;
 	engine->st->iface = is;
 }
 

@@ -110,7 +110,7 @@ int mr_config_check(const struct mr_config *cfg, struct mr_error *err);
 
 /* What an engine is made of, chosen from the configuration and the interface. */
 struct mr_plan {
-	bool native, zero_copy;
+	bool native, zero_copy, gso;
 	enum mr_csum_policy csum;
 	uint32_t chunk_size, nframes, dev_frames;
 };

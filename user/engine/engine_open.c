@@ -166,6 +166,7 @@ static int open_device(struct mr_engine *engine, const struct mr_config *cfg,
 		.tx_ring = cfg->tx_ring,
 		.native = plan->native,
 		.zero_copy = plan->zero_copy,
+		.gso = plan->gso,
 		.cookie = cookie,
 	};
 	struct mr_dev *dev;
@@ -178,6 +179,7 @@ static int open_device(struct mr_engine *engine, const struct mr_config *cfg,
 	engine->st->nif.max_chunks = mr_afxdp_max_chunks(dev);
 	engine->link_state = mr_afxdp_link_state;
 	mr_afxdp_link_state(dev, &engine->st->iface);
+	engine->st->nif.gso_bytes = engine->st->iface.gso_bytes;
 	/* What has changed since the stack was made is found by the first service. */
 	engine->st->iface.mtu = info->mtu;
 	memcpy(engine->st->iface.mac, info->mac, sizeof(engine->st->iface.mac));

@@ -352,7 +352,7 @@ static int welcome(struct mr_keeper *k, const struct conn *conn)
 {
 	struct mr_engine *engine = k->share->engine;
 	struct mr_commons *c = k->share->c;
-	unsigned nsockets = mr_afxdp_queues(engine->dev), nfds = SHARE_FDS, first;
+	unsigned nsockets = mr_afxdp_sockets(engine->dev), nfds = SHARE_FDS, first;
 	struct share_welcome w = {
 		.magic = SHARE_MAGIC,
 		.arena = (uintptr_t)engine->arena.base,

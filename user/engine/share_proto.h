@@ -41,7 +41,7 @@ struct share_welcome {
 	uint64_t arena, arena_size, umem, umem_size; /* addresses and bytes of the mappings */
 	uint64_t stack, commons, dev;		     /* addresses in the arena; dev 0: no AF_XDP */
 	uint32_t slot;
-	uint32_t nsockets; /* AF_XDP sockets, one per queue */
+	uint32_t nsockets; /* of the device: mr_afxdp_sockets() */
 	uint64_t spin_ns;
 	int32_t log_level;
 	uint32_t has_capture, snaplen;

@@ -28,6 +28,9 @@
 
 /* Descriptors of one packet at the most: 1 + MAX_SKB_FRAGS of the kernel's copy mode. */
 #define MR_FRAME_MAX_CHUNKS 18u
+/* Chunks of a packet that the device cuts into segments itself (gso_size): 64 KiB at an MTU of 1500, and some
+ * more for small writes. */
+#define MR_FRAME_GSO_CHUNKS 64u
 
 /* frame.flags */
 #define MR_FRAME_CSUM	 (1u << 0) /* csum is the sum of the payload view [pay, pay + pay_len) */
@@ -70,6 +73,9 @@ struct mr_frame {
 	uint32_t seq;	   /* of the first payload byte */
 	uint32_t csum;	   /* sum of the payload (base/csum.h), see MR_FRAME_CSUM */
 	uint8_t tcp_flags; /* FIN that follows the payload, in a receive or reassembly queue */
+	/* First chunk of a packet to transmit: payload bytes of each TCP segment that the device is to make of
+	 * it (its TCP checksum is left partial then); 0: it is one packet. */
+	uint16_t gso_size;
 	union {
 		uint64_t sent_at; /* sent: ns, last transmission */
 		uint64_t

@@ -34,7 +34,7 @@ static int output_part(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_
 
 	if (mr_addr_is_v4(&tx->src) != v4)
 		return drop(ip, f, MR_DROP_IP_NO_ROUTE, -EAFNOSUPPORT);
-	if (tot > dst->mtu || tot > UINT16_MAX)
+	if ((tot > dst->mtu && !f->gso_size) || tot > UINT16_MAX)
 		return drop(ip, f, MR_DROP_IP_TOO_BIG, -EMSGSIZE);
 	if (mr_unlikely(ip->link->nunusable) && !source_ok(ip, tx, dst))
 		return drop(ip, f, MR_DROP_IP_TENTATIVE, -EADDRNOTAVAIL);

@@ -3,7 +3,8 @@
  * tcp_output.c - make the segments that one connection owes.
  * Owns        snd_nxt, what was advertised (rcv_wnd), the "owed" marks of a TCB.
  * Implements  RFC 9293 sections 3.8.6.1 (zero-window probes), 3.8.6.2 (silly windows, both sides),
- *             3.7.4 (Nagle, with Minshall's change as Linux has it).
+ *             3.7.4 (Nagle, with Minshall's change as Linux has it). A device that cuts segments
+ *             itself gets bursts of them in one packet.
  * Called by   mr_tcp_flush(), once per round for each TCB that owes something.
  * Not here    segments without a TCB (tcp_reply.c); what is lost (tcp_loss.c); the rate (tcp_pace.c).
  */
@@ -25,8 +26,17 @@ enum stop {
 	STOP_CORK,   /* a small segment waits for more, at most MR_TCP_CORK_NS */
 };
 
-/* Consecutive frames of the send queue that make one segment. */
+#define BURST_HEADERS 100u /* IPv6 and TCP with all options, in a burst that the device cuts */
+
+enum run_kind {
+	RUN_NEW,   /* one segment */
+	RUN_LOST,  /* one segment, of what is judged lost */
+	RUN_BURST, /* one packet of several segments, which the device cuts */
+};
+
+/* Consecutive frames of the send queue that make one packet. */
 struct run {
+	enum run_kind kind;
 	struct mr_frame *first;
 	uint32_t len;
 	uint8_t chunks;
@@ -153,22 +163,21 @@ void tcp_send_rst(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
  * ---------------------------------------------------------------------------------------- */
 
 /* May f be part of a run of what is lost, or of what was never sent? */
-static bool belongs(const struct mr_tcb *tcb, const struct mr_frame *f, bool lost)
+static bool belongs(const struct mr_tcb *tcb, const struct mr_frame *f, enum run_kind kind)
 {
-	return !lost || (f->flags & MR_FRAME_LOST && f != tcb->sndq.unsent);
+	return kind != RUN_LOST || (f->flags & MR_FRAME_LOST && f != tcb->sndq.unsent);
 }
 
-/* As many whole frames from f on as fit into one segment of up to limit bytes, at least one: a
- * frame that is too long (the MSS has shrunk, the window is small) is cut. Only frames with the
- * LOST mark if `lost`. false: no frame for the cut. */
+/* As many whole frames from f on as fit into limit bytes, at least one: a frame that is too long (the MSS
+ * has shrunk, the window is small) is cut. false: no frame for the cut. */
 static bool gather(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, uint32_t limit,
-		   bool lost, struct run *r)
+		   enum run_kind kind, struct run *r)
 {
-	uint8_t max_chunks = (uint8_t)tcp->ip->nif->max_chunks;
+	uint32_t max_chunks = kind == RUN_BURST ? MR_FRAME_GSO_CHUNKS : tcp->ip->nif->max_chunks;
 
-	*r = (struct run){ .first = f };
+	*r = (struct run){ .kind = kind, .first = f };
 	for (; f && r->chunks < max_chunks && r->len < limit; f = f->next) {
-		if (r->chunks && !belongs(tcb, f, lost))
+		if (r->chunks && !belongs(tcb, f, kind))
 			break;
 		/* One that is longer than any segment fills this one up, and is cut for it. */
 		if (f->pay_len > limit && sndq_split(tcp, tcb, f, limit - r->len)) {
@@ -230,6 +239,8 @@ static bool xmit_run(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct run *r
 {
 	const struct mr_cong_ops *control = mr_cong(tcb->opts.congestion);
 	bool new_data = seq_geq(r->first->seq, tcb->snd_nxt);
+	bool gso = r->kind == RUN_BURST;
+	uint32_t segs = gso ? (r->len + tcb->snd_mss - 1) / tcb->snd_mss : 1;
 	uint32_t flight = tcb_in_flight(tcb);
 	struct mr_ip_tx tx = ip_tx(tcb, new_data);
 	struct mr_frame *p, *f;
@@ -249,14 +260,18 @@ static bool xmit_run(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct run *r
 	seg.flags |= ecn_flags(tcb, new_data);
 	hlen = mr_tcp_header_len(&seg);
 	sum = mr_csum_pseudo(&tx.src, &tx.dst, IPPROTO_TCP, hlen + r->len);
-	for (f = p; f; off += f->len, f = f->frag)
+	for (f = gso ? NULL : p; f; off += f->len, f = f->frag)
 		sum = mr_csum_add(sum, mr_csum_shift(f->csum, off));
 	p->pkt_len = r->len;
 	p->nchunks = r->chunks;
+	p->gso_size = gso ? tcb->snd_mss : 0;
 	p->queue = (uint16_t)tcb->flow.hash;
 	hdr = mr_frame_push(p, hlen);
 	mr_tcp_write_header(hdr, &seg);
-	mr_tcp_write_csum(hdr, mr_csum_add(sum, mr_csum(hdr, hlen)));
+	if (gso)
+		mr_tcp_write_csum_partial(hdr, sum);
+	else
+		mr_tcp_write_csum(hdr, mr_csum_add(sum, mr_csum(hdr, hlen)));
 	for (f = r->first; f != r->next; f = f->next) {
 		f->sent_at = now;
 		rate_sent(tcb, f, flight + r->len, now);
@@ -265,9 +280,9 @@ static bool xmit_run(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct run *r
 	pace_sent(tcb, r->len, now);
 	if (tcb->loss == MR_LOSS_RECOVERY)
 		tcb->prr.out += r->len;
-	MR_COUNT(tcp->ctr, TCP_SEGS_OUT);
-	tcb->segs_out++;
-	tcb->data_segs_out++;
+	MR_COUNT_N(tcp->ctr, TCP_SEGS_OUT, segs);
+	tcb->segs_out += segs;
+	tcb->data_segs_out += segs;
 	tcb->bytes_retrans += new_data ? 0 : r->len;
 	tcb->last_sent_at = now;
 	/* A D-SACK needs a segment without payload. Of what is sent again the peer may have the first copy, and
@@ -317,7 +332,7 @@ static enum stop send_lost(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		struct run r;
 		bool fin;
 
-		if (!gather(tcp, tcb, f, tcb->snd_mss, true, &r))
+		if (!gather(tcp, tcb, f, tcb->snd_mss, RUN_LOST, &r))
 			return STOP_ROOM;
 		if (f != tcb->sndq.head && flight && flight + r.len > tcb->cwnd)
 			return STOP_CWND;
@@ -380,7 +395,7 @@ static enum stop send_mtu_probe(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t
 		return flight ? STOP_CWND : STOP_DONE;
 	if (!pace_allows(tcb, now))
 		return STOP_PACE;
-	if (sndq_pack(tcp, tcb, len) || !gather(tcp, tcb, tcb->sndq.unsent, len, false, &r) ||
+	if (sndq_pack(tcp, tcb, len) || !gather(tcp, tcb, tcb->sndq.unsent, len, RUN_NEW, &r) ||
 	    !xmit_run(tcp, tcb, &r, data_flags(&r, false), now))
 		return STOP_ROOM;
 	tcb->sndq.unsent = r.next;
@@ -388,6 +403,59 @@ static enum stop send_mtu_probe(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t
 	tcb->tlp.rearm = true;
 	mtup_sent(tcp, tcb, r.len);
 	return STOP_DONE;
+}
+
+/* TCP payload that one packet may have: beyond one segment only what windows, rate and device let go, in
+ * whole segments. */
+static uint32_t burst_limit(const struct mr_tcp *tcp, const struct mr_tcb *tcb, uint32_t usable,
+			    uint32_t flight)
+{
+	uint32_t mss = tcb->snd_mss, most = tcp->ip->nif->gso_bytes;
+
+	if (!most || tcb->urg_out) /* each segment has an urgent pointer of its own */
+		return mss;
+	most = mr_min(most - BURST_HEADERS, usable);
+	most = mr_min(most, tcb->cwnd > flight ? tcb->cwnd - flight : 0);
+	most = mr_min(most, pace_burst(tcb));
+	return mr_max(mss, most - most % mss);
+}
+
+/* More than one segment, for a device that cuts them itself. A last one that is not full is left behind where
+ * it may not go yet. false: there is no more than one to send now. */
+static bool gather_burst(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, uint32_t limit,
+			 struct run *r)
+{
+	uint32_t mss = tcb->snd_mss;
+
+	if (limit <= mss || !gather(tcp, tcb, f, limit, RUN_BURST, r) || r->len <= mss)
+		return false;
+	if (r->next || !(r->len % mss) || small_may_go(tcb) == STOP_DONE)
+		return true;
+	limit = r->len - r->len % mss;
+	return limit > mss && gather(tcp, tcb, f, limit, RUN_BURST, r) && r->len > mss;
+}
+
+/* The next segment alone. STOP_DONE: it may go, and *r is it. */
+static enum stop gather_segment(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f,
+				uint32_t usable, uint32_t flight, struct run *r)
+{
+	if (!gather(tcp, tcb, f, tcb->snd_mss, RUN_NEW, r))
+		return STOP_ROOM;
+	if (!r->next && r->len < tcb->snd_mss) {
+		enum stop why = small_may_go(tcb);
+
+		if (why != STOP_DONE)
+			return why;
+	}
+	if (r->len > usable) {
+		/* Sender's silly-window avoidance (RFC 9293 3.8.6.2.1): part of what was written only if
+		 * it is half of the largest window the peer ever had, or on override. */
+		if (!usable || !(usable >= tcb->max_snd_wnd / 2 || tcb->push_small))
+			return STOP_WINDOW;
+		if (!gather(tcp, tcb, f, usable, RUN_NEW, r))
+			return STOP_ROOM;
+	}
+	return flight && flight + r->len > tcb->cwnd ? STOP_CWND : STOP_DONE;
 }
 
 static enum stop send_new(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
@@ -404,25 +472,12 @@ static enum stop send_new(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		uint32_t usable = usable_window(tcb), flight = tcb_in_flight(tcb);
 		bool fin;
 
-		if (!gather(tcp, tcb, f, tcb->snd_mss, false, &r))
-			return STOP_ROOM;
-		if (!r.next && r.len < tcb->snd_mss) {
-			enum stop why = small_may_go(tcb);
+		if (!gather_burst(tcp, tcb, f, burst_limit(tcp, tcb, usable, flight), &r)) {
+			enum stop why = gather_segment(tcp, tcb, f, usable, flight, &r);
 
 			if (why != STOP_DONE)
 				return why;
 		}
-		if (r.len > usable) {
-			/* Sender's silly-window avoidance (RFC 9293 3.8.6.2.1): part of what was
-			 * written only if it is half of the largest window the peer ever had, or on
-			 * override. */
-			if (!usable || !(usable >= tcb->max_snd_wnd / 2 || tcb->push_small))
-				return STOP_WINDOW;
-			if (!gather(tcp, tcb, f, usable, false, &r))
-				return STOP_ROOM;
-		}
-		if (flight && flight + r.len > tcb->cwnd)
-			return STOP_CWND;
 		if (!pace_allows(tcb, now))
 			return STOP_PACE;
 		fin = tcb->fin_queued && !r.next;
@@ -430,7 +485,7 @@ static enum stop send_new(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 			return STOP_ROOM;
 		tcb->sndq.unsent = r.next;
 		tcb->snd_nxt += r.len;
-		if (r.len < tcb->snd_mss)
+		if (r.len % tcb->snd_mss)
 			tcb->snd_sml = tcb->snd_nxt;
 		tcb->push_small = false;
 		tcb->tlp.rearm = true;
@@ -459,8 +514,8 @@ static enum stop send_probe(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now
 	struct run r;
 
 	if (f && f->pay_len <= usable_window(tcb)) {
-		if (!gather(tcp, tcb, f, mr_min((uint32_t)tcb->snd_mss, usable_window(tcb)), false,
-			    &r) ||
+		if (!gather(tcp, tcb, f, mr_min((uint32_t)tcb->snd_mss, usable_window(tcb)),
+			    RUN_NEW, &r) ||
 		    !xmit_run(tcp, tcb, &r, data_flags(&r, false), now))
 			return STOP_ROOM;
 		tcb->sndq.unsent = r.next;

@@ -39,6 +39,14 @@ bool pace_allows(const struct mr_tcb *tcb, uint64_t now)
 	return tcb->pace.next <= now || !mr_tcp_pacing_rate(tcb);
 }
 
+uint32_t pace_burst(const struct mr_tcb *tcb)
+{
+	uint64_t rate = mr_tcp_pacing_rate(tcb);
+
+	return rate ? (uint32_t)mr_min(rate / (MR_NS_PER_S / BURST_NS), (uint64_t)UINT16_MAX) :
+		      UINT32_MAX;
+}
+
 void pace_sent(struct mr_tcb *tcb, uint32_t bytes, uint64_t now)
 {
 	uint64_t rate = mr_tcp_pacing_rate(tcb), earliest = now > BURST_NS ? now - BURST_NS : 0;

@@ -242,6 +242,8 @@ void rate_check_app_limited(struct mr_tcb *tcb);
 bool pace_allows(const struct mr_tcb *tcb, uint64_t now);
 /* So many bytes just left. */
 void pace_sent(struct mr_tcb *tcb, uint32_t bytes, uint64_t now);
+/* Bytes that may leave in one packet, where the device cuts it into segments. */
+uint32_t pace_burst(const struct mr_tcb *tcb);
 
 /* ---- tcp_cwv.c: congestion window validation ------------------------------------------------- */
 /* Output has stopped, because of cwnd or not; app: because there was nothing more to send. */

@@ -224,3 +224,10 @@ void mr_tcp_write_csum(uint8_t *hdr, uint32_t sum)
 
 	memcpy(hdr + CSUM_OFF, &csum, sizeof(csum));
 }
+
+void mr_tcp_write_csum_partial(uint8_t *hdr, uint32_t sum)
+{
+	uint16_t csum = mr_csum_fold(sum);
+
+	memcpy(hdr + CSUM_OFF, &csum, sizeof(csum));
+}

@@ -75,5 +75,7 @@ uint32_t mr_tcp_write_header(uint8_t *hdr, const struct mr_seg *seg);
 /* Store the checksum: complement of the fold of `sum`, which covers pseudo-header, this header with
  * a zero checksum field, and payload. */
 void mr_tcp_write_csum(uint8_t *hdr, uint32_t sum);
+/* The same for a packet whose checksum the device completes: sum is that of the pseudo-header only. */
+void mr_tcp_write_csum_partial(uint8_t *hdr, uint32_t sum);
 
 #endif

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * afxdp_gso.c - bursts of TCP segments as one packet that the kernel cuts, or hands on whole.
+ * Owns        the packet socket beside the AF_XDP sockets, and the virtio_net_hdr in front of each packet.
+ * Authority   packet(7); PACKET_VNET_HDR and packet_snd() in net/packet/af_packet.c; struct virtio_net_hdr
+ *             in include/uapi/linux/virtio_net.h, which is how a virtual machine asks the same.
+ * Called by   afxdp_tx.c.
+ *
+ * A TX descriptor cannot say that a packet is to be segmented (as of Linux 6.18), so at an MTU of 1500 every
+ * 1448 bytes of payload would cost the kernel an skb. A packet socket takes 64 KiB at once. Over veth they
+ * reach the peer as they are; a device without TSO gets them cut by the kernel. It goes past the queueing
+ * discipline and past taps, as AF_XDP does, and through the same __dev_direct_xmit().
+ */
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/virtio_net.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "dev/afxdp_int.h"
+
+#ifndef PACKET_QDISC_BYPASS
+#define PACKET_QDISC_BYPASS 20
+#endif
+
+#define ETH_TYPE_OFF  12u
+#define IPV6_HLEN     40u
+#define TCP_DATA_OFF  12u /* of the data offset field */
+#define TCP_FLAGS_OFF 13u
+#define TCP_CSUM_OFF  16u
+#define TCP_CWR	      0x80u
+#define SNDBUF_BYTES  (4 << 20)
+
+int mr_afxdp_gso_open(struct mr_afxdp *d)
+{
+	const struct sockaddr_ll sll = { .sll_family = AF_PACKET, .sll_ifindex = d->s->cfg.ifindex };
+	int one = 1, sndbuf = SNDBUF_BYTES, err;
+
+	/* Protocol 0: it receives nothing. */
+	d->gso_fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (d->gso_fd < 0)
+		return -errno;
+	if (setsockopt(d->gso_fd, SOL_PACKET, PACKET_VNET_HDR, &one, sizeof(one)) ||
+	    setsockopt(d->gso_fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof(one)) ||
+	    bind(d->gso_fd, (const struct sockaddr *)&sll, sizeof(sll))) {
+		err = -errno;
+		mr_afxdp_gso_close(d);
+		return err;
+	}
+	/* Bytes on their way to a slow device. Where the limit is lower, the default has to do. */
+	setsockopt(d->gso_fd, SOL_SOCKET, SO_SNDBUFFORCE, &sndbuf, sizeof(sndbuf));
+	return 0;
+}
+
+void mr_afxdp_gso_close(struct mr_afxdp *d)
+{
+	if (d->gso_fd >= 0)
+		close(d->gso_fd);
+	d->gso_fd = -1;
+}
+
+/* All headers stand in the first chunk, and the stack sends neither VLAN tags nor extension headers. */
+static struct virtio_net_hdr describe(const struct mr_frame *f)
+{
+	const uint8_t *ip = f->data + ETH_HLEN;
+	bool v6 = f->data[ETH_TYPE_OFF] == ETH_P_IPV6 >> 8 &&
+		  f->data[ETH_TYPE_OFF + 1] == (ETH_P_IPV6 & 0xff);
+	uint32_t ip_hlen = v6 ? IPV6_HLEN : (ip[0] & 0xfu) * 4;
+	const uint8_t *tcp = ip + ip_hlen;
+	uint32_t tcp_hlen = (uint32_t)(tcp[TCP_DATA_OFF] >> 4) * 4;
+
+	return (struct virtio_net_hdr){
+		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+		.gso_type = (uint8_t)((v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4) |
+				      (tcp[TCP_FLAGS_OFF] & TCP_CWR ? VIRTIO_NET_HDR_GSO_ECN : 0)),
+		.hdr_len = (uint16_t)(ETH_HLEN + ip_hlen + tcp_hlen),
+		.gso_size = f->gso_size,
+		.csum_start = (uint16_t)(ETH_HLEN + ip_hlen),
+		.csum_offset = TCP_CSUM_OFF,
+	};
+}
+
+int mr_afxdp_gso_tx(struct mr_afxdp *d, struct mr_frame *f)
+{
+	struct virtio_net_hdr vh = describe(f);
+	struct iovec iov[1 + MR_FRAME_GSO_CHUNKS] = { { &vh, sizeof(vh) } };
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 1 };
+	struct mr_frame *chunk;
+
+	mr_frame_for_each_chunk (chunk, f) {
+		assert(msg.msg_iovlen < MR_ARRAY_SIZE(iov));
+		iov[msg.msg_iovlen++] = (struct iovec){ chunk->data, chunk->len };
+	}
+	if (sendmsg(d->gso_fd, &msg, MSG_DONTWAIT) < 0)
+		return -errno;
+	/* The bytes were copied: the device is done with them already. */
+	mr_netif_tx_packet_done(d->dev.frames, f);
+	return 0;
+}
