@@ -136,6 +136,12 @@ struct mr_config {
 	struct mr_config_route routes[MR_CONFIG_ROUTES_MAX]; /* beyond the on-link ones of addrs */
 	unsigned nroutes;
 
+	/* Instead of addresses and routes of its own: those that the interface has in the kernel, live.
+	 * Only TCP of sockets that the engine has comes to it; everything else stays the kernel's. Every
+	 * port is held by a kernel socket as well, and what mr_connect() can reach is what the kernel
+	 * would reach over this interface. */
+	bool shared;
+
 	enum mr_xdp_mode xdp_mode;
 	enum mr_rx_csum rx_csum;
 	enum mr_tso tso;

@@ -59,6 +59,7 @@
 	X(IP_NOT_OURS, "drop.ip_not_ours", "IP destination is not an address of this engine")      \
 	X(IP_TENTATIVE, "drop.ip_tentative",                                                       \
 	  "IPv6 address of ours not in use: duplicate, or not yet known to be none")               \
+	X(IP_SRC_GONE, "drop.ip_src_gone", "source address was taken away from the interface")     \
 	X(IP_NO_NEXT, "drop.ip_no_next", "IPv6 packet without a payload (no next header)")         \
 	X(IP_OPTION, "drop.ip_option", "IPv6 option or routing header that forbids to go on")      \
 	X(IP_FRAG_BAD, "drop.ip_frag_bad", "IP fragment of an impossible length or offset")        \

@@ -31,13 +31,13 @@ struct mr_prefix prefix(const char *text)
 	return p;
 }
 
-void net_open_raw(struct net *n, const struct mr_prefix *own, unsigned nown)
+static void open_link(struct net *n, size_t arena, const struct mr_prefix *own, unsigned nown)
 {
 	struct mr_addr addrs[MR_LINK_ADDRS_MAX];
 
 	memset(n, 0, sizeof(*n));
 	n->now = 1000 * MR_NS_PER_S;
-	assert_int_equal(mr_arena_open(&n->arena, "test", 4 << 20), 0);
+	assert_int_equal(mr_arena_open(&n->arena, "test", arena), 0);
 	n->umem = malloc((size_t)NET_FRAMES * NET_CHUNK);
 	assert_non_null(n->umem);
 	assert_int_equal(
@@ -53,7 +53,27 @@ void net_open_raw(struct net *n, const struct mr_prefix *own, unsigned nown)
 	assert_int_equal(mr_link_init(&n->link, &n->arena, &n->nif, &n->wheel, &n->rng, &n->ctr,
 				      addrs, nown, n->now),
 			 0);
+}
+
+void net_open_raw(struct net *n, const struct mr_prefix *own, unsigned nown)
+{
+	open_link(n, 4 << 20, own, nown);
 	assert_int_equal(mr_ip_init(&n->ip, &n->link, &n->rng, &n->ctr, own, nown, n->now), 0);
+}
+
+int net_setup_shared(void **state)
+{
+	struct net *n = malloc(sizeof(*n));
+
+	if (!n)
+		return -1;
+	open_link(n, (4 << 20) + mr_ip_shared_bytes(), NULL, 0);
+	mr_link_use_kernel(&n->link);
+	assert_int_equal(mr_ip_init_shared(&n->ip, &n->arena, &n->link, &n->rng, &n->ctr,
+					   NET_IFINDEX, n->now),
+			 0);
+	*state = n;
+	return 0;
 }
 
 static void settle(struct net *n)

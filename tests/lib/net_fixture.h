@@ -42,6 +42,9 @@ int net_setup(void **state);
 int net_setup6(void **state);
 /* Like net_open(), with any addresses, and before the first timer. */
 void net_open_raw(struct net *n, const struct mr_prefix *own, unsigned nown);
+/* The same with addresses and neighbours that are the kernel's, of which there are none yet. */
+#define NET_IFINDEX 7
+int net_setup_shared(void **state);
 int net_teardown(void **state);
 
 struct mr_addr addr(const char *text);

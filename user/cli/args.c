@@ -16,6 +16,7 @@
 
 enum {
 	OPT_GATEWAY = 0x100,
+	OPT_SHARED,
 	OPT_ROUTE,
 	OPT_XDP_MODE,
 	OPT_RX_CSUM,
@@ -41,8 +42,12 @@ static const struct argp_option options[] = {
 	{ "interface", 'i', "IF", 0, "Attach to this network interface (required)", 0 },
 	{ "address", 'a', "ADDR/LEN", 0,
 	  "An address for the engine, unknown to the kernel: 10.0.0.5/24, 2001:db8::5/64 "
-	  "(required; "
-	  "repeatable)",
+	  "(repeatable; this or --shared is required)",
+	  0 },
+	{ "shared", OPT_SHARED, NULL, 0,
+	  "Share the addresses, routes and neighbours that the interface has in the kernel; all "
+	  "but "
+	  "the TCP ports in use here stays the kernel's",
 	  0 },
 	{ "gateway", OPT_GATEWAY, "ADDR", 0, "Default route", 0 },
 	{ "route", OPT_ROUTE, "ROUTE", 0, "\"10.9.0.0/16 via 10.0.0.1\" (repeatable)", 0 },
@@ -205,9 +210,15 @@ static void check_complete(const struct argp_state *state, const struct mr_confi
 	if (!cfg->ifname)
 		cli_usage_error(state, "which interface? Name it with -i, for example: -i eth0 "
 				       "(\"ip link\" lists them)");
-	if (!cfg->naddrs)
-		cli_usage_error(state, "which address? Give the engine one of its own that no host "
-				       "uses, for example: --address 10.0.0.5/24");
+	if (cfg->shared && (cfg->naddrs || cfg->nroutes))
+		cli_usage_error(state,
+				"--shared takes the addresses and routes of the kernel: leave out "
+				"--address, --gateway and --route");
+	if (!cfg->naddrs && !cfg->shared)
+		cli_usage_error(state,
+				"which address? Give the engine one of its own that no host "
+				"uses, for example: --address 10.0.0.5/24; or use those that the "
+				"interface has, with --shared");
 	if (cfg->pcap_snaplen && !cfg->pcap_path)
 		cli_usage_error(state, "--snaplen needs --pcap FILE");
 }
@@ -227,6 +238,9 @@ static error_t parse_opt(int key, char *arg, struct argp_state *state)
 		break;
 	case 'a':
 		add_address(state, cfg, arg);
+		break;
+	case OPT_SHARED:
+		cfg->shared = true;
 		break;
 	case OPT_GATEWAY:
 		add_gateway(state, cfg, arg);

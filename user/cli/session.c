@@ -165,7 +165,7 @@ int cli_session_listen(struct cli_session *s, const struct mr_endpoint *local, i
 void cli_announce(const struct cli_session *s, const char *what, const struct mr_endpoint *local)
 {
 	static const struct mr_addr any;
-	struct mr_prefix own[MR_CONFIG_ADDRS_MAX + 1]; /* and a link-local one */
+	struct mr_prefix own[64]; /* a shared interface may have many */
 	unsigned n = mr_engine_addresses(s->engine, own, MR_ARRAY_SIZE(own));
 	bool all = !memcmp(&local->addr, &any, sizeof(any));
 

@@ -238,7 +238,13 @@ int mr_config_check(const struct mr_config *cfg, struct mr_error *err)
 	ret = check_sizes(cfg, err) ?: check_congestion(cfg->congestion, err);
 	if (ret)
 		return ret;
-	if (!cfg->naddrs)
+	if (cfg->shared && (cfg->naddrs || cfg->nroutes))
+		return mr_error_set(
+			err, -EINVAL,
+			"a shared engine has the addresses and routes that %s has in the "
+			"kernel: it takes no others",
+			cfg->ifname);
+	if (!cfg->naddrs && !cfg->shared)
 		return mr_error_set(err, -EINVAL,
 				    "no address is given: the engine needs one of its own, such as "
 				    "10.0.0.5/24");

@@ -20,6 +20,7 @@
 #include "base/hash.h"
 #include "base/time.h"
 #include "engine/engine_priv.h"
+#include "engine/shared.h"
 #include "kernel/xdp.h"
 
 #define RX_BUDGET                                                                                  \
@@ -59,7 +60,8 @@ static size_t arena_size(const struct mr_config *cfg, const struct mr_stack_cfg 
 
 	return slack + scfg->extra_bytes + sizeof(struct mr_stack) +
 	       scfg->nframes * sizeof(struct mr_frame) + max_connections(cfg) * connection +
-	       cfg->max_sockets * sock + MR_NEIGH_MAX * neigh;
+	       cfg->max_sockets * sock + MR_NEIGH_MAX * neigh +
+	       (cfg->shared ? mr_ip_shared_bytes() : 0);
 }
 
 /* Nothing random that a peer may see leads back to the seed. */
@@ -120,9 +122,12 @@ static int stack_init(struct mr_engine *engine, const struct mr_config *cfg,
 	st->nif.max_chunks = scfg->max_chunks;
 	err = mr_link_init(&st->link, arena, &st->nif, &st->wheel, &st->rng, &st->ctr, addrs,
 			   naddrs, engine->st->now);
-	if (!err)
-		err = mr_ip_init(&st->ip, &st->link, &st->rng, &st->ctr, own, naddrs,
-				 engine->st->now);
+	if (!err && cfg->shared) {
+		mr_link_use_kernel(&st->link);
+		err = mr_ip_init_shared(&st->ip, arena, &st->link, &st->rng, &st->ctr,
+					scfg->ifindex, engine->st->now);
+	} else if (!err)
+		err = mr_ip_init(&st->ip, &st->link, &st->rng, &st->ctr, own, naddrs, engine->st->now);
 	if (!err)
 		err = mr_tcp_init(&st->tcp, arena, &st->ip, &st->wheel, &st->rng, &st->ctr, 0,
 				  &tcfg);
@@ -226,7 +231,7 @@ static int64_t epoch_ns(const struct mr_engine *engine)
 
 static int list_fds(struct mr_engine *engine)
 {
-	static const unsigned max = MR_ENGINE_FDS_MAX - 1;
+	static const unsigned max = MR_ENGINE_FDS_MAX - 2;
 	int *fds = calloc(max, sizeof(*fds));
 	unsigned n = 0;
 
@@ -239,6 +244,8 @@ static int list_fds(struct mr_engine *engine)
 		n = engine->dev->ops->fds(engine->dev, fds, max);
 	for (unsigned i = 0; i < n; i++)
 		engine->pfds[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+	if (engine->shared)
+		engine->pfds[n++] = (struct pollfd){ .fd = mr_shared_fd(engine), .events = POLLIN };
 	engine->pfds[n] = (struct pollfd){ .fd = engine->wake_fd, .events = POLLIN };
 	engine->npfds = n + 1;
 	free(fds);
@@ -340,7 +347,7 @@ static enum mr_drop input_frame(struct mr_stack *st, struct mr_frame **f, uint64
 /* A neighbour does not answer: for connections that wait for it this is what an ICMP host
  * unreachable would be, and it takes the same way (RFC 1122 section 4.2.3.9). Established ones are told by
  * their next segment. */
-static void neighbour_failed(struct mr_stack *st, const struct mr_neigh *n, uint64_t now)
+void engine_neighbour_failed(struct mr_stack *st, const struct mr_neigh *n, uint64_t now)
 {
 	struct mr_list *pos, *tmp;
 
@@ -403,7 +410,7 @@ static void run_timers(struct mr_engine *engine, uint64_t now)
 		case MR_TIMER_ND:
 			failed = mr_link_timer(&st->link, t, now);
 			if (failed)
-				neighbour_failed(st, failed, now);
+				engine_neighbour_failed(st, failed, now);
 			break;
 		case MR_TIMER_REASM:
 			mr_reasm_timer(&st->ip, t, now);
@@ -426,6 +433,8 @@ unsigned mr_engine_input(struct mr_engine *engine, uint64_t now)
 	engine->st->now = now;
 	st->socks.now = now;
 	MR_COUNT(&st->ctr, ENGINE_ROUNDS);
+	if (mr_shared_due(engine, now))
+		mr_shared_service(engine, now);
 	n = mr_port_rx(&engine->port, &q, RX_BUDGET, now);
 	while ((f = mr_frame_queue_pop(&q))) {
 		enum mr_drop reason;
@@ -469,6 +478,8 @@ int mr_engine_output(struct mr_engine *engine, uint64_t now)
 	/* TCP stops at a full transmit queue: go on as long as the device empties it. */
 	for (unsigned i = 0; i < OUTPUT_TURNS; i++) {
 		mr_tcp_flush(&st->tcp, now);
+		if (engine->shared)
+			mr_shared_ask(engine, now);
 		if (mr_port_tx(&engine->port, now) == -ENETDOWN)
 			return interface_gone(engine);
 		if (!mr_tcp_owes(&st->tcp) || st->nif.txq_count)
@@ -577,6 +588,8 @@ int mr_engine_service(struct mr_engine *engine, uint64_t now)
 		return interface_gone(engine);
 	watch_link(engine, now);
 	watch_addresses(engine);
+	if (engine->shared)
+		mr_shared_service(engine, now);
 	read_notes(engine);
 	return 0;
 }
@@ -610,6 +623,7 @@ void mr_engine_close(struct mr_engine *engine)
 	if (engine->st)
 		reset_connections(engine);
 	mr_xdp_close(engine->xdp); /* first: from here on packets are the kernel's again */
+	mr_shared_close(engine);
 	if (engine->dev)
 		engine->dev->ops->close(engine->dev);
 	err = mr_pcapng_close(engine->cap);

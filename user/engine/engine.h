@@ -40,6 +40,7 @@ struct mr_stack {
 /* Everything that must be known of the interface to make a stack for it. */
 struct mr_stack_cfg {
 	uint8_t mac[6];
+	int ifindex;		   /* cfg.shared */
 	struct mr_addr link_local; /* for IPv6; any: made from the MAC address */
 	uint32_t mtu;
 	uint32_t nframes, chunk_size;
@@ -53,6 +54,7 @@ struct mr_stack_cfg {
 };
 
 struct mr_xdp;
+struct mr_shared;
 
 #define MR_ENGINE_FDS_MAX 1032u /* rings of all queues, link events, mr_wakeup() */
 
@@ -65,6 +67,7 @@ struct mr_engine {
 	struct mr_port port;
 	struct mr_pcapng *cap;
 	struct mr_xdp *xdp;	       /* NULL in the simulator */
+	struct mr_shared *shared;      /* the mirror of the kernel; NULL: none, or not here */
 	uint64_t (*clock)(void *user); /* ns, monotonic */
 	void *clock_user;
 	uint64_t spin_ns;

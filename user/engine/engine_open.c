@@ -19,6 +19,7 @@
 #include "base/hash.h"
 #include "dev/afxdp.h"
 #include "engine/engine_priv.h"
+#include "engine/shared.h"
 #include "kernel/groups.h"
 #include "kernel/ifinfo.h"
 #include "kernel/xdp.h"
@@ -213,7 +214,9 @@ static int open_xdp(struct mr_engine *engine, const struct mr_config *cfg,
 			mr_error_set(err, ret, "cannot steer receive queue %u of %s: %s", i,
 				     cfg->ifname, strerror(-ret));
 	}
-	for (unsigned i = 0; !ret && i < engine->st->ip.naddrs; i++) {
+	if (!ret && engine->shared)
+		mr_shared_start(engine);
+	for (unsigned i = 0; !ret && !engine->shared && i < engine->st->ip.naddrs; i++) {
 		ret = mr_xdp_addr_set(engine->xdp, &engine->st->ip.addrs[i].addr, MR_ADDR_OWN);
 		if (ret)
 			mr_error_set(err, ret, "cannot steer the engine's addresses: %s",
@@ -257,7 +260,8 @@ int engine_open(struct mr_engine **out, const struct mr_config *cfg, struct mr_s
 		return ret;
 	scfg->max_chunks = 1;
 	memcpy(scfg->mac, info.mac, sizeof(scfg->mac));
-	ret = check_not_kernels(cfg, scfg, err);
+	scfg->ifindex = info.ifindex;
+	ret = cfg->shared ? 0 : check_not_kernels(cfg, scfg, err);
 	ret = ret ?: choose_seed(cfg, &scfg->seed, err);
 	if (ret)
 		return ret;
@@ -270,7 +274,8 @@ int engine_open(struct mr_engine **out, const struct mr_config *cfg, struct mr_s
 	if (ret)
 		return ret;
 	cookie = (uint32_t)mr_siphash(scfg->flow_key, "cookie", 6);
-	ret = open_device(engine, cfg, &info, &plan, cookie, err);
+	ret = cfg->shared ? mr_shared_open(engine, info.ifindex, err) : 0;
+	ret = ret ?: open_device(engine, cfg, &info, &plan, cookie, err);
 	ret = ret ?: join_groups(engine, &info, err);
 	ret = ret ?: open_xdp(engine, cfg, &info, &plan, scfg->flow_key, cookie, err);
 	if (ret) {

@@ -29,4 +29,8 @@ void engine_leave(struct mr_engine *engine);
  * (engine_wait.c). */
 bool engine_spin(const struct mr_engine *engine, uint64_t until, const uint32_t *flag);
 
+/* A neighbour does not answer: for connections that wait for it this is what an ICMP host unreachable
+ * would be (engine.c). */
+void engine_neighbour_failed(struct mr_stack *st, const struct mr_neigh *n, uint64_t now);
+
 #endif

@@ -16,6 +16,17 @@
 #include "engine/engine.h"
 #include "kernel/mirror.h"
 
+/* ---- Opening ------------------------------------------------------------------------------------- */
+
+/* Open the mirror, between mr_engine_create() and the XDP program's opening; fill that program's maps,
+ * before it is attached; and the end. */
+int mr_shared_open(struct mr_engine *engine, int ifindex, struct mr_error *err);
+void mr_shared_start(struct mr_engine *engine);
+void mr_shared_close(struct mr_engine *engine);
+
+/* For a process that did not open the engine and lets it hold ports (see struct mr_arbiter). */
+void mr_shared_use_arbiter(void);
+
 /* ---- The mirror's owner ---------------------------------------------------------------------- */
 
 /* The descriptor to poll; when it is readable, mr_shared_service() is due. -1: no mirror here. */
@@ -30,6 +41,8 @@ void mr_shared_ask(struct mr_engine *engine, uint64_t now);
 /* All three, for an engine without a lock. */
 void mr_shared_service(struct mr_engine *engine, uint64_t now);
 
+/* It is time for mr_shared_service() though nothing may be readable (never without a mirror). */
+bool mr_shared_due(const struct mr_engine *engine, uint64_t now);
 /* Is something on link.asks? Who does not own the mirror wakes its owner then. */
 bool mr_shared_wants(const struct mr_engine *engine);
 

@@ -6,6 +6,7 @@
 #ifndef MR_IP_IP_H
 #define MR_IP_IP_H
 
+#include "ip/steer.h"
 #include "link/link.h"
 
 #define MR_IPV4_HLEN	20u
@@ -19,6 +20,18 @@ struct mr_route {
 	struct mr_addr gateway; /* any: on-link */
 	struct mr_addr src;	/* preferred source; any (IPv6 only): chosen for each destination */
 	uint32_t mtu;		/* 0: the interface's */
+	/* Of the kernel's tables (fib.c): */
+	uint32_t metric; /* of several to the same destination the least is taken */
+	int oif;	 /* interface */
+	uint8_t kind;	 /* enum mr_route_kind */
+	uint8_t pref; /* RFC 4191 section 2.1: 0 low, 1 medium, 2 high; before the metric's equals */
+};
+
+enum mr_route_kind {
+	MR_ROUTE_UNICAST,
+	MR_ROUTE_LOCAL,	      /* an address of this host */
+	MR_ROUTE_BROADCAST,   /* or multicast, or anycast */
+	MR_ROUTE_UNREACHABLE, /* or prohibited, or a black hole */
 };
 
 #define MR_ROUTES_MAX 64u
@@ -101,6 +114,18 @@ struct mr_reasm {
 
 /* ---- The layer ------------------------------------------------------------------------------- */
 
+/* What an address of the kernel's says beside its prefix. */
+#define MR_IPADDR_SECONDARY  0x1u /* IPv4: no source address, unless asked for */
+#define MR_IPADDR_DEPRECATED 0x2u
+#define MR_IPADDR_TEMPORARY  0x4u
+
+/* The kernel's tables local and main, of all interfaces. In the arena. */
+#define MR_FIB_MAX 8192u
+struct mr_fib {
+	unsigned n;
+	struct mr_route routes[MR_FIB_MAX]; /* as fib_compare() orders them */
+};
+
 struct mr_ip {
 	struct mr_link *link;
 	struct mr_netif *nif;
@@ -110,6 +135,13 @@ struct mr_ip {
 	struct mr_prefix
 		addrs[MR_LINK_ADDRS_MAX]; /* own addresses with their on-link prefix length */
 	unsigned naddrs;
+	uint8_t addr_flags[MR_LINK_ADDRS_MAX]; /* MR_IPADDR_* */
+	bool addrs_gone;	/* addresses were taken away: a connection may still be on one */
+	bool policy_rules;	/* the kernel has rules that fib does not know */
+	bool prefer_temporary;	/* RFC 6724 rule 7; Linux: use_tempaddr */
+	struct mr_steer *steer; /* which ports come to us; NULL: whole addresses do */
+	struct mr_fib *fib;	/* the kernel's routes; NULL: routes[] */
+	int ifindex;		/* with fib */
 	struct mr_route routes[MR_ROUTES_MAX]; /* longest prefix first */
 	unsigned nroutes;
 	uint32_t route_gen;			  /* changes with the table; never 0 */
@@ -130,6 +162,19 @@ struct mr_ip {
 
 #define MR_ICMP_BURST	50u   /* as Linux: icmp_msgs_burst */
 #define MR_ICMP_PER_SEC 1000u /* as Linux: icmp_msgs_per_sec */
+
+/* Instead of mr_ip_init(): addresses and routes are the kernel's on this interface, and yet to come. 0 or
+ * -ENOMEM. */
+int mr_ip_init_shared(struct mr_ip *ip, struct mr_arena *arena, struct mr_link *link,
+		      struct mr_rng *rng, struct mr_counters *ctr, int ifindex, uint64_t now);
+/* What it takes of the arena. */
+size_t mr_ip_shared_bytes(void);
+/* The kernel's addresses and routes are these now. What does not fit is left out: -ENOSPC. */
+int mr_ip_set_addrs(struct mr_ip *ip, const struct mr_prefix *addrs, const uint8_t *flags,
+		    unsigned naddrs);
+int mr_fib_set(struct mr_ip *ip, const struct mr_route *routes, unsigned nroutes);
+/* What the kernel's tables say of a destination, whatever the interface. NULL: nothing. */
+const struct mr_route *mr_fib_lookup(const struct mr_fib *fib, const struct mr_addr *dst);
 
 /* Own addresses get their on-link routes. 0 or -EINVAL (an address that no host can have). They must
  * be those that link has. */

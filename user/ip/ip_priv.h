@@ -114,6 +114,14 @@ void mr_route_changed(struct mr_ip *ip);
 /* pmtu.c: dst->mtu is the route's: lower it to what is known of the path. */
 void mr_pmtu_apply(struct mr_ip *ip, const struct mr_addr *daddr, uint64_t now, struct mr_dst *dst);
 
+/* fib.c: the kernel's route to dst, if it leaves by our interface. */
+const struct mr_route *mr_fib_ours(const struct mr_ip *ip, const struct mr_addr *dst);
+
+/* source.c: of our addresses, the one to use towards dst by a route that does not say. 0 or
+ * -EADDRNOTAVAIL. */
+int mr_source_choose(const struct mr_ip *ip, const struct mr_route *r, const struct mr_addr *dst,
+		     struct mr_addr *src);
+
 /* router.c: what neighbour discovery found out about routers. */
 void mr_router_news(struct mr_ip *ip, const struct mr_nd_news *news, uint64_t now);
 

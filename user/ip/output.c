@@ -38,6 +38,9 @@ static int output_part(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_
 		return drop(ip, f, MR_DROP_IP_TOO_BIG, -EMSGSIZE);
 	if (mr_unlikely(ip->link->nunusable) && !source_ok(ip, tx, dst))
 		return drop(ip, f, MR_DROP_IP_TENTATIVE, -EADDRNOTAVAIL);
+	/* As Linux: the connection may hope for its address to come back, but is silent until then. */
+	if (mr_unlikely(ip->addrs_gone) && !mr_ip_is_local(ip, &tx->src))
+		return drop(ip, f, MR_DROP_IP_SRC_GONE, -EADDRNOTAVAIL);
 	type = v4 ? mr_ipv4_push(ip, f, tx, part) : mr_ipv6_push(ip, f, tx, dst, part);
 	MR_COUNT(ip->ctr, IP_OUT);
 	return mr_link_output(ip->link, f, dst->neigh, type, now);

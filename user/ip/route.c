@@ -2,9 +2,9 @@
 /*
  * route.c - own addresses, routes, and the resolved destinations that connections keep.
  * Owns        the route table and its generation, by which a cached mr_dst knows that it is old.
- * Implements  RFC 1122 section 3.3.1 (next hop), with longest match as in RFC 1812 section 5.2.4.3;
- *             RFC 6724 section 5 (source addresses of IPv6).
+ * Implements  RFC 1122 section 3.3.1 (next hop), with longest match as in RFC 1812 section 5.2.4.3.
  * Called by   the engine (set-up), tcp and ip (look-up), on the engine's thread only.
+ * Not here    the kernel's routes (fib.c), the choice among several addresses (source.c).
  */
 #include <errno.h>
 #include "base/addr.h"
@@ -134,42 +134,12 @@ int mr_route_del(struct mr_ip *ip, const struct mr_prefix *dst)
 
 const struct mr_route *mr_route_lookup(const struct mr_ip *ip, const struct mr_addr *dst)
 {
+	if (ip->fib)
+		return mr_fib_ours(ip, dst);
 	for (unsigned i = 0; i < ip->nroutes; i++)
 		if (mr_addr_in_prefix(dst, &ip->routes[i].dst))
 			return &ip->routes[i];
 	return NULL;
-}
-
-/* RFC 6724 section 5. One interface, no temporary addresses, no policy: what is left is rule 2 (scope),
- * 3 (avoid what is not to be used; here, of which it is not known yet) and 8 (longest match). */
-static bool is_better_source(const struct mr_ip *ip, unsigned a, unsigned b,
-			     const struct mr_addr *dst)
-{
-	const struct mr_addr *addr_a = &ip->addrs[a].addr, *addr_b = &ip->addrs[b].addr;
-	bool usable_a = ip->link->addr_state[a] == MR_LADDR_USABLE;
-	bool usable_b = ip->link->addr_state[b] == MR_LADDR_USABLE;
-
-	if (mr_addr_is_link_local(addr_a) != mr_addr_is_link_local(addr_b))
-		return mr_addr_is_link_local(addr_a) == mr_addr_is_link_local(dst);
-	if (usable_a != usable_b)
-		return usable_a;
-	return mr_addr_common_bits(addr_a, dst) > mr_addr_common_bits(addr_b, dst);
-}
-
-/* A link-local source cannot be answered to from beyond the link, but rather it than none. */
-static int choose_source(const struct mr_ip *ip, const struct mr_addr *dst, struct mr_addr *src)
-{
-	int best = -1;
-
-	for (unsigned i = 0; i < ip->naddrs; i++)
-		if (!mr_addr_is_v4(&ip->addrs[i].addr) &&
-		    ip->link->addr_state[i] != MR_LADDR_DUPLICATE &&
-		    (best < 0 || is_better_source(ip, i, (unsigned)best, dst)))
-			best = (int)i;
-	if (best < 0)
-		return -EADDRNOTAVAIL;
-	*src = ip->addrs[best].addr;
-	return 0;
 }
 
 int mr_ip_source(const struct mr_ip *ip, const struct mr_addr *dst, struct mr_addr *src)
@@ -179,7 +149,7 @@ int mr_ip_source(const struct mr_ip *ip, const struct mr_addr *dst, struct mr_ad
 	if (!r)
 		return -ENETUNREACH;
 	if (mr_addr_is_any(&r->src))
-		return choose_source(ip, dst, src);
+		return mr_source_choose(ip, r, dst, src);
 	*src = r->src;
 	return 0;
 }
@@ -222,11 +192,9 @@ void mr_dst_put(struct mr_ip *ip, struct mr_dst *dst)
 	*dst = (struct mr_dst){ 0 };
 }
 
-int mr_ip_init(struct mr_ip *ip, struct mr_link *link, struct mr_rng *rng, struct mr_counters *ctr,
-	       const struct mr_prefix *addrs, unsigned naddrs, uint64_t now)
+static void init(struct mr_ip *ip, struct mr_link *link, struct mr_rng *rng,
+		 struct mr_counters *ctr, unsigned naddrs, uint64_t now)
 {
-	if (!naddrs || naddrs > MR_LINK_ADDRS_MAX)
-		return -EINVAL;
 	*ip = (struct mr_ip){
 		.link = link,
 		.nif = link->nif,
@@ -243,6 +211,14 @@ int mr_ip_init(struct mr_ip *ip, struct mr_link *link, struct mr_rng *rng, struc
 	};
 	mr_timer_init(&ip->router_timer, MR_TIMER_ROUTER);
 	mr_reasm_init(ip);
+}
+
+int mr_ip_init(struct mr_ip *ip, struct mr_link *link, struct mr_rng *rng, struct mr_counters *ctr,
+	       const struct mr_prefix *addrs, unsigned naddrs, uint64_t now)
+{
+	if (!naddrs || naddrs > MR_LINK_ADDRS_MAX)
+		return -EINVAL;
+	init(ip, link, rng, ctr, naddrs, now);
 	for (unsigned i = 0; i < naddrs; i++) {
 		if (!mr_prefix_is_host(&addrs[i]))
 			return -EINVAL;
@@ -260,4 +236,40 @@ int mr_ip_init(struct mr_ip *ip, struct mr_link *link, struct mr_rng *rng, struc
 			return err;
 	}
 	return 0;
+}
+
+/* ---- Addresses that are the kernel's, too ------------------------------------------------------- */
+
+size_t mr_ip_shared_bytes(void)
+{
+	return sizeof(struct mr_steer) + sizeof(struct mr_fib) + 2 * 64;
+}
+
+int mr_ip_init_shared(struct mr_ip *ip, struct mr_arena *arena, struct mr_link *link,
+		      struct mr_rng *rng, struct mr_counters *ctr, int ifindex, uint64_t now)
+{
+	init(ip, link, rng, ctr, 0, now);
+	ip->ifindex = ifindex;
+	ip->steer = mr_steer_open(arena);
+	ip->fib = mr_arena_alloc(arena, sizeof(*ip->fib), 64);
+	return ip->steer && ip->fib ? 0 : -ENOMEM;
+}
+
+int mr_ip_set_addrs(struct mr_ip *ip, const struct mr_prefix *addrs, const uint8_t *flags,
+		    unsigned naddrs)
+{
+	unsigned n = mr_min(naddrs, MR_LINK_ADDRS_MAX), kept = 0;
+
+	for (unsigned i = 0; i < ip->naddrs; i++)
+		for (unsigned j = 0; j < n; j++)
+			kept += mr_addr_eq(&ip->addrs[i].addr, &addrs[j].addr);
+	ip->addrs_gone |= kept < ip->naddrs;
+	for (unsigned i = 0; i < n; i++) {
+		ip->addrs[i] = addrs[i];
+		ip->addr_flags[i] = flags[i];
+	}
+	ip->naddrs = n;
+	mr_link_set_addrs(ip->link, addrs, n);
+	mr_route_changed(ip);
+	return n < naddrs ? -ENOSPC : 0;
 }

@@ -28,11 +28,12 @@ struct mr_steer {
 	struct mr_addr addrs[MR_STEER_SLOTS];
 	bool used[MR_STEER_SLOTS]; /* addrs[] says whose the slot is, perhaps of an address that is
 				       * gone while flows of it are left */
-	bool present[MR_STEER_SLOTS]; /* the interface has the address */
-	uint32_t nflows[MR_STEER_SLOTS];
-	uint32_t any[3][MR_STEER_PORTS];		/* listeners, by enum mr_steer_any */
-	uint32_t one[MR_STEER_SLOTS][MR_STEER_PORTS];	/* listeners */
-	uint32_t flows[MR_STEER_SLOTS][MR_STEER_PORTS]; /* the rows of unused slots are untouched */
+	bool present[MR_STEER_SLOTS];	 /* the interface has the address */
+	uint32_t nusers[MR_STEER_SLOTS]; /* flows, and listeners on the address alone */
+	uint32_t any[3]
+		    [MR_STEER_PORTS]; /* listeners on any address: of both families, IPv4, IPv6 */
+	uint32_t one[MR_STEER_SLOTS][MR_STEER_PORTS];	/* listeners on one address */
+	uint32_t flows[MR_STEER_SLOTS][MR_STEER_PORTS]; /* rows of unused slots are never touched */
 	uint32_t held[MR_STEER_PORTS];	    /* kernel sockets of ours that hold the port */
 	uint64_t busy[MR_STEER_PORTS / 64]; /* bit: the kernel may have connections there */
 	uint32_t nbusy;
@@ -46,10 +47,13 @@ struct mr_steer *mr_steer_open(struct mr_arena *arena);
 int mr_steer_addr_add(struct mr_steer *s, const struct mr_addr *addr);
 int mr_steer_addr_del(struct mr_steer *s, const struct mr_addr *addr);
 
-/* A listener opens (on) or closes. Any address: :: is both families, 0.0.0.0 is IPv4's; v6only makes
- * :: IPv6's. The port is taken for busy (see mr_steer_not_busy()). */
-void mr_steer_listen(struct mr_steer *s, const struct mr_addr *addr, bool v6only, uint16_t port,
-		     bool on);
+/* Has the interface the address? */
+bool mr_steer_has(const struct mr_steer *s, const struct mr_addr *addr);
+
+/* A listener opens or closes. Any address: :: is both families, 0.0.0.0 is IPv4's; v6only makes :: only
+ * IPv6's. An opened port is taken for busy (see mr_steer_not_busy()). */
+void mr_steer_listen(struct mr_steer *s, const struct mr_addr *addr, bool v6only, uint16_t port);
+void mr_steer_unlisten(struct mr_steer *s, const struct mr_addr *addr, bool v6only, uint16_t port);
 
 /* A flow comes. What mr_steer_flow_del() wants to know; 0: the address has no slot. */
 uint8_t mr_steer_flow_add(struct mr_steer *s, const struct mr_addr *laddr, uint16_t lport);

@@ -51,7 +51,8 @@ struct mr_mirror_view {
 	unsigned naddrs;
 	const struct mr_mirror_route *routes; /* of all interfaces; link-local ones of this one */
 	unsigned nroutes;
-	bool rules;    /* there are policy rules beside the three of every system */
+	bool rules;	       /* there are policy rules beside the three of every system */
+	bool prefer_temporary; /* net.ipv6.conf.*.use_tempaddr is 2 */
 	uint32_t mtu6; /* of IPv6 on the interface, by router advertisements; 0: not known */
 };
 
@@ -74,16 +75,14 @@ struct mr_mirror_neigh {
 struct mr_error;
 
 /* Listen, and ask for everything once. On failure *out is NULL and *err says why. */
-int mr_mirror_open(struct mr_mirror **out, int ifindex, const char *ifname, struct mr_error *err);
+int mr_mirror_open(struct mr_mirror **out, int ifindex, struct mr_error *err);
 void mr_mirror_close(struct mr_mirror *m);
 
 int mr_mirror_fd(const struct mr_mirror *m); /* readable: mr_mirror_read() is due */
 
 #define MR_MIRROR_VIEW	 0x1u /* mr_mirror_view() is another one */
 #define MR_MIRROR_NEIGHS 0x2u /* mr_mirror_next_neigh() has something */
-#define MR_MIRROR_RESYNC                                                                           \
-	0x4u /* neighbours were lost sight of: what follows is all that there are,                   \
-	      * and who is not among them is unknown to the kernel */
+#define MR_MIRROR_LOST	 0x4u /* news of neighbours were lost: ask for those that matter */
 
 /* Take what has come. MR_MIRROR_* or, when the kernel does not answer any more, a negative errno. */
 int mr_mirror_read(struct mr_mirror *m);
@@ -102,9 +101,5 @@ int mr_mirror_ask(struct mr_mirror *m, const struct mr_addr *addr, enum mr_mirro
  * mirror's tables or where view.rules is set. 0 with *route (dst is the destination), or -ENETUNREACH,
  * -EHOSTUNREACH, -EACCES, as the kernel says. Needs no mirror and no privilege. */
 int mr_mirror_route_get(const struct mr_addr *dst, int oif, struct mr_mirror_route *route);
-
-/* Has the kernel TCP connections, whatever their state, between one of these addresses at this port
- * and another host? 1, 0 or a negative errno. Needs no mirror and no privilege. */
-int mr_mirror_port_busy(const struct mr_addr *addrs, unsigned naddrs, uint16_t port);
 
 #endif

@@ -48,6 +48,7 @@ int mr_link_init(struct mr_link *link, struct mr_arena *arena, struct mr_netif *
 	};
 	for (unsigned i = 0; i < naddrs; i++)
 		link->addrs[i] = addrs[i];
+	mr_list_init(&link->asks);
 	mr_timer_init(&link->announce, MR_TIMER_ARP_ANNOUNCE);
 	mr_timer_arm(wheel, &link->announce, now);
 	mr_nd_start(link, now);
@@ -61,8 +62,27 @@ void mr_link_salvage(struct mr_link *link)
 	mr_neigh_salvage(link);
 }
 
+void mr_link_use_kernel(struct mr_link *link)
+{
+	assert(!link->naddrs);
+	link->kernel = true;
+	mr_timer_cancel(link->wheel, &link->announce);
+}
+
+void mr_link_set_addrs(struct mr_link *link, const struct mr_prefix *addrs, unsigned naddrs)
+{
+	assert(link->kernel && naddrs <= MR_LINK_ADDRS_MAX);
+	for (unsigned i = 0; i < naddrs; i++) {
+		link->addrs[i] = addrs[i].addr;
+		link->addr_state[i] = MR_LADDR_USABLE; /* others the kernel does not tell of */
+	}
+	link->naddrs = naddrs;
+}
+
 void mr_link_mac_changed(struct mr_link *link, uint64_t now)
 {
+	if (link->kernel)
+		return;
 	link->announcements_left = ANNOUNCEMENTS;
 	mr_timer_arm(link->wheel, &link->announce, now);
 	mr_nd_announce(link);

@@ -13,8 +13,9 @@
 #include "dev/netif.h"
 #include "link/neigh.h"
 
-#define MR_ETH_HLEN	  14u
-#define MR_LINK_ADDRS_MAX (MR_CONFIG_ADDRS_MAX + 1) /* and the link-local one of the MAC address */
+#define MR_ETH_HLEN 14u
+#define MR_LINK_ADDRS_MAX                                                                          \
+	64u /* of an engine of its own: MR_CONFIG_ADDRS_MAX and a link-local one */
 
 /* RFC 4862 section 5.4. An IPv4 address is used at once (arp.c). */
 enum mr_laddr_state {
@@ -46,6 +47,8 @@ struct mr_link {
 	uint8_t nd_tick;
 	bool router_heard;    /* no more solicitations */
 	uint8_t dad_nonce[6]; /* by which a solicitation of ours is known when it comes back */
+	bool kernel; /* addresses and neighbours are the kernel's: nothing is asked or said here */
+	struct mr_list asks; /* then: neighbours to ask the kernel for, see mr_neigh_next_ask() */
 };
 
 /* 0 or -ENOMEM. Announcements and duplicate address detection start with the first timer. */
@@ -56,6 +59,25 @@ int mr_link_init(struct mr_link *link, struct mr_arena *arena, struct mr_netif *
 /* Put right after a process died in the middle of a change, on a wheel without timers: the cache is forgotten,
  * and with it the packets that waited. Nobody may hold an entry any more. */
 void mr_link_salvage(struct mr_link *link);
+
+/* Just after mr_link_init() without addresses: the kernel speaks ARP and neighbour discovery on this
+ * interface, and knows the neighbours. */
+void mr_link_use_kernel(struct mr_link *link);
+/* Its addresses are these now. */
+void mr_link_set_addrs(struct mr_link *link, const struct mr_prefix *addrs, unsigned naddrs);
+
+/* What to ask the kernel for: the neighbour whose turn it is, or NULL. MR_NEIGH_USE: resolve it, or
+ * check it if it is stale; MR_NEIGH_CONFIRM: TCP has just had an answer from it. */
+enum mr_neigh_ask { MR_NEIGH_USE, MR_NEIGH_CONFIRM };
+const struct mr_neigh *mr_neigh_next_ask(struct mr_link *link, enum mr_neigh_ask *ask);
+/* What the kernel says of a neighbour, in the words of enum mr_neigh_state; forgotten: it knows nothing
+ * of it (any more). Neighbours that nobody here has to do with are ignored. Returns the neighbour if it
+ * has become FAILED by this, else NULL. */
+struct mr_neigh *mr_neigh_learned(struct mr_link *link, const struct mr_addr *addr,
+				  enum mr_neigh_state state, bool forgotten, const uint8_t mac[6],
+				  uint64_t now);
+/* News of the kernel were lost: it is asked for every neighbour in use. */
+void mr_neigh_ask_all(struct mr_link *link, uint64_t now);
 
 /* What a layer's input found. On a drop the caller still owns the frame, counts the reason and puts the
  * chain; otherwise the frame is consumed (MR_UP_DONE) or goes to the layer that is named. */

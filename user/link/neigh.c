@@ -131,13 +131,27 @@ static void enter_failed(struct mr_link *link, struct mr_neigh *n, uint64_t now)
 	arm(link, n, now + MR_NEIGH_FAILED_NS);
 }
 
+/* The kernel is to be asked; what it already will be asked for, that a neighbour is to be used, is
+ * contained in TCP's having had an answer from it. */
+static void queue_ask(struct mr_link *link, struct mr_neigh *n, enum mr_neigh_ask what)
+{
+	if (mr_list_empty(&n->ask_node)) {
+		mr_list_add_tail(&link->asks, &n->ask_node);
+		n->ask = MR_NEIGH_USE;
+	}
+	if (what == MR_NEIGH_CONFIRM)
+		n->ask = MR_NEIGH_CONFIRM;
+}
+
 /* One request more, to everybody or (PROBE) to the station that it was last. */
 static void ask(struct mr_link *link, struct mr_neigh *n, uint64_t now)
 {
 	const uint8_t *mac = n->state == MR_NEIGH_PROBE ? n->mac : NULL;
 
 	n->probes++;
-	if (mr_addr_is_v4(&n->addr))
+	if (link->kernel)
+		queue_ask(link, n, MR_NEIGH_USE);
+	else if (mr_addr_is_v4(&n->addr))
 		mr_arp_request(link, &n->addr, mac);
 	else
 		mr_nd_solicit(link, &n->addr, mac);
@@ -149,17 +163,20 @@ static void enter_delay(struct mr_link *link, struct mr_neigh *n, uint64_t now)
 {
 	n->state = MR_NEIGH_DELAY;
 	arm(link, n, now + MR_NEIGH_DELAY_NS);
+	if (link->kernel)
+		queue_ask(link, n, MR_NEIGH_USE);
 }
 
 static void send_waiting(struct mr_link *link, struct mr_neigh *n, uint64_t now)
 {
-	uint16_t type = mr_addr_is_v4(&n->addr) ? ETH_P_IP : ETH_P_IPV6;
+	bool v4 = mr_addr_is_v4(&n->addr);
 	struct mr_frame *f;
 
 	if (n->waiting_head && n->state == MR_NEIGH_STALE)
 		enter_delay(link, n, now);
+	/* IPv4 may have a next hop of IPv6 (RFC 8950). */
 	while ((f = waiting_pop(n)))
-		mr_eth_send(link, f, n->mac, type);
+		mr_eth_send(link, f, n->mac, v4 || *f->data >> 4 == 4 ? ETH_P_IP : ETH_P_IPV6);
 }
 
 void mr_neigh_update(struct mr_link *link, struct mr_neigh *n, const uint8_t mac[6],
@@ -205,6 +222,15 @@ void mr_neigh_advertised(struct mr_link *link, struct mr_neigh *n, const uint8_t
 	send_waiting(link, n, now);
 }
 
+/* It need not ask then (RFC 4861 section 7.3.1). Once a second, should it have another opinion. */
+static void confirm_to_kernel(struct mr_link *link, struct mr_neigh *n, uint64_t now)
+{
+	if (n->confirm_at && now - n->confirm_at < MR_NS_PER_S)
+		return;
+	n->confirm_at = now;
+	queue_ask(link, n, MR_NEIGH_CONFIRM);
+}
+
 void mr_neigh_confirm(struct mr_link *link, struct mr_neigh *n, uint64_t now)
 {
 	if (!n) /* the route is not cached (any more) */
@@ -214,14 +240,35 @@ void mr_neigh_confirm(struct mr_link *link, struct mr_neigh *n, uint64_t now)
 	if (n->moved_at && now - n->moved_at < MR_NEIGH_SETTLE_NS)
 		return;
 	n->confirmed_at = now;
-	if (n->state == MR_NEIGH_STALE || n->state == MR_NEIGH_DELAY || n->state == MR_NEIGH_PROBE)
+	if (n->state != MR_NEIGH_STALE && n->state != MR_NEIGH_DELAY && n->state != MR_NEIGH_PROBE)
+		return;
+	if (link->kernel)
+		confirm_to_kernel(link, n, now);
+	else
 		enter_reachable(link, n, now);
+}
+
+/* true: the entry became FAILED. */
+static bool kernel_timer(struct mr_link *link, struct mr_neigh *n, uint64_t now)
+{
+	if (n->state == MR_NEIGH_DELAY) { /* the next use tells the kernel again */
+		enter_stale(link, n);
+	} else if (n->state == MR_NEIGH_INCOMPLETE) {
+		if (n->probes == MR_NEIGH_KERNEL_ASKS) {
+			enter_failed(link, n, now);
+			return true;
+		}
+		ask(link, n, now);
+	}
+	return false;
 }
 
 bool mr_neigh_timer(struct mr_link *link, struct mr_neigh *n, uint64_t now)
 {
 	uint64_t until;
 
+	if (link->kernel)
+		return kernel_timer(link, n, now);
 	switch ((enum mr_neigh_state)n->state) {
 	case MR_NEIGH_REACHABLE:
 		until = n->confirmed_at + reachable_ns(link); /* it may have been confirmed since */
@@ -248,6 +295,98 @@ bool mr_neigh_timer(struct mr_link *link, struct mr_neigh *n, uint64_t now)
 		return false;
 	}
 	return false;
+}
+
+/* ---- Neighbours that the kernel knows ------------------------------------------------------------ */
+
+const struct mr_neigh *mr_neigh_next_ask(struct mr_link *link, enum mr_neigh_ask *what)
+{
+	struct mr_neigh *n;
+
+	if (mr_list_empty(&link->asks))
+		return NULL;
+	n = mr_list_first(&link->asks, struct mr_neigh, ask_node);
+	mr_list_del(&n->ask_node);
+	*what = (enum mr_neigh_ask)n->ask;
+	return n;
+}
+
+/* The kernel has no address for it: whoever needs one asks. */
+static void unlearn(struct mr_link *link, struct mr_neigh *n, uint64_t now)
+{
+	if (n->state != MR_NEIGH_INCOMPLETE) {
+		n->state = MR_NEIGH_INCOMPLETE;
+		n->probes = 0;
+		mr_timer_cancel(link->wheel, &n->timer);
+	}
+	if (n->waiting_head)
+		ask(link, n, now);
+}
+
+struct mr_neigh *mr_neigh_learned(struct mr_link *link, const struct mr_addr *addr,
+				  enum mr_neigh_state state, bool forgotten, const uint8_t mac[6],
+				  uint64_t now)
+{
+	struct mr_neigh *n = mr_neigh_find(link, addr);
+	bool resolved;
+
+	if (!n)
+		return NULL;
+	resolved = n->state != MR_NEIGH_INCOMPLETE && n->state != MR_NEIGH_FAILED;
+	if (forgotten) {
+		if (n->state != MR_NEIGH_FAILED)
+			unlearn(link, n, now);
+		return NULL;
+	}
+	switch (state) {
+	case MR_NEIGH_INCOMPLETE:
+		if (resolved)
+			unlearn(link, n, now);
+		return NULL;
+	case MR_NEIGH_FAILED:
+		/* Also what the kernel says of an entry that somebody deletes. That is no answer to a
+		 * question of ours. */
+		if (n->state == MR_NEIGH_PROBE ||
+		    (n->state == MR_NEIGH_INCOMPLETE && mr_timer_armed(&n->timer))) {
+			enter_failed(link, n, now);
+			return n;
+		}
+		if (resolved)
+			unlearn(link, n, now);
+		return NULL;
+	case MR_NEIGH_DELAY:
+		arm(link, n, now + MR_NEIGH_DELAY_NS);
+		break;
+	case MR_NEIGH_REACHABLE:
+	case MR_NEIGH_STALE:
+	case MR_NEIGH_PROBE:
+		mr_timer_cancel(link->wheel, &n->timer);
+		break;
+	}
+	if (resolved && memcmp(n->mac, mac, 6) != 0)
+		n->moved_at = now;
+	memcpy(n->mac, mac, 6);
+	n->state = (uint8_t)state;
+	send_waiting(link, n, now);
+	return NULL;
+}
+
+void mr_neigh_ask_all(struct mr_link *link, uint64_t now)
+{
+	struct mr_list *pos;
+
+	for (uint32_t i = 0; i < link->nbuckets; i++) {
+		mr_list_for_each (pos, &link->buckets[i]) {
+			struct mr_neigh *n = mr_list_entry(pos, struct mr_neigh, hash_node);
+
+			if (n->state == MR_NEIGH_FAILED)
+				continue;
+			if (n->refs)
+				queue_ask(link, n, MR_NEIGH_USE);
+			else
+				unlearn(link, n, now);
+		}
+	}
 }
 
 int mr_link_output(struct mr_link *link, struct mr_frame *f, struct mr_neigh *n, uint16_t ethertype,
@@ -306,6 +445,7 @@ static bool evict_one(struct mr_link *link)
 	mr_timer_cancel(link->wheel, &n->timer);
 	mr_list_del(&n->hash_node);
 	mr_list_del(&n->lru_node);
+	mr_list_del(&n->ask_node);
 	mr_pool_put(&link->neighs, n);
 	MR_COUNT(link->ctr, NEIGH_EVICTED);
 	return true;
@@ -326,6 +466,7 @@ struct mr_neigh *mr_neigh_make(struct mr_link *link, const struct mr_addr *addr)
 	n->state = MR_NEIGH_INCOMPLETE; /* not asked for yet: the first packet does that */
 	mr_timer_init(&n->timer, MR_TIMER_NEIGH);
 	mr_list_init(&n->lru_node);
+	mr_list_init(&n->ask_node);
 	mr_list_add_head(bucket_of(link, addr), &n->hash_node);
 	mr_list_add_tail(&link->lru, &n->lru_node);
 	MR_COUNT(link->ctr, NEIGH_CREATED);

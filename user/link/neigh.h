@@ -10,6 +10,10 @@
  *	DELAY       used while stale: TCP gets 5 s to confirm (mr_neigh_confirm), then PROBE
  *	PROBE       unicast requests, 3 of them 1 s apart, then FAILED
  *	FAILED      packets are refused (-EHOSTUNREACH) for 3 s, then the next one asks anew
+ *
+ * Where the kernel knows the neighbours (link.kernel), it asks and checks, and the states are those that
+ * it tells; but for DELAY, which is here: the kernel was told that a stale entry is in use, and is not
+ * told again for 5 s.
  */
 #ifndef MR_LINK_NEIGH_H
 #define MR_LINK_NEIGH_H
@@ -39,6 +43,7 @@ enum mr_neigh_state {
 #define MR_NEIGH_RETRANS_NS   (1 * MR_NS_PER_S)
 #define MR_NEIGH_PROBES	      3u
 #define MR_NEIGH_FAILED_NS    (3 * MR_NS_PER_S)
+#define MR_NEIGH_KERNEL_ASKS  10u /* 1 s apart; the kernel gives up earlier and says so */
 #define MR_NEIGH_SETTLE_NS                                                                         \
 	(1 * MR_NS_PER_S) /* ACKs say nothing of a MAC address younger than this */
 
@@ -57,6 +62,10 @@ struct mr_neigh {
 	uint32_t waiting_count;
 	uint64_t confirmed_at;
 	uint64_t moved_at; /* when its MAC address last became another one */
+	/* Of a neighbour that the kernel knows: */
+	struct mr_list ask_node; /* on link.asks */
+	uint8_t ask;		 /* enum mr_neigh_ask, while there */
+	uint64_t confirm_at;	 /* when the kernel was last told that TCP had an answer */
 };
 
 #endif

@@ -53,6 +53,7 @@ static struct mr_socket *sock_alloc(struct mr_socks *socks)
 	sock->kind = MR_SOCK_NEW;
 	sock->id = ++socks->last_id ?: ++socks->last_id;
 	sock->linger = -1;
+	sock->held_fd = -1;
 	sock->interest = socks->reported ? MR_IN | MR_OUT | MR_RDHUP : MR_IN;
 	mr_list_init(&sock->ready_node);
 	mr_list_init(&sock->starved_node);
@@ -64,6 +65,7 @@ static void sock_free(struct mr_socket *sock)
 {
 	struct mr_socks *socks = sock->socks;
 
+	sock_drop_port(sock);
 	recv_drop_all(sock);
 	send_drop_reserved(sock);
 	mr_list_del(&sock->ready_node);
@@ -112,6 +114,13 @@ int mr_bind(struct mr_socket *sock, const struct mr_endpoint *local)
 		if (err)
 			return err;
 	}
+	if (ep.port) {
+		err = sock_hold_port(sock, &ep);
+		if (err) {
+			release_port(sock);
+			return err;
+		}
+	}
 	sock->setup->local = ep;
 	sock->bound = true;
 	return 0;
@@ -123,6 +132,7 @@ int mr_bind(struct mr_socket *sock, const struct mr_endpoint *local)
 int mr_listen(struct mr_socket *sock, int backlog)
 {
 	struct mr_sock_setup *setup;
+	struct mr_endpoint local;
 	struct mr_tcp *tcp;
 	int err;
 
@@ -136,14 +146,20 @@ int mr_listen(struct mr_socket *sock, int backlog)
 		return 0;
 	}
 	if (!setup->port) {
-		uint16_t port = mr_tcp_port_pick(tcp, &setup->local.addr);
-
-		err = port ? mr_tcp_hold(tcp, &setup->local.addr, port, &setup->opts,
-					 &setup->port) :
-			     -EADDRINUSE;
+		local = setup->local;
+		err = sock_hold_port(sock, &local);
 		if (err)
 			return err;
-		setup->local.port = port;
+		if (!local.port)
+			local.port = mr_tcp_port_pick(tcp, &local.addr);
+		err = local.port ? mr_tcp_hold(tcp, &local.addr, local.port, &setup->opts,
+					       &setup->port) :
+				   -EADDRINUSE;
+		if (err) {
+			sock_drop_port(sock);
+			return err;
+		}
+		setup->local.port = local.port;
 	}
 	err = mr_tcp_listen(tcp, setup->port, setup->backlog, &setup->opts, sock);
 	if (err)
@@ -245,7 +261,14 @@ int mr_connect(struct mr_socket *sock, const struct mr_endpoint *peer)
 	local = sock->bound ? sock_local(sock) : unbound;
 	if (!families_agree(&local.addr, &to.addr))
 		return -EAFNOSUPPORT;
-	err = mr_tcp_connect(tcp, &local, &to, sock_opts(sock), sock, sock->socks->now, &tcb);
+	if (sock->socks->arbitrated && !local.port) {
+		err = sock_connect_held(sock, &local, &to, &tcb);
+	} else {
+		if (sock->socks->arbitrated)
+			mr_steer_set_busy(tcp->ip->steer, local.port);
+		err = mr_tcp_connect(tcp, &local, &to, sock_opts(sock), sock, sock->socks->now,
+				     &tcb);
+	}
 	if (err)
 		return err;
 	sock->err = 0;
@@ -375,6 +398,7 @@ void mr_disconnect(struct mr_socket *sock)
 	sock->setup->peer = none;
 	if (!sock->bound) {
 		release_port(sock);
+		sock_drop_port(sock);
 		sock->setup->local = none;
 	}
 	sock_mark(sock);

@@ -72,6 +72,10 @@ struct mr_socket {
 		struct mr_list accept_node;  /* queued: nobody sends yet */
 	};
 	struct mr_list all_node;
+	/* With socks.arbitrated: */
+	bool held;	    /* a kernel socket holds held_port for this one */
+	uint16_t held_port; /* host order */
+	int held_fd;	    /* that socket, if it is ours; else -1 */
 };
 _Static_assert(sizeof(struct mr_socket) <= 192, "three cache lines");
 
@@ -85,7 +89,8 @@ struct mr_socks {
 	struct mr_list all;
 	uint64_t now; /* of the engine's present round */
 	struct mr_tcp_opts defaults;
-	bool reported; /* readiness is told as it changes (mr_socks_changed()), not by interest */
+	bool reported;	 /* readiness is told as it changes (mr_socks_changed()), not by interest */
+	bool arbitrated; /* the kernel gives out the ports: struct mr_arbiter */
 	uint32_t last_id;
 	uint32_t tx_reserve; /* free frames that sends leave for receiving */
 	uint32_t rx_low;     /* fewer free frames: receive buffers save frames, windows shrink */
@@ -99,6 +104,20 @@ int mr_socks_init(struct mr_socks *socks, struct mr_arena *arena, struct mr_tcp 
 
 /* In a process that has not initialised the layer, but uses it: the upcalls are code. */
 void mr_socks_attach(void);
+
+/* Where addresses are shared with the kernel, it says who has which port: a kernel socket holds each of
+ * ours. Code cannot be in the arena: each process that lets the engine make such sockets sets this. */
+struct mr_arbiter {
+	/* Take a port (0: any; *port tells which) at an address. A descriptor, or a negative errno. */
+	int (*hold)(const struct mr_ip *ip, const struct mr_addr *addr,
+		    const struct mr_tcp_opts *opts, uint16_t *port);
+	void (*drop)(int fd);
+};
+void mr_socks_arbiter_set(const struct mr_arbiter *arbiter);
+
+/* As mr_bind(), with a port (not 0) that a kernel socket of the caller's holds, for as long as sock is
+ * there. fresh: the kernel has just chosen it, so that nobody has connections on it. */
+int mr_bind_held(struct mr_socket *sock, const struct mr_endpoint *local, bool fresh);
 
 /* mr_socket() and mr_recv_return() of millrace.h, which are given an engine. */
 int mr_socks_open(struct mr_socks *socks, struct mr_socket **out);

@@ -62,6 +62,18 @@ static inline int sock_take_error(struct mr_socket *sock)
 	return err;
 }
 
+/* ---- socket_port.c ------------------------------------------------------------------------------
+ */
+
+/* Let the kernel hold the port of *ep (0: it chooses one). Nothing where nobody arbitrates, or where it
+ * is held already. 0, -EADDRINUSE, -EACCES, ... */
+int sock_hold_port(struct mr_socket *sock, struct mr_endpoint *ep);
+void sock_drop_port(struct mr_socket *sock);
+/* A port that the kernel chooses for a connection to `to`; it is held. Several are tried, in case that
+ * TIME-WAITs of ours are left on one. As mr_tcp_connect(). */
+int sock_connect_held(struct mr_socket *sock, struct mr_endpoint *local,
+		      const struct mr_endpoint *to, struct mr_tcb **tcb);
+
 /* ---- socket_ready.c -----------------------------------------------------------------------------
  */
 

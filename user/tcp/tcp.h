@@ -56,7 +56,8 @@ struct mr_flow {
 	uint32_t hash;	       /* mr_flow_hash() */
 	uint16_t lport, rport; /* host order */
 	struct mr_addr laddr, raddr;
-	uint8_t kind; /* enum mr_flow_kind */
+	uint8_t kind;  /* enum mr_flow_kind */
+	uint8_t steer; /* of ip->steer, while in the table */
 };
 
 /* ---- The TCP control block ------------------------------------------------------------------- */

@@ -32,6 +32,8 @@ int mr_tcp_listen(struct mr_tcp *tcp, struct mr_tcp_listener *l, uint32_t backlo
 	l->opts = *opts;
 	l->owner = owner;
 	l->listening = true;
+	if (tcp->ip->steer)
+		mr_steer_listen(tcp->ip->steer, &l->laddr, opts->v6only, l->lport);
 	return 0;
 }
 
@@ -41,6 +43,8 @@ void mr_tcp_unlisten(struct mr_tcp *tcp, struct mr_tcp_listener *l)
 		synreq_free(tcp, mr_list_first(&l->reqs, struct mr_tcp_synreq, node));
 	l->listening = false;
 	l->cookies_until = 0;
+	if (tcp->ip->steer)
+		mr_steer_unlisten(tcp->ip->steer, &l->laddr, l->opts.v6only, l->lport);
 }
 
 /* What a SYN says and what we answer; nobody knows of it yet. 0, or the error of mr_dst_resolve(). */

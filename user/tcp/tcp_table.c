@@ -57,6 +57,8 @@ void flow_insert(struct mr_tcp *tcp, struct mr_flow *flow)
 	flow->next = *b;
 	*b = flow;
 	tcp->port_use[flow->lport]++;
+	if (tcp->ip->steer)
+		flow->steer = mr_steer_flow_add(tcp->ip->steer, &flow->laddr, flow->lport);
 }
 
 void flow_remove(struct mr_tcp *tcp, struct mr_flow *flow)
@@ -70,6 +72,8 @@ void flow_remove(struct mr_tcp *tcp, struct mr_flow *flow)
 	*b = flow->next;
 	flow->next = NULL;
 	tcp->port_use[flow->lport]--;
+	if (tcp->ip->steer)
+		mr_steer_flow_del(tcp->ip->steer, flow->steer, flow->lport);
 }
 
 struct mr_flow *flow_lookup(const struct mr_tcp *tcp, uint32_t hash, const struct mr_addr *laddr,

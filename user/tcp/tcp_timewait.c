@@ -42,8 +42,9 @@ void timewait_enter(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	tw->ts_offset = tcb->ts_offset;
 	mr_timer_init(&tw->timer, MR_TIMER_TIMEWAIT);
 	mr_timer_arm(tcp->wheel, &tw->timer, now + MR_TCP_TIMEWAIT_NS);
-	tcb_end(tcp, tcb, 0);
+	/* In this order, so that a shared port is not the kernel's in between. */
 	flow_insert(tcp, &tw->flow);
+	tcb_end(tcp, tcb, 0);
 	/* The ACK of the peer's FIN, which the TCB still owed. */
 	tcp_reply_tw_ack(tcp, tw, now);
 }
