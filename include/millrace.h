@@ -141,6 +141,7 @@ struct mr_config {
 	 * port is held by a kernel socket as well, and what mr_connect() can reach is what the kernel
 	 * would reach over this interface. */
 	bool shared;
+	bool ignore_firewall; /* do not log that a firewall of the kernel's is passed by (shared) */
 
 	enum mr_xdp_mode xdp_mode;
 	enum mr_rx_csum rx_csum;

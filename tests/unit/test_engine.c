@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "../lib/pair.h"
+#include "base/addr.h"
 #include "base/compiler.h"
 
 static struct pair p;
@@ -337,6 +338,33 @@ static void an_impossible_mtu_is_told_once_and_not_used(void **state)
 	pair_close(&p);
 }
 
+static void data_in_flight_survives_a_route_that_goes_and_comes_back(void **state)
+{
+	struct mr_prefix subnet = { .addr = mr_addr_v4(htonl(0x0a000000)), .len = 24 };
+	struct mr_route route = { .dst = subnet };
+	struct mr_socket *c, *s;
+	struct mr_ip *ip;
+
+	(void)state;
+	pair_open(&p, NULL);
+	pair_connect(&p, &c, &s);
+	ip = &p.engine[0]->st->ip;
+	assert_int_equal(mr_send(c, "first", 5, 0), 5);
+	assert_int_equal(mr_engine_output(p.engine[0], p.now), 0);
+	assert_int_equal(mr_engine_input(p.engine[1], p.now), 1);
+	p.now += 50 * MR_NS_PER_MS; /* the ACK is on its way when the route goes */
+	mr_engine_input(p.engine[1], p.now);
+	assert_int_equal(mr_engine_output(p.engine[1], p.now), 0);
+	assert_int_equal(mr_route_del(ip, &subnet), 0);
+	assert_int_equal(mr_send(c, "second", 6, 0), 6);
+	assert_int_equal(mr_engine_output(p.engine[0], p.now), 0);
+	assert_int_equal(mr_engine_input(p.engine[0], p.now), 1);
+	assert_int_equal(mr_route_add(ip, &route), 0);
+	pair_run(&p, 3 * MR_NS_PER_S);
+	assert_int_equal(mr_recv(s, buf, sizeof(buf), 0), 11);
+	pair_close(&p);
+}
+
 static void a_new_mac_address_is_announced_and_used(void **state)
 {
 	static const uint8_t mac[6] = { 2, 0, 0, 9, 9, 9 };
@@ -591,6 +619,7 @@ int main(void)
 		cmocka_unit_test(an_idle_engine_learns_of_the_loss_from_service),
 		cmocka_unit_test(a_transfer_goes_on_with_every_new_mtu),
 		cmocka_unit_test(an_impossible_mtu_is_told_once_and_not_used),
+		cmocka_unit_test(data_in_flight_survives_a_route_that_goes_and_comes_back),
 		cmocka_unit_test(a_new_mac_address_is_announced_and_used),
 		cmocka_unit_test(closing_the_engine_resets_every_peer),
 		cmocka_unit_test(every_frame_comes_back),

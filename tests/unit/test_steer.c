@@ -214,6 +214,36 @@ static void a_flow_from_no_address_of_the_interface_is_not_steered(void **state)
 	mr_steer_unlisten(w->s, &(struct mr_addr){ .b = { 0xfd, [15] = 9 } }, false, 1000);
 }
 
+static void counts_made_anew_change_nothing_on_the_way(void **state)
+{
+	struct world *w = *state;
+	struct mr_addr a = addr_of("10.0.0.1"), gone = addr_of("10.0.0.2");
+	uint64_t bit = 1ull << mr_steer_addr_add(w->s, &a);
+	uint8_t flow;
+
+	mr_steer_addr_add(w->s, &gone);
+	mr_steer_flow_add(w->s, &a, 1000);
+	mr_steer_flow_add(w->s, &gone, 1001);
+	mr_steer_addr_del(w->s, &gone);
+	mr_steer_hold(w->s, 1000);
+	mr_steer_hold(w->s, 1002);
+	mr_steer_listen(w->s, &any6, false, 1002);
+	mr_steer_not_busy(w->s, 1002);
+	mr_steer_salvage_begin(w->s);
+	EXPECT_PORT(w, 1000, bit, 0);
+	EXPECT_PORT(w, 1002, MR_STEER_V4 | MR_STEER_V6, MR_STEER_V4 | MR_STEER_V6);
+	mr_steer_hold(w->s, 1000);
+	flow = mr_steer_flow_add(w->s, &a, 1000);
+	EXPECT_PORT(w, 1000, bit, 0);
+	mr_steer_salvage_end(w->s);
+	EXPECT_PORT(w, 1000, bit, 0);
+	EXPECT_PORT(w, 1001, 0, 0); /* that flow died */
+	EXPECT_PORT(w, 1002, 0, 0); /* and that listener */
+	assert_int_equal(mr_steer_addr_add(w->s, &gone), 1);
+	mr_steer_flow_del(w->s, flow, 1000);
+	mr_steer_release(w->s, 1000);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -225,6 +255,7 @@ int main(void)
 		T(the_kernel_is_asked_once_nobody_holds_the_port),
 		T(an_opened_port_is_busy_until_the_kernel_has_said_no),
 		T(a_slot_with_flows_outlives_its_address),
+		T(counts_made_anew_change_nothing_on_the_way),
 		T(a_flow_from_no_address_of_the_interface_is_not_steered),
 	};
 

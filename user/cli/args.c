@@ -17,6 +17,7 @@
 enum {
 	OPT_GATEWAY = 0x100,
 	OPT_SHARED,
+	OPT_IGNORE_FIREWALL,
 	OPT_ROUTE,
 	OPT_XDP_MODE,
 	OPT_RX_CSUM,
@@ -49,6 +50,8 @@ static const struct argp_option options[] = {
 	  "but "
 	  "the TCP ports in use here stays the kernel's",
 	  0 },
+	{ "ignore-firewall", OPT_IGNORE_FIREWALL, NULL, 0,
+	  "Do not say that --shared passes this host's firewall by", 0 },
 	{ "gateway", OPT_GATEWAY, "ADDR", 0, "Default route", 0 },
 	{ "route", OPT_ROUTE, "ROUTE", 0, "\"10.9.0.0/16 via 10.0.0.1\" (repeatable)", 0 },
 	{ NULL, 0, NULL, 0, "Device:", 20 },
@@ -241,6 +244,9 @@ static error_t parse_opt(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_SHARED:
 		cfg->shared = true;
+		break;
+	case OPT_IGNORE_FIREWALL:
+		cfg->ignore_firewall = true;
 		break;
 	case OPT_GATEWAY:
 		add_gateway(state, cfg, arg);

@@ -127,7 +127,8 @@ static int stack_init(struct mr_engine *engine, const struct mr_config *cfg,
 		err = mr_ip_init_shared(&st->ip, arena, &st->link, &st->rng, &st->ctr,
 					scfg->ifindex, engine->st->now);
 	} else if (!err)
-		err = mr_ip_init(&st->ip, &st->link, &st->rng, &st->ctr, own, naddrs, engine->st->now);
+		err = mr_ip_init(&st->ip, &st->link, &st->rng, &st->ctr, own, naddrs,
+				 engine->st->now);
 	if (!err)
 		err = mr_tcp_init(&st->tcp, arena, &st->ip, &st->wheel, &st->rng, &st->ctr, 0,
 				  &tcfg);

@@ -215,7 +215,7 @@ static int open_xdp(struct mr_engine *engine, const struct mr_config *cfg,
 				     cfg->ifname, strerror(-ret));
 	}
 	if (!ret && engine->shared)
-		mr_shared_start(engine);
+		mr_shared_start(engine, cfg->ignore_firewall);
 	for (unsigned i = 0; !ret && !engine->shared && i < engine->st->ip.naddrs; i++) {
 		ret = mr_xdp_addr_set(engine->xdp, &engine->st->ip.addrs[i].addr, MR_ADDR_OWN);
 		if (ret)

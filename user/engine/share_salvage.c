@@ -32,9 +32,13 @@ void share_salvage(struct mr_share *share)
 	mr_frame_pool_salvage_begin(&st->frames);
 	mr_ip_salvage(&st->ip);
 	mr_link_salvage(&st->link);
+	if (st->ip.steer)
+		mr_steer_salvage_begin(st->ip.steer);
 	mr_tcp_salvage_begin(&st->tcp);
 	mr_socks_salvage(&st->socks, share->c->hand);
 	mr_tcp_salvage(&st->tcp, now);
+	if (st->ip.steer)
+		mr_steer_salvage_end(st->ip.steer);
 	mr_frame_pool_salvage_end(&st->frames);
 	share_waiters_salvage(share);
 	share->c->hand = NULL;

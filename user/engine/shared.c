@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "engine/engine_priv.h"
 #include "engine/shared.h"
+#include "kernel/firewall.h"
 #include "kernel/ports.h"
 #include "kernel/xdp.h"
 
@@ -347,11 +348,26 @@ int mr_shared_open(struct mr_engine *engine, int ifindex, struct mr_error *err)
 	return 0;
 }
 
-void mr_shared_start(struct mr_engine *engine)
+static void tell_firewall(const struct mr_engine *engine)
+{
+	char where[160];
+	unsigned n = mr_firewall_find(engine->ifname, where, sizeof(where));
+
+	if (n)
+		engine_log(
+			engine, LOG_WARNING,
+			"this host's firewall has %u rule%s that can stop packets: %s; packets of "
+			"Millrace's connections pass it by (--ignore-firewall: you know)",
+			n, n == 1 ? "" : "s", where);
+}
+
+void mr_shared_start(struct mr_engine *engine, bool ignore_firewall)
 {
 	engine->st->ip.steer->map = mr_xdp_ports(engine->xdp);
 	engine->shared->pending = MR_MIRROR_VIEW;
 	mr_shared_apply(engine, engine->st->now);
+	if (!ignore_firewall)
+		tell_firewall(engine);
 	if (!engine->st->ip.naddrs)
 		engine_log(engine, LOG_WARNING,
 			   "%s has no address yet: nothing can reach it before it has one",

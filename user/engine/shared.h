@@ -21,7 +21,7 @@
 /* Open the mirror, between mr_engine_create() and the XDP program's opening; fill that program's maps,
  * before it is attached; and the end. */
 int mr_shared_open(struct mr_engine *engine, int ifindex, struct mr_error *err);
-void mr_shared_start(struct mr_engine *engine);
+void mr_shared_start(struct mr_engine *engine, bool ignore_firewall);
 void mr_shared_close(struct mr_engine *engine);
 
 /* For a process that did not open the engine and lets it hold ports (see struct mr_arbiter). */

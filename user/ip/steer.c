@@ -32,6 +32,8 @@ static void publish(struct mr_steer *s, uint16_t port)
 {
 	uint64_t listen = 0, divert;
 
+	if (s->frozen)
+		return;
 	for (unsigned i = 0; i < 3; i++)
 		listen |= s->any[i][port] ? any_slots[i] : 0;
 	for (unsigned slot = 0; slot < MR_STEER_SLOTS; slot++)
@@ -205,4 +207,32 @@ uint32_t mr_steer_next_busy(const struct mr_steer *s, uint32_t from)
 			return i * 64 + (uint32_t)__builtin_ctzll(word);
 	}
 	return MR_STEER_PORTS;
+}
+
+/* ---- After a death --------------------------------------------------------------------------------- */
+
+void mr_steer_salvage_begin(struct mr_steer *s)
+{
+	s->frozen = true;
+	memset(s->any, 0, sizeof(s->any));
+	memset(s->held, 0, sizeof(s->held));
+	memset(s->nusers, 0, sizeof(s->nusers));
+	for (unsigned slot = 0; slot < MR_STEER_SLOTS; slot++) {
+		if (!s->used[slot])
+			continue;
+		memset(s->one[slot], 0, sizeof(s->one[slot]));
+		memset(s->flows[slot], 0, sizeof(s->flows[slot]));
+	}
+	s->nbusy = 0;
+	for (unsigned i = 0; i < MR_STEER_PORTS / 64; i++)
+		s->nbusy += (uint32_t)__builtin_popcountll(s->busy[i]);
+}
+
+void mr_steer_salvage_end(struct mr_steer *s)
+{
+	s->frozen = false;
+	for (uint32_t port = 0; port < MR_STEER_PORTS; port++)
+		publish(s, (uint16_t)port);
+	for (unsigned slot = 0; slot < MR_STEER_SLOTS; slot++)
+		slot_release(s, slot);
 }

@@ -37,6 +37,7 @@ struct mr_steer {
 	uint32_t held[MR_STEER_PORTS];	    /* kernel sockets of ours that hold the port */
 	uint64_t busy[MR_STEER_PORTS / 64]; /* bit: the kernel may have connections there */
 	uint32_t nbusy;
+	bool frozen; /* the counts are being made anew: the map stays as it is */
 };
 
 /* NULL: the arena is too small. map may be set later, before the first count. */
@@ -46,6 +47,10 @@ struct mr_steer *mr_steer_open(struct mr_arena *arena);
  * address that is not there -ENOENT. */
 int mr_steer_addr_add(struct mr_steer *s, const struct mr_addr *addr);
 int mr_steer_addr_del(struct mr_steer *s, const struct mr_addr *addr);
+
+/* After a death in the middle of a change: begin, count every listener, flow and held port again, end. */
+void mr_steer_salvage_begin(struct mr_steer *s);
+void mr_steer_salvage_end(struct mr_steer *s);
 
 /* Has the interface the address? */
 bool mr_steer_has(const struct mr_steer *s, const struct mr_addr *addr);

@@ -25,6 +25,7 @@
 #include "base/compiler.h"
 #include "base/error.h"
 #include "kernel/mirror.h"
+#include "kernel/nlattr.h"
 
 #define DATAGRAMS_MAX 512u  /* in one read; the rest stays readable */
 #define BUFFER_BYTES  32768 /* netlink(7): a message is never longer than a dump's buffer */
@@ -57,29 +58,6 @@ struct mr_mirror {
 };
 
 /* ---- Attributes ---------------------------------------------------------------------------------- */
-
-/* libmnl's own loops do not pass -Wconversion. */
-static bool attr_ok(const struct nlattr *attr, const void *end)
-{
-	size_t left = (size_t)((const char *)end - (const char *)attr);
-
-	return (const void *)attr < end && left >= sizeof(*attr) &&
-	       attr->nla_len >= sizeof(*attr) && attr->nla_len <= left;
-}
-
-static const struct nlattr *attr_next(const struct nlattr *attr)
-{
-	return (const void *)((const char *)attr + NLA_ALIGN(attr->nla_len));
-}
-
-#define for_each_attr(attr, start, end)                                                            \
-	for ((attr) = (const void *)(start); attr_ok(attr, end); (attr) = attr_next(attr))
-#define for_each_attr_of(attr, nlh, header)                                                        \
-	for_each_attr (attr, mnl_nlmsg_get_payload_offset(nlh, sizeof(header)),                    \
-		       mnl_nlmsg_get_payload_tail(nlh))
-#define for_each_attr_in(attr, nest)                                                               \
-	for_each_attr (attr, mnl_attr_get_payload(nest),                                           \
-		       (const char *)mnl_attr_get_payload(nest) + mnl_attr_get_payload_len(nest))
 
 static bool attr_addr(const struct nlattr *attr, uint8_t family, struct mr_addr *addr)
 {

@@ -39,6 +39,7 @@ int mr_neigh_init(struct mr_link *link, struct mr_arena *arena)
 void mr_neigh_salvage(struct mr_link *link)
 {
 	mr_list_init(&link->lru);
+	mr_list_init(&link->asks);
 	for (unsigned i = 0; i < BUCKETS; i++)
 		mr_list_init(&link->buckets[i]);
 	mr_pool_salvage(&link->neighs);

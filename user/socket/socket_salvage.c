@@ -62,6 +62,8 @@ static void keep(struct mr_socks *socks, struct mr_socket *sock)
 	mr_list_add_tail(&socks->all, &sock->all_node);
 	sock->rcvq.lent = sock->rcvq.lent_frames = 0;
 	hold_frames(sock);
+	if (sock->held)
+		mr_steer_hold(socks->tcp->ip->steer, sock->held_port);
 	if (!sock->setup)
 		return;
 	mr_list_init(&sock->setup->accepted);

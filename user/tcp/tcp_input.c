@@ -335,7 +335,8 @@ static void ack_new(struct input *in, struct ack *ack)
 	tcb->stalled_since = 0;
 	tcb->soft_err = 0;
 	tcb->bytes_acked += had - tcb->sndq.bytes;
-	mr_neigh_confirm(in->tcp->ip->link, tcb->dst.neigh, in->now);
+	if (tcb->dst.neigh) /* else the route has gone since this was sent */
+		mr_neigh_confirm(in->tcp->ip->link, tcb->dst.neigh, in->now);
 	mtup_acked(in->tcp, tcb);
 	restart_rtx(in->tcp, tcb, in->now);
 	tcb->tlp.rearm = true;

@@ -141,6 +141,8 @@ static void salvage_ports(struct mr_tcp *tcp)
 	for (uint32_t i = 0; i < tcp->listeners.fresh; i++) {
 		struct mr_tcp_listener *l = mr_pool_at(&tcp->listeners, i);
 
+		if (l->held && l->listening && tcp->ip->steer)
+			mr_steer_listen(tcp->ip->steer, &l->laddr, l->opts.v6only, l->lport);
 		if (l->held)
 			mr_list_add_tail(&tcp->ports[l->lport % MR_TCP_PORT_BUCKETS], &l->node);
 		mr_pool_salvage_slot(&tcp->listeners, l, l->held);
