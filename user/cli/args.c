@@ -97,7 +97,7 @@ void cli_usage_error(const struct argp_state *state, const char *fmt, ...)
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
 	fputc('\n', stderr);
-	exit(CLI_USAGE);
+	exit(argp_err_exit_status); /* CLI_USAGE, or what the command has for it */
 }
 
 uint64_t cli_number_arg(const struct argp_state *state, const char *option, const char *text,

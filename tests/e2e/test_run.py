@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""
+test_run.py - `millrace run` as a launcher: whose process it is, what it says and how it ends. What programs do
+with their sockets is tested elsewhere.
+"""
+from lib import *
+
+PRELOAD = os.path.join(BUILD, "libmillrace-preload.so")
+
+
+def millrace_run(pair, *argv, options=(), before=(), timeout=20):
+    """A finished command: its status and what it wrote. Returns only when the keeper has ended, too."""
+    if not os.path.exists(PRELOAD):
+        raise Skip("there is no %s" % os.path.basename(PRELOAD))
+    argv = [*before, MILLRACE, "run", "-i", "v0", "-a", "%s/%d" % (ENGINE, PREFIX), *options, *argv]
+    return run(*argv, ns=pair.engine, ok=False, timeout=timeout)
+
+
+def status(pair, wanted, *argv, **kwargs):
+    done = millrace_run(pair, *argv, **kwargs)
+    equal("status of %s" % " ".join(argv), done.returncode, wanted)
+    return done
+
+
+@case("the program is the command's own process, and its status and output are the command's")
+def _():
+    with Pair() as pair:
+        done = status(pair, 7, "--", "sh", "-c", "echo $PPID; echo oops >&2; exit 7")
+        equal("its parent", int(done.stdout), os.getpid())
+        check("oops" in done.stderr, "stderr: %s", done.stderr)
+        status(pair, -15, "sh", "-c", "kill -TERM $$")
+        equal("XDP afterwards", pair.xdp(), None)
+
+
+@case("a program that is not there, or no program: 127 and 126; a wrong option: 125, with one sentence")
+def _():
+    with Pair() as pair:
+        for wanted, argv, options in ((127, ("/nonexistent",), ()), (126, ("/etc/passwd",), ()),
+                                      (125, ("true",), ("--frobnicate",)), (125, (), ()),
+                                      (125, ("true",), ("--user", "no-such-user")),
+                                      (125, ("true",), ("--profile", "no-such-profile")),
+                                      (125, ("true",), ("-i", "no-such-interface"))):
+            done = status(pair, wanted, *argv, options=options)
+            check(done.stderr.startswith("millrace run: "), "stderr: %s", done.stderr)
+            equal("XDP afterwards", pair.xdp(), None)
+
+
+@case("without the capabilities it says exactly which ones are missing")
+def _():
+    with Pair() as pair:
+        done = status(pair, 125, "true",
+                      before=("setpriv", "--bounding-set", "-bpf,-net_admin,-sys_admin,-perfmon"))
+        check("lacks CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN" in done.stderr, "stderr: %s", done.stderr)
+
+
+@case("--user: the program has that user's numbers and no capability")
+def _():
+    with Pair() as pair:
+        done = status(pair, 0, "sh", "-c", "id -u; id -g; grep -E 'Cap(Prm|Eff|Amb)' /proc/self/status",
+                      options=("--user", "nobody"))
+        lines = done.stdout.split()
+        equal("user", lines[0], "65534")
+        check(all(int(cap, 16) == 0 for cap in lines[3::2]), "capabilities: %s", done.stdout)
+
+
+@case("the keeper stays as long as a process that the program has started, and no longer")
+def _():
+    with Pair() as pair:
+        done = millrace_run(pair, "sh", "-c", "sleep 1.5 >/dev/null 2>&1 & exit 3", timeout=10)
+        equal("status", done.returncode, 3)
+        equal("XDP afterwards", pair.xdp(), None)
+
+
+@case("options come from the command line, then the environment, then the profile")
+def _():
+    with Pair() as pair, scratch() as directory:
+        profile = os.path.join(directory, "p")
+        with open(profile, "w") as f:
+            f.write("rx-ring 100 # not a power of two\n")
+        done = status(pair, 125, "true", options=("--profile", profile))
+        check('--rx-ring "100"' in done.stderr, "stderr: %s", done.stderr)
+        with open(profile, "w") as f:
+            f.write("rx-ring 64\nstats\n")
+        done = status(pair, 0, "true", options=("--profile", profile))
+        check("engine" in done.stderr, "no counters: %s", done.stderr)
+        for name in ("redis", "nginx", "memcached", "haproxy", "iperf3"):
+            status(pair, 0, "true", options=("--profile", name))
+
+
+@case("a program that is linked statically is told of, and not run with --strict")
+def _():
+    with Pair() as pair, scratch() as directory:
+        source, program = os.path.join(directory, "p.c"), os.path.join(directory, "p")
+        with open(source, "w") as f:
+            f.write("int main(void) { return 3; }\n")
+        need("gcc")
+        run("gcc", "-static", "-o", program, source, timeout=30)
+        done = status(pair, 3, program)
+        check("is linked statically" in done.stderr, "stderr: %s", done.stderr)
+        status(pair, 126, program, options=("--strict",))
+
+
+@case("ss and inspect succeed where no program runs")
+def _():
+    with Pair() as pair:
+        for command in (("ss",), ("ss", "--json"), ("inspect",)):
+            done = run(MILLRACE, *command, ns=pair.engine, ok=False)
+            equal("status of %s" % " ".join(command), done.returncode, 0)
+
+
+main()
