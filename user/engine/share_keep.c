@@ -14,6 +14,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -38,8 +39,9 @@
 #define SOUND_NS   (250 * MR_NS_PER_MS) /* then it looks so often, as long as there are timers */
 #define LATE_NS                                                                                    \
 	(20 * MR_NS_PER_MS) /* a leader that has not come so long after its time is stopped */
-#define ADOPT_NS   (10 * MR_NS_PER_S) /* to come again after an exec, or at all after a fork */
-#define LINGER_NS  (5 * MR_NS_PER_S)  /* for what the last process left unsent */
+#define ADOPT_NS   (10 * MR_NS_PER_S)  /* to come again after an exec, or at all after a fork */
+#define LINGER_NS  (5 * MR_NS_PER_S)   /* for what the last process left unsent */
+#define UNSTICK_NS (20 * MR_NS_PER_MS) /* for a stopped process to give the lock back */
 #define BACKLOG	   128
 #define EVENTS_MAX 64
 #define NO_SLOT	   UINT32_MAX
@@ -93,21 +95,22 @@ static char state_of(pid_t pid)
 	return end && end[1] ? end[2] : '\0';
 }
 
-/* Let it go on until it has given the lock back, and stop it again. */
+/* Let it go on until it has given the lock back, and stop it again at once: who lets it go on in earnest
+ * meanwhile would find it stopped. */
 static void unstick(struct mr_share *share)
 {
-	const struct timespec pause = { .tv_nsec = 1000000 };
 	struct mr_commons *c = share->c;
 	uint32_t holder = __atomic_load_n(&c->holder, __ATOMIC_RELAXED);
 	pid_t pid = holder < MR_SHARE_PROCS_MAX ? c->procs[holder].pid : 0;
+	uint64_t until = share->engine->clock(share->engine->clock_user) + UNSTICK_NS;
 
 	if (pid <= 0 || pid == getpid() || state_of(pid) != 'T')
 		return;
 	kill(pid, SIGCONT);
-	for (int i = 0; i < 20 && __atomic_load_n(&c->lock_held, __ATOMIC_RELAXED) &&
-			__atomic_load_n(&c->holder, __ATOMIC_RELAXED) == holder;
-	     i++)
-		nanosleep(&pause, NULL);
+	while (__atomic_load_n(&c->lock_held, __ATOMIC_RELAXED) &&
+	       __atomic_load_n(&c->holder, __ATOMIC_RELAXED) == holder &&
+	       share->engine->clock(share->engine->clock_user) < until)
+		sched_yield();
 	kill(pid, SIGSTOP);
 }
 
