@@ -114,6 +114,18 @@ enum mr_tso {
 	MR_TSO_OFF,
 };
 
+/* Explicit congestion notification: what a connect asks for, and the most that a listener grants; the
+ * numbers are those of Linux's tcp_ecn. Whoever asks for AccECN (RFC 9768) takes the classic kind (RFC
+ * 3168) where the peer knows no other. */
+enum mr_ecn_policy {
+	MR_ECN_OFF,
+	MR_ECN_CLASSIC,		     /* asked for and granted: the classic kind */
+	MR_ECN_CLASSIC_PASSIVE,	     /* not asked for */
+	MR_ECN_ACCURATE,	     /* asked for and granted: AccECN */
+	MR_ECN_ACCURATE_ASK_CLASSIC, /* granted: AccECN; asked for: the classic kind */
+	MR_ECN_ACCURATE_PASSIVE,     /* granted: AccECN; not asked for */
+};
+
 #define MR_CONFIG_ADDRS_MAX  8
 #define MR_CONFIG_ROUTES_MAX 32
 
@@ -155,6 +167,7 @@ struct mr_config {
 	uint32_t spin_us;	 /* mr_wait() polls this long before it sleeps; 0: sleeps at once */
 	uint64_t rate_bps;	 /* token bucket on transmit, bits per second; 0: unlimited */
 	const char *congestion;	 /* default of MR_OPT_CONGESTION, by name; NULL: "cubic" */
+	enum mr_ecn_policy ecn;	 /* default of MR_OPT_ECN: MR_ECN_ACCURATE */
 	enum mr_mtu_probing mtu_probing; /* MR_MTU_PROBING_SUSPECT, as Linux's tcp_mtu_probing 1 */
 	/* Write every packet of both directions there (pcapng); NULL: off. With a FIFO, ignore SIGPIPE:
 	 * its reader may go away. An error ends the capture, not the engine, and is logged. */
@@ -351,8 +364,9 @@ enum mr_opt {
 	MR_OPT_USER_TIMEOUT, /* ms of unacknowledged data until -ETIMEDOUT; 0: RFC 1122's R2 */
 	MR_OPT_OOBINLINE,    /* 0/1: urgent data stays in the stream. Default 0 */
 	MR_OPT_CONGESTION, /* mr_congestion_index(), before connect/listen. Default: the configuration's */
-	MR_OPT_TOS,	   /* 0..255: IPv4 TOS / IPv6 traffic class; -1: the default, 0 */
-	MR_OPT_TTL,	   /* 1..255: IPv4 TTL / IPv6 hop limit; -1: the default, 64 */
+	MR_OPT_ECN,  /* enum mr_ecn_policy, before connect/listen. Default: the configuration's */
+	MR_OPT_TOS,  /* 0..255: IPv4 TOS / IPv6 traffic class; -1: the default, 0 */
+	MR_OPT_TTL,  /* 1..255: IPv4 TTL / IPv6 hop limit; -1: the default, 64 */
 	MR_OPT_INQ,  /* read only: bytes in the receive buffer, up to an urgent byte (SIOCINQ) */
 	MR_OPT_OUTQ, /* read only: bytes not acknowledged or not sent */
 	MR_OPT_OUTQ_UNSENT, /* read only: bytes not sent */

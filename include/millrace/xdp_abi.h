@@ -103,6 +103,8 @@
 	X(TCP_SYN_CHALLENGE, "drop.tcp_syn_challenge",                                             \
 	  "SYN in a synchronized state (challenged, RFC 5961 4.2)")                                \
 	X(TCP_COOKIE, "drop.tcp_cookie", "no SYN cookie of ours, while such are out")              \
+	X(TCP_ECN, "drop.tcp_ecn",                                                                 \
+	  "SYN once more that asks for another kind of ECN (answered with RST, RFC 9768 3.1.5)")   \
 	X(TCP_ACCEPT_BACKLOG, "drop.tcp_accept_backlog", "accept queue full")                      \
 	X(TCP_DUPLICATE, "drop.tcp_duplicate", "nothing new in the segment")                       \
 	X(TCP_OOO_FULL, "drop.tcp_ooo_full", "reassembly queue full")                              \

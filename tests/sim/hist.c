@@ -288,6 +288,16 @@ static uint32_t put_options(uint8_t *o, const struct hist *h, const struct hist_
 		pkt_put32(o + n + 8, s->tsecr ? s->tsecr : h->last.tsval);
 		n += 12;
 	}
+	if (s->accecn_kind) {
+		o[n] = s->accecn_kind;
+		o[n + 1] = (uint8_t)(2 + 3 * s->naccecn);
+		for (uint32_t i = 0; i < s->naccecn; i++) {
+			o[n + 2 + 3 * i] = (uint8_t)(s->accecn[i] >> 16);
+			pkt_put16(o + n + 3 + 3 * i, s->accecn[i] & 0xffff);
+		}
+		for (n += 2 + 3u * s->naccecn; n & 3; n++)
+			o[n] = 1;
+	}
 	return n;
 }
 
@@ -312,7 +322,7 @@ void hist_give(struct hist *h, const struct hist_seg *s)
 	pkt_put16(tcp + 2, s->dport ? s->dport : h->eport);
 	pkt_put32(tcp + 4, h->pisn + s->seq);
 	pkt_put32(tcp + 8, s->flags & ACK ? h->eisn + s->ack : 0);
-	tcp[12] = (uint8_t)(hlen / 4 << 4);
+	tcp[12] = (uint8_t)(hlen / 4 << 4 | s->ae);
 	tcp[13] = s->flags;
 	pkt_put16(tcp + 14, h->last_wnd);
 	pkt_put16(tcp + 18, s->up);
@@ -464,6 +474,7 @@ static struct hist_seg syn_of(const struct hist_peer *p, uint8_t flags, uint32_t
 {
 	return (struct hist_seg){
 		.flags = flags | p->ecn,
+		.ae = p->ae,
 		.ack = ack,
 		.wnd = p->wnd ? p->wnd : HIST_PEER_WND,
 		.mss = p->mss == MSS_NONE ? 0 :

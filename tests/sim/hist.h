@@ -53,6 +53,7 @@ struct hist_peer {
 	bool sack;	/* SACK is permitted */
 	uint32_t tsval; /* not 0: timestamps are offered */
 	uint8_t ecn;	/* ECE and CWR of the SYN or SYN-ACK */
+	bool ae;	/* and AE */
 };
 #define MSS_NONE 1
 
@@ -71,6 +72,10 @@ struct hist_seg {
 	uint16_t sport, dport; /* 0: those of the connection */
 	uint8_t fill;	       /* payload: 0: the pattern of the position, else this byte */
 	uint8_t tos;	       /* of the packet, with the ECN bits */
+	bool ae;
+	uint8_t accecn_kind; /* 172, 174; 0: no such option */
+	uint8_t naccecn;
+	uint32_t accecn[3];
 };
 #define WND_ZERO 0xffff
 

@@ -56,6 +56,8 @@ TEST(syn_without_offer_gets_no_ecn)
 /* A SYN,ACK with both flags mirrors what it was sent, and knows nothing of ECN. */
 TEST(mirrored_flags_are_no_consent)
 {
+	CHECK_EQ(h, mr_socket(h->engine, &h->sock), 0);
+	CHECK_EQ(h, mr_set_option(h->sock, MR_OPT_ECN, MR_ECN_CLASSIC), 0);
 	hist_connect(h);
 	hist_syn_ack(h, &offers);
 	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1);
@@ -133,6 +135,24 @@ TEST(syn_ack_of_a_simultaneous_open_is_repeated_without_ecn)
 	EXPECT_AT(h, SEC(1), .flags = SYN | ACK, .seq = 0, .ack = 1);
 	CHECK_EQ(h, h->last.flags, SYN | ACK);
 	INJECT(h, .flags = ACK, .seq = 1, .ack = 1);
+}
+
+/* The answer may be what a middlebox eats. */
+TEST(syn_ack_is_repeated_without_ecn)
+{
+	hist_listen(h, 16);
+	INJECT(h, .flags = SYN | ECE | CWR, .mss = 1460);
+	EXPECT(h, .flags = SYN | ACK | ECE, .seq = 0, .ack = 1);
+	hist_zero(h);
+	hist_run(h, MS(1100));
+	EXPECT_AT(h, SEC(1), .flags = SYN | ACK, .seq = 0, .ack = 1);
+	CHECK_EQ(h, h->last.flags, SYN | ACK);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	/* Which of them arrived is unknown, so nothing of ours is ECT (RFC 3168 section 6.1.1). */
+	hist_accept(h);
+	hist_write(h, 10);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 10);
+	expect_tos(h, NOT_ECT);
 }
 
 /* ---- DCTCP (RFC 8257) ------------------------------------------------------------------------ */

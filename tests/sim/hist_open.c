@@ -133,7 +133,7 @@ TEST(syn_beyond_the_syn_queue_is_answered_with_a_cookie_that_keeps_its_options)
 	CHECK_EQ(h, tcb->peer_mss, 1300);
 	CHECK_EQ(h, tcb->snd_wscale, 3);
 	CHECK_EQ(h, tcb->snd_wnd, 8000);
-	CHECK(h, tcb->sack_ok && tcb->ts_ok && !tcb->ecn.ok);
+	CHECK(h, tcb->sack_ok && tcb->ts_ok && tcb->ecn.mode == MR_ECN_MODE_NONE);
 	hist_skip(h);
 }
 

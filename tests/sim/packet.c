@@ -154,6 +154,12 @@ static bool parse_options(const uint8_t *o, uint32_t len, struct pkt_tcp *t)
 			t->sack[t->nsack][0] = pkt_get32(o + i);
 			t->sack[t->nsack][1] = pkt_get32(o + i + 4);
 		}
+		if (o[0] == 172 || o[0] == 174) {
+			t->accecn_kind = o[0];
+			for (uint8_t i = 2; i + 3 <= o[1] && t->naccecn < 3; i += 3)
+				t->accecn[t->naccecn++] =
+					(uint32_t)o[i] << 16 | pkt_get16(o + i + 1);
+		}
 		len -= o[1];
 		o += o[1];
 	}
@@ -193,6 +199,7 @@ bool pkt_tcp_parse(const uint8_t *pkt, uint32_t len, struct pkt_tcp *t)
 	t->seq = pkt_get32(l4 + 4);
 	t->ack = pkt_get32(l4 + 8);
 	t->flags = l4[13];
+	t->ae = l4[12] & 1;
 	t->wnd = pkt_get16(l4 + 14);
 	t->up = pkt_get16(l4 + 18);
 	t->payload = l4 + hlen;

@@ -27,6 +27,10 @@ struct pkt_tcp {
 	uint32_t tsval, tsecr;
 	uint8_t nsack;
 	uint32_t sack[4][2]; /* blocks: first byte, and the one behind the last */
+	bool ae;	     /* the flag beside CWR (RFC 9768) */
+	uint8_t accecn_kind; /* 172, 174 */
+	uint8_t naccecn;
+	uint32_t accecn[3]; /* in the order of the option */
 	const uint8_t *payload;
 	uint8_t ttl, tos;
 	bool df;

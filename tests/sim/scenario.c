@@ -157,6 +157,8 @@ static void draw_box(struct sim_rng *r, struct sim_box *b)
 	b->ecn = (uint8_t)sim_below(r, 4);
 	if (sim_one_in(r, 2))
 		b->ce_ppm = (uint32_t)sim_log(r, 1000000);
+	if (sim_one_in(r, 4)) /* AccECN options, in every segment or in handshakes */
+		memcpy(sim_one_in(r, 2) ? b->eat : b->eat_syn, (uint8_t[]){ 172, 174 }, 2);
 	b->eat_ecn_syn = sim_one_in(r, 6);
 	b->eat_syn_data = sim_one_in(r, 6);
 	b->cut_syn_data = sim_one_in(r, 6);

@@ -96,6 +96,10 @@ static void newreno(struct mr_config *c)
 {
 	c->congestion = "newreno";
 }
+static void odd_ecn(struct mr_config *c)
+{
+	c->ecn = (enum mr_ecn_policy)6;
+}
 static void odd_probing(struct mr_config *c)
 {
 	c->mtu_probing = (enum mr_mtu_probing)3;
@@ -218,6 +222,7 @@ static void one_wrong_thing_is_one_sentence(void **state)
 	} rows[] = {
 		{ no_ifname, "no interface" },
 		{ long_ifname, "too long" },
+		{ odd_ecn, "ECN policy" },
 		{ odd_probing, "probing" },
 		{ no_address, "no address is given" },
 		{ v6_address, NULL },

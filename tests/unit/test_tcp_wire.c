@@ -220,6 +220,43 @@ static void what_is_written_is_read_back(void **state)
 
 /* The example of RFC 1071's arithmetic: a header whose sum with its own checksum folds to all ones.
  */
+/* Table 5, and whole fields of any other length. */
+static void rfc9768_3_2_3_accecn_option_of_every_length(void **state)
+{
+	static const struct {
+		uint8_t kind, len, fields;
+	} rows[] = {
+		{ 172, 11, 3 }, { 174, 11, 3 }, { 172, 8, 2 },	{ 174, 5, 1 },	{ 172, 2, 0 },
+		{ 172, 3, 0 },	{ 174, 7, 1 },	{ 172, 12, 3 }, { 172, 20, 3 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(rows); i++) {
+		uint8_t hdr[60] = { 0, 1, 0, 2, [12] = 11 << 4 | 1, [13] = MR_TCP_ACK };
+		struct mr_seg seg, again;
+		uint8_t out[60];
+
+		hdr[20] = rows[i].kind;
+		hdr[21] = rows[i].len;
+		for (uint8_t k = 2; k < rows[i].len; k++)
+			hdr[20 + k] = k;
+		assert_int_equal(mr_tcp_parse(hdr, sizeof(hdr), 44, &seg), MR_DROP_NONE);
+		assert_true(seg.ae);
+		assert_int_equal(seg.opts,
+				 rows[i].kind == 172 ? MR_TCPOPT_ACCECN0 : MR_TCPOPT_ACCECN1);
+		assert_int_equal(seg.naccecn, rows[i].fields);
+		for (uint8_t k = 0; k < seg.naccecn; k++)
+			assert_int_equal(seg.accecn[k],
+					 (2u + 3u * k) << 16 | (3u + 3u * k) << 8 | (4u + 3u * k));
+		assert_int_equal(mr_tcp_write_header(out, &seg), mr_tcp_header_len(&seg));
+		assert_int_equal(mr_tcp_parse(out, sizeof(out), mr_tcp_header_len(&seg), &again),
+				 MR_DROP_NONE);
+		assert_int_equal(again.opts, seg.opts);
+		assert_true(again.ae);
+		assert_memory_equal(again.accecn, seg.accecn, sizeof(seg.accecn));
+	}
+}
+
 static void the_checksum_makes_the_header_sum_to_all_ones(void **state)
 {
 	struct mr_seg seg = { .sport = 80, .dport = 12345, .seq = 99, .flags = MR_TCP_ACK };
@@ -249,6 +286,7 @@ int main(void)
 		cmocka_unit_test(options_are_read_skipped_or_refused),
 		cmocka_unit_test(a_window_scale_above_14_counts_as_14),
 		cmocka_unit_test(what_is_written_is_read_back),
+		cmocka_unit_test(rfc9768_3_2_3_accecn_option_of_every_length),
 		cmocka_unit_test(the_checksum_makes_the_header_sum_to_all_ones),
 	};
 

@@ -77,6 +77,8 @@
 	X(TCP_COOKIES_BAD, "tcp.syncookies_failed", "ACKs that carried no valid cookie")           \
 	X(TCP_ECN_CE_IN, "tcp.ecn_ce_in",                                                          \
 	  "segments that met congestion on the way (CE, RFC 3168)")                                \
+	X(TCP_ECN_CE_ECHOED, "tcp.ecn_ce_echoed",                                                  \
+	  "segments of ours that the peer counted as marked (RFC 9768)")                           \
 	X(TCP_ECN_REDUCED, "tcp.ecn_reduced",                                                      \
 	  "windows reduced because the peer echoed such a mark")                                   \
 	X(TCP_PMTU_ICMP, "tcp.pmtu_icmp",                                                          \

@@ -43,6 +43,7 @@ void mr_config_init(struct mr_config *cfg)
 		.rcvbuf = BUF_DEFAULT,
 		.spin_us = SPIN_US_DEFAULT,
 		.mtu_probing = MR_MTU_PROBING_SUSPECT,
+		.ecn = MR_ECN_ACCURATE,
 	};
 }
 
@@ -232,6 +233,8 @@ int mr_config_check(const struct mr_config *cfg, struct mr_error *err)
 				    (int)cfg->rx_csum);
 	if ((unsigned)cfg->tso > MR_TSO_OFF)
 		return mr_error_set(err, -EINVAL, "the TSO setting %d is unknown", (int)cfg->tso);
+	if ((unsigned)cfg->ecn > MR_ECN_ACCURATE_PASSIVE)
+		return mr_error_set(err, -EINVAL, "the ECN policy %d is unknown", (int)cfg->ecn);
 	if ((unsigned)cfg->mtu_probing > MR_MTU_PROBING_ALWAYS)
 		return mr_error_set(err, -EINVAL, "the way %d of probing the path MTU is unknown",
 				    (int)cfg->mtu_probing);

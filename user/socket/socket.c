@@ -517,6 +517,7 @@ int mr_socks_init(struct mr_socks *socks, struct mr_arena *arena, struct mr_tcp 
 		socks->defaults.sndbuf = cfg->sndbuf;
 	if (cfg->rcvbuf)
 		socks->defaults.rcvbuf = cfg->rcvbuf;
+	socks->defaults.ecn = (uint8_t)cfg->ecn;
 	if (cfg->congestion && mr_congestion_index(cfg->congestion) >= 0)
 		socks->defaults.congestion = (uint8_t)mr_congestion_index(cfg->congestion);
 	mr_socks_attach();

@@ -167,7 +167,7 @@ static void info_connection(const struct mr_tcb *tcb, uint64_t now, struct tcp_i
 	ti->tcpi_options = (uint8_t)((tcb->ts_ok ? TCPI_OPT_TIMESTAMPS : 0) |
 				     (tcb->sack_ok ? TCPI_OPT_SACK : 0) |
 				     (tcb->wscale_ok ? TCPI_OPT_WSCALE : 0) |
-				     (tcb->ecn.ok ? TCPI_OPT_ECN : 0));
+				     (tcb->ecn.mode != MR_ECN_MODE_NONE ? TCPI_OPT_ECN : 0));
 	if (tcb->wscale_ok) {
 		ti->tcpi_snd_wscale = tcb->snd_wscale & 0xfu;
 		ti->tcpi_rcv_wscale = tcb->rcv_wscale & 0xfu;

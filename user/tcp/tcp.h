@@ -76,6 +76,7 @@ struct mr_tcp_opts {
 	uint8_t tos, ttl;
 	uint8_t congestion;  /* index into the table of tcp_cong.h */
 	uint8_t syn_retries; /* 0: MR_TCP_SYN_RETRIES */
+	uint8_t ecn;	     /* enum mr_ecn_policy */
 	uint8_t defer_accept; /* retransmissions of a SYN,ACK that a connection without data is hidden */
 	int8_t linger2_s; /* 0: MR_TCP_FIN_TIMEOUT_NS; -1: reset at once */
 	bool nodelay : 1, cork : 1, keepalive : 1;
@@ -178,15 +179,45 @@ struct mr_ecn_ack {
 };
 #define MR_TCP_ECN_ACKS 2u /* of one round; what changes more often is told of less exactly */
 
-/* Explicit congestion notification (RFC 3168). */
+/* Explicit congestion notification: RFC 3168, or RFC 9768 in its place (mode). */
+enum mr_ecn_mode { MR_ECN_MODE_NONE, MR_ECN_MODE_CLASSIC, MR_ECN_MODE_ACCURATE };
+
 struct mr_ecn {
 	uint32_t
 		reduced_at; /* SND.NXT at the last reduction: no second one before it is acknowledged */
-	bool ok;	    /* both sides agreed */
-	bool echo;	    /* receiver: ECE goes with every ACK until CWR comes */
-	bool cwr_owed;	    /* sender: the next new data carries CWR */
-	uint8_t nacks;
-	struct mr_ecn_ack acks[MR_TCP_ECN_ACKS];
+	uint32_t delivered_ce; /* bytes of ours that arrived with a mark, as far as we were told */
+	uint8_t mode;	       /* enum mr_ecn_mode */
+	bool no_ect : 1;       /* we do not send ECT: it would not arrive as such */
+	bool deaf : 1;	       /* feedback is not to be believed */
+	bool echo : 1;	       /* classic: ECE goes with every ACK until CWR comes */
+	bool cwr_owed : 1;     /* classic: the next new data carries CWR */
+	bool syn_marked : 1;   /* our SYN or SYN,ACK met congestion */
+	/* AccECN, the handshake. */
+	bool hs_owed : 1;     /* the next pure ACK tells how the SYN,ACK arrived */
+	bool hs_done : 1;     /* the ACK being processed did so, and is no counter */
+	bool ace_seen : 1;    /* a counter of the peer has arrived */
+	bool first_ack : 1;   /* the option goes with the first ACK and the first data of ours, */
+	bool first_data : 1;  /* to see whether it gets through */
+	bool opt_in : 1;      /* the peer's options get through */
+	bool opt_zeroed : 1;  /* but something writes zeros into them */
+	bool opt_off : 1;     /* ours are eaten: none is sent any more */
+	bool opt_last : 1;    /* the last ACK sent had one */
+	bool opt_data : 1;    /* data with one went out, up to opt_end */
+	bool last_ce : 1;     /* the last packet received was marked */
+	uint8_t peer_syn_ecn; /* ECN field of the peer's latest SYN or SYN,ACK */
+	/* AccECN, the counters of RFC 9768 section 3.2; of bytes: ECT(0), CE, ECT(1). */
+	uint8_t r_cep, s_cep;	       /* packets; only the low bits are ever compared */
+	uint8_t changed, ever_changed; /* bits of r_bytes, since the last option and at all */
+	uint8_t ce_untold;	       /* marked packets since the last ACK */
+	uint8_t unanswered; /* ACKs with an option that seem not to have arrived, in a row */
+	uint8_t all_marked; /* round trips in which everything was marked */
+	uint32_t round_end, opt_end;
+	uint8_t nacks; /* classic, of a DCTCP receiver */
+	union {
+		uint32_t r_bytes[3];
+		struct mr_ecn_ack acks[MR_TCP_ECN_ACKS];
+	};
+	uint32_t s_bytes[3];
 };
 
 /* The search for the longest packet that the path carries (tcp_path.c). Lengths in bytes of the packet. */
@@ -339,8 +370,12 @@ struct mr_tcp_synreq {
 	uint64_t sent_at; /* first SYN-ACK, for the RTT; 0 once it was retransmitted (Karn) */
 	uint16_t peer_mss, adv_mss;
 	uint8_t snd_wscale, rcv_wscale;
-	bool ts_ok, wscale_ok, sack_ok, ecn_ok;
-	bool acked; /* complete but for the data that opts.defer_accept waits for */
+	bool ts_ok, wscale_ok, sack_ok;
+	uint8_t ecn_mode;   /* enum mr_ecn_mode, by the first SYN */
+	uint8_t ecn_syn;    /* ECN field of the latest SYN */
+	bool ecn_doubt;	    /* a SYN came without ECN: the peer may have given it up */
+	bool ecn_no_option; /* an AccECN option may be what got the first SYN,ACK lost */
+	bool acked;	    /* complete but for the data that opts.defer_accept waits for */
 	uint8_t retries;
 };
 

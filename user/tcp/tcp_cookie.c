@@ -70,7 +70,7 @@ uint32_t cookie_ts(const struct mr_tcp_synreq *req, uint64_t now)
 	uint32_t ts = tcp_ts_now(req->ts_offset, now), bits;
 
 	bits = req->wscale_ok ? req->snd_wscale : TS_WSCALE;
-	bits |= (req->sack_ok ? TS_SACK : 0) | (req->ecn_ok ? TS_ECN : 0);
+	bits |= (req->sack_ok ? TS_SACK : 0) | (req->ecn_mode == MR_ECN_MODE_CLASSIC ? TS_ECN : 0);
 	ts = (ts & ~TS_MASK) | bits;
 	/* Never ahead of the clock: what follows must not be older. */
 	return seq_gt(ts, tcp_ts_now(req->ts_offset, now)) ? ts - (TS_MASK + 1) : ts;
@@ -83,5 +83,5 @@ void cookie_ts_read(struct mr_tcp_synreq *req, uint32_t tsecr)
 	req->wscale_ok = wscale <= MR_TCP_MAX_WSCALE;
 	req->snd_wscale = req->wscale_ok ? (uint8_t)wscale : 0;
 	req->sack_ok = (tsecr & TS_SACK) != 0;
-	req->ecn_ok = (tsecr & TS_ECN) != 0;
+	req->ecn_mode = tsecr & TS_ECN ? MR_ECN_MODE_CLASSIC : MR_ECN_MODE_NONE;
 }

@@ -1,45 +1,227 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * tcp_ecn.c - explicit congestion notification.
- * Owns        tcb->ecn.
- * Implements  RFC 3168 section 6.1: negotiation, the receiver's echo, the sender's one reduction per
- *             window. Offered in every first SYN; a SYN that is sent again goes without (6.1.1.1), in
- *             case a middlebox eats it, and so does a SYN,ACK. RFC 8257 sections 3.1 and 3.2 (DCTCP).
- * Called by   input (marks and echoes that arrive), output (marks and echoes to send).
- * Not here    how far cwnd falls: the congestion control's ssthresh.
+ * tcp_ecn.c - explicit congestion notification: which kind of feedback both sides agree on, the classic kind,
+ * and what a mark does to the sender.
+ * Owns        tcb->ecn and a request's ecn_*, but for the counters (tcp_accecn.c).
+ * Implements  RFC 9768 section 3.1 (tables 2 and 4, and all fallbacks), RFC 3168 section 6.1 (the receiver's
+ *             echo, the sender's one reduction per window), RFC 8257 sections 3.1 and 3.2 (DCTCP).
+ * Called by   input (marks and echoes that arrive), output (marks and echoes to send), tcp_listen.c.
+ * Not here    how far cwnd falls: the congestion control.
+ *
+ * A SYN or SYN,ACK that is sent again goes without any of it, in case a middlebox eats it (RFC 3168 section
+ * 6.1.1.1). RFC 9768 section 3.1.4 would try once more with AccECN before; it leaves the choice, and a
+ * second is what a connection can bear to lose. Of a SYN,ACK first only the option is left out.
  */
 #include "tcp/tcp_cong.h"
 #include "tcp/tcp_priv.h"
 
-#define ECN_MASK 3u
-#define ECN_ECT0 2u
-#define ECN_CE	 3u
+/* AE, CWR and ECE as one number (RFC 9768 figure 3). */
+#define ACE_NONE     0u
+#define ACE_CLASSIC  1u /* ECE: a SYN,ACK that grants RFC 3168 */
+#define ACE_ASK_3168 3u
+#define ACE_RESERVED 5u
+#define ACE_ASK_9768 7u
 
-bool ecn_requested(const struct mr_seg *seg)
+#define SYNACK_TRIES 1u /* SYN,ACKs after the first that still grant AccECN */
+
+uint8_t ecn_ace(const struct mr_seg *seg)
 {
-	uint8_t both = MR_TCP_ECE | MR_TCP_CWR;
-
-	return (seg->flags & (both | MR_TCP_SYN | MR_TCP_ACK)) == (both | MR_TCP_SYN);
+	return (uint8_t)((seg->ae ? 4 : 0) | (seg->flags & MR_TCP_CWR ? 2 : 0) |
+			 (seg->flags & MR_TCP_ECE ? 1 : 0));
 }
 
-/* Section 6.1.1: ECE without CWR; both together is a mirror that does not know what it reflects. */
-bool ecn_granted(const struct mr_seg *seg)
+void ecn_set_ace(struct mr_seg *seg, uint8_t ace)
 {
-	return (seg->flags & (MR_TCP_ECE | MR_TCP_CWR)) == MR_TCP_ECE;
+	seg->ae = ace & 4;
+	seg->flags &= (uint8_t) ~(MR_TCP_CWR | MR_TCP_ECE);
+	seg->flags |= (uint8_t)((ace & 2 ? MR_TCP_CWR : 0) | (ace & 1 ? MR_TCP_ECE : 0));
 }
 
-uint8_t ecn_syn_flags(const struct mr_tcb *tcb)
+/* Tables 2 and 3: how the ECN field of a SYN or SYN,ACK is told. */
+static uint8_t handshake_ace(uint8_t ecn)
 {
-	if (tcb->retrans)
-		return 0;
-	if (tcb->state == MR_TCP_SYN_RECEIVED)
-		return tcb->ecn.ok ? MR_TCP_ECE : 0;
-	return MR_TCP_ECE | MR_TCP_CWR;
+	static const uint8_t ace[] = {
+		[ECN_NOT_ECT] = 2, [ECN_ECT1] = 3, [ECN_ECT0] = 4, [ECN_CE] = 6
+	};
+
+	return ace[ecn & ECN_MASK];
 }
+
+/* ---- What is asked for and granted ----------------------------------------------------------- */
+
+static bool grants_accurate(uint8_t policy)
+{
+	return policy >= MR_ECN_ACCURATE;
+}
+
+static uint8_t asks_for(uint8_t policy)
+{
+	if (policy == MR_ECN_ACCURATE)
+		return MR_ECN_MODE_ACCURATE;
+	return policy == MR_ECN_CLASSIC || policy == MR_ECN_ACCURATE_ASK_CLASSIC ?
+		       MR_ECN_MODE_CLASSIC :
+		       MR_ECN_MODE_NONE;
+}
+
+/* Table 2 and section 3.1.3, the server's side. */
+uint8_t ecn_requested(const struct mr_seg *syn, uint8_t policy)
+{
+	uint8_t ace = ecn_ace(syn);
+
+	if (policy == MR_ECN_OFF || ace == ACE_NONE)
+		return MR_ECN_MODE_NONE;
+	if (!grants_accurate(policy)) /* RFC 3168 knows two flags */
+		return (ace & ACE_ASK_3168) == ACE_ASK_3168 ? MR_ECN_MODE_CLASSIC :
+							      MR_ECN_MODE_NONE;
+	return ace == ACE_ASK_3168 ? MR_ECN_MODE_CLASSIC : MR_ECN_MODE_ACCURATE;
+}
+
+/* The client's side. *syn_ecn: how the ECN field of our SYN arrived, where that is told. */
+static uint8_t granted(const struct mr_tcb *tcb, const struct mr_seg *synack, uint8_t *syn_ecn)
+{
+	static const uint8_t field[] = {
+		[2] = ECN_NOT_ECT, [3] = ECN_ECT1, [4] = ECN_ECT0, [5] = ECN_NOT_ECT, [6] = ECN_CE
+	};
+	uint8_t ace = ecn_ace(synack), asked = asks_for(tcb->opts.ecn);
+
+	*syn_ecn = ECN_NOT_ECT;
+	if (asked == MR_ECN_MODE_CLASSIC || ace == ACE_CLASSIC)
+		/* RFC 3168 section 6.1.1: ECE without CWR, and none of our SYNs went without. */
+		return asked != MR_ECN_MODE_NONE && (ace & ACE_ASK_3168) == ACE_CLASSIC &&
+				       !tcb->retrans ?
+			       MR_ECN_MODE_CLASSIC :
+			       MR_ECN_MODE_NONE;
+	if (asked != MR_ECN_MODE_ACCURATE || ace == ACE_NONE || ace == ACE_ASK_9768)
+		return MR_ECN_MODE_NONE; /* not able to, or a mirror */
+	*syn_ecn = field[ace];
+	return MR_ECN_MODE_ACCURATE;
+}
+
+void ecn_offer(const struct mr_tcb *tcb, struct mr_seg *syn)
+{
+	uint8_t asked = asks_for(tcb->opts.ecn);
+
+	if (!tcb->retrans && asked != MR_ECN_MODE_NONE)
+		ecn_set_ace(syn, asked == MR_ECN_MODE_ACCURATE ? ACE_ASK_9768 : ACE_ASK_3168);
+}
+
+void ecn_synack(uint8_t mode, uint8_t syn_ecn, uint32_t retries, bool option, struct mr_seg *synack)
+{
+	if (mode == MR_ECN_MODE_CLASSIC && !retries)
+		ecn_set_ace(synack, ACE_CLASSIC);
+	if (mode != MR_ECN_MODE_ACCURATE || retries > SYNACK_TRIES)
+		return;
+	ecn_set_ace(synack, handshake_ace(syn_ecn));
+	if (!retries && option) /* section 3.2.3.2.2: some middleboxes eat what they do not know */
+		accecn_synack_option(synack);
+}
+
+/* The same SYN once more (sections 3.1.4.2 and 3.1.5). false: it asks for another kind of feedback than the
+ * first one did, and the two sides can never be sure which of them holds. */
+bool ecn_syn_again(struct mr_tcp_synreq *req, const struct mr_seg *syn, uint8_t tos)
+{
+	uint8_t ace = ecn_ace(syn);
+
+	if (req->ecn_mode == MR_ECN_MODE_NONE || ace == ACE_NONE) {
+		req->ecn_doubt |= ace == ACE_NONE;
+		return true;
+	}
+	if ((req->ecn_mode == MR_ECN_MODE_CLASSIC) != (ace == ACE_ASK_3168))
+		return !req->listener || !grants_accurate(req->listener->opts.ecn);
+	req->ecn_syn = tos & ECN_MASK;
+	req->ecn_no_option = true;
+	return true;
+}
+
+/* A cookie has no room for it: the ACK itself shows it, for only AccECN has values other than these in an
+ * ACK of a SYN,ACK (section 5.1). */
+uint8_t ecn_of_cookie(const struct mr_seg *ack, uint8_t policy, bool classic)
+{
+	if (grants_accurate(policy) && ecn_ace(ack) > ACE_CLASSIC)
+		return MR_ECN_MODE_ACCURATE;
+	return classic ? MR_ECN_MODE_CLASSIC : MR_ECN_MODE_NONE;
+}
+
+static void begin(struct mr_tcb *tcb, uint8_t mode)
+{
+	tcb->ecn.mode = mode;
+	tcb->ecn.round_end = tcb->snd_nxt;
+	if (mode == MR_ECN_MODE_ACCURATE)
+		accecn_begin(&tcb->ecn);
+}
+
+void ecn_server(struct mr_tcb *tcb, const struct mr_tcp_synreq *req, const struct mr_seg *ack)
+{
+	struct mr_ecn *e = &tcb->ecn;
+	uint8_t ace = ecn_ace(ack);
+
+	begin(tcb, req->ecn_mode);
+	/* A SYN or SYN,ACK without: whether the client has it is unknown (9768 3.1.5, 3168 6.1.1). */
+	e->no_ect =
+		req->ecn_doubt ||
+		(e->mode == MR_ECN_MODE_ACCURATE ? req->retries > SYNACK_TRIES : req->retries != 0);
+	if (e->mode != MR_ECN_MODE_ACCURATE)
+		return;
+	accecn_option_first(e, ack);
+	if (ack->len || ack->opts & MR_TCPOPT_SACK)
+		return; /* no handshake encoding then: a counter, as always */
+	e->ace_seen = true;
+	e->hs_done = true;     /* what this ACK says is not a counter */
+	if (ace == ACE_NONE) { /* table 4, note 1 */
+		e->no_ect = true;
+		e->deaf = true;
+	} else if (ace == handshake_ace(ECN_CE)) {
+		e->s_cep++;
+		e->syn_marked = true;
+	}
+	/* Our SYN,ACK was not ECT: whatever else arrived was made on the way (section 3.2.2.3). */
+	e->no_ect |= ace == handshake_ace(ECN_ECT0) || ace == handshake_ace(ECN_ECT1) ||
+		     ace == handshake_ace(ECN_CE);
+}
+
+void ecn_client(struct mr_tcb *tcb, const struct mr_seg *seg, uint8_t tos)
+{
+	struct mr_ecn *e = &tcb->ecn;
+	uint8_t syn_ecn;
+
+	if (!(seg->flags & MR_TCP_ACK)) { /* a simultaneous open: as a server would */
+		begin(tcb, ecn_requested(seg, tcb->opts.ecn));
+		e->peer_syn_ecn = tos & ECN_MASK;
+		return;
+	}
+	begin(tcb, granted(tcb, seg, &syn_ecn));
+	if (e->mode != MR_ECN_MODE_ACCURATE)
+		return;
+	e->no_ect = syn_ecn != ECN_NOT_ECT; /* section 3.2.2.3 */
+	e->syn_marked = syn_ecn == ECN_CE;
+	accecn_option_first(e, seg);
+	e->first_ack = e->first_data = true; /* section 3.2.3.2.1 */
+	ecn_synack_seen(tcb, tos);
+}
+
+/* A SYN,ACK that grants AccECN, the first or once more: the pure ACK that follows tells how it arrived. */
+void ecn_synack_seen(struct mr_tcb *tcb, uint8_t tos)
+{
+	struct mr_ecn *e = &tcb->ecn;
+
+	if (e->mode != MR_ECN_MODE_ACCURATE)
+		return;
+	e->peer_syn_ecn = tos & ECN_MASK;
+	e->hs_owed = true;
+	if (e->peer_syn_ecn == ECN_CE && e->r_cep == ACCECN_CEP_INIT) /* no more than once */
+		e->r_cep++;
+}
+
+uint8_t ecn_peer_syn(const struct mr_tcb *tcb)
+{
+	return handshake_ace(tcb->ecn.peer_syn_ecn);
+}
+
+/* ---- While data flows ------------------------------------------------------------------------ */
 
 static bool dctcp(const struct mr_tcb *tcb)
 {
-	return tcb->ecn.ok && mr_cong(tcb->opts.congestion)->dctcp;
+	return mr_cong(tcb->opts.congestion)->dctcp;
 }
 
 /* RFC 8257 section 3.2: marks begin or end with this segment. What came before it is acknowledged by itself,
@@ -57,64 +239,94 @@ static void echo_changes(struct mr_tcp *tcp, struct mr_tcb *tcb)
 
 void ecn_received(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, uint8_t tos)
 {
-	if (!tcb->ecn.ok)
+	struct mr_ecn *e = &tcb->ecn;
+
+	if (e->mode == MR_ECN_MODE_NONE)
 		return;
+	if (e->mode == MR_ECN_MODE_ACCURATE) {
+		accecn_received(tcp, tcb, seg, tos & ECN_MASK);
+		return;
+	}
 	if (dctcp(tcb)) {
 		bool ce = (tos & ECN_MASK) == ECN_CE;
 
 		MR_COUNT_N(tcp->ctr, TCP_ECN_CE_IN, ce && seg->len);
-		if (seg->len && ce != tcb->ecn.echo)
+		if (seg->len && ce != e->echo)
 			echo_changes(tcp, tcb);
 		return;
 	}
 	if (seg->flags & MR_TCP_CWR) /* the sender has slowed down (section 6.1.3) */
-		tcb->ecn.echo = false;
+		e->echo = false;
 	if ((tos & ECN_MASK) == ECN_CE && seg->len) {
 		MR_COUNT(tcp->ctr, TCP_ECN_CE_IN);
-		if (!tcb->ecn.echo) {
-			tcb->ecn.echo = true;
+		if (!e->echo) {
+			e->echo = true;
 			tcb->ack_now = true; /* the sooner the sender knows, the better */
 			tcb_mark(tcp, tcb);
 		}
 	}
 }
 
-void ecn_echoed(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, uint32_t acked,
-		uint64_t now)
+/* Once per window (RFC 3168 section 6.1.2); a loss in it has slowed us down already. */
+static void slow_down(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	const struct mr_cong_ops *control = mr_cong(tcb->opts.congestion);
 	uint32_t flight = seq_diff(tcb->snd_nxt, tcb->snd_una);
 
-	if (tcb->ecn.ok && control->ecn)
-		control->ecn(tcb, acked, seg->flags & MR_TCP_ECE);
-	/* Once per window (section 6.1.2); a loss in it has slowed us down already. */
-	if (!tcb->ecn.ok || !(seg->flags & MR_TCP_ECE) || tcb->loss != MR_LOSS_OPEN ||
-	    seq_lt(tcb->snd_una, tcb->ecn.reduced_at) || !flight)
+	if (tcb->loss != MR_LOSS_OPEN || seq_lt(tcb->snd_una, tcb->ecn.reduced_at) || !flight)
 		return;
 	MR_COUNT(tcp->ctr, TCP_ECN_REDUCED);
 	tcb->ssthresh = (control->marked ?: control->ssthresh)(tcb, tcb_in_flight(tcb), now);
 	tcb->cwnd = mr_min(tcb->cwnd, tcb->ssthresh);
 	tcb->ecn.reduced_at = tcb->snd_nxt;
-	tcb->ecn.cwr_owed = true;
+	tcb->ecn.cwr_owed = tcb->ecn.mode == MR_ECN_MODE_CLASSIC;
 }
 
-uint8_t ecn_flags(struct mr_tcb *tcb, bool new_data)
+void ecn_echoed(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg,
+		const struct ack *ack)
 {
-	uint8_t flags = tcb->ecn.ok && tcb->ecn.echo ? MR_TCP_ECE : 0;
+	const struct mr_cong_ops *control = mr_cong(tcb->opts.congestion);
+	bool marked = tcb->ecn.mode == MR_ECN_MODE_CLASSIC && seg->flags & MR_TCP_ECE;
+	uint32_t before = tcb->ecn.delivered_ce, ce = marked ? ack->acked : 0;
 
-	if (new_data && tcb->ecn.cwr_owed) { /* section 6.1.2: with the first new data */
-		tcb->ecn.cwr_owed = false;
-		flags |= MR_TCP_CWR;
+	if (tcb->ecn.mode == MR_ECN_MODE_ACCURATE) {
+		marked = accecn_echoed(tcp, tcb, seg, ack);
+		ce = mr_min(tcb->ecn.delivered_ce - before, ack->acked);
 	}
-	return flags;
+	if (tcb->ecn.mode != MR_ECN_MODE_NONE && control->ecn) {
+		if (ce || marked)
+			control->ecn(tcb, ce, true);
+		if (!marked || ce < ack->acked)
+			control->ecn(tcb, ack->acked - ce, false);
+	}
+	if (marked)
+		slow_down(tcp, tcb, ack->now);
 }
 
-/* New data only: not pure ACKs (6.1.4), not retransmissions (6.1.5). With DCTCP all of it, as in Linux: where
- * switches mark what is ECT, they drop the rest first (RFC 8257 section 3.6, section 4.1). */
+void ecn_fill(struct mr_tcb *tcb, struct mr_seg *seg, bool pure, bool new_data)
+{
+	struct mr_ecn *e = &tcb->ecn;
+
+	if (e->mode == MR_ECN_MODE_ACCURATE) {
+		accecn_fill(tcb, seg, pure);
+		return;
+	}
+	if (e->mode == MR_ECN_MODE_CLASSIC && e->echo)
+		seg->flags |= MR_TCP_ECE;
+	if (new_data && e->cwr_owed) { /* section 6.1.2: with the first new data */
+		e->cwr_owed = false;
+		seg->flags |= MR_TCP_CWR;
+	}
+}
+
+/* New data only: not pure ACKs (RFC 3168 section 6.1.4), not retransmissions (6.1.5). With DCTCP all of it, as
+ * in Linux: where switches mark what is ECT, they drop the rest first (RFC 8257 section 3.6, section 4.1). */
 uint8_t ecn_tos(const struct mr_tcb *tcb, bool new_data)
 {
 	uint8_t tos = tcb->opts.tos & (uint8_t)~ECN_MASK;
 
-	return tcb->ecn.ok && (new_data || (dctcp(tcb) && tcb_synchronized(tcb))) ? tos | ECN_ECT0 :
-										    tos;
+	return tcb->ecn.mode != MR_ECN_MODE_NONE && !tcb->ecn.no_ect &&
+			       (new_data || (dctcp(tcb) && tcb_synchronized(tcb))) ?
+		       tos | ECN_ECT0 :
+		       tos;
 }

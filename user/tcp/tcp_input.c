@@ -82,8 +82,6 @@ static void learn_options(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct m
 	tcb->ts_recent = seg->tsval;
 	tcb->ts_recent_at = now;
 	tcb->sack_ok = (seg->opts & MR_TCPOPT_SACK_PERM) != 0;
-	tcb->ecn.ok =
-		seg->flags & MR_TCP_ACK ? !tcb->retrans && ecn_granted(seg) : ecn_requested(seg);
 	tcb->wscale_ok = (seg->opts & MR_TCPOPT_WSCALE) != 0;
 	tcb->snd_wscale = tcb->wscale_ok ? seg->wscale : 0;
 	tcb->rcv_wscale = tcb->wscale_ok ? tcb->rcv_wscale : 0;
@@ -100,7 +98,7 @@ static void established(struct input *in)
 	tcb->backoff = 0;
 	tcb->stalled_since = 0;
 	mtup_established(in->tcp, tcb);
-	tcb_cong_start(tcb, tcb->retrans != 0, in->now);
+	tcb_cong_start(tcb, tcb->retrans != 0 || tcb->ecn.syn_marked, in->now);
 	tcb_timer_clear(tcb, MR_TT_RTX);
 	mr_tcp_opts_changed(in->tcp, tcb, in->now); /* starts keepalive */
 	if (tcb->owner)
@@ -123,6 +121,8 @@ static void deliver(struct input *in, struct mr_frame *f)
 	tcb->bytes_received += len;
 	tcb->last_data_at = in->now;
 	tcb->unacked_bytes += len;
+	if (tcb->ecn.opt_last) /* and no duplicate since: that ACK has arrived, it seems */
+		tcb->ecn.unanswered = 0;
 	tcb->rcv_mss =
 		(uint16_t)mr_max((uint32_t)tcb->rcv_mss, mr_min(len, (uint32_t)tcb->adv_mss));
 	while (f) {
@@ -184,6 +184,7 @@ static enum verdict syn_sent(struct input *in)
 	tcb->rcv_nxt = seg->seq + 1;
 	tcb->last_ack_sent = tcb->rcv_nxt;
 	learn_options(in->tcp, tcb, seg, in->now);
+	ecn_client(tcb, seg, in->rx->tos);
 	window_update(tcb, seg, 0); /* never scaled in a SYN */
 	if (!ack_ok) {		    /* simultaneous open: <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK> */
 		tcb_set_state(tcb, MR_TCP_SYN_RECEIVED);
@@ -269,6 +270,7 @@ static enum verdict step1_sequence(struct input *in)
 	    seq_leq(end, tcb->rcv_nxt)) { /* all of it was received before: its ACK was lost */
 		if (seq_geq(seg->seq, tcb->rcv_nxt - tcb->opts.rcvbuf))
 			sack_duplicate(tcb, seg->seq, end);
+		accecn_duplicate(tcb);
 		return verdict(in, V_ACK, MR_DROP_TCP_DUPLICATE);
 	}
 	if (seg->seq == tcb->rcv_nxt - 1 &&
@@ -406,8 +408,7 @@ static enum verdict step5_ack(struct input *in)
 	sack_input(tcb, seg, &ack);
 	if (ack.acked || ack.dup || ack.delivered || ack.dsack)
 		loss_ack(in->tcp, tcb, seg, &ack);
-	ecn_echoed(in->tcp, tcb, seg, ack.acked,
-		   in->now); /* last: what it lowers must not grow again */
+	ecn_echoed(in->tcp, tcb, seg, &ack); /* last: what it lowers must not grow again */
 	if (seq_geq(seg->ack, tcb->snd_una))
 		take_window(in);
 	if (tcb->persist)
@@ -550,6 +551,8 @@ static enum verdict other_states(struct input *in)
 		in->f->seq = seg->seq;
 		in->had_syn = true;
 	}
+	if (seg->flags & MR_TCP_SYN && seg->flags & MR_TCP_ACK && seg->seq == tcb->irs)
+		ecn_synack_seen(tcb, in->rx->tos);
 	/* clang-format off: one step a line */
 	v = step0_paws(in) ?:
 	    step1_sequence(in) ?:

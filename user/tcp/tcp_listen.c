@@ -62,7 +62,8 @@ static int request_fill(struct mr_tcp *tcp, struct mr_tcp_listener *l, const str
 	req->ts_ok = (seg->opts & MR_TCPOPT_TS) != 0;
 	req->ts_recent = seg->tsval;
 	req->sack_ok = (seg->opts & MR_TCPOPT_SACK_PERM) != 0;
-	req->ecn_ok = ecn_requested(seg);
+	req->ecn_mode = ecn_requested(seg, l->opts.ecn);
+	req->ecn_syn = rx->tos & ECN_MASK;
 	req->wscale_ok = (seg->opts & MR_TCPOPT_WSCALE) != 0;
 	req->snd_wscale = seg->wscale;
 	req->rcv_wscale = req->wscale_ok ? tcp_choose_wscale(l->opts.rcvbuf) : 0;
@@ -93,8 +94,10 @@ static enum mr_drop send_cookie(struct mr_tcp *tcp, struct mr_tcp_listener *l,
 	if (req.ts_ok) {
 		req.ts_offset -= tcp_ts_now(req.ts_offset, now) - cookie_ts(&req, now);
 	} else { /* nowhere to keep them */
-		req.wscale_ok = req.sack_ok = req.ecn_ok = false;
+		req.wscale_ok = req.sack_ok = false;
 		req.rcv_wscale = 0;
+		if (req.ecn_mode == MR_ECN_MODE_CLASSIC)
+			req.ecn_mode = MR_ECN_MODE_NONE;
 	}
 	req.iss = cookie_make(tcp, &req.flow, req.irs, req.peer_mss, now);
 	tcp_reply_synack(tcp, &req, now);
@@ -153,8 +156,8 @@ static struct mr_tcb *establish(struct mr_tcp *tcp, struct mr_tcp_synreq *req,
 	tcb->ts_recent_at = now;
 	tcb->ts_offset = req->ts_offset;
 	tcb->sack_ok = req->sack_ok;
-	tcb->ecn.ok = req->ecn_ok;
 	tcb->ecn.reduced_at = req->iss;
+	ecn_server(tcb, req, seg);
 	tcb->rack.fack = req->iss;
 	tcb->undo.retrans_end = req->iss;
 	tcb->wscale_ok = req->wscale_ok;
@@ -171,7 +174,7 @@ static struct mr_tcb *establish(struct mr_tcp *tcp, struct mr_tcp_synreq *req,
 	tcb->snd_wl2 = seg->ack;
 	if (req->sent_at)
 		rtt_sample(tcb, now - req->sent_at);
-	tcb_cong_start(tcb, req->retries != 0, now);
+	tcb_cong_start(tcb, req->retries != 0 || tcb->ecn.syn_marked, now);
 	tcb_set_state(tcb, MR_TCP_SYN_RECEIVED);
 	tcb_set_state(tcb, MR_TCP_ESTABLISHED);
 	flow_insert(tcp, &tcb->flow);
@@ -227,8 +230,10 @@ static enum mr_drop take_cookie(struct mr_tcp *tcp, struct mr_tcp_listener *l,
 	}
 	if (other)
 		synreq_free(tcp, other);
+	req.ecn_mode = MR_ECN_MODE_NONE; /* these are not a SYN's flags */
 	if (req.ts_ok)
 		cookie_ts_read(&req, seg->tsecr);
+	req.ecn_mode = ecn_of_cookie(seg, l->opts.ecn, req.ecn_mode == MR_ECN_MODE_CLASSIC);
 	req.rcv_wscale = req.wscale_ok ? tcp_choose_wscale(l->opts.rcvbuf) : 0;
 	reason = complete(tcp, &req, seg, now, tcb);
 	/* The peer believes that it is connected, and may wait for us to speak. The queue of requests may
@@ -274,6 +279,12 @@ enum mr_drop synreq_input(struct mr_tcp *tcp, struct mr_tcp_synreq *req, const s
 
 	*tcb = NULL;
 	if (seg->flags & MR_TCP_SYN && !(seg->flags & MR_TCP_ACK) && seg->seq == req->irs) {
+		if (!ecn_syn_again(req, seg, rx->tos)) { /* RFC 9768 section 3.1.5 */
+			tcp_reply_rst(tcp, rx, seg, now);
+			MR_COUNT(tcp->ctr, TCP_ATTEMPT_FAILS);
+			synreq_free(tcp, req);
+			return MR_DROP_TCP_ECN;
+		}
 		tcp_reply_synack(tcp, req, now); /* its copy was lost, or ours */
 		return MR_DROP_TCP_DUPLICATE;
 	}
@@ -336,12 +347,12 @@ void synreq_timer(struct mr_tcp *tcp, struct mr_tcp_synreq *req, uint64_t now)
 		synreq_free(tcp, req);
 		return;
 	}
-	if (!waits || req->retries + 1u >= defer) {
+	req->retries++; /* first: a SYN,ACK that is sent again may offer less */
+	if (!waits || req->retries >= defer) {
 		MR_COUNT(tcp->ctr, TCP_RETRANS);
 		tcp_reply_synack(tcp, req, now);
 		req->sent_at = 0;
 	}
-	req->retries++;
 	rto = req->retries < 7 ? MR_TCP_RTO_INIT_NS << req->retries : MR_TCP_RTO_MAX_NS;
 	mr_timer_arm(tcp->wheel, &req->timer, now + rto);
 }

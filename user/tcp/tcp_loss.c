@@ -298,6 +298,7 @@ void loss_rto(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	struct mr_frame *f = tcb->sndq.head;
 
 	MR_COUNT(tcp->ctr, TCP_RTO);
+	accecn_timeout(tcb);
 	/* RFC 5681 section 3.1: a segment that is timed out again does not lower ssthresh again; neither does
 	 * a timeout within a recovery, which has lowered it for this window (as Linux). */
 	if (!tcb->backoff &&

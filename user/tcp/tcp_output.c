@@ -122,7 +122,6 @@ static void syn_options(const struct mr_tcb *tcb, struct mr_seg *seg)
 {
 	bool offer = !(seg->flags & MR_TCP_ACK);
 
-	seg->flags |= ecn_syn_flags(tcb);
 	seg->opts |= MR_TCPOPT_MSS;
 	seg->mss = tcb->adv_mss;
 	if (offer || tcb->sack_ok)
@@ -131,6 +130,10 @@ static void syn_options(const struct mr_tcb *tcb, struct mr_seg *seg)
 		seg->opts |= MR_TCPOPT_WSCALE;
 		seg->wscale = tcb->rcv_wscale;
 	}
+	if (offer)
+		ecn_offer(tcb, seg);
+	else
+		ecn_synack(tcb->ecn.mode, tcb->ecn.peer_syn_ecn, tcb->retrans, true, seg);
 }
 
 static void send_bare(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t seq, uint8_t flags,
@@ -144,7 +147,8 @@ static void send_bare(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t seq, uint
 		syn_options(tcb, &seg);
 	else if (!(flags & MR_TCP_RST)) {
 		sack_fill(tcb, &seg);
-		seg.flags |= ecn_flags(tcb, false);
+		ecn_fill(tcb, &seg, true, false);
+		accecn_ack_option(tcb, &seg);
 	}
 	tcb->segs_out++;
 	/* The peer need not look at the ACK of what it takes for old: a probe, a FIN once more. */
@@ -257,7 +261,12 @@ static bool xmit_run(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct run *r
 		control->send_begin(tcb, now);
 	rate_send_begin(tcb, now);
 	seg_fill(tcb, &seg, r->first->seq, flags, now);
-	seg.flags |= ecn_flags(tcb, new_data);
+	ecn_fill(tcb, &seg, false, new_data);
+	if (new_data && r->len < tcb->snd_mss) { /* a full segment has no room for more options */
+		accecn_option(tcb, &seg, tcb->snd_mss - r->len, false);
+		tcb->ecn.opt_data |= tcb->ecn.opt_last;
+		tcb->ecn.opt_end = r->first->seq + r->len;
+	}
 	hlen = mr_tcp_header_len(&seg);
 	sum = mr_csum_pseudo(&tx.src, &tx.dst, IPPROTO_TCP, hlen + r->len);
 	for (f = gso ? NULL : p; f; off += f->len, f = f->frag)
@@ -652,6 +661,11 @@ bool tcp_output(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		tcb_path_changed(tcp, tcb);
 	if (!tcb_synchronized(tcb))
 		return output_handshake(tcp, tcb, now);
+	if (tcb->ecn.hs_owed) { /* RFC 9768 section 3.2.2.1: by itself, before anything else */
+		if (!mr_netif_tx_room(tcp->ip->nif, 1))
+			return false;
+		send_bare(tcp, tcb, tcb->snd_nxt, MR_TCP_ACK, now);
+	}
 	if (tcb->ecn.nacks)
 		send_ecn_acks(tcp, tcb, now);
 	while (tcb->dupacks_owed) {

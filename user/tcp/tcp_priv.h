@@ -198,19 +198,56 @@ void sack_renege(struct mr_tcb *tcb);
 /* f, the head of the send queue, is acknowledged and leaves it. */
 void sack_popped(struct mr_tcb *tcb, struct mr_frame *f);
 
-/* ---- tcp_ecn.c ----------------------------------------------------------------------------------- */
-/* Does this SYN offer ECN? Does this SYN,ACK accept it? */
-bool ecn_requested(const struct mr_seg *seg);
-bool ecn_granted(const struct mr_seg *seg);
-uint8_t ecn_syn_flags(const struct mr_tcb *tcb);
+/* ---- tcp_ecn.c ------------------------------------------------------------------------------- */
+/* The ECN field of an IP header. */
+#define ECN_MASK    3u
+#define ECN_NOT_ECT 0u
+#define ECN_ECT1    1u
+#define ECN_ECT0    2u
+#define ECN_CE	    3u
+
+/* AE, CWR and ECE as a number, most significant first. */
+uint8_t ecn_ace(const struct mr_seg *seg);
+void ecn_set_ace(struct mr_seg *seg, uint8_t ace);
+/* The enum mr_ecn_mode that this SYN gets from a listener with that policy (enum mr_ecn_policy). */
+uint8_t ecn_requested(const struct mr_seg *syn, uint8_t policy);
+bool ecn_syn_again(struct mr_tcp_synreq *req, const struct mr_seg *syn, uint8_t tos);
+uint8_t ecn_of_cookie(const struct mr_seg *ack, uint8_t policy, bool classic);
+/* What goes into a SYN, and into a SYN,ACK whose other options are there already. */
+void ecn_offer(const struct mr_tcb *tcb, struct mr_seg *syn);
+void ecn_synack(uint8_t mode, uint8_t syn_ecn, uint32_t retries, bool option,
+		struct mr_seg *synack);
+/* A passive open is complete by this ACK; an active or simultaneous one got this SYN,ACK or SYN. */
+void ecn_server(struct mr_tcb *tcb, const struct mr_tcp_synreq *req, const struct mr_seg *ack);
+void ecn_client(struct mr_tcb *tcb, const struct mr_seg *seg, uint8_t tos);
+void ecn_synack_seen(struct mr_tcb *tcb, uint8_t tos);
+/* The ACE that tells how the peer's SYN,ACK arrived. */
+uint8_t ecn_peer_syn(const struct mr_tcb *tcb);
 /* A segment came, with the TOS byte of its packet. */
 void ecn_received(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, uint8_t tos);
-/* An ACK came: if it echoes a mark, slow down. */
-void ecn_echoed(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, uint32_t acked,
-		uint64_t now);
-/* What a segment carries for ECN: its TCP flags and its TOS byte. */
-uint8_t ecn_flags(struct mr_tcb *tcb, bool new_data);
+/* An ACK was processed: if it tells of a mark, slow down. */
+void ecn_echoed(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg,
+		const struct ack *ack);
+/* What a segment carries for ECN: its TCP flags and its TOS byte. pure: it has no payload. */
+void ecn_fill(struct mr_tcb *tcb, struct mr_seg *seg, bool pure, bool new_data);
 uint8_t ecn_tos(const struct mr_tcb *tcb, bool new_data);
+
+/* ---- tcp_accecn.c ---------------------------------------------------------------------------- */
+#define ACCECN_CEP_INIT 5u /* RFC 9768 section 3.2.1 */
+void accecn_begin(struct mr_ecn *e);
+void accecn_synack_option(struct mr_seg *seg);
+/* The first segment from which the peer's option is to be expected. */
+void accecn_option_first(struct mr_ecn *e, const struct mr_seg *seg);
+void accecn_received(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, uint8_t ecn);
+void accecn_duplicate(struct mr_tcb *tcb);
+void accecn_timeout(struct mr_tcb *tcb);
+void accecn_fill(struct mr_tcb *tcb, struct mr_seg *seg, bool pure);
+/* Put the option into a segment that has its other options, if there is something to tell and so much room. */
+void accecn_option(struct mr_tcb *tcb, struct mr_seg *seg, uint32_t room, bool pure);
+void accecn_ack_option(struct mr_tcb *tcb, struct mr_seg *seg);
+/* true: marks were told. */
+bool accecn_echoed(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg,
+		   const struct ack *ack);
 
 /* ---- tcp_rack.c ------------------------------------------------------------------------------ */
 void rack_rtt(struct mr_tcb *tcb, uint64_t rtt_ns, uint64_t now);

@@ -91,9 +91,9 @@ static void reply_request(struct mr_tcp *tcp, struct mr_tcp_synreq *req, uint8_t
 
 	seg.opts = req->ts_ok ? MR_TCPOPT_TS : 0;
 	if (flags & MR_TCP_SYN) {
-		seg.flags |= req->ecn_ok && !req->retries ? MR_TCP_ECE : 0;
 		seg.opts |= (uint8_t)(MR_TCPOPT_MSS | (req->wscale_ok ? MR_TCPOPT_WSCALE : 0) |
 				      (req->sack_ok ? MR_TCPOPT_SACK_PERM : 0));
+		ecn_synack(req->ecn_mode, req->ecn_syn, req->retries, !req->ecn_no_option, &seg);
 	} else {
 		seg.seq = req->iss + 1;
 		seg.wnd = (uint16_t)(req->rcv_wnd >> req->rcv_wscale);

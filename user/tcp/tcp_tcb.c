@@ -75,6 +75,7 @@ void mr_tcp_opts_default(struct mr_tcp_opts *opts)
 		.ttl = 64,
 		.rcvlowat = 1,
 		.congestion = MR_CONG_CUBIC,
+		.ecn = MR_ECN_ACCURATE,
 	};
 }
 

@@ -2,7 +2,7 @@
 /*
  * tcp_wire.c - TCP headers and options as bytes.
  * Owns        the wire format; nothing else in the engine reads or writes a TCP header byte.
- * Implements  RFC 9293 section 3.1 and 3.2, RFC 7323 sections 2.2 and 3.2.
+ * Implements  RFC 9293 section 3.1 and 3.2, RFC 7323 sections 2.2 and 3.2, RFC 9768 section 3.2.3.
  * Called by   tcp_input.c, tcp_output.c, the ICMP quote and the fuzzers.
  * Not here    what a segment means for a connection.
  */
@@ -20,6 +20,8 @@ enum {
 	OPT_SACK_PERM = 4,
 	OPT_SACK = 5,
 	OPT_TS = 8,
+	OPT_ACCECN0 = 172,
+	OPT_ACCECN1 = 174,
 };
 
 #define OPTLEN_MSS	 4u
@@ -27,6 +29,7 @@ enum {
 #define OPTLEN_SACK_PERM 2u
 #define OPTLEN_SACK(n)	 (2u + 8u * (n))
 #define OPTLEN_TS	 10u
+#define OPTLEN_ACCECN(n) (2u + 3u * (n))
 #define CSUM_OFF	 16u
 
 static uint16_t get16(const uint8_t *p)
@@ -63,6 +66,18 @@ static void parse_sack(const uint8_t *p, uint8_t len, struct mr_seg *seg)
 	seg->opts |= MR_TCPOPT_SACK;
 }
 
+/* RFC 9768 section 3.2.3: whole fields count, whatever the length; one more octet or two is padding. */
+static void parse_accecn(const uint8_t *p, uint8_t len, struct mr_seg *seg)
+{
+	uint8_t n = (uint8_t)((len - 2u) / 3u);
+
+	seg->naccecn = n > MR_TCP_ACCECN_FIELDS ? MR_TCP_ACCECN_FIELDS : n;
+	for (uint8_t i = 0; i < seg->naccecn; i++)
+		seg->accecn[i] = get32(p + 1 + 3 * i) & MR_TCP_ACCECN_MASK;
+	seg->opts &= (uint8_t) ~(MR_TCPOPT_ACCECN0 | MR_TCPOPT_ACCECN1); /* the last one holds */
+	seg->opts |= p[0] == OPT_ACCECN0 ? MR_TCPOPT_ACCECN0 : MR_TCPOPT_ACCECN1;
+}
+
 /* An option of a known kind with a wrong length is ignored, as Linux does; a length that leads
  * nowhere ends the segment's life. */
 static bool parse_options(const uint8_t *p, const uint8_t *end, struct mr_seg *seg)
@@ -97,6 +112,8 @@ static bool parse_options(const uint8_t *p, const uint8_t *end, struct mr_seg *s
 			seg->opts |= MR_TCPOPT_SACK_PERM;
 		} else if (kind == OPT_SACK) {
 			parse_sack(p, len, seg);
+		} else if (kind == OPT_ACCECN0 || kind == OPT_ACCECN1) {
+			parse_accecn(p, len, seg);
 		}
 		p += len;
 	}
@@ -129,6 +146,7 @@ enum mr_drop mr_tcp_parse(const uint8_t *hdr, uint32_t avail, uint32_t l4_len, s
 	seg->seq = get32(hdr + 4);
 	seg->ack = get32(hdr + 8);
 	seg->hlen = (uint8_t)hlen;
+	seg->ae = hdr[12] & 1;
 	seg->flags = hdr[13];
 	seg->wnd = get16(hdr + 14);
 	seg->up = get16(hdr + 18);
@@ -151,7 +169,24 @@ uint32_t mr_tcp_header_len(const struct mr_seg *seg)
 	n += seg->opts & MR_TCPOPT_TS ? MR_TCP_TS_LEN : 0;
 	n += seg->opts & MR_TCPOPT_SACK_PERM ? OPTLEN_SACK_PERM + 2 : 0;
 	n += seg->opts & MR_TCPOPT_SACK ? OPTLEN_SACK(seg->nsack) + 2 : 0;
+	if (seg->opts & (MR_TCPOPT_ACCECN0 | MR_TCPOPT_ACCECN1))
+		n += (OPTLEN_ACCECN(seg->naccecn) + 3) / 4 * 4;
 	return n;
+}
+
+static uint8_t *write_accecn(uint8_t *p, const struct mr_seg *seg)
+{
+	uint8_t len = (uint8_t)OPTLEN_ACCECN(seg->naccecn);
+
+	for (uint8_t pad = (uint8_t)(-len & 3); pad; pad--)
+		*p++ = OPT_NOP;
+	p[0] = seg->opts & MR_TCPOPT_ACCECN0 ? OPT_ACCECN0 : OPT_ACCECN1;
+	p[1] = len;
+	for (uint8_t i = 0; i < seg->naccecn; i++) {
+		p[2 + 3 * i] = (uint8_t)(seg->accecn[i] >> 16);
+		put16(p + 3 + 3 * i, seg->accecn[i]);
+	}
+	return p + len;
 }
 
 /* Options are padded by NOPs in front, so that the timestamps stand at a multiple of four (RFC 7323
@@ -191,6 +226,8 @@ static uint8_t *write_options(uint8_t *p, const struct mr_seg *seg)
 		}
 		p += OPTLEN_SACK(seg->nsack) + 2;
 	}
+	if (seg->opts & (MR_TCPOPT_ACCECN0 | MR_TCPOPT_ACCECN1))
+		p = write_accecn(p, seg);
 	if (seg->opts & MR_TCPOPT_WSCALE) {
 		p[0] = OPT_NOP;
 		p[1] = OPT_WSCALE;
@@ -214,7 +251,7 @@ uint32_t mr_tcp_write_header(uint8_t *hdr, const struct mr_seg *seg)
 	put16(hdr + CSUM_OFF, 0);
 	put16(hdr + 18, seg->flags & MR_TCP_URG ? seg->up : 0);
 	hlen = (uint32_t)(write_options(hdr + MR_TCP_HLEN, seg) - hdr);
-	hdr[12] = (uint8_t)(hlen / 4 << 4);
+	hdr[12] = (uint8_t)(hlen / 4 << 4 | seg->ae);
 	return hlen;
 }
 

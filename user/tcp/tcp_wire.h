@@ -28,12 +28,17 @@
 #define MR_TCPOPT_TS	    (1u << 2)
 #define MR_TCPOPT_SACK_PERM (1u << 3)
 #define MR_TCPOPT_SACK	    (1u << 4)
+#define MR_TCPOPT_ACCECN0   (1u << 5) /* RFC 9768: fields EE0B, ECEB, EE1B */
+#define MR_TCPOPT_ACCECN1   (1u << 6) /* fields EE1B, ECEB, EE0B */
 
 /* A SACK block: [start, end) has arrived (RFC 2018 section 3). */
 struct mr_sack_block {
 	uint32_t start, end;
 };
 #define MR_TCP_SACK_BLOCKS 4u /* that fit into the option space; 3 beside timestamps */
+
+#define MR_TCP_ACCECN_FIELDS 3u	       /* of an AccECN option */
+#define MR_TCP_ACCECN_MASK   0xffffffu /* a field has 24 bits */
 
 /* Window scale, RFC 7323 section 2.3: larger shifts count as this one. */
 #define MR_TCP_MAX_WSCALE 14u
@@ -48,11 +53,14 @@ struct mr_seg {
 	uint8_t flags; /* MR_TCP_* */
 	uint8_t hlen;  /* header with options, bytes */
 	uint8_t opts;  /* MR_TCPOPT_* */
+	bool ae;       /* the flag beside MR_TCP_CWR (RFC 9768) */
 	uint8_t wscale;
 	uint16_t mss;
 	uint32_t tsval, tsecr;
 	uint8_t nsack; /* with MR_TCPOPT_SACK: 1..MR_TCP_SACK_BLOCKS */
 	struct mr_sack_block sack[MR_TCP_SACK_BLOCKS];
+	uint8_t naccecn;		       /* with MR_TCPOPT_ACCECN*: fields that are there */
+	uint32_t accecn[MR_TCP_ACCECN_FIELDS]; /* in the order of the option */
 };
 
 /* Sequence space that the segment takes: payload, SYN and FIN. */
