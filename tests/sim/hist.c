@@ -51,6 +51,8 @@ static void logf_line(struct hist *h, const char *fmt, ...)
 	uint64_t t = h->now - h->zero;
 	va_list ap;
 
+	if (h->quiet)
+		return;
 	fprintf(h->log, "#   %llu.%06llu ", t / MR_NS_PER_S, t % MR_NS_PER_S / MR_NS_PER_US);
 	va_start(ap, fmt);
 	vfprintf(h->log, fmt, ap);

@@ -120,6 +120,7 @@ struct hist {
 	unsigned nout, out_size, next; /* next: first one not yet expected */
 	struct pkt_tcp last;	       /* last one expected */
 	uint64_t others;	       /* packets that were neither TCP nor ARP */
+	bool quiet;		       /* nothing is written to the log: a long history */
 	FILE *log;		       /* what happened so far, for a failure */
 	char *log_text;
 	size_t log_len;

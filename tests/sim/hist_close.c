@@ -245,3 +245,70 @@ TEST(time_wait_does_not_answer_a_plain_ack_in_order)
 	INJECT(h, .flags = ACK, .seq = 2, .ack = 2);
 	EXPECT_NOTHING(h);
 }
+
+static void bound_socket(struct hist *h, uint16_t port)
+{
+	struct mr_endpoint local = { .port = port };
+
+	CHECK_EQ(h, mr_socket(h->engine, &h->sock), 0);
+	CHECK_EQ(h, mr_set_option(h->sock, MR_OPT_REUSEADDR, 1), 0);
+	CHECK_EQ(h, mr_bind(h->sock, &local), 0);
+}
+
+static void connect_from(struct hist *h, uint16_t port, const struct hist_peer *peer)
+{
+	bound_socket(h, port);
+	hist_connect(h);
+	hist_syn_ack(h, peer);
+	hist_skip(h);
+}
+
+/* Client side, as Linux's tcp_tw_reuse: not within the second in which timestamps could be the same. */
+TEST(rfc6191_2_active_open_takes_over_a_time_wait_by_timestamps)
+{
+	struct mr_endpoint peer;
+	uint32_t old_isn, old_tsval;
+
+	connect_from(h, 7777, &(struct hist_peer){ .tsval = 1000 });
+	CHECK_EQ(h, mr_peer(h->sock, &peer), 0);
+	old_isn = h->eisn;
+	hist_close(h);
+	hist_skip(h);
+	INJECT(h, .flags = FIN | ACK, .seq = 1, .ack = 2);
+	hist_skip(h);
+	old_tsval = h->last.tsval;
+	CHECK_EQ(h, h->engine->st->tcp.tws.used, 1);
+
+	bound_socket(h, 7777);
+	hist_run(h, MS(900));
+	hist_round(h); /* the engine's clock */
+	CHECK_EQ(h, mr_connect(h->sock, &peer), -EADDRINUSE);
+	hist_run(h, MS(200));
+	hist_round(h);
+	hist_connect(h);
+	CHECK_EQ(h, h->engine->st->tcp.tws.used, 0);
+	CHECK_EQ(h, h->engine->st->ctr.c[MR_CTR_TCP_TIMEWAIT_REUSED], 1);
+	CHECK(h, (int32_t)(h->eisn - (old_isn + 2 + 65535)) > 0);
+	CHECK(h, (int32_t)(h->last.tsval - old_tsval) > 0);
+}
+
+TEST(rfc6191_2_active_open_leaves_a_time_wait_without_timestamps_alone)
+{
+	struct mr_endpoint peer;
+
+	connect_from(h, 7777, &(struct hist_peer){ 0 });
+	CHECK_EQ(h, mr_peer(h->sock, &peer), 0);
+	hist_close(h);
+	hist_skip(h);
+	INJECT(h, .flags = FIN | ACK, .seq = 1, .ack = 2);
+	hist_skip(h);
+	bound_socket(h, 7777);
+	hist_run(h, SEC(50));
+	hist_round(h);
+	CHECK_EQ(h, mr_connect(h->sock, &peer), -EADDRINUSE);
+	hist_run(h, SEC(20));
+	hist_round(h);
+	CHECK_EQ(h, mr_connect(h->sock, &peer), -EINPROGRESS);
+	hist_round(h);
+	hist_skip(h);
+}

@@ -92,7 +92,7 @@ static struct ack take(struct conn *c, uint64_t now, uint32_t ack_at, unsigned n
 	for (unsigned i = 0; i < n; i++)
 		seg.sack[i] = (struct mr_sack_block){ UNA + b[i][0], UNA + b[i][1] };
 	sack_dsack(&c->tcp, &c->tcb, &seg, &ack);
-	sack_input(&c->tcb, &seg, &ack);
+	sack_input(&c->tcp, &c->tcb, &seg, &ack);
 	return ack;
 }
 

@@ -91,6 +91,9 @@
 	X(TCP_DUPACK_IN, "tcp.dupacks_in", "duplicate ACKs received")                              \
 	X(TCP_ACK_DELAYED, "tcp.delayed_acks", "ACKs sent by the delayed ACK timer")               \
 	X(TCP_OOO_QUEUED, "tcp.ooo_queued", "segments kept for reassembly")                        \
+	X(TCP_OOO_WALKED, "tcp.ooo_walked", "segments passed to find one its place among them")    \
+	X(TCP_SACK_WALKED, "tcp.sack_walked",                                                      \
+	  "segments in flight passed to find those that SACK blocks are about")                    \
 	X(TCP_CHALLENGE_ACK, "tcp.challenge_acks", "challenge ACKs sent (RFC 5961)")               \
 	X(TCP_CHALLENGE_LIMITED, "tcp.challenge_limited", "challenge ACKs withheld by the limit")  \
 	X(TCP_ZERO_WINDOW_PROBES, "tcp.zero_window_probes", "zero-window probes sent")             \

@@ -266,8 +266,8 @@ static enum verdict step1_sequence(struct input *in)
 		return V_NEXT;
 	if (seg->flags & MR_TCP_RST)
 		return verdict(in, V_DROP, MR_DROP_TCP_SEQ);
-	if (span &&
-	    seq_leq(end, tcb->rcv_nxt)) { /* all of it was received before: its ACK was lost */
+	/* All of it was received before: its ACK was lost. Of a SYN anybody may say so (RFC 5961 4.2). */
+	if (span && !(seg->flags & MR_TCP_SYN) && seq_leq(end, tcb->rcv_nxt)) {
 		if (seq_geq(seg->seq, tcb->rcv_nxt - tcb->opts.rcvbuf))
 			sack_duplicate(tcb, seg->seq, end);
 		accecn_duplicate(tcb);
@@ -405,7 +405,7 @@ static enum verdict step5_ack(struct input *in)
 	/* In order of sequence numbers, or RACK would take the second half for reordering. */
 	if (ack.acked)
 		ack_new(in, &ack);
-	sack_input(tcb, seg, &ack);
+	sack_input(in->tcp, tcb, seg, &ack);
 	if (ack.acked || ack.dup || ack.delivered || ack.dsack)
 		loss_ack(in->tcp, tcb, seg, &ack);
 	ecn_echoed(in->tcp, tcb, seg, &ack); /* last: what it lowers must not grow again */

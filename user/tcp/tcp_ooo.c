@@ -24,7 +24,8 @@ static uint32_t end(const struct mr_frame *f)
 }
 
 #define SMALL_SEGMENT 512u /* bytes; a window full of segments larger than this finds room */
-#define ALL_SHARE     8u   /* reassembly of all connections together: this part of the UMEM */
+#define WALK_MAX      512u /* packets looked at to find one its place; further away there is no room */
+#define ALL_SHARE     8u /* reassembly of all connections together: this part of the UMEM */
 
 /* Each segment takes a chunk, however small it is: their number is bounded, so that small ones cannot pin
  * the UMEM; neither can many connections. What is refused the peer will send again. */
@@ -76,6 +77,8 @@ static void unlink_after(struct mr_tcp *tcp, struct mr_oooq *q, struct mr_frame 
 		q->head = f->next;
 	if (q->tail == f)
 		q->tail = prev;
+	if (q->hint == f)
+		q->hint = prev;
 	f->next = NULL;
 }
 
@@ -100,24 +103,41 @@ struct mr_frame *pay_trim_front(struct mr_frame_pool *pool, struct mr_frame *f, 
 	return f;
 }
 
+/* The last packet that begins at or before seq goes to *prev; NULL: there is none. It is looked for from
+ * where the last one was put: what is sent again comes in order. false: it is too far away. */
+static bool find_place(struct mr_tcp *tcp, const struct mr_oooq *q, uint32_t seq,
+		       struct mr_frame **prev)
+{
+	struct mr_frame *next = q->head;
+	uint32_t walked = 0;
+
+	*prev = NULL;
+	if (q->tail && seq_geq(seq, end(q->tail))) /* the usual case: behind everything */
+		*prev = q->tail;
+	else if (q->hint && seq_leq(q->hint->seq, seq))
+		*prev = q->hint;
+	if (*prev)
+		next = (*prev)->next;
+	for (; next && seq_leq(next->seq, seq) && walked < WALK_MAX; walked++) {
+		*prev = next;
+		next = next->next;
+	}
+	MR_COUNT_N(tcp->ctr, TCP_OOO_WALKED, walked);
+	return !next || seq_gt(next->seq, seq);
+}
+
 enum mr_drop ooo_insert(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f)
 {
 	struct mr_gap *gap = room_for(tcp, tcb, f) ? gap_get(tcp, tcb) : NULL;
+	struct mr_frame *prev, *next;
 	struct mr_oooq *q;
-	struct mr_frame *prev = NULL, *next;
 
 	if (!gap)
 		return MR_DROP_TCP_OOO_FULL;
 	q = &gap->q;
-	next = q->head;
-	if (q->tail && seq_geq(f->seq, end(q->tail))) { /* the usual case: behind everything */
-		prev = q->tail;
-		next = NULL;
-	}
-	while (next && seq_leq(next->seq, f->seq)) {
-		prev = next;
-		next = next->next;
-	}
+	if (!find_place(tcp, q, f->seq, &prev))
+		return MR_DROP_TCP_OOO_FULL;
+	next = prev ? prev->next : q->head;
 	if (prev && seq_geq(end(prev), end(f)))
 		return MR_DROP_TCP_DUPLICATE;
 	if (next && next->seq == f->seq && seq_geq(end(next), end(f)))
@@ -144,6 +164,7 @@ enum mr_drop ooo_insert(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame 
 		q->head = f;
 	if (!next)
 		q->tail = f;
+	q->hint = f;
 	account(tcp, q, f, true);
 	MR_COUNT(tcp->ctr, TCP_OOO_QUEUED);
 	return MR_DROP_NONE;

@@ -161,8 +161,19 @@ uint16_t mr_tcp_port_pick(struct mr_tcp *tcp, const struct mr_addr *laddr)
 	return 0;
 }
 
+/* No connection has this 4-tuple; one in TIME-WAIT may, if it can be taken over. */
+static bool tuple_free(const struct mr_tcp *tcp, const struct mr_addr *laddr, uint16_t port,
+		       const struct mr_addr *raddr, uint16_t rport, bool take_over, uint64_t now)
+{
+	uint32_t hash = flow_hash(tcp, laddr, port, raddr, rport);
+	const struct mr_flow *flow = flow_lookup(tcp, hash, laddr, port, raddr, rport);
+
+	return !flow || (take_over && flow->kind == MR_FLOW_TIMEWAIT &&
+			 timewait_spent((const struct mr_tcp_tw *)flow, now));
+}
+
 uint16_t tcp_ephemeral_port(struct mr_tcp *tcp, const struct mr_addr *laddr,
-			    const struct mr_addr *raddr, uint16_t rport)
+			    const struct mr_addr *raddr, uint16_t rport, uint64_t now)
 {
 	struct {
 		struct mr_addr laddr, raddr;
@@ -170,13 +181,13 @@ uint16_t tcp_ephemeral_port(struct mr_tcp *tcp, const struct mr_addr *laddr,
 	} in = { *laddr, *raddr, rport };
 	uint32_t offset = (uint32_t)mr_siphash(tcp->secret, &in, sizeof(in));
 
-	for (uint32_t i = 0; i < PORT_RANGE; i++) {
+	/* TIME-WAIT is left alone as long as there are others. */
+	for (uint32_t i = 0; i < 2 * PORT_RANGE; i++) {
 		uint16_t port =
 			(uint16_t)(MR_TCP_PORT_FIRST + (offset + tcp->port_counter++) % PORT_RANGE);
 
 		if (unused(tcp, laddr, port) &&
-		    !flow_lookup(tcp, flow_hash(tcp, laddr, port, raddr, rport), laddr, port, raddr,
-				 rport))
+		    tuple_free(tcp, laddr, port, raddr, rport, i >= PORT_RANGE, now))
 			return port;
 	}
 	return 0;

@@ -142,7 +142,7 @@ struct mr_tcp_listener *listener_lookup(const struct mr_tcp *tcp, const struct m
 bool tcp_may_listen(const struct mr_tcp *tcp, const struct mr_tcp_listener *l);
 /* RFC 6056 algorithm 3: a local port for a connect. 0: none is free. */
 uint16_t tcp_ephemeral_port(struct mr_tcp *tcp, const struct mr_addr *laddr,
-			    const struct mr_addr *raddr, uint16_t rport);
+			    const struct mr_addr *raddr, uint16_t rport, uint64_t now);
 
 /* ---- tcp_rtt.c: RFC 6298 --------------------------------------------------------------------- */
 void rtt_sample(struct mr_tcb *tcb, uint64_t rtt_ns);
@@ -193,7 +193,7 @@ void sack_fill(struct mr_tcb *tcb, struct mr_seg *seg);
 void sack_dsack(struct mr_tcp *tcp, const struct mr_tcb *tcb, const struct mr_seg *seg,
 		struct ack *ack);
 /* The other blocks. */
-void sack_input(struct mr_tcb *tcb, const struct mr_seg *seg, struct ack *ack);
+void sack_input(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, struct ack *ack);
 void sack_renege(struct mr_tcb *tcb);
 /* f, the head of the send queue, is acknowledged and leaves it. */
 void sack_popped(struct mr_tcb *tcb, struct mr_frame *f);
@@ -354,6 +354,9 @@ void timewait_enter(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
 enum mr_drop timewait_input(struct mr_tcp *tcp, struct mr_tcp_tw *tw, const struct mr_ip_rx *rx,
 			    const struct mr_seg *seg, uint64_t now, bool *reuse, uint32_t *min_iss);
 void timewait_free(struct mr_tcp *tcp, struct mr_tcp_tw *tw);
+/* May an active open take its place? If so: what the new ISS must be beyond; the TIME-WAIT is gone. */
+bool timewait_spent(const struct mr_tcp_tw *tw, uint64_t now);
+uint32_t timewait_take_over(struct mr_tcp *tcp, struct mr_tcp_tw *tw);
 
 /* RFC 7323 section 5.3 R1: is this timestamp older than what was seen? */
 static inline bool paws_old(uint32_t tsval, uint32_t ts_recent)

@@ -220,7 +220,7 @@ void sack_dsack(struct mr_tcp *tcp, const struct mr_tcb *tcb, const struct mr_se
 	ack->dsack_block = seg->sack[0];
 }
 
-void sack_input(struct mr_tcb *tcb, const struct mr_seg *seg, struct ack *ack)
+void sack_input(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, struct ack *ack)
 {
 	uint32_t steps = WALK_MAX;
 
@@ -230,6 +230,7 @@ void sack_input(struct mr_tcb *tcb, const struct mr_seg *seg, struct ack *ack)
 	for (uint8_t i = ack->dsack ? 1 : 0; i < seg->nsack; i++)
 		if (plausible(tcb, seg, &seg->sack[i]))
 			steps = take_block(tcb, &seg->sack[i], i == ack->dsack, steps, ack);
+	MR_COUNT_N(tcp->ctr, TCP_SACK_WALKED, WALK_MAX - steps);
 }
 
 /* RFC 2018 section 8: at a timeout everything that was SACKed may have been thrown away since. */

@@ -8,6 +8,9 @@
  */
 #include "tcp/tcp_priv.h"
 
+#define WINDOW_MOST                                                                                \
+	65535u /* as Linux: beyond what the old incarnation had in flight, but for large windows */
+
 void timewait_free(struct mr_tcp *tcp, struct mr_tcp_tw *tw)
 {
 	flow_remove(tcp, &tw->flow);
@@ -49,6 +52,22 @@ void timewait_enter(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	tcp_reply_tw_ack(tcp, tw, now);
 }
 
+/* RFC 6191 from the client's side, as Linux's tcp_tw_reuse: after a second our timestamps are later than all
+ * that the old incarnation sent, and the peer, which had them, knows the new SYN by that. */
+bool timewait_spent(const struct mr_tcp_tw *tw, uint64_t now)
+{
+	return tw->ts_ok && now >= tw->timer.expires - MR_TCP_TIMEWAIT_NS + MR_NS_PER_S;
+}
+
+uint32_t timewait_take_over(struct mr_tcp *tcp, struct mr_tcp_tw *tw)
+{
+	uint32_t min_iss = tw->snd_nxt + WINDOW_MOST;
+
+	MR_COUNT(tcp->ctr, TCP_TIMEWAIT_REUSED);
+	timewait_free(tcp, tw);
+	return min_iss;
+}
+
 /* May this SYN begin a new incarnation? Its timestamp or else its sequence number must be beyond
  * all of the old one (RFC 6191 section 2, RFC 1122 section 4.2.2.13). */
 static bool reusable(const struct mr_tcp_tw *tw, const struct mr_seg *seg)
@@ -68,10 +87,7 @@ enum mr_drop timewait_input(struct mr_tcp *tcp, struct mr_tcp_tw *tw, const stru
 	(void)rx;
 	*reuse = reusable(tw, seg);
 	if (*reuse) {
-		*min_iss = tw->snd_nxt +
-			   65535; /* beyond any window the old incarnation had, as Linux */
-		MR_COUNT(tcp->ctr, TCP_TIMEWAIT_REUSED);
-		timewait_free(tcp, tw);
+		*min_iss = timewait_take_over(tcp, tw);
 		return MR_DROP_NONE;
 	}
 	if (seg->flags & MR_TCP_RST || in_order)

@@ -12,7 +12,7 @@
 
 /* Local end and destination of an active open. */
 static int choose_local(struct mr_tcp *tcp, const struct mr_endpoint *peer,
-			struct mr_endpoint *local)
+			struct mr_endpoint *local, uint64_t now)
 {
 	int err;
 
@@ -22,7 +22,7 @@ static int choose_local(struct mr_tcp *tcp, const struct mr_endpoint *peer,
 			return err;
 	}
 	if (!local->port)
-		local->port = tcp_ephemeral_port(tcp, &local->addr, &peer->addr, peer->port);
+		local->port = tcp_ephemeral_port(tcp, &local->addr, &peer->addr, peer->port, now);
 	return local->port ? 0 : -EADDRNOTAVAIL;
 }
 
@@ -36,12 +36,13 @@ int mr_tcp_connect(struct mr_tcp *tcp, const struct mr_endpoint *local,
 	uint32_t hash;
 	int err;
 
-	err = choose_local(tcp, peer, &from);
+	err = choose_local(tcp, peer, &from, now);
 	if (err)
 		return err;
 	hash = flow_hash(tcp, &from.addr, from.port, &peer->addr, peer->port);
 	old = flow_lookup(tcp, hash, &from.addr, from.port, &peer->addr, peer->port);
-	if (old)
+	if (old &&
+	    !(old->kind == MR_FLOW_TIMEWAIT && timewait_spent((const struct mr_tcp_tw *)old, now)))
 		return -EADDRINUSE;
 	tcb = tcb_alloc(tcp, opts, now);
 	if (!tcb)
@@ -52,9 +53,11 @@ int mr_tcp_connect(struct mr_tcp *tcp, const struct mr_endpoint *local,
 		return err;
 	}
 	flow_set(tcp, &tcb->flow, MR_FLOW_TCB, &from.addr, from.port, &peer->addr, peer->port);
+	tcb->iss = tcp_isn(tcp, &tcb->flow, now);
+	if (old)
+		tcb->iss = seq_max(tcb->iss, timewait_take_over(tcp, (struct mr_tcp_tw *)old) + 1);
 	flow_insert(tcp, &tcb->flow);
 	tcb->owner = owner;
-	tcb->iss = tcp_isn(tcp, &tcb->flow, now);
 	tcb->snd_una = tcb->snd_nxt = tcb->iss;
 	tcb->write_seq = tcb->snd_sml = tcb->iss + 1;
 	tcb->recover = tcb->iss;
