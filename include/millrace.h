@@ -270,6 +270,11 @@ int mr_connect(struct mr_socket *sock, const struct mr_endpoint *peer);
  * (-ECONNRESET, -ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH). */
 ssize_t mr_send(struct mr_socket *sock, const void *buf, size_t len, unsigned flags);
 ssize_t mr_sendv(struct mr_socket *sock, const struct iovec *iov, int iovcnt, unsigned flags);
+/* TCP Fast Open (RFC 7413), as Linux's MSG_FASTOPEN: connect and send in one. Where there is a cookie for the
+ * server the data goes with the SYN: returns how many bytes were taken. Else -EINPROGRESS: nothing was
+ * taken, and the connect has begun, which asks for a cookie. Errors as of mr_connect() and mr_send(). */
+ssize_t mr_send_fastopen(struct mr_socket *sock, const struct mr_endpoint *peer, const void *buf,
+			 size_t len, unsigned flags);
 #define MR_SEND_MORE 0x1u /* more follows: do not send a partial segment yet */
 #define MR_SEND_OOB  0x2u /* the last byte is urgent (RFC 6093: do not use in new programs) */
 
@@ -364,6 +369,12 @@ enum mr_opt {
 	MR_OPT_USER_TIMEOUT, /* ms of unacknowledged data until -ETIMEDOUT; 0: RFC 1122's R2 */
 	MR_OPT_OOBINLINE,    /* 0/1: urgent data stays in the stream. Default 0 */
 	MR_OPT_CONGESTION, /* mr_congestion_index(), before connect/listen. Default: the configuration's */
+	/* A listener: connections that a cookie has let in and whose handshake is not complete, at the most
+	 * (RFC 7413); such connections come with data at once. 0..65535; 0, the default: none. */
+	MR_OPT_FASTOPEN,
+	/* 0/1, before mr_connect(): where the server has given a cookie before, mr_connect() answers 0 and
+	 * the SYN waits for the first data, to take it along; else the SYN asks for a cookie. Default 0 */
+	MR_OPT_FASTOPEN_CONNECT,
 	MR_OPT_ECN,  /* enum mr_ecn_policy, before connect/listen. Default: the configuration's */
 	MR_OPT_TOS,  /* 0..255: IPv4 TOS / IPv6 traffic class; -1: the default, 0 */
 	MR_OPT_TTL,  /* 1..255: IPv4 TTL / IPv6 hop limit; -1: the default, 64 */

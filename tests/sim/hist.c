@@ -290,6 +290,13 @@ static uint32_t put_options(uint8_t *o, const struct hist *h, const struct hist_
 		pkt_put32(o + n + 8, s->tsecr ? s->tsecr : h->last.tsval);
 		n += 12;
 	}
+	if (s->has_tfo) {
+		o[n] = 34;
+		o[n + 1] = (uint8_t)(2 + s->ntfo);
+		memcpy(o + n + 2, s->tfo, s->ntfo);
+		for (n += 2u + s->ntfo; n & 3; n++)
+			o[n] = 1;
+	}
 	if (s->accecn_kind) {
 		o[n] = s->accecn_kind;
 		o[n + 1] = (uint8_t)(2 + 3 * s->naccecn);
@@ -329,7 +336,7 @@ void hist_give(struct hist *h, const struct hist_seg *s)
 	pkt_put16(tcp + 14, h->last_wnd);
 	pkt_put16(tcp + 18, s->up);
 	for (uint32_t i = 0; i < s->len; i++)
-		tcp[hlen + i] = s->fill ? s->fill : peer_byte(s->seq - 1 + i);
+		tcp[hlen + i] = s->fill ? s->fill : peer_byte(s->seq - !(s->flags & SYN) + i);
 	pkt_put16(tcp + 16,
 		  (uint16_t)~pkt_sum(pkt_sum(6 + hlen + s->len, ip + 12, 8), tcp, hlen + s->len));
 	if (s->tsval)

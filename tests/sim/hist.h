@@ -76,6 +76,8 @@ struct hist_seg {
 	uint8_t accecn_kind; /* 172, 174; 0: no such option */
 	uint8_t naccecn;
 	uint32_t accecn[3];
+	bool has_tfo;
+	uint8_t ntfo, tfo[16];
 };
 #define WND_ZERO 0xffff
 

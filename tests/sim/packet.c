@@ -154,6 +154,11 @@ static bool parse_options(const uint8_t *o, uint32_t len, struct pkt_tcp *t)
 			t->sack[t->nsack][0] = pkt_get32(o + i);
 			t->sack[t->nsack][1] = pkt_get32(o + i + 4);
 		}
+		if (o[0] == 34 && o[1] <= 18) {
+			t->has_tfo = true;
+			t->ntfo = (uint8_t)(o[1] - 2);
+			memcpy(t->tfo, o + 2, t->ntfo);
+		}
 		if (o[0] == 172 || o[0] == 174) {
 			t->accecn_kind = o[0];
 			for (uint8_t i = 2; i + 3 <= o[1] && t->naccecn < 3; i += 3)

@@ -27,8 +27,10 @@ struct pkt_tcp {
 	uint32_t tsval, tsecr;
 	uint8_t nsack;
 	uint32_t sack[4][2]; /* blocks: first byte, and the one behind the last */
-	bool ae;	     /* the flag beside CWR (RFC 9768) */
-	uint8_t accecn_kind; /* 172, 174 */
+	bool has_tfo;
+	uint8_t ntfo, tfo[16]; /* a Fast Open cookie (RFC 7413) */
+	bool ae;	       /* the flag beside CWR (RFC 9768) */
+	uint8_t accecn_kind;   /* 172, 174 */
 	uint8_t naccecn;
 	uint32_t accecn[3]; /* in the order of the option */
 	const uint8_t *payload;

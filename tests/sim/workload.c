@@ -21,6 +21,7 @@
 #define LISTENER_TAG UINT64_MAX
 #define EVENTS	     32u
 /* A peer that lost our RST finds out by itself. */
+#define FASTOPEN_PENDING  4 /* fewer than connections may come at once */
 #define ABORT_KEEPIDLE_S  2
 #define ABORT_KEEPINTVL_S 1
 
@@ -109,6 +110,7 @@ static void plan_side(struct sim_rng *r, struct wl_plan *p, bool aborts)
 	p->zc_send = sim_one_in(r, 4);
 	p->zc_recv = sim_one_in(r, 4);
 	p->nodelay = sim_one_in(r, 3);
+	p->fastopen = sim_one_in(r, 3) && p->tx_total;
 	p->cork = sim_one_in(r, 8);
 	p->more = sim_one_in(r, 8);
 	p->vectors = sim_one_in(r, 4);
@@ -226,6 +228,9 @@ static void set_options(struct sim *sim, struct wl_side *s)
 
 	err = err ?: mr_set_option(s->sock, MR_OPT_NODELAY, p->nodelay);
 	err = err ?: mr_set_option(s->sock, MR_OPT_CORK, p->cork);
+	/* The SYN may wait for data and take it along; accepted sockets cannot choose any more. */
+	if (p->fastopen && s->active && s->conn->open == WL_OPEN_PASSIVE)
+		err = err ?: mr_set_option(s->sock, MR_OPT_FASTOPEN_CONNECT, 1);
 	if (p->sndbuf)
 		err = err ?: mr_set_option(s->sock, MR_OPT_SNDBUF, p->sndbuf);
 	if (p->rcvbuf)
@@ -257,7 +262,8 @@ static void side_connect(struct sim *sim, struct wl_side *s)
 		peer.port = CLOSED_PORT;
 	}
 	err = mr_connect(s->sock, &peer);
-	SIM_CHECK(sim, err == -EINPROGRESS, "mr_connect: %s", strerror(-err));
+	SIM_CHECK(sim, err == -EINPROGRESS || (!err && s->plan.fastopen), "mr_connect: %s",
+		  strerror(-err));
 	err = mr_local(s->sock, &local);
 	SIM_CHECK(sim, !err && local.port, "mr_local after mr_connect: %s", strerror(-err));
 	s->port = local.port;
@@ -687,6 +693,7 @@ void wl_start(struct workload *wl, struct sim *sim)
 				      mr_set_option(wl->listener[i], MR_OPT_RCVBUF,
 						    wl->listen_rcvbuf[i]);
 		err = err ?: mr_bind(wl->listener[i], &local);
+		err = err ?: mr_set_option(wl->listener[i], MR_OPT_FASTOPEN, FASTOPEN_PENDING);
 		err = err ?: mr_listen(wl->listener[i], wl->backlog);
 		SIM_CHECK(sim, !err, "listener: %s", strerror(-err));
 		mr_set_interest(wl->listener[i], MR_IN, LISTENER_TAG);

@@ -42,6 +42,7 @@ struct wl_plan {
 	enum wl_end end;
 	enum wl_abort abort;
 	uint32_t abort_at; /* bytes sent plus received */
+	bool fastopen;
 	bool zc_send, zc_recv, nodelay, cork, more, vectors;
 	uint32_t sndbuf, rcvbuf; /* 0: the default */
 };

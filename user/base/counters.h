@@ -75,6 +75,13 @@
 	  "SYNs answered with a cookie, the SYN queue being full")                                 \
 	X(TCP_COOKIES_IN, "tcp.syncookies_recv", "connections completed by a cookie")              \
 	X(TCP_COOKIES_BAD, "tcp.syncookies_failed", "ACKs that carried no valid cookie")           \
+	X(TCP_TFO_OUT, "tcp.fastopen_out",                                                         \
+	  "connects whose SYN took data along that was accepted (RFC 7413)")                       \
+	X(TCP_TFO_IN, "tcp.fastopen_in", "connections begun by a cookie and the data of a SYN")    \
+	X(TCP_TFO_REFUSED, "tcp.fastopen_refused",                                                 \
+	  "SYNs with data whose cookie was wrong, or too many unconfirmed connections")            \
+	X(TCP_TFO_AVOIDED, "tcp.fastopen_avoided",                                                 \
+	  "servers that such a SYN does not reach, left alone for an hour")                        \
 	X(TCP_ECN_CE_IN, "tcp.ecn_ce_in",                                                          \
 	  "segments that met congestion on the way (CE, RFC 3168)")                                \
 	X(TCP_ECN_CE_ECHOED, "tcp.ecn_ce_echoed",                                                  \

@@ -274,7 +274,8 @@ int mr_connect(struct mr_socket *sock, const struct mr_endpoint *peer)
 	sock->err = 0;
 	sock->disconnected = false;
 	stream_begin(sock, tcb);
-	return -EINPROGRESS;
+	sock_mark(sock);
+	return sock_may_write(sock) ? 0 : -EINPROGRESS; /* the SYN waits for data */
 }
 
 static void connect_done(void *owner)
@@ -306,11 +307,11 @@ int mr_shutdown(struct mr_socket *sock, enum mr_how how)
 			mr_disconnect(sock);
 		return 0;
 	}
-	if (sock->tcb && !sock->connected) {
+	if (sock->tcb && !sock->connected && !sock->tcb->sndq.head) {
 		mr_disconnect(sock);
 		return 0;
 	}
-	if (!sock->connected || !sock->tcb)
+	if (!sock->tcb) /* data that goes with a SYN may be the last, too */
 		return -ENOTCONN;
 	if (how != MR_SHUT_WR)
 		sock->shut_rd = true;

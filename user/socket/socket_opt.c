@@ -35,6 +35,8 @@ static const struct option {
 	[MR_OPT_USER_TIMEOUT] = { 0, INT32_MAX },
 	[MR_OPT_OOBINLINE] = { 0, 1 },
 	[MR_OPT_CONGESTION] = { 0, UINT8_MAX, .before = true },
+	[MR_OPT_FASTOPEN] = { 0, UINT16_MAX },
+	[MR_OPT_FASTOPEN_CONNECT] = { 0, 1, .before = true },
 	[MR_OPT_ECN] = { MR_ECN_OFF, MR_ECN_ACCURATE_PASSIVE, .before = true },
 	[MR_OPT_TOS] = { -1, 255 },
 	[MR_OPT_TTL] = { -1, 255 },
@@ -141,6 +143,12 @@ static void store(struct mr_socket *sock, enum mr_opt opt, int64_t value)
 		break;
 	case MR_OPT_CONGESTION:
 		o->congestion = (uint8_t)value;
+		break;
+	case MR_OPT_FASTOPEN:
+		o->fastopen = (uint16_t)value;
+		break;
+	case MR_OPT_FASTOPEN_CONNECT:
+		o->fastopen_connect = value;
 		break;
 	case MR_OPT_ECN:
 		o->ecn = (uint8_t)value;
@@ -276,6 +284,10 @@ static int64_t load(const struct mr_socket *sock, enum mr_opt opt)
 		return sock->oobinline;
 	case MR_OPT_CONGESTION:
 		return o->congestion;
+	case MR_OPT_FASTOPEN:
+		return o->fastopen;
+	case MR_OPT_FASTOPEN_CONNECT:
+		return o->fastopen_connect;
 	case MR_OPT_ECN:
 		return o->ecn;
 	case MR_OPT_TOS:

@@ -53,6 +53,12 @@ static inline struct mr_endpoint sock_peer(const struct mr_socket *sock)
 
 void sock_setup_get(struct mr_socket *sock);
 
+/* Connected; or the SYN waits for data (RFC 7413). */
+static inline bool sock_may_write(const struct mr_socket *sock)
+{
+	return sock->connected || (sock->tcb && sock->tcb->tfo == MR_TFO_WAIT);
+}
+
 /* The pending error, which is thereby cleared; 0: none. */
 static inline int sock_take_error(struct mr_socket *sock)
 {

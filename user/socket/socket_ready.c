@@ -31,7 +31,7 @@ static uint32_t stream_ready(const struct mr_socket *sock)
 		return ready | MR_IN | MR_OUT | MR_RDHUP | MR_HUP |
 		       (recv_urgent_there(sock) ? MR_PRI : 0) | (sock->lingering ? MR_DONE : 0);
 	if (!sock->connected)
-		return ready;
+		return ready | (send_writable(sock) ? MR_OUT : 0);
 	if (recv_ready(sock) || sock->fin_rcvd || sock->shut_rd)
 		ready |= MR_IN;
 	if (recv_urgent_there(sock))

@@ -48,7 +48,7 @@ bool send_writable(const struct mr_socket *sock)
 	const struct mr_sndq *q;
 	uint32_t frames;
 
-	if (!sock->tcb || !sock->connected || sock->reserved || sock_starved(sock))
+	if (!sock->tcb || !sock_may_write(sock) || sock->reserved || sock_starved(sock))
 		return false;
 	if (sock_opts(sock)->notsent_lowat &&
 	    2 * (uint64_t)mr_tcp_unsent(sock->tcb) >= sock_opts(sock)->notsent_lowat)
@@ -94,7 +94,7 @@ static int may_send(struct mr_socket *sock)
 		return sock_take_error(sock);
 	if (sock->shut_wr || sock_over(sock))
 		return -EPIPE;
-	if (!sock->connected)
+	if (!sock_may_write(sock))
 		return -EAGAIN;
 	return sock->reserved ? -EINVAL : 0;
 }
@@ -177,6 +177,26 @@ ssize_t mr_send(struct mr_socket *sock, const void *buf, size_t len, unsigned fl
 	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf, .iov_len = len };
 
 	return mr_sendv(sock, &iov, 1, flags);
+}
+
+ssize_t mr_send_fastopen(struct mr_socket *sock, const struct mr_endpoint *peer, const void *buf,
+			 size_t len, unsigned flags)
+{
+	bool was;
+	int err;
+
+	if (!sock || (!buf && len))
+		return -EINVAL;
+	if (sock->kind == MR_SOCK_NEW) {
+		was = sock->setup->opts.fastopen_connect;
+		sock->setup->opts.fastopen_connect = true;
+		err = mr_connect(sock, peer);
+		if (sock->kind == MR_SOCK_NEW)
+			sock->setup->opts.fastopen_connect = was;
+		if (err)
+			return err;
+	}
+	return mr_send(sock, buf, len, flags);
 }
 
 /* ---- Without a copy -----------------------------------------------------------------------------

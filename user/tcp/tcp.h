@@ -77,9 +77,11 @@ struct mr_tcp_opts {
 	uint8_t congestion;  /* index into the table of tcp_cong.h */
 	uint8_t syn_retries; /* 0: MR_TCP_SYN_RETRIES */
 	uint8_t ecn;	     /* enum mr_ecn_policy */
+	uint16_t fastopen;   /* a listener: unconfirmed connections at the most; 0: off */
 	uint8_t defer_accept; /* retransmissions of a SYN,ACK that a connection without data is hidden */
 	int8_t linger2_s; /* 0: MR_TCP_FIN_TIMEOUT_NS; -1: reset at once */
 	bool nodelay : 1, cork : 1, keepalive : 1;
+	bool fastopen_connect : 1; /* the SYN waits for data, if there is a cookie */
 	bool v6only : 1, reuseaddr : 1, reuseport : 1;
 	bool sndbuf_fixed : 1, rcvbuf_fixed : 1; /* chosen by the application */
 };
@@ -221,6 +223,26 @@ struct mr_ecn {
 	uint32_t s_bytes[3];
 };
 
+/* TCP Fast Open (RFC 7413): tcb.tfo. */
+enum mr_tfo {
+	MR_TFO_NONE,
+	MR_TFO_ASK,	/* client: the SYN asks for a cookie */
+	MR_TFO_WAIT,	/* client: the SYN waits for data to take along */
+	MR_TFO_SENT,	/* client: it did, tfo_len bytes */
+	MR_TFO_PENDING, /* server: a cookie was believed, the handshake is not complete */
+};
+
+/* What a client knows of a server. */
+struct mr_tfo_dst {
+	struct mr_addr addr;
+	uint32_t until_s; /* seconds of the clock; 0: unused */
+	uint16_t mss;	  /* that it offered */
+	uint8_t len;	  /* of the cookie; 0: such SYNs get lost on the way there */
+	uint8_t cookie[MR_TCP_TFO_MAX];
+};
+#define MR_TFO_SETS 64u
+#define MR_TFO_WAYS 4u
+
 /* The search for the longest packet that the path carries (tcp_path.c). Lengths in bytes of the packet. */
 struct mr_mtup {
 	uint32_t end; /* behind the last byte of the probe that is out, if size */
@@ -259,6 +281,8 @@ struct mr_tcb {
 	uint8_t state;	     /* enum mr_tcp_state; only tcb_set_state() writes it */
 	uint8_t loss;	     /* enum mr_loss_state */
 	uint8_t snd_wscale, rcv_wscale;
+	uint8_t tfo;	  /* enum mr_tfo */
+	uint16_t tfo_len; /* payload of the SYN sent */
 	bool ts_ok;	  /* both sides sent the timestamps option */
 	bool wscale_ok;	  /* both sides sent the window scale option */
 	bool sack_ok;	  /* both sides sent SACK-permitted */
@@ -375,6 +399,7 @@ struct mr_tcp_synreq {
 	uint8_t ecn_mode;   /* enum mr_ecn_mode, by the first SYN */
 	uint8_t ecn_syn;    /* ECN field of the latest SYN */
 	bool ecn_doubt;	    /* a SYN came without ECN: the peer may have given it up */
+	bool tfo_cookie;    /* it asked for a cookie */
 	bool ecn_no_option; /* an AccECN option may be what got the first SYN,ACK lost */
 	bool acked;	    /* complete but for the data that opts.defer_accept waits for */
 	uint8_t retries;
@@ -465,6 +490,8 @@ struct mr_tcp {
 	uint32_t ooo_frames; /* chunks that wait for reassembly, of all connections */
 	uint32_t challenge_tokens;
 	uint64_t challenge_refill_at;
+	uint32_t tfo_pending; /* TCBs in MR_TFO_PENDING */
+	struct mr_tfo_dst tfo_dsts[MR_TFO_SETS][MR_TFO_WAYS];
 	uint8_t mtu_probing; /* enum mr_mtu_probing */
 	uint8_t upcalls;     /* index into this process's table of upcalls */
 };

@@ -53,7 +53,7 @@ void mr_tcb_check_sndq(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 		frames++;
 		assert(f->next || f == q->tail);
 	}
-	if (tcb_synchronized(tcb)) {
+	if (tcb_synchronized(tcb) || tcb->tfo == MR_TFO_PENDING) {
 		mr_list_for_each (pos, &tcb->in_flight)
 			flying--;
 		mr_list_for_each (pos, &tcb->lost) {

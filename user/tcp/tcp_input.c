@@ -109,6 +109,34 @@ static void established(struct input *in)
 	tcb_mark(in->tcp, tcb);
 }
 
+/* RFC 7413: the peer has shown that it is where it says. The connection has been in use for long. */
+static void fast_open_confirmed(struct input *in)
+{
+	struct mr_tcb *tcb = in->tcb;
+
+	tcb_set_state(tcb, MR_TCP_ESTABLISHED);
+	tfo_confirmed(in->tcp, tcb);
+	tcb->snd_una = tcb->iss + 1;
+	tcb->backoff = 0;
+	tcb->stalled_since = 0;
+	tcb_timer_clear(tcb, MR_TT_RTX);
+	mr_tcp_opts_changed(in->tcp, tcb, in->now); /* starts keepalive */
+	if (tcb->fin_queued)
+		tcb_set_state(tcb, MR_TCP_FIN_WAIT1);
+	tcp_arm_rtx(in->tcp, tcb, in->now);
+	tcb_mark(in->tcp, tcb);
+}
+
+/* The SYN whose cookie was good: its text, as if it had come by itself. A FIN is left to come again. */
+static enum verdict fast_open_text(struct input *in)
+{
+	in->seg->seq++;
+	in->seg->flags &= (uint8_t) ~(MR_TCP_SYN | MR_TCP_FIN);
+	in->f->seq = in->seg->seq;
+	in->f->tcp_flags = in->seg->flags;
+	return V_NEXT;
+}
+
 /* Hand payload in order to the socket, chunk by chunk. */
 static void deliver(struct input *in, struct mr_frame *f)
 {
@@ -170,7 +198,7 @@ static enum verdict syn_sent(struct input *in)
 	bool ack_ok = false;
 
 	if (seg->flags & MR_TCP_ACK) { /* first */
-		if (seq_leq(seg->ack, tcb->iss) || seq_gt(seg->ack, tcb->snd_nxt))
+		if (seq_leq(seg->ack, tcb->iss) || seq_gt(seg->ack, tcb->snd_nxt + tcb->tfo_len))
 			return verdict(in, V_RST, MR_DROP_TCP_ACK_INVALID);
 		ack_ok = true;
 	}
@@ -192,6 +220,7 @@ static enum verdict syn_sent(struct input *in)
 		tcb_mark(in->tcp, tcb);
 		return V_DONE;
 	}
+	tfo_synack(in->tcp, tcb, seg, in->now);
 	tcb->snd_una = seg->ack;
 	if (!tcb->backoff)
 		rtt_sample(tcb, in->now - tcb->last_sent_at);
@@ -375,7 +404,12 @@ static enum verdict step5_ack(struct input *in)
 
 	if (!(seg->flags & MR_TCP_ACK))
 		return verdict(in, V_DROP, MR_DROP_TCP_NO_ACK);
-	if (tcb->state == MR_TCP_SYN_RECEIVED) { /* of a simultaneous open */
+	if (tcb->tfo == MR_TFO_PENDING) {
+		if (seq_leq(seg->ack, tcb->iss) || seq_gt(seg->ack, tcb->snd_nxt))
+			return verdict(in, V_RST, MR_DROP_TCP_ACK_INVALID);
+		window_update(tcb, seg, tcb->snd_wscale);
+		fast_open_confirmed(in);		/* the ACK may be about data already */
+	} else if (tcb->state == MR_TCP_SYN_RECEIVED) { /* of a simultaneous open */
 		if (seq_leq(seg->ack, tcb->snd_una) || seq_gt(seg->ack, tcb->snd_nxt))
 			return verdict(in, V_RST, MR_DROP_TCP_ACK_INVALID);
 		tcb->snd_una = seg->ack;
@@ -435,8 +469,8 @@ static enum verdict step5_ack(struct input *in)
 
 static bool receiving(const struct mr_tcb *tcb)
 {
-	return tcb->state == MR_TCP_ESTABLISHED || tcb->state == MR_TCP_FIN_WAIT1 ||
-	       tcb->state == MR_TCP_FIN_WAIT2;
+	return tcb->tfo == MR_TFO_PENDING || tcb->state == MR_TCP_ESTABLISHED ||
+	       tcb->state == MR_TCP_FIN_WAIT1 || tcb->state == MR_TCP_FIN_WAIT2;
 }
 
 /* Linux's reading of the urgent pointer (tcp_stdurg 0): it points behind the urgent byte. */
@@ -543,6 +577,11 @@ static enum verdict other_states(struct input *in)
 	struct mr_seg *seg = in->seg;
 	enum verdict v;
 
+	if (tcb->tfo == MR_TFO_PENDING && seg->flags & MR_TCP_SYN && seg->seq == tcb->irs) {
+		tcb->syn_owed = true; /* our SYN,ACK was lost */
+		tcb_mark(in->tcp, tcb);
+		return verdict(in, V_DROP, MR_DROP_TCP_DUPLICATE);
+	}
 	/* A SYN,ACK that crosses ours in a simultaneous open: its SYN is known, its ACK is news
 	 * (RFC 9293 figure 8, where line 7 is acceptable although line 4 was received). */
 	if (tcb->state == MR_TCP_SYN_RECEIVED && seg->flags & MR_TCP_SYN && seg->seq == tcb->irs) {
@@ -633,6 +672,8 @@ static enum mr_drop tcb_input(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_
 	tcb->last_rcv_at = now;
 	if (tcb->state == MR_TCP_SYN_SENT)
 		v = syn_sent(&in) ?: step6_urg(&in) ?: step7_text(&in) ?: step8_fin(&in);
+	else if (tcb->tfo == MR_TFO_PENDING && tcb->snd_nxt == tcb->iss) /* nothing was sent yet */
+		v = fast_open_text(&in) ?: step7_text(&in);
 	else
 		v = other_states(&in);
 	reason = carry_out(&in, v);

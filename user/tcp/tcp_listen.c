@@ -62,6 +62,7 @@ static int request_fill(struct mr_tcp *tcp, struct mr_tcp_listener *l, const str
 	req->ts_ok = (seg->opts & MR_TCPOPT_TS) != 0;
 	req->ts_recent = seg->tsval;
 	req->sack_ok = (seg->opts & MR_TCPOPT_SACK_PERM) != 0;
+	req->tfo_cookie = l->opts.fastopen && seg->opts & MR_TCPOPT_TFO;
 	req->ecn_mode = ecn_requested(seg, l->opts.ecn);
 	req->ecn_syn = rx->tos & ECN_MASK;
 	req->wscale_ok = (seg->opts & MR_TCPOPT_WSCALE) != 0;
@@ -71,6 +72,15 @@ static int request_fill(struct mr_tcp *tcp, struct mr_tcp_listener *l, const str
 	req->peer_mss = seg->opts & MR_TCPOPT_MSS ? seg->mss : MR_TCP_MSS_DEFAULT;
 	req->adv_mss = tcp_path_mss(&req->dst, &rx->src, l->opts.maxseg);
 	return 0;
+}
+
+/* Beyond the incarnation before, if there was one (RFC 1122 section 4.2.2.13). */
+static uint32_t request_iss(const struct mr_tcp *tcp, const struct mr_flow *flow, uint32_t min_iss,
+			    uint64_t now)
+{
+	uint32_t iss = tcp_isn(tcp, flow, now);
+
+	return min_iss && seq_leq(iss, min_iss) ? min_iss + 1 : iss;
 }
 
 /* From now on this request is remembered, and its SYN,ACK sent again until it is answered. */
@@ -123,18 +133,17 @@ static enum mr_drop take_syn(struct mr_tcp *tcp, struct mr_tcp_listener *l,
 		mr_pool_put(&tcp->synreqs, req);
 		return MR_DROP_IP_NO_ROUTE;
 	}
-	req->iss = tcp_isn(tcp, &req->flow, now);
-	if (min_iss && seq_leq(req->iss, min_iss))
-		req->iss = min_iss + 1; /* beyond the incarnation before (RFC 1122 4.2.2.13) */
+	req->iss = request_iss(tcp, &req->flow, min_iss, now);
 	req->sent_at = now;
 	request_keep(tcp, req, now);
 	tcp_reply_synack(tcp, req, now);
 	return MR_DROP_NONE;
 }
 
-/* The handshake is complete: a TCB made of the request, which gives its destination away. NULL: none left. */
-static struct mr_tcb *establish(struct mr_tcp *tcp, struct mr_tcp_synreq *req,
-				const struct mr_seg *seg, uint64_t now)
+/* A TCB in CLOSED made of the request, which gives its destination away, and the segment that has the peer's
+ * window. NULL: none left. */
+static struct mr_tcb *tcb_of_request(struct mr_tcp *tcp, struct mr_tcp_synreq *req,
+				     const struct mr_seg *seg, uint64_t now)
 {
 	struct mr_tcp_listener *l = req->listener;
 	struct mr_tcb *tcb = tcb_alloc(tcp, &l->opts, now);
@@ -157,7 +166,6 @@ static struct mr_tcb *establish(struct mr_tcp *tcp, struct mr_tcp_synreq *req,
 	tcb->ts_offset = req->ts_offset;
 	tcb->sack_ok = req->sack_ok;
 	tcb->ecn.reduced_at = req->iss;
-	ecn_server(tcb, req, seg);
 	tcb->rack.fack = req->iss;
 	tcb->undo.retrans_end = req->iss;
 	tcb->wscale_ok = req->wscale_ok;
@@ -168,10 +176,22 @@ static struct mr_tcb *establish(struct mr_tcp *tcp, struct mr_tcp_synreq *req,
 	tcb_set_snd_mss(tcp, tcb, req->peer_mss);
 	mtup_established(tcp, tcb);
 	tcb_guess_rcv_mss(tcb);
-	tcb->snd_wnd = (uint32_t)seg->wnd << tcb->snd_wscale;
+	tcb->snd_wnd = (uint32_t)seg->wnd << (seg->flags & MR_TCP_SYN ? 0 : tcb->snd_wscale);
 	tcb->max_snd_wnd = tcb->snd_wnd;
 	tcb->snd_wl1 = seg->seq;
-	tcb->snd_wl2 = seg->ack;
+	tcb->snd_wl2 = seg->flags & MR_TCP_ACK ? seg->ack : req->iss;
+	return tcb;
+}
+
+/* The handshake is complete. */
+static struct mr_tcb *establish(struct mr_tcp *tcp, struct mr_tcp_synreq *req,
+				const struct mr_seg *seg, uint64_t now)
+{
+	struct mr_tcb *tcb = tcb_of_request(tcp, req, seg, now);
+
+	if (!tcb)
+		return NULL;
+	ecn_server(tcb, req, seg);
 	if (req->sent_at)
 		rtt_sample(tcb, now - req->sent_at);
 	tcb_cong_start(tcb, req->retries != 0 || tcb->ecn.syn_marked, now);
@@ -204,6 +224,47 @@ static enum mr_drop complete(struct mr_tcp *tcp, struct mr_tcp_synreq *req,
 		return MR_DROP_TCP_ACCEPT_BACKLOG;
 	}
 	return MR_DROP_NONE;
+}
+
+/* RFC 7413 section 4.2.2: a cookie that is good stands for the handshake. NULL: not so, or no room; then the
+ * SYN is one as any other, and its data comes again. */
+static struct mr_tcb *take_fast_open(struct mr_tcp *tcp, struct mr_tcp_listener *l,
+				     const struct mr_ip_rx *rx, const struct mr_seg *seg,
+				     uint32_t min_iss, uint64_t now)
+{
+	struct mr_tcp_synreq req = { 0 };
+	struct mr_tcb *tcb = NULL;
+
+	if (!l->opts.fastopen || !(seg->opts & MR_TCPOPT_TFO) || !seg->ntfo || !seg->len ||
+	    request_fill(tcp, l, rx, seg, now, &req))
+		return NULL;
+	req.iss = request_iss(tcp, &req.flow, min_iss, now);
+	/* Section 5.1: a forged cookie is not believed, a stolen one costs no more than this. */
+	if (tfo_cookie_ok(tcp, &req.flow, seg) && tcp->tfo_pending < l->opts.fastopen &&
+	    tcp_up(tcp)->accept_room(l->owner))
+		tcb = tcb_of_request(tcp, &req, seg, now);
+	else
+		MR_COUNT(tcp->ctr, TCP_TFO_REFUSED);
+	mr_dst_put(tcp->ip, &req.dst); /* nothing, where the TCB has it */
+	if (!tcb)
+		return NULL;
+	ecn_client(tcb, seg, rx->tos); /* as in a simultaneous open: this is a SYN */
+	tcb->snd_una = tcb->snd_nxt = tcb->snd_sml = tcb->iss;
+	tcb_cong_start(tcb, false, now);
+	tcb_set_state(tcb, MR_TCP_SYN_RECEIVED);
+	flow_insert(tcp, &tcb->flow);
+	tcb->syn_owed = true;
+	tcb->tfo = MR_TFO_PENDING;
+	tcp->tfo_pending++;
+	MR_COUNT(tcp->ctr, TCP_PASSIVE_OPENS);
+	MR_COUNT(tcp->ctr, TCP_TFO_IN);
+	tcb->owner = tcp_up(tcp)->accept(l->owner, tcb);
+	if (!tcb->owner) {
+		mr_tcp_abort(tcp, tcb, now);
+		return NULL;
+	}
+	tcb_mark(tcp, tcb);
+	return tcb;
 }
 
 /* An ACK that nobody remembers having asked for: was it asked for by a cookie? If so, it ends `other`,
@@ -265,9 +326,10 @@ enum mr_drop listen_input(struct mr_tcp *tcp, struct mr_tcp_listener *l, const s
 		tcp_reply_rst(tcp, rx, seg, now);
 		return MR_DROP_TCP_NO_SOCKET;
 	}
-	if (seg->flags & MR_TCP_SYN)
-		return take_syn(tcp, l, rx, seg, min_iss, now);
-	return MR_DROP_TCP_NO_ACK;
+	if (!(seg->flags & MR_TCP_SYN))
+		return MR_DROP_TCP_NO_ACK;
+	*tcb = take_fast_open(tcp, l, rx, seg, min_iss, now);
+	return *tcb ? MR_DROP_NONE : take_syn(tcp, l, rx, seg, min_iss, now);
 }
 
 enum mr_drop synreq_input(struct mr_tcp *tcp, struct mr_tcp_synreq *req, const struct mr_ip_rx *rx,

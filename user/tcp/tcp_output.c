@@ -9,6 +9,7 @@
  * Not here    segments without a TCB (tcp_reply.c); what is lost (tcp_loss.c); the rate (tcp_pace.c).
  */
 #include <errno.h>
+#include <string.h>
 
 #include "base/compiler.h"
 #include "base/csum.h"
@@ -118,7 +119,7 @@ static void acked(struct mr_tcb *tcb)
 }
 
 /* What a SYN offers, and of that what a SYN,ACK accepts. */
-static void syn_options(const struct mr_tcb *tcb, struct mr_seg *seg)
+static void syn_options(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_seg *seg, uint64_t now)
 {
 	bool offer = !(seg->flags & MR_TCP_ACK);
 
@@ -130,6 +131,8 @@ static void syn_options(const struct mr_tcb *tcb, struct mr_seg *seg)
 		seg->opts |= MR_TCPOPT_WSCALE;
 		seg->wscale = tcb->rcv_wscale;
 	}
+	if (offer)
+		tfo_syn(tcp, tcb, seg, now);
 	if (offer)
 		ecn_offer(tcb, seg);
 	else
@@ -144,7 +147,7 @@ static void send_bare(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t seq, uint
 
 	seg_fill(tcb, &seg, seq, flags, now);
 	if (flags & MR_TCP_SYN)
-		syn_options(tcb, &seg);
+		syn_options(tcp, tcb, &seg, now);
 	else if (!(flags & MR_TCP_RST)) {
 		sack_fill(tcb, &seg);
 		ecn_fill(tcb, &seg, true, false);
@@ -626,19 +629,62 @@ static void send_ecn_acks(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	tcb->ecn.nacks = 0;
 }
 
+/* The SYN with a copy of what is at the head of the send queue (RFC 7413 section 4.2.1). */
+static bool send_syn_data(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+{
+	struct mr_ip_tx tx = ip_tx(tcb, false);
+	struct mr_frame *p = mr_frame_get(tcp->frames);
+	uint32_t hlen, room, sum;
+	struct mr_seg seg;
+	uint8_t *hdr;
+
+	if (!p)
+		return false;
+	tcb->tfo = MR_TFO_SENT;
+	seg_fill(tcb, &seg, tcb->iss, MR_TCP_SYN, now);
+	syn_options(tcp, tcb, &seg, now);
+	room = tfo_room(tcp, tcb, &seg, now);
+	for (const struct mr_frame *f = tcb->sndq.head; f && p->len < room; f = f->next) {
+		uint32_t n = mr_min(f->pay_len, room - p->len);
+
+		memcpy(p->data + p->len, f->pay, n);
+		p->len += n;
+	}
+	tcb->tfo_len = (uint16_t)p->len;
+	p->pkt_len = p->len;
+	p->nchunks = 1;
+	p->queue = (uint16_t)tcb->flow.hash;
+	sum = mr_csum(p->data, p->len);
+	hlen = mr_tcp_header_len(&seg);
+	sum = mr_csum_add(sum, mr_csum_pseudo(&tx.src, &tx.dst, IPPROTO_TCP, hlen + p->len));
+	hdr = mr_frame_push(p, hlen);
+	mr_tcp_write_header(hdr, &seg);
+	mr_tcp_write_csum(hdr, mr_csum_add(sum, mr_csum(hdr, hlen)));
+	MR_COUNT(tcp->ctr, TCP_SEGS_OUT);
+	tcb->segs_out++;
+	mr_ip_output(tcp->ip, p, &tx, &tcb->dst, now);
+	return true;
+}
+
 static bool output_handshake(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	uint8_t flags = MR_TCP_SYN;
 
-	if (!tcb->syn_owed)
+	bool with_data = tcb->tfo == MR_TFO_WAIT && tcb->sndq.head;
+
+	if (!tcb->syn_owed && !with_data)
 		return true;
 	if (!mr_netif_tx_room(tcp->ip->nif, 1))
 		return false;
 	if (tcb->state == MR_TCP_SYN_RECEIVED)
 		flags |= MR_TCP_ACK;
 	tcb->syn_owed = false;
-	send_bare(tcp, tcb, tcb->iss, flags, now);
-	tcb->snd_nxt = tcb->iss + 1;
+	if (!with_data)
+		send_bare(tcp, tcb, tcb->iss, flags, now);
+	else if (!send_syn_data(tcp, tcb, now))
+		return false;
+	if (tcb->snd_nxt == tcb->iss)
+		tcb->snd_nxt++;
 	tcb->last_sent_at = now;
 	if (tcb->timers[MR_TT_RTX] == MR_TIME_NEVER)
 		tcp_arm_rtx(tcp, tcb, now);
@@ -659,8 +705,12 @@ bool tcp_output(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	}
 	if (mr_unlikely(tcb->dst.mtu != mtu))
 		tcb_path_changed(tcp, tcb);
-	if (!tcb_synchronized(tcb))
-		return output_handshake(tcp, tcb, now);
+	if (!tcb_synchronized(tcb)) {
+		bool done = output_handshake(tcp, tcb, now);
+
+		if (!done || tcb->tfo != MR_TFO_PENDING)
+			return done;
+	}
 	if (tcb->ecn.hs_owed) { /* RFC 9768 section 3.2.2.1: by itself, before anything else */
 		if (!mr_netif_tx_room(tcp->ip->nif, 1))
 			return false;

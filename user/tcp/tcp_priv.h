@@ -157,6 +157,8 @@ uint64_t sndq_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t una, struct a
 int sndq_split(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, uint32_t at);
 /* Let the next len unsent bytes, which are there, be whole frames, as few as they fit into. 0 or -ENOBUFS:
  * then they are the same bytes in some other frames. */
+/* The first n bytes, of which none counts as sent, are acknowledged. */
+void sndq_drop(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t n);
 int sndq_pack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t len);
 void sndq_free(struct mr_tcp *tcp, struct mr_tcb *tcb);
 /* Judge f lost: it is to be sent again. */
@@ -231,6 +233,19 @@ void ecn_echoed(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg
 /* What a segment carries for ECN: its TCP flags and its TOS byte. pure: it has no payload. */
 void ecn_fill(struct mr_tcb *tcb, struct mr_seg *seg, bool pure, bool new_data);
 uint8_t ecn_tos(const struct mr_tcb *tcb, bool new_data);
+
+/* ---- tcp_fastopen.c -------------------------------------------------------------------------- */
+/* The cookie of this flow's peer, and is that what the SYN has? */
+void tfo_cookie(const struct mr_tcp *tcp, const struct mr_flow *flow, uint8_t cookie[8]);
+bool tfo_cookie_ok(const struct mr_tcp *tcp, const struct mr_flow *flow, const struct mr_seg *syn);
+/* The handshake is complete, or over. */
+void tfo_confirmed(struct mr_tcp *tcp, struct mr_tcb *tcb);
+/* An active open that wants it; its SYN's option; how much payload may go with that SYN; the answer. */
+void tfo_begin(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
+void tfo_syn(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_seg *syn, uint64_t now);
+uint32_t tfo_room(struct mr_tcp *tcp, const struct mr_tcb *tcb, const struct mr_seg *syn,
+		  uint64_t now);
+void tfo_synack(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *synack, uint64_t now);
 
 /* ---- tcp_accecn.c ---------------------------------------------------------------------------- */
 #define ACCECN_CEP_INIT 5u /* RFC 9768 section 3.2.1 */

@@ -289,6 +289,25 @@ uint64_t sndq_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t una, struct a
 	return sent_at;
 }
 
+void sndq_drop(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t n)
+{
+	struct mr_frame *f;
+
+	while (n && (f = tcb->sndq.head) && f->pay_len <= n) {
+		n -= f->pay_len;
+		tcb->sndq.unsent = f->next;
+		pop_head(tcp, tcb);
+	}
+	if (!n)
+		return;
+	f = tcb->sndq.head;
+	f->pay += n;
+	f->pay_len -= n;
+	f->seq += n;
+	f->csum = mr_csum(f->pay, f->pay_len);
+	tcb->sndq.bytes -= n;
+}
+
 void sndq_free(struct mr_tcp *tcp, struct mr_tcb *tcb)
 {
 	tcb->sndq.unsent = NULL;

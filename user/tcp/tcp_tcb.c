@@ -114,6 +114,7 @@ void tcb_free(struct mr_tcp *tcp, struct mr_tcb *tcb)
 {
 	if (tcb->flow.hash) /* 0 until it has a 4-tuple */
 		flow_remove(tcp, &tcb->flow);
+	tfo_confirmed(tcp, tcb);
 	sndq_free(tcp, tcb);
 	ooo_free(tcp, tcb);
 	mr_list_del(&tcb->connecting_node); /* or the empty in_flight */

@@ -70,7 +70,9 @@ int mr_tcp_connect(struct mr_tcp *tcp, const struct mr_endpoint *local,
 	tcb->peer_mss = tcb->snd_mss = tcb->adv_mss;
 	tcb->rcv_wnd = tcp_initial_rcv_wnd(mr_tcp_rcv_limit(opts));
 	tcb->rcv_wscale = tcp_choose_wscale(opts->rcvbuf); /* whatever becomes of rcvbuf */
-	tcb->syn_owed = true;
+	if (opts->fastopen_connect)
+		tfo_begin(tcp, tcb, now);
+	tcb->syn_owed = tcb->tfo != MR_TFO_WAIT;
 	tcb_set_state(tcb, MR_TCP_SYN_SENT);
 	mr_list_add_tail(&tcp->connecting, &tcb->connecting_node);
 	tcb_mark(tcp, tcb);
@@ -101,7 +103,9 @@ void mr_tcp_shutdown(struct mr_tcp *tcp, struct mr_tcb *tcb)
 void mr_tcp_close(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	tcb->owner = NULL;
-	if (tcb->state == MR_TCP_SYN_SENT) { /* RFC 9293 section 3.10.4: delete the TCB */
+	/* Data may be on its way with the SYN (RFC 7413): then FIN follows it. */
+	if (tcb->state == MR_TCP_SYN_SENT &&
+	    !tcb->sndq.head) { /* RFC 9293 section 3.10.4: delete the TCB */
 		tcb_end(tcp, tcb, 0);
 		return;
 	}

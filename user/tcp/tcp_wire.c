@@ -20,6 +20,7 @@ enum {
 	OPT_SACK_PERM = 4,
 	OPT_SACK = 5,
 	OPT_TS = 8,
+	OPT_TFO = 34,
 	OPT_ACCECN0 = 172,
 	OPT_ACCECN1 = 174,
 };
@@ -64,6 +65,19 @@ static void parse_sack(const uint8_t *p, uint8_t len, struct mr_seg *seg)
 		seg->sack[i] = (struct mr_sack_block){ get32(p + 2 + 8 * i), get32(p + 6 + 8 * i) };
 	seg->nsack = n;
 	seg->opts |= MR_TCPOPT_SACK;
+}
+
+/* RFC 7413 section 2: of any other length it counts as absent. */
+static void parse_tfo(const uint8_t *p, uint8_t len, struct mr_seg *seg)
+{
+	uint8_t n = (uint8_t)(len - 2u);
+
+	if (!(seg->flags & MR_TCP_SYN) ||
+	    (n && (n < MR_TCP_TFO_MIN || n > MR_TCP_TFO_MAX || n & 1)))
+		return;
+	seg->opts |= MR_TCPOPT_TFO;
+	seg->ntfo = n;
+	memcpy(seg->tfo, p + 2, n);
 }
 
 /* RFC 9768 section 3.2.3: whole fields count, whatever the length; one more octet or two is padding. */
@@ -114,6 +128,8 @@ static bool parse_options(const uint8_t *p, const uint8_t *end, struct mr_seg *s
 			parse_sack(p, len, seg);
 		} else if (kind == OPT_ACCECN0 || kind == OPT_ACCECN1) {
 			parse_accecn(p, len, seg);
+		} else if (kind == OPT_TFO) {
+			parse_tfo(p, len, seg);
 		}
 		p += len;
 	}
@@ -169,6 +185,8 @@ uint32_t mr_tcp_header_len(const struct mr_seg *seg)
 	n += seg->opts & MR_TCPOPT_TS ? MR_TCP_TS_LEN : 0;
 	n += seg->opts & MR_TCPOPT_SACK_PERM ? OPTLEN_SACK_PERM + 2 : 0;
 	n += seg->opts & MR_TCPOPT_SACK ? OPTLEN_SACK(seg->nsack) + 2 : 0;
+	if (seg->opts & MR_TCPOPT_TFO)
+		n += (2u + seg->ntfo + 3) / 4 * 4;
 	if (seg->opts & (MR_TCPOPT_ACCECN0 | MR_TCPOPT_ACCECN1))
 		n += (OPTLEN_ACCECN(seg->naccecn) + 3) / 4 * 4;
 	return n;
@@ -186,6 +204,18 @@ static uint8_t *write_accecn(uint8_t *p, const struct mr_seg *seg)
 		p[2 + 3 * i] = (uint8_t)(seg->accecn[i] >> 16);
 		put16(p + 3 + 3 * i, seg->accecn[i]);
 	}
+	return p + len;
+}
+
+static uint8_t *write_tfo(uint8_t *p, const struct mr_seg *seg)
+{
+	uint8_t len = (uint8_t)(2u + seg->ntfo);
+
+	for (uint8_t pad = (uint8_t)(-len & 3); pad; pad--)
+		*p++ = OPT_NOP;
+	p[0] = OPT_TFO;
+	p[1] = len;
+	memcpy(p + 2, seg->tfo, seg->ntfo);
 	return p + len;
 }
 
@@ -226,6 +256,8 @@ static uint8_t *write_options(uint8_t *p, const struct mr_seg *seg)
 		}
 		p += OPTLEN_SACK(seg->nsack) + 2;
 	}
+	if (seg->opts & MR_TCPOPT_TFO)
+		p = write_tfo(p, seg);
 	if (seg->opts & (MR_TCPOPT_ACCECN0 | MR_TCPOPT_ACCECN1))
 		p = write_accecn(p, seg);
 	if (seg->opts & MR_TCPOPT_WSCALE) {

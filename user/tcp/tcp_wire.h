@@ -31,11 +31,16 @@
 #define MR_TCPOPT_ACCECN0   (1u << 5) /* RFC 9768: fields EE0B, ECEB, EE1B */
 #define MR_TCPOPT_ACCECN1   (1u << 6) /* fields EE1B, ECEB, EE0B */
 
+#define MR_TCPOPT_TFO (1u << 7) /* RFC 7413: a cookie, or the wish for one */
+
 /* A SACK block: [start, end) has arrived (RFC 2018 section 3). */
 struct mr_sack_block {
 	uint32_t start, end;
 };
 #define MR_TCP_SACK_BLOCKS 4u /* that fit into the option space; 3 beside timestamps */
+
+#define MR_TCP_TFO_MIN 4u /* bytes of a cookie (RFC 7413 section 2) */
+#define MR_TCP_TFO_MAX 16u
 
 #define MR_TCP_ACCECN_FIELDS 3u	       /* of an AccECN option */
 #define MR_TCP_ACCECN_MASK   0xffffffu /* a field has 24 bits */
@@ -59,6 +64,8 @@ struct mr_seg {
 	uint32_t tsval, tsecr;
 	uint8_t nsack; /* with MR_TCPOPT_SACK: 1..MR_TCP_SACK_BLOCKS */
 	struct mr_sack_block sack[MR_TCP_SACK_BLOCKS];
+	uint8_t ntfo; /* with MR_TCPOPT_TFO: bytes of the cookie; 0: it is asked for */
+	uint8_t tfo[MR_TCP_TFO_MAX];
 	uint8_t naccecn;		       /* with MR_TCPOPT_ACCECN*: fields that are there */
 	uint32_t accecn[MR_TCP_ACCECN_FIELDS]; /* in the order of the option */
 };

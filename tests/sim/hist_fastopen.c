@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* hist_fastopen.c - TCP Fast Open, both sides. RFC 7413. */
+#include <errno.h>
+#include <string.h>
+#include "base/compiler.h"
+#include "hist.h"
+#include "tcp/tcp.h"
+
+#define COOKIE 8u
+
+static uint64_t counter(const struct hist *h, enum mr_counter_id id)
+{
+	return h->engine->st->ctr.c[id];
+}
+
+static const struct pkt_tcp *next_out(struct hist *h)
+{
+	CHECK(h, h->next < h->nout);
+	h->last = h->out[h->next++].t;
+	return &h->last;
+}
+
+static uint32_t ack_of(const struct hist *h)
+{
+	return h->last.ack - h->pisn;
+}
+
+/* ---- Server ---------------------------------------------------------------------------------- */
+
+static void listen_fast(struct hist *h, unsigned pending)
+{
+	CHECK_EQ(h, mr_socket(h->engine, &h->listener), 0);
+	CHECK_EQ(h, mr_set_option(h->listener, MR_OPT_FASTOPEN, pending), 0);
+	hist_listen(h, 16);
+}
+
+/* A first connection, which asks for the cookie. */
+static void get_cookie(struct hist *h, struct hist_seg *syn)
+{
+	INJECT(h, .flags = SYN, .mss = 1460, .has_tfo = true);
+	next_out(h);
+	CHECK(h, h->last.has_tfo && h->last.ntfo == COOKIE && ack_of(h) == 1);
+	INJECT(h, .flags = RST, .seq = 1);
+	*syn = (struct hist_seg){
+		.flags = SYN, .mss = 1460, .len = 100, .has_tfo = true, .ntfo = COOKIE
+	};
+	memcpy(syn->tfo, h->last.tfo, COOKIE);
+	h->pport++;
+	h->pisn += 100000;
+}
+
+TEST(rfc7413_4_2_2_data_of_a_syn_is_served_before_the_handshake_is_complete)
+{
+	struct hist_seg syn;
+
+	listen_fast(h, 4);
+	get_cookie(h, &syn);
+	hist_inject(h, &syn);
+	next_out(h);
+	CHECK(h, (h->last.flags & (SYN | ACK)) == (SYN | ACK) && ack_of(h) == 101);
+	hist_accept(h);
+	CHECK_EQ(h, hist_state(h), MR_TCP_SYN_RECEIVED);
+	hist_read(h, 100);
+	hist_write(h, 10);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 101, .len = 10);
+	CHECK_EQ(h, h->engine->st->tcp.tfo_pending, 1);
+	/* One ACK for both: the handshake and the answer. */
+	INJECT(h, .flags = ACK, .seq = 101, .ack = 11);
+	CHECK_EQ(h, hist_state(h), MR_TCP_ESTABLISHED);
+	CHECK_EQ(h, h->engine->st->tcp.tfo_pending, 0);
+	CHECK_EQ(h, h->sock->tcb->snd_una, h->sock->tcb->snd_nxt);
+	INJECT(h, .flags = PSH | ACK, .seq = 101, .ack = 11, .len = 5);
+	hist_skip(h);
+	hist_read(h, 5);
+	CHECK_EQ(h, counter(h, MR_CTR_TCP_TFO_IN), 1);
+	CHECK_EQ(h, counter(h, MR_CTR_TCP_RETRANS), 0);
+}
+
+TEST(rfc7413_4_2_2_wrong_cookie_gets_a_right_one_and_no_service)
+{
+	struct hist_seg syn;
+
+	listen_fast(h, 4);
+	get_cookie(h, &syn);
+	syn.tfo[3] ^= 1;
+	hist_inject(h, &syn);
+	next_out(h);
+	CHECK(h, ack_of(h) == 1 && h->last.ntfo == COOKIE);
+	CHECK(h, h->last.tfo[3] == (syn.tfo[3] ^ 1));
+	CHECK_EQ(h, counter(h, MR_CTR_TCP_TFO_REFUSED), 1);
+	CHECK_EQ(h, h->engine->st->tcp.tcbs.used, 0);
+	/* The handshake goes on as any other. */
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	hist_accept(h);
+	CHECK_EQ(h, hist_state(h), MR_TCP_ESTABLISHED);
+}
+
+/* Section 5.1. */
+TEST(rfc7413_5_1_unconfirmed_connections_are_limited)
+{
+	struct hist_seg syn;
+
+	listen_fast(h, 2);
+	get_cookie(h, &syn);
+	for (unsigned i = 0; i < 5; i++) {
+		hist_inject(h, &syn);
+		next_out(h);
+		CHECK_EQ(h, ack_of(h), i < 2 ? 101 : 1);
+		h->pport++;
+	}
+	CHECK_EQ(h, h->engine->st->tcp.tfo_pending, 2);
+	CHECK_EQ(h, counter(h, MR_CTR_TCP_TFO_REFUSED), 3);
+	/* Who never confirms is given up (RFC 9293 section 3.8.3). */
+	hist_run(h, SEC(140));
+	hist_skip(h);
+	CHECK_EQ(h, h->engine->st->tcp.tfo_pending, 0);
+}
+
+TEST(rfc7413_4_2_2_syn_once_more_gets_the_syn_ack_once_more)
+{
+	struct hist_seg syn;
+
+	listen_fast(h, 4);
+	get_cookie(h, &syn);
+	hist_inject(h, &syn);
+	CHECK_EQ(h, (next_out(h), ack_of(h)), 101);
+	INJECT(h, .flags = SYN, .mss = 1460); /* without data and cookie: section 4.2.1 */
+	next_out(h);
+	CHECK(h, (h->last.flags & (SYN | ACK)) == (SYN | ACK) && ack_of(h) == 101);
+	hist_accept(h);
+	INJECT(h, .flags = ACK, .seq = 101, .ack = 1);
+	CHECK_EQ(h, hist_state(h), MR_TCP_ESTABLISHED);
+	hist_read(h, 100);
+	hist_skip(h);
+}
+
+TEST(rfc7413_4_2_2_listener_without_it_leaves_the_data_alone)
+{
+	struct hist_seg syn = { .flags = SYN, .mss = 1460, .len = 100, .has_tfo = true };
+
+	hist_listen(h, 16);
+	hist_inject(h, &syn);
+	next_out(h);
+	CHECK(h, ack_of(h) == 1 && !h->last.has_tfo);
+}
+
+/* ---- Client ---------------------------------------------------------------------------------- */
+
+static struct mr_endpoint server(void)
+{
+	return (struct mr_endpoint){ .addr = mr_addr_v4(htonl(0x0a000002u)),
+				     .port = HIST_PEER_PORT };
+}
+
+static void fast_socket(struct hist *h)
+{
+	if (h->sock)
+		mr_abort(h->sock);
+	h->sock = NULL;
+	hist_round(h);
+	hist_skip(h);
+	h->written = 0;
+	CHECK_EQ(h, mr_socket(h->engine, &h->sock), 0);
+	CHECK_EQ(h, mr_set_option(h->sock, MR_OPT_FASTOPEN_CONNECT, 1), 0);
+}
+
+/* The SYN,ACK to the SYN that came out last. */
+static void answer(struct hist *h, uint32_t acked, uint8_t ncookie)
+{
+	h->eport = h->last.sport;
+	INJECT(h, .flags = SYN | ACK, .ack = acked, .mss = 1400, .has_tfo = ncookie != 0,
+	       .ntfo = ncookie, .tfo = { 1, 2, 3, 4, 5, 6, 7, 8 });
+}
+
+/* The first connect asks, and is given one. */
+static void learn_cookie(struct hist *h)
+{
+	struct mr_endpoint to = server();
+
+	fast_socket(h);
+	CHECK_EQ(h, mr_connect(h->sock, &to), -EINPROGRESS);
+	hist_round(h);
+	CHECK(h, next_out(h)->flags & SYN && h->last.has_tfo && !h->last.ntfo && !h->last.len);
+	answer(h, 1, 8);
+	hist_skip(h);
+	CHECK_EQ(h, hist_state(h), MR_TCP_ESTABLISHED);
+}
+
+static void connect_with_data(struct hist *h, uint32_t n)
+{
+	struct mr_endpoint to = server();
+
+	fast_socket(h);
+	CHECK_EQ(h, mr_connect(h->sock, &to), 0);
+	CHECK(h, mr_ready(h->sock) & MR_OUT);
+	hist_run(h, MS(50));
+	EXPECT_NOTHING(h); /* the SYN waits */
+	hist_write(h, n);
+	CHECK(h, next_out(h)->flags & SYN && h->last.ntfo == 8 && h->last.tfo[7] == 8);
+	CHECK_EQ(h, h->last.payload[0], 1); /* the pattern's first byte */
+}
+
+TEST(rfc7413_4_2_1_second_connect_takes_data_along)
+{
+	learn_cookie(h);
+	connect_with_data(h, 100);
+	CHECK_EQ(h, h->last.len, 100);
+	answer(h, 101, 0);
+	EXPECT(h, .flags = ACK, .seq = 101, .ack = 1);
+	CHECK_EQ(h, counter(h, MR_CTR_TCP_TFO_OUT), 1);
+	hist_write(h, 10);
+	EXPECT(h, .flags = PSH | ACK, .seq = 101, .ack = 1, .len = 10);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 111);
+	CHECK_EQ(h, counter(h, MR_CTR_TCP_RETRANS), 0);
+}
+
+/* As much as the server's MSS of the last time lets, and the rest behind it. */
+TEST(rfc7413_4_1_3_remembered_mss_bounds_the_data_of_a_syn)
+{
+	learn_cookie(h);
+	connect_with_data(h, 5000);
+	CHECK(h, h->last.len < 1400 && h->last.len > 1340);
+	answer(h, 1 + h->last.len, 0);
+	CHECK_EQ(h, next_out(h)->seq - h->eisn, 1 + 5000 - (5000 - (h->last.seq - h->eisn - 1)));
+	hist_skip(h);
+	CHECK_EQ(h, h->sock->tcb->snd_nxt - h->sock->tcb->iss, 5001);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 5001);
+}
+
+TEST(rfc7413_4_2_1_data_that_the_server_did_not_take_is_sent_at_once)
+{
+	learn_cookie(h);
+	connect_with_data(h, 100);
+	answer(h, 1, 0);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100);
+	CHECK_EQ(h, counter(h, MR_CTR_TCP_TFO_OUT), 0);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 101);
+}
+
+TEST(rfc7413_4_2_1_part_of_the_data_taken)
+{
+	learn_cookie(h);
+	connect_with_data(h, 100);
+	answer(h, 41, 0);
+	EXPECT(h, .flags = PSH | ACK, .seq = 41, .ack = 1, .len = 60);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 101);
+}
+
+TEST(rfc7413_4_2_1_ack_of_more_than_the_syn_had_is_refused)
+{
+	learn_cookie(h);
+	connect_with_data(h, 100);
+	answer(h, 102, 0);
+	CHECK(h, next_out(h)->flags & RST);
+	CHECK_EQ(h, hist_state(h), MR_TCP_SYN_SENT);
+}
+
+/* Section 4.1.3.1: such a SYN is lost; the next one is a plain one, and that server is left alone. */
+TEST(rfc7413_4_1_3_1_path_that_swallows_such_syns_is_remembered)
+{
+	struct mr_endpoint to = server();
+
+	learn_cookie(h);
+	connect_with_data(h, 100);
+	hist_run(h, MS(1100));
+	CHECK(h, next_out(h)->flags & SYN && !h->last.has_tfo && !h->last.len);
+	answer(h, 1, 0);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 101);
+	CHECK_EQ(h, counter(h, MR_CTR_TCP_TFO_AVOIDED), 1);
+	fast_socket(h);
+	CHECK_EQ(h, mr_connect(h->sock, &to), -EINPROGRESS);
+	hist_round(h);
+	CHECK(h, next_out(h)->flags & SYN && !h->last.has_tfo);
+	answer(h, 1, 0);
+	hist_skip(h);
+}
+
+/* As Linux's MSG_FASTOPEN. */
+TEST(send_that_connects_needs_a_cookie_to_take_data)
+{
+	struct mr_endpoint to = server();
+	uint8_t buf[100] = { 1 };
+
+	CHECK_EQ(h, mr_socket(h->engine, &h->sock), 0);
+	CHECK_EQ(h, mr_send_fastopen(h->sock, &to, buf, sizeof(buf), 0), -EINPROGRESS);
+	hist_round(h);
+	CHECK(h, next_out(h)->has_tfo && !h->last.len);
+	answer(h, 1, 8);
+	hist_skip(h);
+	fast_socket(h);
+	CHECK_EQ(h, mr_send_fastopen(h->sock, &to, buf, sizeof(buf), 0), 100);
+	hist_round(h);
+	CHECK(h, next_out(h)->flags & SYN && h->last.ntfo == 8 && h->last.len == 100);
+	answer(h, 101, 0);
+	EXPECT(h, .flags = ACK, .seq = 101, .ack = 1);
+}
+
+TEST(closed_at_once_the_data_of_the_syn_still_arrives)
+{
+	learn_cookie(h);
+	connect_with_data(h, 100);
+	hist_close(h);
+	EXPECT_NOTHING(h);
+	answer(h, 101, 0);
+	EXPECT(h, .flags = FIN | ACK, .seq = 101, .ack = 1);
+	INJECT(h, .flags = FIN | ACK, .seq = 1, .ack = 102);
+	EXPECT(h, .flags = ACK, .seq = 102, .ack = 2);
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * tcp_fastopen.c - TCP Fast Open: data in the SYN, on the word of a cookie.
+ * Owns        the cookies that we give and those that we were given (tcp.tfo_dsts), tcb->tfo.
+ * Implements  RFC 7413: sections 4.1 (cookies), 4.1.3.1 (what gets lost), 4.2 (the handshake), 5.1 (the limit
+ *             of connections that nobody has confirmed).
+ * Called by   tcp_listen.c, input, output, the opens.
+ *
+ * A server's connection exists from the SYN on: a TCB in SYN-RECEIVED, which receives and sends. A client's
+ * SYN carries a copy of the head of the send queue, which stays unsent until the SYN,ACK says how much of it
+ * was taken: so nothing is to be repaired where none was.
+ */
+#include <string.h>
+
+#include "base/compiler.h"
+#include "base/csum.h"
+#include "base/hash.h"
+#include "tcp/tcp_priv.h"
+
+#define PURPOSE	   4u /* tcp_isn.c and tcp_cookie.c have 0 to 3 */
+#define COOKIE_LEN 8u
+#define KEEP_S                                                                                     \
+	86400u /* a cookie; the server may change its key at any time, which costs one round trip */
+#define AVOID_S 3600u /* a path that swallowed such a SYN (section 4.1.3.1) */
+
+/* ---- The server's side ----------------------------------------------------------------------- */
+
+void tfo_cookie(const struct mr_tcp *tcp, const struct mr_flow *flow, uint8_t cookie[8])
+{
+	struct {
+		struct mr_addr laddr, raddr;
+		uint32_t purpose, zero;
+	} in = { flow->laddr, flow->raddr, PURPOSE, 0 };
+	uint64_t mac = mr_siphash(tcp->secret, &in, sizeof(in));
+
+	memcpy(cookie, &mac, COOKIE_LEN);
+}
+
+bool tfo_cookie_ok(const struct mr_tcp *tcp, const struct mr_flow *flow, const struct mr_seg *syn)
+{
+	uint8_t want[COOKIE_LEN], differs = 0;
+
+	if (syn->ntfo != COOKIE_LEN)
+		return false;
+	tfo_cookie(tcp, flow, want);
+	for (unsigned i = 0; i < COOKIE_LEN; i++)
+		differs |= (uint8_t)(want[i] ^ syn->tfo[i]);
+	return !differs;
+}
+
+void tfo_confirmed(struct mr_tcp *tcp, struct mr_tcb *tcb)
+{
+	if (tcb->tfo == MR_TFO_PENDING)
+		tcp->tfo_pending--;
+	tcb->tfo = MR_TFO_NONE;
+}
+
+/* ---- The client's side ----------------------------------------------------------------------- */
+
+static struct mr_tfo_dst *set_of(struct mr_tcp *tcp, const struct mr_addr *addr)
+{
+	return tcp->tfo_dsts[mr_siphash(tcp->secret, addr, sizeof(*addr)) % MR_TFO_SETS];
+}
+
+/* What is known of this server; NULL: nothing. */
+static struct mr_tfo_dst *find(struct mr_tcp *tcp, const struct mr_addr *addr, uint64_t now)
+{
+	struct mr_tfo_dst *set = set_of(tcp, addr);
+
+	for (unsigned i = 0; i < MR_TFO_WAYS; i++)
+		if (set[i].until_s > now / MR_NS_PER_S && mr_addr_eq(&set[i].addr, addr))
+			return &set[i];
+	return NULL;
+}
+
+static struct mr_tfo_dst *remember(struct mr_tcp *tcp, const struct mr_addr *addr, uint64_t now,
+				   uint32_t seconds)
+{
+	struct mr_tfo_dst *d = find(tcp, addr, now), *set = set_of(tcp, addr);
+
+	if (!d) {
+		d = set;
+		for (unsigned i = 1; i < MR_TFO_WAYS; i++)
+			if (set[i].until_s < d->until_s)
+				d = &set[i];
+	}
+	*d = (struct mr_tfo_dst){
+		.addr = *addr,
+		.until_s = (uint32_t)(now / MR_NS_PER_S) + seconds,
+	};
+	return d;
+}
+
+/* Before the SYN: with data, if it may; else it asks for a cookie, unless such SYNs get lost. */
+void tfo_begin(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+{
+	const struct mr_tfo_dst *d = find(tcp, &tcb->flow.raddr, now);
+
+	if (!d)
+		tcb->tfo = MR_TFO_ASK;
+	else if (d->len)
+		tcb->tfo = MR_TFO_WAIT;
+}
+
+void tfo_syn(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_seg *syn, uint64_t now)
+{
+	const struct mr_tfo_dst *d = find(tcp, &tcb->flow.raddr, now);
+
+	if (tcb->retrans || (tcb->tfo != MR_TFO_ASK && tcb->tfo != MR_TFO_SENT))
+		return;
+	syn->opts |= MR_TCPOPT_TFO;
+	syn->ntfo = tcb->tfo == MR_TFO_SENT && d ? d->len : 0;
+	memcpy(syn->tfo, d ? d->cookie : syn->tfo, syn->ntfo);
+}
+
+uint32_t tfo_room(struct mr_tcp *tcp, const struct mr_tcb *tcb, const struct mr_seg *syn,
+		  uint64_t now)
+{
+	const struct mr_tfo_dst *d = find(tcp, &tcb->flow.raddr, now);
+	uint32_t options = mr_tcp_header_len(syn) - MR_TCP_HLEN, room, mss = tcb->snd_mss;
+
+	if (tcb->tfo != MR_TFO_SENT || tcb->retrans || !d)
+		return 0;
+	mss = mr_min(mss, (uint32_t)d->mss); /* as the server said the last time */
+	room = tcp->frames->chunk_size - MR_FRAME_HEADROOM;
+	return mss > options ? mr_min(mss - options, room) : 0;
+}
+
+void tfo_synack(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *synack, uint64_t now)
+{
+	uint32_t taken = seq_diff(synack->ack, tcb->iss + 1);
+	struct mr_tfo_dst *d;
+
+	if (synack->opts & MR_TCPOPT_TFO && synack->ntfo) {
+		d = remember(tcp, &tcb->flow.raddr, now, KEEP_S);
+		d->len = synack->ntfo;
+		d->mss = tcb->peer_mss;
+		memcpy(d->cookie, synack->tfo, synack->ntfo);
+	} else if ((tcb->tfo == MR_TFO_SENT || tcb->tfo == MR_TFO_ASK) && tcb->retrans) {
+		remember(tcp, &tcb->flow.raddr, now, AVOID_S);
+		MR_COUNT(tcp->ctr, TCP_TFO_AVOIDED);
+	}
+	if (taken) {
+		MR_COUNT(tcp->ctr, TCP_TFO_OUT);
+		sndq_drop(tcp, tcb, taken);
+		tcb->snd_nxt += taken;
+		tcb->bytes_acked += taken;
+	}
+	tcb->tfo = MR_TFO_NONE;
+	tcb->tfo_len = 0;
+}
