@@ -23,6 +23,7 @@
 #include "../lib/pair.h"
 #include "base/addr.h"
 #include "base/compiler.h"
+#include "engine/shared.h"
 
 static struct pair p;
 static uint8_t buf[1 << 17];
@@ -365,6 +366,32 @@ static void data_in_flight_survives_a_route_that_goes_and_comes_back(void **stat
 	pair_close(&p);
 }
 
+static void the_way_of_a_destination_is_told(void **state)
+{
+	static const struct {
+		const char *dst;
+		enum mr_way way;
+	} rows[] = {
+		{ "10.0.0.2", MR_WAY_OURS },	     { "10.0.0.1", MR_WAY_LOCAL },
+		{ "0.0.0.0", MR_WAY_LOCAL },	     { "::", MR_WAY_LOCAL },
+		{ "192.0.2.1", MR_WAY_UNREACHABLE }, { "2001:db8::1", MR_WAY_UNREACHABLE },
+		{ "fe80::1", MR_WAY_UNREACHABLE }, /* on no interface */
+	};
+	struct mr_way_answer a;
+	struct mr_addr dst;
+
+	(void)state;
+	pair_open(&p, NULL);
+	for (size_t i = 0; i < MR_ARRAY_SIZE(rows); i++) {
+		assert_int_equal(mr_addr_parse(rows[i].dst, &dst), 0);
+		mr_engine_way(p.engine[0], &dst, 0, &a);
+		if (a.way != rows[i].way)
+			fail_msg("%s: %d (%s)", rows[i].dst, (int)a.way, a.reason);
+		assert_int_equal(!a.reason[0], a.way == MR_WAY_OURS);
+	}
+	pair_close(&p);
+}
+
 static void a_new_mac_address_is_announced_and_used(void **state)
 {
 	static const uint8_t mac[6] = { 2, 0, 0, 9, 9, 9 };
@@ -620,6 +647,7 @@ int main(void)
 		cmocka_unit_test(a_transfer_goes_on_with_every_new_mtu),
 		cmocka_unit_test(an_impossible_mtu_is_told_once_and_not_used),
 		cmocka_unit_test(data_in_flight_survives_a_route_that_goes_and_comes_back),
+		cmocka_unit_test(the_way_of_a_destination_is_told),
 		cmocka_unit_test(a_new_mac_address_is_announced_and_used),
 		cmocka_unit_test(closing_the_engine_resets_every_peer),
 		cmocka_unit_test(every_frame_comes_back),
