@@ -402,8 +402,8 @@ static void step_call(struct world *w, struct fuzz_in *in, uint8_t op)
 			do_option(c, s, what >> 4, arg);
 		}
 	}
-	mr_engine_check(w->side[0].host.engine);
-	mr_engine_check(w->side[1].host.engine);
+	fuzz_host_check(&w->side[0].host);
+	fuzz_host_check(&w->side[1].host);
 	if (!(what & 0x80))
 		round_both(w);
 }

@@ -30,9 +30,12 @@ struct fuzz_host {
 	struct sim_dev *dev;
 	struct mr_addr addr;
 	uint8_t mac[6];
+	unsigned nchecks;
 };
 
 void fuzz_host_open(struct fuzz_host *h, const struct fuzz_host_cfg *cfg, const uint64_t *now);
+/* Every invariant of every connection and socket, and now and then of all tables. */
+void fuzz_host_check(struct fuzz_host *h);
 /* One round: input, then output; every invariant is checked after each. */
 void fuzz_host_round(struct fuzz_host *h);
 /* When it wants to run again; MR_TIME_NEVER: never. */

@@ -626,7 +626,7 @@ static void step_call(struct world *w, struct fuzz_in *in, struct conn *c)
 			mr_ready(c->sock);
 		}
 	}
-	mr_engine_check(w->host.engine);
+	fuzz_host_check(&w->host);
 	if (!(what & 0x80))
 		fuzz_host_round(&w->host);
 }

@@ -403,6 +403,34 @@ TEST(rst_in_syn_received_of_a_simultaneous_open_refuses_the_connect)
 
 /* ---- No connection --------------------------------------------------------------------------- */
 
+/* The first SYN,ACK's number for a peer's port; the connection is forgotten. */
+static uint32_t isn_for(struct hist *h, uint16_t port)
+{
+	uint32_t isn;
+
+	INJECT(h, .flags = SYN, .mss = 1460, .sport = port);
+	EXPECT(h, .flags = SYN | ACK, .any_seq = true, .ack = 1, .rport = port);
+	isn = h->last.seq;
+	INJECT(h, .flags = RST, .seq = 1, .sport = port);
+	return isn;
+}
+
+/* RFC 9293 section 3.4.1: a clock of 4 us, so that incarnations follow one another; and for each pair of
+ * ends another beginning, which no other pair's tells. */
+TEST(rfc6528_3_isn_is_a_clock_with_a_beginning_of_its_own_for_each_pair_of_ends)
+{
+	uint32_t a, b, c;
+
+	hist_listen(h, 16);
+	a = isn_for(h, 6000);
+	b = isn_for(h, 6001);
+	c = isn_for(h, 6002);
+	CHECK(h, a != b && b != c && b - a != c - b);
+	hist_run(h, SEC(1));
+	CHECK_EQ(h, isn_for(h, 6000) - a, 250000);
+	CHECK_EQ(h, isn_for(h, 6001) - b, 250000);
+}
+
 TEST(syn_to_a_closed_port_is_answered_with_rst_ack)
 {
 	h->eport = 81;

@@ -157,6 +157,16 @@ TEST(older_timestamp_is_dropped_and_acknowledged)
 	EXPECT(h, .flags = ACK, .seq = 1, .ack = 21);
 }
 
+/* The RFC would have it dropped; Linux takes it, for middleboxes that strip options. */
+TEST(rfc7323_3_2_segment_without_its_timestamp_is_taken)
+{
+	hist_established(h, &(struct hist_peer){ .tsval = 1000 });
+	INJECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 10);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 11);
+	CHECK(h, h->last.has_ts);
+	hist_read(h, 10);
+}
+
 /* The peer's clock may have come round since. */
 TEST(rfc7323_5_5_timestamp_of_24_days_ago_is_not_compared)
 {
