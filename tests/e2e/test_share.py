@@ -15,8 +15,8 @@ SERVERS = 4
 
 
 class Crowd(Process):
-    def __init__(self, pair, servers=SERVERS, kills=0):
-        super().__init__([os.path.join(BUILD, "tests/tools/crowd"), "v0", ENGINE + "/24", str(PORT),
+    def __init__(self, pair, servers=SERVERS, kills=0, address=ENGINE + "/24"):
+        super().__init__([os.path.join(BUILD, "tests/tools/crowd"), "v0", address, str(PORT),
                           str(servers), str(kills)], ns=pair.engine, stdin=subprocess.PIPE, name="crowd")
 
     def started(self):
@@ -198,6 +198,21 @@ def _():
         for sock in socks:
             sock.close()
         crowd.end()
+
+
+@case("the same on the kernel's address: neighbours are forgotten and asked for again by any process")
+def _():
+    with Pair() as pair, Crowd(pair, address="shared", kills=100) as crowd:
+        wait_for("the end of the killing", lambda: b"killed" in crowd.stdout(), timeout=20)
+        for _ in range(3):
+            with pair.peer.connect((NEIGHBOUR, PORT)) as sock:
+                equal("bytes of greeting", len(sock.recv(1)), 1)
+                ask(pair, sock)
+                run("ip", "neigh", "flush", "dev", "v0", ns=pair.engine)
+                ask(pair, sock)
+            equal("echo replies of the kernel", ping(pair, NEIGHBOUR, count=1, wait=1), 1)
+        crowd.end()
+        equal("XDP", pair.xdp(), None)
 
 
 def children(pid):

@@ -4,7 +4,7 @@
  * time. For tests/e2e/test_share.py. The first byte that a client reads is the server's number; number 0 is
  * never killed.
  *
- *	crowd IF ADDRESS/LEN PORT SERVERS KILLS
+ *	crowd IF ADDRESS/LEN|shared PORT SERVERS KILLS
  *
  * "ready" on standard output, "killed KILLS" when that is done, then it serves on. A line "stop N", "go N",
  * "spin N" or "kill N" on standard input is for server N; the end of standard input ends all. At last the
@@ -386,7 +386,8 @@ int main(int argc, char **argv)
 	cfg.ifname = argv[1];
 	cfg.max_sockets = CONNS_MAX;
 	cfg.log = log_line;
-	if (mr_config_add_address(&cfg, argv[2]))
+	cfg.shared = !strcmp(argv[2], "shared");
+	if (!cfg.shared && mr_config_add_address(&cfg, argv[2]))
 		errx(2, "what is %s?", argv[2]);
 	kc.life_fd = life[0];
 	if (mr_share_open(&share, &cfg, &ops, &error) ||

@@ -48,6 +48,7 @@ struct mr_stack_cfg {
 	uint16_t max_chunks; /* per transmitted packet */
 	uint32_t txq_limit;
 	uint64_t seed;		  /* everything random follows from it */
+	void *ports_at;		  /* of the XDP program's map of ports, cfg.shared */
 	void *arena_at, *umem_at; /* where they are mapped; NULL: anywhere */
 	size_t extra_bytes;	  /* of the arena, for who stands above */
 	uint64_t flow_key[2];	  /* filled in by mr_engine_create() from the seed */

@@ -195,14 +195,15 @@ static int open_device(struct mr_engine *engine, const struct mr_config *cfg,
 
 static int open_xdp(struct mr_engine *engine, const struct mr_config *cfg,
 		    const struct mr_ifinfo *info, const struct mr_plan *plan,
-		    const uint64_t flow_key[2], uint32_t cookie, struct mr_error *err)
+		    const struct mr_stack_cfg *scfg, uint32_t cookie, struct mr_error *err)
 {
 	const struct mr_xdp_params params = {
 		.ifindex = info->ifindex,
 		.ifname = engine->ifname,
 		.native = plan->native,
 		.csum = plan->csum,
-		.hash_key = { flow_key[0], flow_key[1] },
+		.hash_key = { scfg->flow_key[0], scfg->flow_key[1] },
+		.ports_at = scfg->ports_at,
 		.cookie = cookie,
 		.nqueues = info->queues,
 	};
@@ -277,7 +278,7 @@ int engine_open(struct mr_engine **out, const struct mr_config *cfg, struct mr_s
 	ret = cfg->shared ? mr_shared_open(engine, info.ifindex, err) : 0;
 	ret = ret ?: open_device(engine, cfg, &info, &plan, cookie, err);
 	ret = ret ?: join_groups(engine, &info, err);
-	ret = ret ?: open_xdp(engine, cfg, &info, &plan, scfg->flow_key, cookie, err);
+	ret = ret ?: open_xdp(engine, cfg, &info, &plan, scfg, cookie, err);
 	if (ret) {
 		mr_engine_close(engine);
 		return ret;

@@ -10,12 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 #include "base/compiler.h"
 #include "base/error.h"
 #include "engine/share_priv.h"
+#include "engine/shared.h"
+#include "kernel/xdp.h"
 
 /* ---- Open and close -------------------------------------------------------------------------- */
 
@@ -103,6 +106,8 @@ void share_free(struct mr_share *share)
 	for (unsigned i = 0; i < SHARE_WAITERS_MAX; i++)
 		if (share->events[i] >= 0)
 			close(share->events[i]);
+	if (share->ports)
+		munmap(share->ports, MR_XDP_PORTS_BYTES);
 	if (share->keeper >= 0)
 		close(share->keeper);
 	if (share->log_fd >= 0)
@@ -146,11 +151,11 @@ static int choose_addresses(struct mr_stack_cfg *scfg)
 
 	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
 		return -errno;
-	random = 0x200000000000ull +
-		 ((random & 0xfff) << 33); /* 32 TiB and above, in steps of 8 GiB */
+	/* From 32 TiB on, in steps of 256 GiB: none of the three is larger than what it has of them. */
+	random = 0x200000000000ull + ((random & 0xff) << 38);
 	scfg->arena_at = (void *)(uintptr_t)random;
-	scfg->umem_at =
-		(void *)(uintptr_t)(random + (1ull << 32)); /* arenas are smaller than that */
+	scfg->ports_at = (void *)(uintptr_t)(random + (1ull << 36));
+	scfg->umem_at = (void *)(uintptr_t)(random + (1ull << 37));
 	return 0;
 }
 
@@ -227,7 +232,6 @@ void share_acquire(struct mr_share *share)
 		share_salvage(share);
 		pthread_mutex_consistent(&c->lock);
 	}
-	c->lock_held = true;
 	c->holder = share->self ? share->self->index : MR_SHARE_PROCS_MAX;
 	share->engine->st->tcp.hand = NULL;
 }
@@ -237,7 +241,6 @@ void share_release(struct mr_share *share)
 	share->c->hand = NULL;
 	if (share->engine->cap) /* before the next one's turn to write */
 		mr_pcapng_flush(share->engine->cap);
-	share->c->lock_held = false;
 	pthread_mutex_unlock(&share->c->lock);
 }
 
@@ -287,11 +290,16 @@ void share_drive(struct mr_share *share)
 int share_output(struct mr_share *share)
 {
 	const struct mr_stack *st = share->engine->st;
+	int err;
 
 	if (share->c->over || (!mr_tcp_owes(&st->tcp) && !st->nif.txq_count))
 		return share->c->over;
 	share_drive(share);
-	return set_over(share, mr_engine_output(share->engine, share->engine->st->now));
+	err = mr_engine_output(share->engine, share->engine->st->now);
+	/* Neighbours are asked for by who has the mirror of the kernel's. */
+	if (!share->engine->shared && share->c->kept && mr_shared_wants(share->engine))
+		share_write_event(share, share_keeper(share->c));
+	return set_over(share, err);
 }
 
 void mr_share_unlock(struct mr_share *share)

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -19,6 +20,8 @@
 #include "dev/afxdp.h"
 #include "engine/share_priv.h"
 #include "engine/share_proto.h"
+#include "engine/shared.h"
+#include "kernel/xdp.h"
 
 /* Programs count on low numbers, and close what they do not know: ours stand at the end of what the
  * process may have. */
@@ -127,7 +130,7 @@ void mr_share_adopted(struct mr_share *share)
 
 struct joining {
 	struct share_welcome w;
-	int fds[SHARE_FDS + 1]; /* of struct share_welcome; -1: taken over */
+	int fds[SHARE_FDS + 2]; /* of struct share_welcome; -1: taken over */
 	int *sockets;		/* [w.nsockets], -1: not there (any more) */
 };
 
@@ -187,7 +190,7 @@ static int receive_welcome(int sock, uint64_t secret, struct joining *j)
 		return n < 0 ? (int)n : -ECONNREFUSED;
 	if (n >= (ssize_t)sizeof(j->w.answer) && j->w.answer.err)
 		return j->w.answer.err;
-	fixed = SHARE_FDS + (j->w.has_capture ? 1 : 0);
+	fixed = SHARE_FDS + (j->w.has_capture ? 1u : 0u) + (j->w.ports ? 1u : 0u);
 	if (n != sizeof(j->w) || j->w.magic != SHARE_MAGIC || nfds < fixed) {
 		for (unsigned i = 0; i < nfds; i++)
 			close(fds[i]);
@@ -223,6 +226,22 @@ static void join_log(void *user, int level, const char *line)
 			(int)share->self->pid, line);
 }
 
+/* Opening a port is a store to memory, at the same address in every process. */
+static int map_ports(struct mr_share *share, const struct joining *j)
+{
+	void *at = (void *)(uintptr_t)j->w.ports, *ports;
+
+	if (!at)
+		return 0;
+	ports = mmap(at, MR_XDP_PORTS_BYTES, PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_FIXED_NOREPLACE, j->fds[SHARE_FDS + j->w.has_capture], 0);
+	if (ports == MAP_FAILED)
+		return -errno;
+	share->ports = ports;
+	mr_shared_use_arbiter();
+	return 0;
+}
+
 /* This process's engine around the stack that is there. */
 static int map_engine(struct mr_engine *engine, struct joining *j)
 {
@@ -251,13 +270,15 @@ static int map_engine(struct mr_engine *engine, struct joining *j)
 
 static int join(struct mr_share *share, const char *name, uint64_t secret)
 {
-	struct joining j = { .fds = { -1, -1, -1, -1, -1 } };
+	struct joining j = { .fds = { -1, -1, -1, -1, -1, -1 } };
 	int err;
 
 	share->keeper = connect_keeper(name);
 	if (share->keeper < 0)
 		return share->keeper;
 	err = receive_welcome(share->keeper, secret, &j);
+	if (!err)
+		err = map_ports(share, &j);
 	if (!err)
 		err = map_engine(share->engine, &j);
 	if (!err) {

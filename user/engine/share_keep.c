@@ -14,7 +14,6 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -33,15 +32,16 @@
 #include "dev/afxdp.h"
 #include "engine/share_priv.h"
 #include "engine/share_proto.h"
+#include "engine/shared.h"
+#include "kernel/xdp.h"
 
 #define TICK_NS	   (2 * MR_NS_PER_MS) /* between two looks while nobody sleeps on the device */
 #define CALM_TICKS 25u /* with somebody asleep there, before the keeper sleeps sound */
 #define SOUND_NS   (250 * MR_NS_PER_MS) /* then it looks so often, as long as there are timers */
 #define LATE_NS                                                                                    \
 	(20 * MR_NS_PER_MS) /* a leader that has not come so long after its time is stopped */
-#define ADOPT_NS   (10 * MR_NS_PER_S)  /* to come again after an exec, or at all after a fork */
-#define LINGER_NS  (5 * MR_NS_PER_S)   /* for what the last process left unsent */
-#define UNSTICK_NS (20 * MR_NS_PER_MS) /* for a stopped process to give the lock back */
+#define ADOPT_NS   (10 * MR_NS_PER_S) /* to come again after an exec, or at all after a fork */
+#define LINGER_NS  (5 * MR_NS_PER_S)  /* for what the last process left unsent */
 #define BACKLOG	   128
 #define EVENTS_MAX 64
 #define NO_SLOT	   UINT32_MAX
@@ -95,23 +95,21 @@ static char state_of(pid_t pid)
 	return end && end[1] ? end[2] : '\0';
 }
 
-/* Let it go on until it has given the lock back, and stop it again at once: who lets it go on in earnest
- * meanwhile would find it stopped. */
+/* Let it go on. It is not stopped again afterwards: who lets it go on in earnest meanwhile would find it
+ * stopped for good, which is worse than a stop that is lost. */
 static void unstick(struct mr_share *share)
 {
-	struct mr_commons *c = share->c;
+	const struct mr_commons *c = share->c;
 	uint32_t holder = __atomic_load_n(&c->holder, __ATOMIC_RELAXED);
 	pid_t pid = holder < MR_SHARE_PROCS_MAX ? c->procs[holder].pid : 0;
-	uint64_t until = share->engine->clock(share->engine->clock_user) + UNSTICK_NS;
 
 	if (pid <= 0 || pid == getpid() || state_of(pid) != 'T')
 		return;
+	engine_log(
+		share->engine, LOG_WARNING,
+		"%s (process %d) was stopped inside the stack, which all others need: it goes on",
+		c->procs[holder].comm, (int)pid);
 	kill(pid, SIGCONT);
-	while (__atomic_load_n(&c->lock_held, __ATOMIC_RELAXED) &&
-	       __atomic_load_n(&c->holder, __ATOMIC_RELAXED) == holder &&
-	       share->engine->clock(share->engine->clock_user) < until)
-		sched_yield();
-	kill(pid, SIGSTOP);
 }
 
 /* ---- Open ------------------------------------------------------------------------------------ */
@@ -370,7 +368,7 @@ static int welcome(struct mr_keeper *k, const struct conn *conn)
 		.spin_ns = engine->spin_ns,
 		.log_level = k->cfg.log_level,
 	};
-	int *fds = malloc((SHARE_FDS + 1 + nsockets) * sizeof(*fds));
+	int *fds = malloc((SHARE_FDS + 2 + nsockets) * sizeof(*fds));
 	int err;
 
 	if (!fds)
@@ -383,6 +381,10 @@ static int welcome(struct mr_keeper *k, const struct conn *conn)
 	if (engine->cap) {
 		w.has_capture = 1;
 		fds[nfds++] = mr_pcapng_fd(engine->cap, &w.snaplen, &w.epoch_ns);
+	}
+	if (engine->shared) {
+		w.ports = (uintptr_t)mr_xdp_ports(engine->xdp);
+		fds[nfds++] = mr_xdp_ports_fd(engine->xdp);
 	}
 	first = mr_min(nsockets, SHARE_FDS_PER_MESSAGE - nfds);
 	for (unsigned i = 0; i < nsockets; i++)
@@ -734,6 +736,8 @@ int mr_keeper_run(struct mr_keeper *k)
 		now = share->engine->st->now;
 		wake_asked(k);
 		watch_children(k);
+		if (share->engine->shared)
+			mr_shared_ask(share->engine, now);
 		until = expire(k, now);
 		until = mr_min(until, look_after_driving(k, now));
 		end = over(k, now, &until);

@@ -35,7 +35,6 @@ struct mr_commons {
 	pthread_mutex_t lock; /* robust, of all processes */
 	void *root;	      /* of what stands above */
 	int over;	      /* 0, or why the engine is at its end */
-	bool lock_held;	      /* for whom waits for it without trying */
 	uint32_t holder;      /* of the lock, or who had it last: index of a process */
 	uint32_t driver;      /* whose copies of the ring indices are right: index of a process */
 	struct mr_socket *hand;
@@ -62,6 +61,7 @@ struct mr_share {
 	void (*unstick)(struct mr_share *share); /* the keeper's: the lock is not given back */
 	pthread_key_t key;			 /* of this thread's struct share_thread */
 	int keeper;	       /* connection; -1: none, this process has opened the engine */
+	void *ports;	       /* the XDP program's map of ports, where it was joined */
 	int log_fd, log_level; /* as the keeper said */
 	int wanted;	       /* a waiter whose event is to be asked for; -1: none */
 	char name[108];	       /* of the keeper */

@@ -31,8 +31,8 @@ struct share_answer {
 	uint32_t nfds;
 };
 
-/* With it come, in this order: arena, UMEM, the keeper's event, the log, the capture if any, and first
- * sockets. */
+/* With it come, in this order: arena, UMEM, the keeper's event, the log, the capture if any,
+ * the map of ports if any, and first sockets. */
 enum share_fd { SHARE_FD_ARENA, SHARE_FD_UMEM, SHARE_FD_EVENT, SHARE_FD_LOG, SHARE_FDS };
 
 struct share_welcome {
@@ -40,6 +40,7 @@ struct share_welcome {
 	uint64_t magic;
 	uint64_t arena, arena_size, umem, umem_size; /* addresses and bytes of the mappings */
 	uint64_t stack, commons, dev;		     /* addresses in the arena; dev 0: no AF_XDP */
+	uint64_t ports; /* address of the XDP program's map of ports; 0: none */
 	uint32_t slot;
 	uint32_t nsockets; /* of the device: mr_afxdp_sockets() */
 	uint64_t spin_ns;
