@@ -52,6 +52,10 @@ LDFLAGS  += $(SANFLAGS)
 
 LIB_SRC  := $(sort $(wildcard user/base/*.c user/frame/*.c user/dev/*.c user/link/*.c user/ip/*.c \
             user/tcp/*.c user/socket/*.c user/engine/*.c user/kernel/*.c))
+# What the keeper needs of the shim, too, is in the library.
+LIB_SRC  += user/posix/file.c user/posix/ready.c user/posix/salvage.c
+SHIM_SRC := $(filter-out $(LIB_SRC),$(sort $(wildcard user/posix/*.c)))
+SHIM_OBJ := $(SHIM_SRC:%.c=$(BUILD)/%.o)
 CLI_SRC  := $(sort $(wildcard user/cli/*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 CLI_OBJ  := $(CLI_SRC:%.c=$(BUILD)/%.o)
@@ -76,7 +80,8 @@ TEST_BPF := $(patsubst %.bpf.c,$(BUILD)/%.bpf.o,$(sort $(wildcard tests/e2e/*.bp
 BENCH_BIN := $(BUILD)/tests/bench/bench $(BUILD)/tests/bench/bench_raw
 
 .PHONY: all lib cli tests demo sim-report test bench fuzz fuzzers check-style format vmlinux install clean deps
-all: $(BUILD)/millrace $(BUILD)/libmillrace.a $(BUILD)/libmillrace.so.$(VERSION)
+all: $(BUILD)/millrace $(BUILD)/libmillrace.a $(BUILD)/libmillrace.so.$(VERSION) \
+     $(BUILD)/libmillrace-preload.so
 
 # ---- XDP program and its skeleton (embedded: the command needs no .o file beside it) --------------
 BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -Wall -Wextra -Werror -Iinclude -Ivmlinux -Ibpf
@@ -119,6 +124,18 @@ $(BUILD)/libmillrace.so.$(VERSION): $(LIB_OBJ)
 $(BUILD)/millrace: $(CLI_OBJ) $(BUILD)/libmillrace.a
 	$(if $(V),,@echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(CLI_LIBS)
+
+# The shim: the stack's own calls of functions that it interposes go around it (user/posix/libc.c).
+$(BUILD)/libmillrace-shim.a: $(BUILD)/libmillrace.a user/posix/libc.h
+	$(if $(V),,@echo "  SHIM  $@")
+	$(Q)sed -n 's/^[a-zA-Z].*[ *]\(libc_\([a-z0-9]*\)\)(.*/\2 \1/p' user/posix/libc.h > $@.names
+	$(Q)objcopy --redefine-syms=$@.names $< $@
+
+$(BUILD)/libmillrace-preload.so: $(SHIM_OBJ) $(BUILD)/libmillrace-shim.a user/posix/preload.map
+	$(if $(V),,@echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libmillrace-preload.so \
+		-Wl,--version-script=user/posix/preload.map -Wl,--as-needed $(if $(SAN),,-Wl,-z,defs) \
+		-o $@ $(SHIM_OBJ) $(BUILD)/libmillrace-shim.a $(LIBS)
 
 # ---- Tests ---------------------------------------------------------------------------------------
 tests: all $(UNIT_BIN) $(SIM_BIN) $(XDP_BIN) $(TOOL_BIN) $(FUZZ_BIN) $(BENCH_BIN) $(TEST_BPF)
@@ -217,6 +234,7 @@ install: all
 	install -m 644 include/millrace.h $(DESTDIR)$(PREFIX)/include/millrace.h
 	install -m 644 $(BUILD)/libmillrace.a $(DESTDIR)$(PREFIX)/lib/libmillrace.a
 	install -m 755 $(BUILD)/libmillrace.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libmillrace.so.$(VERSION)
+	install -m 755 $(BUILD)/libmillrace-preload.so $(DESTDIR)$(PREFIX)/lib/libmillrace-preload.so
 	ln -sf libmillrace.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libmillrace.so.$(SOVERSION)
 	ln -sf libmillrace.so.$(SOVERSION) $(DESTDIR)$(PREFIX)/lib/libmillrace.so
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS@|$(LIBS)|' \
@@ -225,6 +243,6 @@ install: all
 clean:
 	rm -rf build $(BUILD) compile_commands.json
 
--include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TEST_LIB_OBJ:.o=.d) $(TOOL_BIN:=.d) \
+-include $(LIB_OBJ:.o=.d) $(SHIM_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TEST_LIB_OBJ:.o=.d) $(TOOL_BIN:=.d) \
 	$(UNIT_BIN:=.d) $(FUZZ_BIN:=.d) $(FUZZ_LIB_OBJ:.o=.d) $(SIM_SRC:%.c=$(BUILD)/%.d) $(XDP_BIN:=.d) \
 	$(BENCH_SRC:%.c=$(BUILD)/%.d) $(BUILD)/tests/bench/raw.d

@@ -893,6 +893,23 @@ static void a_send_is_told_of_the_reset_once(void **state)
 	pair_close(&p);
 }
 
+/* As Linux: the peer had said that it sends no more, and now refuses what is sent to it. */
+static void a_reset_in_close_wait_is_a_broken_pipe(void **state)
+{
+	struct mr_socket *c, *s;
+
+	(void)state;
+	pair_open(&p, NULL);
+	pair_connect(&p, &c, &s);
+	mr_close(c);
+	pair_run(&p, MR_NS_PER_S);
+	assert_int_equal(mr_send(s, "x", 1, 0), 1);
+	pair_run(&p, MR_NS_PER_S);
+	assert_true(mr_ready(s) & MR_ERR && mr_ready(s) & MR_HUP);
+	assert_int_equal(mr_sock_error(s), -EPIPE);
+	pair_close(&p);
+}
+
 static void closing_with_unread_data_resets(void **state)
 {
 	struct mr_socket *c, *s;
@@ -1200,6 +1217,7 @@ int main(void)
 		cmocka_unit_test(a_stream_ends_behind_its_data),
 		cmocka_unit_test(a_reset_leaves_the_data_and_is_told_once),
 		cmocka_unit_test(a_send_is_told_of_the_reset_once),
+		cmocka_unit_test(a_reset_in_close_wait_is_a_broken_pipe),
 		cmocka_unit_test(closing_with_unread_data_resets),
 		cmocka_unit_test(a_close_sends_what_is_queued),
 		cmocka_unit_test(after_shutdown_for_reading_data_is_thrown_away),

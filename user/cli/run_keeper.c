@@ -24,10 +24,9 @@
 #include "base/compiler.h"
 #include "cli/run.h"
 #include "cli/stats.h"
+#include "posix/file.h"
 
-static const struct mr_share_ops no_shim;
-
-const struct mr_share_ops *const run_share_ops = &no_shim;
+const struct mr_share_ops *const run_share_ops = &mr_posix_ops;
 
 /* What the keeper tells of its start. */
 struct report {

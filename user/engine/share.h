@@ -134,6 +134,8 @@ struct mr_proc *mr_share_proc(struct mr_share *share); /* this process */
 uint64_t mr_share_now(const struct mr_share *share);   /* ns, CLOCK_MONOTONIC */
 /* Run one round now: send, receive, timers; ops->ready() for what came of it. 0 or -ENETDOWN. */
 int mr_share_round(struct mr_share *share);
+/* Every process, this one included: NULL begins; NULL: no more. */
+struct mr_proc *mr_share_proc_next(struct mr_share *share, struct mr_proc *after);
 /* Every socket, in no order: NULL begins; NULL: no more. */
 struct mr_socket *mr_share_socket_next(struct mr_share *share, struct mr_socket *after);
 

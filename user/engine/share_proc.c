@@ -27,6 +27,14 @@ struct mr_proc *share_proc_new(struct mr_share *share, enum proc_state state, pi
 	return NULL;
 }
 
+struct mr_proc *mr_share_proc_next(struct mr_share *share, struct mr_proc *after)
+{
+	for (uint32_t i = after ? after->index + 1 : 0; i < MR_SHARE_PROCS_MAX; i++)
+		if (share->c->procs[i].state != PROC_FREE)
+			return &share->c->procs[i];
+	return NULL;
+}
+
 /* ---- Fork ------------------------------------------------------------------------------------ */
 
 void mr_share_fork_prepare(struct mr_share *share)

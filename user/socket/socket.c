@@ -448,6 +448,9 @@ static void connection_gone(void *owner, int err)
 
 	setup_keep(sock);
 	sock->tcb = NULL;
+	/* As Linux: in CLOSE-WAIT nothing more could have come, the reset is about what we send. */
+	if (err == -ECONNRESET && sock->fin_rcvd && !sock->shut_wr)
+		err = -EPIPE;
 	sock->err = (int16_t)err;
 	/* TCP's TIME-WAIT is an object that no socket refers to: tell it from what is known here.
 	 */

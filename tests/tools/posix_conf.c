@@ -1,0 +1,2038 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * posix_conf.c - what sockets answer, call by call, as text: run once on the kernel's sockets and once under
+ * the shim, the two texts are to be the same.
+ *
+ *	posix_conf peer PATH		serve commands on a Unix socket: a peer made of kernel sockets
+ *	posix_conf run PATH LOCAL PEER	every case, with that peer at the address PEER; LOCAL is where it finds us
+ *	posix_conf run PATH LOCAL PEER NAME	one case
+ *
+ * A step is a call, printed with what came of it. Nothing is printed that depends on time or chance.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <linux/sockios.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "base/compiler.h"
+
+#define SECOND_MS 1000
+#define SETTLE_US 30000 /* for what the peer did to arrive */
+
+static void die(const char *what)
+{
+	perror(what);
+	exit(1);
+}
+
+static struct sockaddr_storage address(const char *text, int port, socklen_t *len)
+{
+	struct sockaddr_storage ss = { 0 };
+	struct sockaddr_in *sin = (void *)&ss;
+	struct sockaddr_in6 *sin6 = (void *)&ss;
+
+	if (strchr(text, ':')) {
+		sin6->sin6_family = AF_INET6;
+		sin6->sin6_port = htons((uint16_t)port);
+		inet_pton(AF_INET6, text, &sin6->sin6_addr);
+		*len = sizeof(*sin6);
+	} else {
+		sin->sin_family = AF_INET;
+		sin->sin_port = htons((uint16_t)port);
+		inet_pton(AF_INET, text, &sin->sin_addr);
+		*len = sizeof(*sin);
+	}
+	return ss;
+}
+
+static int port_of(int fd)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+
+	if (getsockname(fd, (struct sockaddr *)&ss, &len))
+		die("getsockname");
+	return ntohs(((struct sockaddr_in *)&ss)->sin_port); /* at the same place in both */
+}
+
+/* ---- The peer -------------------------------------------------------------------------------- */
+
+static int peer_listen(const char *addr)
+{
+	socklen_t len;
+	struct sockaddr_storage ss = address(addr, 0, &len);
+	int fd = socket(ss.ss_family, SOCK_STREAM, 0);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&ss, len) || listen(fd, 100))
+		return -errno;
+	return fd;
+}
+
+static int peer_connect(const char *addr, int port)
+{
+	socklen_t len;
+	struct sockaddr_storage ss = address(addr, port, &len);
+	int fd = socket(ss.ss_family, SOCK_STREAM, 0);
+
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (struct sockaddr *)&ss, len)) {
+		int err = errno;
+
+		close(fd);
+		return -err;
+	}
+	return fd;
+}
+
+static long peer_send(int fd, long n, int flags)
+{
+	static char buf[65536];
+	long done = 0;
+
+	memset(buf, 'p', sizeof(buf));
+	while (done < n) {
+		ssize_t ret = send(fd, buf, (size_t)mr_min(n - done, (long)sizeof(buf)),
+				   flags | MSG_NOSIGNAL);
+
+		if (ret < 0)
+			return -errno;
+		done += ret;
+	}
+	return done;
+}
+
+/* n < 0: to the end. */
+static long peer_recv(int fd, long n)
+{
+	static char buf[65536];
+	long done = 0;
+
+	while (n < 0 || done < n) {
+		size_t most = n < 0 ? sizeof(buf) : (size_t)mr_min(n - done, (long)sizeof(buf));
+		ssize_t ret = recv(fd, buf, most, 0);
+
+		if (ret < 0)
+			return -errno;
+		if (!ret)
+			break;
+		done += ret;
+	}
+	return done;
+}
+
+static long peer_reset(int fd)
+{
+	struct linger l = { 1, 0 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l));
+	return close(fd);
+}
+
+static long peer_command(char *line)
+{
+	char word[32] = "", addr[64] = "";
+	long a = 0, b = 0;
+
+	if (sscanf(line, "%31s %63s %ld %ld", word, addr, &a, &b) < 1)
+		return -EINVAL;
+	if (!strcmp(word, "listen"))
+		return peer_listen(addr);
+	if (!strcmp(word, "connect"))
+		return peer_connect(addr, (int)a);
+	b = a;
+	a = atol(addr);
+	if (!strcmp(word, "port"))
+		return port_of((int)a);
+	if (!strcmp(word, "accept"))
+		return accept((int)a, NULL, NULL);
+	if (!strcmp(word, "send"))
+		return peer_send((int)a, b, 0);
+	if (!strcmp(word, "oob"))
+		return peer_send((int)a, b, MSG_OOB);
+	if (!strcmp(word, "recv"))
+		return peer_recv((int)a, b);
+	if (!strcmp(word, "shutdown"))
+		return shutdown((int)a, (int)b);
+	if (!strcmp(word, "close"))
+		return close((int)a);
+	if (!strcmp(word, "reset"))
+		return peer_reset((int)a);
+	return -EINVAL;
+}
+
+static int peer_main(const char *path)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int lfd = socket(AF_UNIX, SOCK_STREAM, 0), fd;
+	char line[256];
+	FILE *in;
+
+	signal(SIGPIPE, SIG_IGN);
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
+	unlink(path);
+	if (bind(lfd, (struct sockaddr *)&sun, sizeof(sun)) || listen(lfd, 1))
+		die(path);
+	fd = accept(lfd, NULL, NULL);
+	if (fd < 0)
+		die("accept");
+	in = fdopen(fd, "r");
+	while (in && fgets(line, sizeof(line), in)) {
+		int n = snprintf(line, sizeof(line), "%ld\n", peer_command(line));
+
+		if (write(fd, line, (size_t)n) != n)
+			break;
+	}
+	return 0;
+}
+
+/* ---- The side that is looked at --------------------------------------------------------------- */
+
+static int control;
+static const char *local_addr, *peer_addr;
+static int family;
+static char note_buf[512];
+static volatile int minus_one = -1, too_many = 1025; /* the compiler need not know */
+static struct epoll_event *volatile no_events;
+
+__attribute__((format(printf, 1, 2))) static long peer(const char *format, ...)
+{
+	char line[256];
+	size_t n = 0;
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(line, sizeof(line) - 1, format, ap);
+	va_end(ap);
+	strcat(line, "\n");
+	if (write(control, line, strlen(line)) < 0)
+		die("control");
+	while (n < sizeof(line) - 1 && read(control, line + n, 1) == 1 && line[n] != '\n')
+		n++;
+	line[n] = 0;
+	return atol(line);
+}
+
+static const char *error_name(int err)
+{
+	return err ? strerrorname_np(err) : "0";
+}
+
+static void show(const char *what, long ret, int err)
+{
+	if (ret < 0)
+		printf("  %s = %ld %s\n", what, ret, error_name(err));
+	else
+		printf("  %s = %ld\n", what, ret);
+}
+
+/* One step. */
+#define T(call)                                                                                    \
+	do {                                                                                       \
+		long ret_;                                                                         \
+		errno = 0;                                                                         \
+		ret_ = (long)(call);                                                               \
+		show(#call, ret_, errno);                                                          \
+	} while (0)
+
+#define SAY(...)                                                                                   \
+	do {                                                                                       \
+		snprintf(note_buf, sizeof(note_buf), __VA_ARGS__);                                 \
+		printf("  %s\n", note_buf);                                                        \
+	} while (0)
+
+static void settle(void)
+{
+	usleep(SETTLE_US);
+}
+
+/* What poll() says, at once. */
+static void ready(int fd)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN | POLLOUT | POLLPRI | POLLRDHUP };
+
+	poll(&pfd, 1, 0);
+	SAY("ready:%s%s%s%s%s%s%s", pfd.revents & POLLIN ? " IN" : "",
+	    pfd.revents & POLLOUT ? " OUT" : "", pfd.revents & POLLPRI ? " PRI" : "",
+	    pfd.revents & POLLRDHUP ? " RDHUP" : "", pfd.revents & POLLERR ? " ERR" : "",
+	    pfd.revents & POLLHUP ? " HUP" : "", pfd.revents & POLLNVAL ? " NVAL" : "");
+}
+
+static int await(int fd, short events)
+{
+	struct pollfd pfd = { .fd = fd, .events = events };
+
+	return poll(&pfd, 1, 5 * SECOND_MS);
+}
+
+static int get_int(int fd, int level, int name)
+{
+	int value = 0;
+	socklen_t len = sizeof(value);
+
+	return getsockopt(fd, level, name, &value, &len) ? -errno : value;
+}
+
+static int set_int(int fd, int level, int name, int value)
+{
+	return setsockopt(fd, level, name, &value, sizeof(value));
+}
+
+static int set_time(int fd, int name, int ms)
+{
+	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+
+	return setsockopt(fd, SOL_SOCKET, name, &tv, sizeof(tv));
+}
+
+static int nonblocking(int fd)
+{
+	return fcntl(fd, F_SETFL, O_NONBLOCK);
+}
+
+static int new_socket(void)
+{
+	return socket(family, SOCK_STREAM, 0);
+}
+
+static int bind_any(int fd, int port)
+{
+	socklen_t len;
+	struct sockaddr_storage ss = address(family == AF_INET ? "0.0.0.0" : "::", port, &len);
+
+	return bind(fd, (struct sockaddr *)&ss, len);
+}
+
+static int connect_to(int fd, int port)
+{
+	socklen_t len;
+	struct sockaddr_storage ss = address(peer_addr, port, &len);
+
+	return connect(fd, (struct sockaddr *)&ss, len);
+}
+
+static int listener(void)
+{
+	int fd = new_socket();
+
+	if (bind_any(fd, 0) || listen(fd, 16))
+		die("listen");
+	return fd;
+}
+
+/* A connection: fd is ours, h is the peer's. */
+struct conn {
+	int fd, h;
+};
+
+static struct conn active(void)
+{
+	long l = peer("listen %s", peer_addr);
+	struct conn c = { .fd = new_socket() };
+
+	if (connect_to(c.fd, (int)peer("port %ld", l)))
+		die("connect");
+	c.h = (int)peer("accept %ld", l);
+	peer("close %ld", l);
+	return c;
+}
+
+static struct conn passive(void)
+{
+	int l = listener();
+	struct conn c = { .h = (int)peer("connect %s %d", local_addr, port_of(l)) };
+
+	c.fd = accept(l, NULL, NULL);
+	if (c.fd < 0)
+		die("accept");
+	close(l);
+	return c;
+}
+
+static void finish(struct conn c)
+{
+	close(c.fd);
+	peer("close %d", c.h);
+}
+
+static volatile int signals;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	signals++;
+}
+
+static void catch (int sig, int flags)
+{
+	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = flags };
+
+	signals = 0;
+	sigaction(sig, &sa, NULL);
+}
+
+static void alarm_in(int ms)
+{
+	struct itimerval it = { .it_value = { ms / 1000, ms % 1000 * 1000 } };
+
+	setitimer(ITIMER_REAL, &it, NULL);
+}
+
+/* ---- Cases ----------------------------------------------------------------------------------- */
+
+static void case_names(void)
+{
+	struct conn c = active();
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+
+	T(getpeername(c.fd, (struct sockaddr *)&ss, &len));
+	SAY("family %d length %u", ss.ss_family, len);
+	len = 3;
+	T(getpeername(c.fd, (struct sockaddr *)&ss, &len));
+	SAY("length %u", len);
+	len = sizeof(ss);
+	T(getsockname(c.fd, (struct sockaddr *)&ss, &len));
+	SAY("family %d length %u port %d", ss.ss_family, len, port_of(c.fd) != 0);
+	T(getsockname(c.fd, NULL, &len));
+	T(getsockname(c.fd, (struct sockaddr *)&ss, NULL));
+	len = (socklen_t)-1;
+	T(getsockname(c.fd, (struct sockaddr *)&ss, &len));
+	finish(c);
+}
+
+static void case_listener_calls(void)
+{
+	int l = listener();
+	char buf[4];
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+
+	T(getpeername(l, (struct sockaddr *)&ss, &len));
+	T(recv(l, buf, sizeof(buf), 0));
+	T(read(l, buf, sizeof(buf)));
+	signal(SIGPIPE, SIG_IGN);
+	T(send(l, "x", 1, 0));
+	T(write(l, "x", 1));
+	T(connect_to(l, 9));
+	T(listen(l, 5));
+	T(bind_any(l, 0));
+	T(get_int(l, SOL_SOCKET, SO_ACCEPTCONN));
+	T(get_int(l, SOL_SOCKET, SO_ERROR));
+	T(get_int(l, SOL_SOCKET, SO_TYPE));
+	T(get_int(l, SOL_SOCKET, SO_DOMAIN));
+	T(get_int(l, SOL_SOCKET, SO_PROTOCOL));
+	T(ioctl(l, FIONREAD, buf));
+	T(ioctl(l, SIOCOUTQ, buf));
+	ready(l);
+	T(nonblocking(l));
+	T(accept(l, NULL, NULL));
+	T(accept4(l, NULL, NULL, 0x4));
+	T(shutdown(l, SHUT_WR));
+	ready(l);
+	T(shutdown(l, SHUT_RD));
+	ready(l);
+	T(accept(l, NULL, NULL));
+	close(l);
+}
+
+static void case_accept(void)
+{
+	int l = listener(), fd;
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	long h;
+
+	h = peer("connect %s %d", local_addr, port_of(l));
+	T(await(l, POLLIN));
+	ready(l);
+	fd = accept4(l, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	SAY("accepted %d family %d length %u", fd > 2, ss.ss_family, len);
+	T(fcntl(fd, F_GETFL));
+	T(fcntl(fd, F_GETFD));
+	ready(l);
+	ready(fd);
+	T(get_int(fd, SOL_SOCKET, SO_ACCEPTCONN));
+	T(accept(fd, NULL, NULL));
+	T(listen(fd, 1));
+	T(bind_any(fd, 0));
+	T(connect_to(fd, 9));
+	close(fd);
+	peer("close %ld", h);
+	close(l);
+}
+
+static void case_accept_dead(void)
+{
+	int l = listener(), fd;
+	long h;
+	char buf[4];
+
+	h = peer("connect %s %d", local_addr, port_of(l));
+	settle();
+	peer("reset %ld", h);
+	settle();
+	ready(l);
+	fd = accept(l, NULL, NULL);
+	T(fd > 0);
+	ready(fd);
+	T(recv(fd, buf, 4, 0));
+	T(recv(fd, buf, 4, 0));
+	close(fd);
+	close(l);
+}
+
+static void case_accept_timeout(void)
+{
+	int l = listener();
+
+	T(set_time(l, SO_RCVTIMEO, 50));
+	T(accept(l, NULL, NULL));
+	close(l);
+}
+
+static void case_backlog(void)
+{
+	int l = listener(), n = 0, h[4];
+
+	T(listen(l, 2));
+	for (int i = 0; i < 3; i++)
+		h[i] = (int)peer("connect %s %d", local_addr, port_of(l));
+	settle();
+	nonblocking(l);
+	for (int fd; (fd = accept(l, NULL, NULL)) >= 0; n++)
+		close(fd);
+	T(n);
+	for (int i = 0; i < 3; i++)
+		peer("close %d", h[i]);
+	close(l);
+}
+
+static void case_unconnected(void)
+{
+	int fd = new_socket();
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	char buf[4];
+
+	signal(SIGPIPE, SIG_IGN);
+	ready(fd);
+	T(recv(fd, buf, 4, 0));
+	T(send(fd, "x", 1, 0));
+	T(send(fd, "x", 1, MSG_NOSIGNAL));
+	T(shutdown(fd, SHUT_RD));
+	T(getpeername(fd, (struct sockaddr *)&ss, &len));
+	T(accept(fd, NULL, NULL));
+	T(ioctl(fd, FIONREAD, buf));
+	close(fd);
+}
+
+static void case_refused(void)
+{
+	int fd = new_socket(), l = (int)peer("listen %s", peer_addr),
+	    port = (int)peer("port %d", l);
+	char buf[4];
+
+	signal(SIGPIPE, SIG_IGN);
+	peer("close %d", l);
+	T(connect_to(fd, port));
+	ready(fd);
+	T(get_int(fd, SOL_SOCKET, SO_ERROR));
+	T(recv(fd, buf, 4, 0));
+	T(send(fd, "x", 1, 0));
+	T(connect_to(fd, port));
+	l = (int)peer("listen %s", peer_addr);
+	port = (int)peer("port %d", l);
+	T(connect_to(fd, port));
+	T(connect_to(fd, port));
+	ready(fd);
+	close(fd);
+	peer("close %d", l);
+}
+
+static void case_refused_nonblocking(void)
+{
+	int fd = new_socket(), l = (int)peer("listen %s", peer_addr),
+	    port = (int)peer("port %d", l);
+
+	peer("close %d", l);
+	nonblocking(fd);
+	T(connect_to(fd, port));
+	T(await(fd, POLLOUT));
+	ready(fd);
+	T(get_int(fd, SOL_SOCKET, SO_ERROR) == ECONNREFUSED);
+	T(get_int(fd, SOL_SOCKET, SO_ERROR));
+	ready(fd);
+	close(fd);
+
+	fd = new_socket();
+	nonblocking(fd);
+	T(connect_to(fd, port));
+	T(await(fd, POLLOUT));
+	T(connect_to(fd, port));
+	T(get_int(fd, SOL_SOCKET, SO_ERROR));
+	close(fd);
+}
+
+static void case_connect_nonblocking(void)
+{
+	int fd = new_socket(), l = (int)peer("listen %s", peer_addr),
+	    port = (int)peer("port %d", l);
+
+	nonblocking(fd);
+	T(connect_to(fd, port));
+	T(await(fd, POLLOUT));
+	ready(fd);
+	T(get_int(fd, SOL_SOCKET, SO_ERROR));
+	T(connect_to(fd, port));
+	T(connect_to(fd, port));
+	close(fd);
+	peer("close %d", l);
+}
+
+/* Nobody answers there. */
+static void case_connect_waiting(void)
+{
+	const char *nowhere = family == AF_INET ? "10.77.0.200" : "fd77::200";
+	socklen_t len;
+	struct sockaddr_storage ss = address(nowhere, 9, &len);
+	int fd = new_socket();
+	char buf[4];
+
+	nonblocking(fd);
+	T(connect(fd, (struct sockaddr *)&ss, len));
+	T(connect(fd, (struct sockaddr *)&ss, len));
+	ready(fd);
+	T(recv(fd, buf, 4, 0));
+	T(send(fd, "x", 1, 0));
+	T(get_int(fd, SOL_SOCKET, SO_ERROR));
+	close(fd);
+	fd = new_socket();
+	T(set_time(fd, SO_SNDTIMEO, 50));
+	T(connect(fd, (struct sockaddr *)&ss, len));
+	close(fd);
+	fd = new_socket();
+	catch (SIGALRM, 0);
+	alarm_in(50);
+	T(connect(fd, (struct sockaddr *)&ss, len));
+	close(fd);
+}
+
+static void case_connect_arguments(void)
+{
+	struct sockaddr_storage ss;
+	socklen_t len;
+	int fd = new_socket();
+
+	ss = address(peer_addr, 9, &len);
+	T(connect(fd, (struct sockaddr *)&ss, 3));
+	T(connect(fd, (struct sockaddr *)&ss, 0));
+	ss.ss_family = 77;
+	T(connect(fd, (struct sockaddr *)&ss, len));
+	ss.ss_family = AF_UNSPEC;
+	T(connect(fd, (struct sockaddr *)&ss, len));
+	ss = address(family == AF_INET ? "255.255.255.255" : "ff02::1", 9, &len);
+	T(connect(fd, (struct sockaddr *)&ss, len));
+	close(fd);
+	T(connect(fd, (struct sockaddr *)&ss, len));
+}
+
+static void case_disconnect(void)
+{
+	struct conn c = active();
+	struct sockaddr sa = { .sa_family = AF_UNSPEC };
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	int l;
+
+	T(connect(c.fd, &sa, sizeof(sa)));
+	T(getpeername(c.fd, (struct sockaddr *)&ss, &len));
+	T(peer("recv %d 1", c.h) == -ECONNRESET);
+	ready(c.fd);
+	l = (int)peer("listen %s", peer_addr);
+	T(connect_to(c.fd, (int)peer("port %d", l)));
+	ready(c.fd);
+	peer("close %d", l);
+	finish(c);
+}
+
+static void case_read_write(void)
+{
+	struct conn c = active();
+	char buf[64];
+	struct iovec iov[3] = { { buf, 3 }, { buf + 3, 0 }, { buf + 3, 30 } };
+
+	T(read(c.fd, buf, 0));
+	T(write(c.fd, buf, 0));
+	T(write(c.fd, "hello", 5));
+	T(peer("recv %d 5", c.h));
+	T(writev(c.fd, iov, 3));
+	T(peer("recv %d 33", c.h));
+	T(writev(c.fd, iov, 0));
+	T(writev(c.fd, iov, minus_one));
+	T(writev(c.fd, iov, too_many));
+	T(readv(c.fd, iov, too_many));
+	peer("send %d 10", c.h);
+	T(await(c.fd, POLLIN));
+	settle();
+	T(read(c.fd, buf, 4));
+	T(readv(c.fd, iov, 3));
+	nonblocking(c.fd);
+	T(read(c.fd, buf, 4));
+	T(read(c.fd, buf, 0));
+	T(readv(c.fd, iov, 2));
+	T(pread(c.fd, buf, 4, 0));
+	T(pwrite(c.fd, buf, 4, 0));
+	T(preadv(c.fd, iov, 1, 0));
+	T(pwritev(c.fd, iov, 1, 0));
+	T(preadv2(c.fd, iov, 1, -1, 0));
+	T(pwritev2(c.fd, iov, 1, -1, 0));
+	T(lseek(c.fd, 0, SEEK_SET));
+	peer("close %d", c.h);
+	T(await(c.fd, POLLIN));
+	T(read(c.fd, buf, 4));
+	T(read(c.fd, buf, 4));
+	close(c.fd);
+	T(read(c.fd, buf, 4));
+}
+
+static void case_flags(void)
+{
+	struct conn c = passive();
+	char buf[64];
+
+	peer("send %d 10", c.h);
+	T(await(c.fd, POLLIN));
+	T(recv(c.fd, buf, 4, MSG_PEEK));
+	T(recv(c.fd, buf, 64, MSG_PEEK));
+	T(recv(c.fd, NULL, 3, MSG_TRUNC));
+	T(recv(c.fd, buf, 7, MSG_WAITALL));
+	T(recv(c.fd, buf, 7, MSG_DONTWAIT));
+	T(recv(c.fd, buf, 7, MSG_DONTWAIT | MSG_PEEK));
+	T(recv(c.fd, buf, 7, MSG_DONTWAIT | MSG_WAITALL));
+	T(recv(c.fd, buf, 7, MSG_ERRQUEUE));
+	T(recv(c.fd, buf, 7, MSG_OOB));
+	T(recvfrom(c.fd, buf, 7, MSG_DONTWAIT, NULL, NULL));
+	T(send(c.fd, "abc", 3, MSG_MORE));
+	T(send(c.fd, "def", 3, 0));
+	T(peer("recv %d 6", c.h));
+	T(send(c.fd, "abc", 3, MSG_DONTWAIT | MSG_EOR | MSG_CONFIRM | MSG_DONTROUTE));
+	T(peer("recv %d 3", c.h));
+	T(send(c.fd, "abc", 3, MSG_ZEROCOPY));
+	T(peer("recv %d 3", c.h));
+	T(sendto(c.fd, "abc", 3, 0, (struct sockaddr *)buf, 64));
+	T(peer("recv %d 3", c.h));
+	finish(c);
+}
+
+static void case_waitall(void)
+{
+	struct conn c = active();
+	char buf[64];
+
+	peer("send %d 10", c.h);
+	settle();
+	T(set_time(c.fd, SO_RCVTIMEO, 50));
+	T(recv(c.fd, buf, 64, MSG_WAITALL));
+	T(recv(c.fd, buf, 64, MSG_WAITALL));
+	peer("send %d 10", c.h);
+	peer("shutdown %d 1", c.h);
+	T(recv(c.fd, buf, 64, MSG_WAITALL));
+	T(recv(c.fd, buf, 64, MSG_WAITALL));
+	finish(c);
+}
+
+static void case_messages(void)
+{
+	struct conn c = active();
+	char buf[64], control_buf[64];
+	struct sockaddr_storage ss;
+	struct iovec iov[2] = { { buf, 4 }, { buf + 4, 60 } };
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
+	struct mmsghdr vec[3] = { { .msg_hdr = { .msg_iov = iov, .msg_iovlen = 1 } },
+				  { .msg_hdr = { .msg_iov = iov, .msg_iovlen = 1 } },
+				  { .msg_hdr = { .msg_iov = iov, .msg_iovlen = 1 } } };
+	struct timespec none = { 0, 0 };
+
+	T(sendmsg(c.fd, &msg, 0));
+	T(peer("recv %d 64", c.h));
+	T(sendmmsg(c.fd, vec, 3, 0));
+	T(vec[2].msg_len);
+	T(peer("recv %d 12", c.h));
+	msg.msg_iovlen = 2000;
+	T(sendmsg(c.fd, &msg, 0));
+	T(recvmsg(c.fd, &msg, 0));
+	msg.msg_iovlen = 2;
+	peer("send %d 10", c.h);
+	settle();
+	msg.msg_name = &ss;
+	msg.msg_namelen = sizeof(ss);
+	msg.msg_control = control_buf;
+	msg.msg_controllen = sizeof(control_buf);
+	msg.msg_flags = 0x55;
+	T(recvmsg(c.fd, &msg, 0));
+	SAY("name %u control %zu flags %x", msg.msg_namelen, msg.msg_controllen, msg.msg_flags);
+	peer("send %d 10", c.h);
+	settle();
+	T(recvmsg(c.fd, &msg, MSG_TRUNC));
+	SAY("flags %x", msg.msg_flags);
+	peer("send %d 10", c.h);
+	settle();
+	T(recvmmsg(c.fd, vec, 3, MSG_DONTWAIT, NULL));
+	T(vec[0].msg_len);
+	peer("send %d 10", c.h);
+	settle();
+	T(recvmmsg(c.fd, vec, 2, MSG_WAITFORONE, &none));
+	T(recvmmsg(c.fd, vec, 1, MSG_DONTWAIT, NULL));
+	T(recvmmsg(c.fd, vec, 1, MSG_DONTWAIT, NULL));
+	T(recvmmsg(c.fd, vec, 1, MSG_DONTWAIT, NULL));
+	finish(c);
+}
+
+static void case_urgent(void)
+{
+	struct conn c = passive();
+	char buf[64];
+	int mark = 7;
+
+	peer("send %d 3", c.h);
+	settle();
+	peer("oob %d 1", c.h);
+	settle();
+	peer("send %d 2", c.h);
+	settle();
+	ready(c.fd);
+	T(ioctl(c.fd, SIOCATMARK, &mark));
+	T(mark);
+	T(recv(c.fd, buf, 64, MSG_PEEK));
+	T(recv(c.fd, buf, 64, 0));
+	T(ioctl(c.fd, SIOCATMARK, &mark));
+	T(mark);
+	T(recv(c.fd, buf, 64, MSG_OOB | MSG_PEEK));
+	T(recv(c.fd, buf, 64, MSG_OOB));
+	T(recv(c.fd, buf, 64, MSG_OOB));
+	ready(c.fd);
+	T(recv(c.fd, buf, 64, 0));
+	T(send(c.fd, "xyz", 3, MSG_OOB));
+	T(peer("recv %d 2", c.h));
+	T(set_int(c.fd, SOL_SOCKET, SO_OOBINLINE, 1));
+	peer("oob %d 2", c.h);
+	settle();
+	ready(c.fd);
+	T(recv(c.fd, buf, 64, 0));
+	T(sockatmark(c.fd));
+	T(recv(c.fd, buf, 64, MSG_OOB));
+	T(recv(c.fd, buf, 64, 0));
+	T(recv(c.fd, buf, 64, MSG_DONTWAIT));
+	finish(c);
+}
+
+static void case_shutdown(void)
+{
+	struct conn c = active();
+	char buf[16];
+
+	signal(SIGPIPE, SIG_IGN);
+	T(shutdown(c.fd, 7));
+	T(shutdown(c.fd, SHUT_WR));
+	ready(c.fd);
+	T(send(c.fd, "x", 1, 0));
+	T(peer("recv %d -1", c.h));
+	peer("send %d 3", c.h);
+	T(await(c.fd, POLLIN));
+	ready(c.fd);
+	T(recv(c.fd, buf, 16, 0));
+	T(shutdown(c.fd, SHUT_WR));
+	peer("close %d", c.h);
+	T(await(c.fd, POLLIN));
+	settle();
+	ready(c.fd);
+	T(recv(c.fd, buf, 16, 0));
+	T(shutdown(c.fd, SHUT_RD));
+	T(shutdown(c.fd, SHUT_RDWR));
+	close(c.fd);
+}
+
+static void case_shutdown_read(void)
+{
+	struct conn c = passive();
+	char buf[16];
+
+	T(shutdown(c.fd, SHUT_RD));
+	ready(c.fd);
+	T(recv(c.fd, buf, 16, 0));
+	peer("send %d 3", c.h);
+	settle();
+	T(recv(c.fd, buf, 16, 0) >= 0);
+	T(send(c.fd, "abc", 3, 0));
+	T(peer("recv %d 3", c.h));
+	T(shutdown(c.fd, SHUT_WR));
+	ready(c.fd);
+	T(peer("recv %d -1", c.h));
+	finish(c);
+}
+
+static void case_reset(void)
+{
+	struct conn c = active();
+	char buf[16];
+
+	signal(SIGPIPE, SIG_IGN);
+	peer("send %d 3", c.h);
+	settle();
+	peer("reset %d", c.h);
+	settle();
+	ready(c.fd);
+	T(recv(c.fd, buf, 16, 0));
+	T(recv(c.fd, buf, 16, 0));
+	T(recv(c.fd, buf, 16, 0));
+	T(send(c.fd, "x", 1, 0));
+	ready(c.fd);
+	T(get_int(c.fd, SOL_SOCKET, SO_ERROR));
+	T(shutdown(c.fd, SHUT_WR));
+	T(getpeername(c.fd, (struct sockaddr *)buf, &(socklen_t){ 16 }));
+	close(c.fd);
+}
+
+static void case_reset_error(void)
+{
+	struct conn c = passive();
+	char buf[16];
+
+	signal(SIGPIPE, SIG_IGN);
+	peer("reset %d", c.h);
+	settle();
+	ready(c.fd);
+	T(get_int(c.fd, SOL_SOCKET, SO_ERROR) == ECONNRESET);
+	T(get_int(c.fd, SOL_SOCKET, SO_ERROR));
+	ready(c.fd);
+	T(recv(c.fd, buf, 16, 0));
+	T(send(c.fd, "x", 1, 0));
+	close(c.fd);
+}
+
+static void case_broken_pipe(void)
+{
+	struct conn c = active();
+
+	catch (SIGPIPE, 0);
+	peer("reset %d", c.h);
+	settle();
+	T(send(c.fd, "x", 1, 0));
+	T(send(c.fd, "x", 1, MSG_NOSIGNAL));
+	T(signals);
+	T(send(c.fd, "x", 1, 0));
+	T(signals);
+	T(write(c.fd, "x", 1));
+	T(signals);
+	close(c.fd);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static void case_write_after_close(void)
+{
+	struct conn c = active();
+	char buf[4];
+
+	signal(SIGPIPE, SIG_IGN);
+	peer("close %d", c.h);
+	settle();
+	ready(c.fd);
+	T(send(c.fd, "x", 1, 0));
+	settle();
+	ready(c.fd);
+	T(send(c.fd, "x", 1, 0));
+	T(recv(c.fd, buf, 4, 0));
+	T(recv(c.fd, buf, 4, 0));
+	close(c.fd);
+}
+
+static void case_close_unread(void)
+{
+	struct conn c = passive();
+
+	peer("send %d 3", c.h);
+	settle();
+	close(c.fd);
+	T(peer("recv %d 1", c.h) == -ECONNRESET);
+	peer("close %d", c.h);
+}
+
+static void case_linger(void)
+{
+	struct conn c = active();
+	struct linger l = { 1, 0 };
+	socklen_t len = sizeof(l);
+
+	T(getsockopt(c.fd, SOL_SOCKET, SO_LINGER, &l, &len));
+	SAY("linger %d %d", l.l_onoff, l.l_linger);
+	l = (struct linger){ 1, 0 };
+	T(setsockopt(c.fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l)));
+	T(setsockopt(c.fd, SOL_SOCKET, SO_LINGER, &l, 4));
+	T(getsockopt(c.fd, SOL_SOCKET, SO_LINGER, &l, &len));
+	SAY("linger %d %d", l.l_onoff, l.l_linger);
+	close(c.fd);
+	T(peer("recv %d 1", c.h) == -ECONNRESET);
+	peer("close %d", c.h);
+	c = active();
+	l = (struct linger){ 1, 2 };
+	T(setsockopt(c.fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l)));
+	T(send(c.fd, "abc", 3, 0));
+	T(close(c.fd));
+	T(peer("recv %d -1", c.h));
+	peer("close %d", c.h);
+}
+
+static void case_duplicates(void)
+{
+	struct conn c = passive();
+	int d = dup(c.fd), e;
+	char buf[4];
+
+	T(d > c.fd);
+	T(nonblocking(d));
+	T(fcntl(c.fd, F_GETFL) & O_NONBLOCK);
+	T(recv(c.fd, buf, 4, 0));
+	close(c.fd);
+	T(recv(c.fd, buf, 4, 0));
+	T(send(d, "abc", 3, 0));
+	T(peer("recv %d 3", c.h));
+	e = fcntl(d, F_DUPFD_CLOEXEC, 100);
+	T(e);
+	T(fcntl(e, F_GETFD));
+	T(dup2(e, 120));
+	T(fcntl(120, F_GETFD));
+	T(dup2(e, e));
+	T(dup3(e, e, 0));
+	T(dup3(e, 121, O_CLOEXEC));
+	T(dup3(e, 121, 1));
+	T(dup2(-1, 121));
+	T(send(121, "abc", 3, 0));
+	close(d);
+	close(e);
+	close(120);
+	T(peer("recv %d 3", c.h));
+	T(dup2(0, 121));
+	T(peer("recv %d -1", c.h));
+	close(121);
+	peer("close %d", c.h);
+}
+
+static void case_dup_onto(void)
+{
+	struct conn c = passive(), d = active();
+
+	T(dup2(c.fd, d.fd) == d.fd);
+	T(peer("recv %d -1", d.h));
+	T(send(d.fd, "abc", 3, 0));
+	T(peer("recv %d 3", c.h));
+	finish(d);
+	T(send(c.fd, "abc", 3, 0));
+	T(peer("recv %d 3", c.h));
+	T((int)syscall(SYS_close, c.fd));
+	T(peer("recv %d -1", c.h));
+	peer("close %d", c.h);
+}
+
+static void case_close_range(void)
+{
+	struct conn c = passive(), d = active();
+	int lo = c.fd < d.fd ? c.fd : d.fd, hi = c.fd < d.fd ? d.fd : c.fd;
+
+	T(close_range((unsigned)hi, (unsigned)lo - 1, 0));
+	T(close_range((unsigned)lo, (unsigned)hi, 0));
+	T(peer("recv %d -1", c.h));
+	T(peer("recv %d -1", d.h));
+	peer("close %d", c.h);
+	peer("close %d", d.h);
+}
+
+static void case_status_flags(void)
+{
+	struct conn c = active();
+	int on = 1, n = -1;
+
+	T(fcntl(c.fd, F_GETFL));
+	T(fcntl(c.fd, F_SETFL, O_NONBLOCK | O_RDWR));
+	T(fcntl(c.fd, F_GETFL));
+	on = 0;
+	T(ioctl(c.fd, FIONBIO, &on));
+	T(fcntl(c.fd, F_GETFL));
+	T(fcntl(c.fd, F_SETFD, FD_CLOEXEC));
+	T(fcntl(c.fd, F_GETFD));
+	T(ioctl(c.fd, FIONCLEX));
+	T(fcntl(c.fd, F_GETFD));
+	T(fcntl(c.fd, F_SETOWN, getpid()));
+	T(fcntl(c.fd, F_GETOWN) == getpid());
+	T(fcntl(c.fd, 9999));
+	peer("send %d 7", c.h);
+	settle();
+	T(ioctl(c.fd, FIONREAD, &n));
+	T(n);
+	T(ioctl(c.fd, SIOCOUTQ, &n));
+	T(n);
+	T(ioctl(c.fd, SIOCOUTQNSD, &n));
+	T(n);
+	T(ioctl(c.fd, 0x5401 /* TCGETS */, &n));
+	T(isatty(c.fd));
+	finish(c);
+}
+
+static void option(int fd, const char *name, int level, int opt, int value)
+{
+	int err = set_int(fd, level, opt, value) ? errno : 0;
+
+	SAY("%s set %d: %s, now %d", name, value, error_name(err), get_int(fd, level, opt));
+}
+
+#define O(fd, level, opt, value) option(fd, #opt, level, opt, value)
+
+static void options_of(int fd)
+{
+	O(fd, SOL_SOCKET, SO_KEEPALIVE, 5);
+	O(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+	O(fd, SOL_SOCKET, SO_RCVLOWAT, 3);
+	O(fd, SOL_SOCKET, SO_RCVLOWAT, 0);
+	O(fd, SOL_SOCKET, SO_SNDLOWAT, 3);
+	O(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	O(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	O(fd, SOL_SOCKET, SO_SNDBUF, 100000);
+	O(fd, SOL_SOCKET, SO_SNDBUF, 1);
+	O(fd, SOL_SOCKET, SO_RCVBUF, 100000);
+	O(fd, SOL_SOCKET, SO_RCVBUF, 1);
+	O(fd, SOL_SOCKET, SO_PRIORITY, 3);
+	O(fd, SOL_SOCKET, SO_BROADCAST, 1);
+	O(fd, SOL_SOCKET, SO_TYPE, 1);
+	O(fd, SOL_SOCKET, SO_ERROR, 1);
+	O(fd, SOL_SOCKET, 12345, 1);
+	O(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	O(fd, IPPROTO_TCP, TCP_NODELAY, 0);
+	O(fd, IPPROTO_TCP, TCP_CORK, 1);
+	O(fd, IPPROTO_TCP, TCP_CORK, 0);
+	O(fd, IPPROTO_TCP, TCP_KEEPIDLE, 30);
+	O(fd, IPPROTO_TCP, TCP_KEEPIDLE, 0);
+	O(fd, IPPROTO_TCP, TCP_KEEPIDLE, 40000);
+	O(fd, IPPROTO_TCP, TCP_KEEPINTVL, 30);
+	O(fd, IPPROTO_TCP, TCP_KEEPINTVL, 40000);
+	O(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+	O(fd, IPPROTO_TCP, TCP_KEEPCNT, 200);
+	O(fd, IPPROTO_TCP, TCP_SYNCNT, 3);
+	O(fd, IPPROTO_TCP, TCP_SYNCNT, 0);
+	O(fd, IPPROTO_TCP, TCP_LINGER2, 10);
+	O(fd, IPPROTO_TCP, TCP_LINGER2, -5);
+	O(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, 3);
+	O(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, 0);
+	O(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 5000);
+	O(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, -1);
+	O(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 0);
+	O(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, 5000);
+	O(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, 50000);
+	O(fd, IPPROTO_TCP, 12345, 1);
+	O(fd, IPPROTO_IP, IP_TOS, 0x10);
+	O(fd, IPPROTO_IP, IP_TTL, 33);
+	O(fd, IPPROTO_IP, IP_TTL, 0);
+	O(fd, IPPROTO_IP, IP_TTL, 256);
+	O(fd, IPPROTO_IP, IP_TTL, -1);
+	O(fd, IPPROTO_IP, 12345, 1);
+	if (family == AF_INET6) {
+		O(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, 33);
+		O(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, 256);
+		O(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, -1);
+		O(fd, IPPROTO_IPV6, IPV6_TCLASS, 0x20);
+		O(fd, IPPROTO_IPV6, IPV6_TCLASS, 256);
+		O(fd, IPPROTO_IPV6, IPV6_TCLASS, -1);
+	}
+	O(fd, 77, 1, 1);
+}
+
+static void case_options(void)
+{
+	struct conn c = active();
+	int value = 1;
+	socklen_t len;
+
+	options_of(c.fd);
+	T(setsockopt(c.fd, IPPROTO_TCP, TCP_NODELAY, &value, 2));
+	T(setsockopt(c.fd, IPPROTO_TCP, TCP_NODELAY, NULL, 4));
+	T(setsockopt(c.fd, IPPROTO_IP, IP_TOS, &value, 1));
+	len = 2;
+	T(getsockopt(c.fd, IPPROTO_TCP, TCP_NODELAY, &value, &len));
+	T(len);
+	len = 100;
+	T(getsockopt(c.fd, IPPROTO_TCP, TCP_NODELAY, &value, &len));
+	T(len);
+	len = (socklen_t)-1;
+	T(getsockopt(c.fd, SOL_SOCKET, SO_ERROR, &value, &len));
+	len = 1;
+	T(getsockopt(c.fd, IPPROTO_IP, IP_TTL, &value, &len));
+	T(len);
+	T(setsockopt(c.fd, IPPROTO_TCP, TCP_CONGESTION, "nonesuch", 8));
+	finish(c);
+}
+
+static void case_options_accepted(void)
+{
+	int l = listener(), fd;
+	long h;
+	struct timeval tv;
+	socklen_t len = sizeof(tv);
+
+	set_int(l, SOL_SOCKET, SO_KEEPALIVE, 1);
+	set_int(l, IPPROTO_TCP, TCP_NODELAY, 1);
+	set_int(l, IPPROTO_TCP, TCP_KEEPIDLE, 77);
+	set_int(l, SOL_SOCKET, SO_SNDBUF, 50000);
+	set_time(l, SO_RCVTIMEO, 1500);
+	nonblocking(l);
+	h = peer("connect %s %d", local_addr, port_of(l));
+	await(l, POLLIN);
+	fd = accept(l, NULL, NULL);
+	T(get_int(fd, SOL_SOCKET, SO_KEEPALIVE));
+	T(get_int(fd, IPPROTO_TCP, TCP_NODELAY));
+	T(get_int(fd, IPPROTO_TCP, TCP_KEEPIDLE));
+	T(get_int(fd, SOL_SOCKET, SO_SNDBUF));
+	T(getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, &len));
+	SAY("%ld %ld", tv.tv_sec, tv.tv_usec);
+	T(fcntl(fd, F_GETFL));
+	T(get_int(fd, SOL_SOCKET, SO_PROTOCOL));
+	close(fd);
+	close(l);
+	peer("close %ld", h);
+}
+
+static void case_options_before(void)
+{
+	int fd = new_socket(), l = (int)peer("listen %s", peer_addr);
+
+	set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, 77);
+	set_int(fd, SOL_SOCKET, SO_RCVBUF, 50000);
+	set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 1234);
+	set_time(fd, SO_SNDTIMEO, 1500);
+	nonblocking(fd);
+	connect_to(fd, (int)peer("port %d", l));
+	await(fd, POLLOUT);
+	T(get_int(fd, SOL_SOCKET, SO_KEEPALIVE));
+	T(get_int(fd, IPPROTO_TCP, TCP_NODELAY));
+	T(get_int(fd, IPPROTO_TCP, TCP_KEEPIDLE));
+	T(get_int(fd, SOL_SOCKET, SO_RCVBUF));
+	T(get_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT));
+	T(fcntl(fd, F_GETFL));
+	close(fd);
+	peer("close %d", l);
+}
+
+static void case_tcp_info(void)
+{
+	struct conn c = active();
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	send(c.fd, "abc", 3, 0);
+	peer("recv %d 3", c.h);
+	settle();
+	T(getsockopt(c.fd, IPPROTO_TCP, TCP_INFO, &info, &len));
+	SAY("state %d rto %d mss %d rtt %d", info.tcpi_state, info.tcpi_rto > 0,
+	    info.tcpi_snd_mss > 500, info.tcpi_rtt > 0);
+	len = 1;
+	T(getsockopt(c.fd, IPPROTO_TCP, TCP_INFO, &info, &len));
+	T(len);
+	finish(c);
+}
+
+static void case_timeouts(void)
+{
+	struct conn c = active();
+	char buf[4];
+	struct timeval tv = { 0, 0 };
+	socklen_t len = sizeof(tv);
+
+	T(set_time(c.fd, SO_RCVTIMEO, 50));
+	T(recv(c.fd, buf, 4, 0));
+	T(getsockopt(c.fd, SOL_SOCKET, SO_RCVTIMEO, &tv, &len));
+	SAY("%ld %d", tv.tv_sec, tv.tv_usec >= 48000);
+	tv = (struct timeval){ 0, 2000000 };
+	T(setsockopt(c.fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)));
+	T(setsockopt(c.fd, SOL_SOCKET, SO_RCVTIMEO, &tv, 4));
+	finish(c);
+}
+
+static void case_full(void)
+{
+	struct conn c = active();
+	static char big[1 << 20];
+	long total = 0, n;
+
+	nonblocking(c.fd);
+	while ((n = send(c.fd, big, sizeof(big), 0)) > 0)
+		total += n;
+	T(send(c.fd, big, sizeof(big), 0));
+	ready(c.fd);
+	T(total > 16384);
+	T(fcntl(c.fd, F_SETFL, 0));
+	T(set_time(c.fd, SO_SNDTIMEO, 50));
+	T(send(c.fd, big, 10, 0));
+	T(peer("recv %d %ld", c.h, total) == total);
+	T(await(c.fd, POLLOUT));
+	ready(c.fd);
+	finish(c);
+}
+
+static void *send_late(void *arg)
+{
+	usleep(100000);
+	peer("send %d 5", *(int *)arg);
+	return NULL;
+}
+
+static void case_interrupted(void)
+{
+	struct conn c = active();
+	char buf[16];
+	pthread_t thread;
+	struct pollfd pfd = { .fd = c.fd, .events = POLLIN };
+
+	catch (SIGALRM, 0);
+	alarm_in(50);
+	T(recv(c.fd, buf, 16, 0));
+	T(signals);
+	alarm_in(50);
+	T(poll(&pfd, 1, 1000));
+	catch (SIGALRM, SA_RESTART);
+	alarm_in(50);
+	T(poll(&pfd, 1, 1000));
+	alarm_in(50);
+	pthread_create(&thread, NULL, send_late, &c.h);
+	T(recv(c.fd, buf, 16, 0));
+	T(signals);
+	pthread_join(thread, NULL);
+	T(set_time(c.fd, SO_RCVTIMEO, 1000));
+	alarm_in(50);
+	T(recv(c.fd, buf, 16, 0));
+	finish(c);
+}
+
+static void case_poll(void)
+{
+	struct conn c = active(), d = passive();
+	int pipe_fds[2];
+	struct pollfd fds[5];
+
+	T(pipe(pipe_fds));
+	fds[0] = (struct pollfd){ .fd = c.fd, .events = POLLIN };
+	fds[1] = (struct pollfd){ .fd = pipe_fds[0], .events = POLLIN };
+	fds[2] = (struct pollfd){ .fd = -1, .events = POLLIN, .revents = 7 };
+	fds[3] = (struct pollfd){ .fd = d.fd, .events = POLLOUT };
+	fds[4] = (struct pollfd){ .fd = 987, .events = POLLOUT };
+	T(poll(fds, 5, 0));
+	SAY("%x %x %x %x %x", fds[0].revents, fds[1].revents, fds[2].revents, fds[3].revents,
+	    fds[4].revents);
+	fds[3].events = 0;
+	T(poll(fds, 4, 20));
+	T(write(pipe_fds[1], "x", 1));
+	T(poll(fds, 4, 1000));
+	SAY("%x %x %x %x", fds[0].revents, fds[1].revents, fds[2].revents, fds[3].revents);
+	peer("send %d 1", c.h);
+	settle();
+	T(poll(fds, 4, 1000));
+	SAY("%x %x", fds[0].revents, fds[1].revents);
+	peer("reset %d", d.h);
+	settle();
+	T(poll(fds, 4, 1000));
+	SAY("%x %x %x", fds[0].revents, fds[1].revents, fds[3].revents);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+	finish(c);
+	close(d.fd);
+}
+
+static void case_select(void)
+{
+	struct conn c = active();
+	struct timeval tv = { 0, 20000 };
+	fd_set rd, wr, ex;
+
+	FD_ZERO(&rd);
+	FD_ZERO(&wr);
+	FD_ZERO(&ex);
+	FD_SET(c.fd, &rd);
+	FD_SET(c.fd, &wr);
+	FD_SET(c.fd, &ex);
+	T(select(c.fd + 1, &rd, &wr, &ex, &tv));
+	SAY("%d %d %d", FD_ISSET(c.fd, &rd), FD_ISSET(c.fd, &wr), FD_ISSET(c.fd, &ex));
+	FD_ZERO(&rd);
+	FD_SET(c.fd, &rd);
+	T(select(c.fd + 1, &rd, NULL, NULL, &tv));
+	SAY("%d left %ld", FD_ISSET(c.fd, &rd), tv.tv_usec);
+	peer("oob %d 1", c.h);
+	settle();
+	FD_SET(c.fd, &rd);
+	FD_SET(c.fd, &ex);
+	tv.tv_sec = 1;
+	T(select(c.fd + 1, &rd, NULL, &ex, &tv));
+	SAY("%d %d", FD_ISSET(c.fd, &rd), FD_ISSET(c.fd, &ex));
+	peer("close %d", c.h);
+	settle();
+	FD_ZERO(&rd);
+	FD_SET(c.fd, &rd);
+	T(select(c.fd + 1, &rd, NULL, NULL, NULL));
+	tv.tv_sec = -1;
+	T(select(c.fd + 1, &rd, NULL, NULL, &tv));
+	close(c.fd);
+	FD_ZERO(&rd);
+	FD_SET(c.fd, &rd);
+	T(select(c.fd + 1, &rd, NULL, NULL, NULL));
+}
+
+static int ep_ctl(int ep, int op, int fd, uint32_t events)
+{
+	struct epoll_event e = { .events = events, .data.fd = fd };
+
+	return epoll_ctl(ep, op, fd, &e);
+}
+
+/* The first event, its bits; 0: none. */
+static int ep_wait(int ep, int timeout)
+{
+	struct epoll_event e;
+	int n = epoll_wait(ep, &e, 1, timeout);
+
+	return n < 0 ? -errno : n ? (int)e.events : 0;
+}
+
+static void case_epoll_level(void)
+{
+	struct conn c = active();
+	int ep = epoll_create1(0);
+	char buf[4];
+
+	T(ep_ctl(ep, EPOLL_CTL_MOD, c.fd, EPOLLIN));
+	T(ep_ctl(ep, EPOLL_CTL_DEL, c.fd, EPOLLIN));
+	T(ep_ctl(ep, EPOLL_CTL_ADD, c.fd, EPOLLIN));
+	T(ep_ctl(ep, EPOLL_CTL_ADD, c.fd, EPOLLIN));
+	T(ep_ctl(ep, 77, c.fd, EPOLLIN));
+	T(ep_ctl(c.fd, EPOLL_CTL_ADD, c.fd, EPOLLIN));
+	T(ep_ctl(c.fd, EPOLL_CTL_ADD, ep, EPOLLIN));
+	T(ep_ctl(ep, EPOLL_CTL_ADD, ep, EPOLLIN));
+	T(ep_ctl(ep, EPOLL_CTL_ADD, 987, EPOLLIN));
+	T(epoll_ctl(ep, EPOLL_CTL_MOD, c.fd, NULL));
+	T(epoll_wait(c.fd, no_events, 1, 0));
+	T(ep_wait(ep, 20));
+	peer("send %d 2", c.h);
+	T(ep_wait(ep, 1000));
+	T(ep_wait(ep, 1000));
+	T(read(c.fd, buf, 1));
+	T(ep_wait(ep, 1000));
+	T(read(c.fd, buf, 1));
+	T(ep_wait(ep, 0));
+	T(ep_ctl(ep, EPOLL_CTL_MOD, c.fd, EPOLLIN | EPOLLOUT));
+	T(ep_wait(ep, 0));
+	T(ep_ctl(ep, EPOLL_CTL_MOD, c.fd, EPOLLIN | EPOLLRDHUP));
+	peer("shutdown %d 1", c.h);
+	T(ep_wait(ep, 1000));
+	T(ep_ctl(ep, EPOLL_CTL_MOD, c.fd, 0));
+	T(ep_wait(ep, 20));
+	T(shutdown(c.fd, SHUT_WR));
+	T(ep_wait(ep, 1000));
+	T(ep_ctl(ep, EPOLL_CTL_DEL, c.fd, 0));
+	T(ep_wait(ep, 0));
+	close(ep);
+	finish(c);
+}
+
+static void case_epoll_edge(void)
+{
+	struct conn c = passive();
+	int ep = epoll_create1(0);
+	char buf[64];
+	static char big[1 << 20];
+
+	T(ep_ctl(ep, EPOLL_CTL_ADD, c.fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET));
+	T(ep_wait(ep, 1000));
+	T(ep_wait(ep, 20));
+	peer("send %d 2", c.h);
+	T(ep_wait(ep, 1000));
+	T(ep_wait(ep, 20));
+	peer("send %d 2", c.h);
+	T(ep_wait(ep, 1000));
+	T(read(c.fd, buf, 64));
+	T(ep_wait(ep, 20));
+	T(send(c.fd, "abc", 3, 0));
+	T(peer("recv %d 3", c.h));
+	settle();
+	T(ep_wait(ep, 20));
+	nonblocking(c.fd);
+	while (send(c.fd, big, sizeof(big), 0) > 0)
+		;
+	peer("recv %d 150000",
+	     c.h); /* how much fits, and when there is room again, is not compared */
+	T(ep_ctl(ep, EPOLL_CTL_MOD, c.fd, EPOLLIN | EPOLLRDHUP | EPOLLET));
+	T(ep_wait(ep, 20));
+	peer("send %d 2", c.h);
+	settle();
+	T(ep_ctl(ep, EPOLL_CTL_MOD, c.fd, EPOLLIN | EPOLLRDHUP | EPOLLET));
+	T(ep_wait(ep, 1000));
+	T(ep_wait(ep, 20));
+	close(ep);
+	finish(c);
+}
+
+static void case_epoll_oneshot(void)
+{
+	struct conn c = active();
+	int ep = epoll_create1(0), l = listener();
+	long h;
+
+	T(ep_ctl(ep, EPOLL_CTL_ADD, c.fd, EPOLLIN | EPOLLONESHOT));
+	peer("send %d 2", c.h);
+	T(ep_wait(ep, 1000));
+	T(ep_wait(ep, 20));
+	peer("send %d 2", c.h);
+	T(ep_wait(ep, 20));
+	T(ep_ctl(ep, EPOLL_CTL_MOD, c.fd, EPOLLIN | EPOLLONESHOT));
+	T(ep_wait(ep, 1000));
+	peer("reset %d", c.h);
+	settle();
+	T(ep_wait(ep, 20));
+	close(c.fd);
+	T(ep_ctl(ep, EPOLL_CTL_ADD, l, EPOLLIN | EPOLLONESHOT));
+	h = peer("connect %s %d", local_addr, port_of(l));
+	T(ep_wait(ep, 1000));
+	T(ep_wait(ep, 20));
+	T(ep_ctl(ep, EPOLL_CTL_MOD, l, EPOLLIN | EPOLLONESHOT));
+	T(ep_wait(ep, 1000));
+	peer("close %ld", h);
+	close(l);
+	close(ep);
+}
+
+static void case_epoll_exclusive(void)
+{
+	int ep = epoll_create1(0), l = listener();
+	long h;
+
+	T(ep_ctl(ep, EPOLL_CTL_ADD, l, EPOLLIN | EPOLLEXCLUSIVE | EPOLLONESHOT));
+	T(ep_ctl(ep, EPOLL_CTL_ADD, l, EPOLLIN | EPOLLEXCLUSIVE));
+	T(ep_ctl(ep, EPOLL_CTL_MOD, l, EPOLLIN | EPOLLEXCLUSIVE));
+	T(ep_ctl(ep, EPOLL_CTL_MOD, l, EPOLLIN));
+	h = peer("connect %s %d", local_addr, port_of(l));
+	T(ep_wait(ep, 1000));
+	T(ep_wait(ep, 1000));
+	peer("close %ld", h);
+	T(close(accept(l, NULL, NULL)));
+	T(ep_wait(ep, 20));
+	close(l);
+	close(ep);
+}
+
+static void case_epoll_mixed(void)
+{
+	struct conn c = active(), d = passive();
+	int ep = epoll_create1(0), ev = eventfd(0, EFD_NONBLOCK);
+	struct epoll_event events[8];
+	uint64_t one = 1;
+
+	T(ep_ctl(ep, EPOLL_CTL_ADD, ev, EPOLLIN));
+	T(ep_ctl(ep, EPOLL_CTL_ADD, c.fd, EPOLLIN));
+	T(ep_ctl(ep, EPOLL_CTL_ADD, d.fd, EPOLLIN));
+	T(epoll_wait(ep, events, 8, 0));
+	T(epoll_wait(ep, events, 8, 20));
+	T(write(ev, &one, 8));
+	T(epoll_wait(ep, events, 8, 1000));
+	peer("send %d 2", c.h);
+	peer("send %d 2", d.h);
+	settle();
+	T(epoll_wait(ep, events, 8, 1000));
+	T(epoll_wait(ep, events, 1, 1000));
+	T(epoll_wait(ep, events, 0, 1000));
+	T(epoll_wait(ep, events, minus_one, 1000));
+	T(read(ev, &one, 8));
+	T(epoll_wait(ep, events, 8, 1000));
+	close(c.fd);
+	T(epoll_wait(ep, events, 8, 1000));
+	peer("close %d", c.h);
+	finish(d);
+	T(epoll_wait(ep, events, 8, 0));
+	close(ev);
+	close(ep);
+}
+
+static void case_epoll_nested(void)
+{
+	struct conn c = active();
+	int inner = epoll_create1(0), outer = epoll_create1(0);
+	struct pollfd pfd = { .fd = inner, .events = POLLIN };
+	char buf[4];
+
+	T(ep_ctl(outer, EPOLL_CTL_ADD, inner, EPOLLIN));
+	T(ep_ctl(inner, EPOLL_CTL_ADD, outer, EPOLLIN));
+	T(ep_ctl(inner, EPOLL_CTL_ADD, c.fd, EPOLLIN));
+	T(poll(&pfd, 1, 20));
+	T(ep_wait(outer, 20));
+	peer("send %d 2", c.h);
+	T(ep_wait(outer, 1000));
+	T(poll(&pfd, 1, 1000));
+	T(ep_wait(inner, 1000));
+	T(read(c.fd, buf, 4));
+	T(ep_wait(outer, 20));
+	T(poll(&pfd, 1, 20));
+	close(inner);
+	close(outer);
+	finish(c);
+}
+
+static void case_epoll_duplicate(void)
+{
+	struct conn c = active();
+	int ep = epoll_create1(0), d = dup(c.fd);
+
+	T(ep_ctl(ep, EPOLL_CTL_ADD, c.fd, EPOLLIN));
+	T(ep_ctl(ep, EPOLL_CTL_ADD, d, EPOLLIN));
+	close(c.fd);
+	peer("send %d 2", c.h);
+	settle();
+	T(ep_wait(ep, 1000));
+	T(ep_ctl(ep, EPOLL_CTL_DEL, d, 0));
+	T(ep_wait(ep, 1000)); /* the first registration lives on */
+	T(ep_ctl(ep, EPOLL_CTL_DEL, c.fd, 0));
+	close(d);
+	T(ep_wait(ep, 20));
+	close(ep);
+	peer("close %d", c.h);
+}
+
+static void case_epoll_before(void)
+{
+	int fd = new_socket(), l = (int)peer("listen %s", peer_addr), ep = epoll_create1(0);
+	int s = new_socket();
+	long h;
+
+	nonblocking(fd);
+	T(ep_ctl(ep, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLOUT | EPOLLET));
+	T(ep_wait(ep, 20) & (EPOLLHUP | EPOLLOUT));
+	T(connect_to(fd, (int)peer("port %d", l)));
+	T(ep_wait(ep, 1000));
+	h = peer("accept %d", l);
+	peer("send %ld 1", h);
+	T(ep_wait(ep, 1000));
+	T(ep_ctl(ep, EPOLL_CTL_MOD, fd, EPOLLIN));
+	T(ep_wait(ep, 1000));
+	close(fd);
+	peer("close %ld", h);
+	peer("close %d", l);
+	T(bind_any(s, 0));
+	T(ep_ctl(ep, EPOLL_CTL_ADD, s, EPOLLIN));
+	T(listen(s, 5));
+	T(ep_wait(ep, 20));
+	h = peer("connect %s %d", local_addr, port_of(s));
+	T(ep_wait(ep, 1000));
+	peer("close %ld", h);
+	close(s);
+	close(ep);
+}
+
+struct sleeper {
+	int ep, got;
+};
+
+static void *sleep_in_epoll(void *arg)
+{
+	struct sleeper *s = arg;
+
+	s->got = ep_wait(s->ep, 5 * SECOND_MS);
+	return NULL;
+}
+
+/* A thread sleeps already when the first socket comes to its instance. */
+static void case_epoll_late(void)
+{
+	struct sleeper s = { .ep = epoll_create1(0) };
+	struct conn c = active();
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, sleep_in_epoll, &s);
+	settle();
+	T(ep_ctl(s.ep, EPOLL_CTL_ADD, c.fd, EPOLLIN));
+	peer("send %d 1", c.h);
+	pthread_join(thread, NULL);
+	T(s.got);
+	T(ep_wait(s.ep, 1000));
+	close(s.ep);
+	finish(c);
+}
+
+static void *receive(void *arg)
+{
+	char buf[16];
+
+	return (void *)recv(*(int *)arg, buf, 16, 0);
+}
+
+static void case_close_while_reading(void)
+{
+	struct conn c = active();
+	int fd = c.fd;
+	pthread_t thread;
+	void *got;
+
+	pthread_create(&thread, NULL, receive, &fd);
+	settle();
+	T(close(fd));
+	peer("send %d 3", c.h);
+	pthread_join(thread, &got);
+	T((long)got);
+	T(peer("recv %d -1", c.h));
+	peer("close %d", c.h);
+}
+
+static void case_shutdown_while_reading(void)
+{
+	struct conn c = active();
+	pthread_t thread;
+	void *got;
+
+	pthread_create(&thread, NULL, receive, &c.fd);
+	settle();
+	T(shutdown(c.fd, SHUT_RD));
+	pthread_join(thread, &got);
+	T((long)got);
+	finish(c);
+}
+
+static void case_sendfile(void)
+{
+	struct conn c = active();
+	char path[] = "/tmp/posix-conf-XXXXXX";
+	int file = mkstemp(path), pipe_fds[2];
+	off_t off = 10;
+	char buf[64];
+
+	unlink(path);
+	T(ftruncate(file, 100000));
+	T(sendfile(c.fd, file, &off, 50));
+	T(off);
+	T(sendfile(c.fd, file, NULL, 200000));
+	T(lseek(file, 0, SEEK_CUR));
+	T(sendfile(c.fd, file, NULL, 10));
+	T(peer("recv %d 100050", c.h));
+	T(sendfile(c.fd, c.fd, NULL, 10));
+	T(sendfile(file, c.fd, NULL, 10));
+	T(pipe(pipe_fds));
+	T(write(pipe_fds[1], "hello", 5));
+	T(splice(pipe_fds[0], NULL, c.fd, NULL, 100, 0));
+	T(peer("recv %d 5", c.h));
+	peer("send %d 6", c.h);
+	settle();
+	T(splice(c.fd, NULL, pipe_fds[1], NULL, 100, 0));
+	T(read(pipe_fds[0], buf, 64));
+	T(nonblocking(c.fd));
+	T(splice(c.fd, NULL, pipe_fds[1], NULL, 100, 0));
+	T(splice(c.fd, NULL, file, NULL, 100, 0));
+	peer("close %d", c.h);
+	settle();
+	T(splice(c.fd, NULL, pipe_fds[1], NULL, 100, 0));
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+	close(file);
+	close(c.fd);
+}
+
+static void case_streams(void)
+{
+	struct conn c = active();
+	FILE *f = fdopen(c.fd, "r+");
+	char line[64];
+
+	T(f != NULL);
+	T(fileno(f) == c.fd);
+	T(fprintf(f, "hello\n"));
+	T(fflush(f));
+	T(peer("recv %d 6", c.h));
+	T(dprintf(c.fd, "%s %d\n", "number", 7));
+	T(peer("recv %d 9", c.h));
+	peer("send %d 5", c.h);
+	peer("close %d", c.h);
+	settle();
+	T(fread(line, 1, 64, f));
+	T(feof(f) != 0);
+	T(fclose(f));
+}
+
+static void case_syscall(void)
+{
+	struct conn c = active();
+	char buf[16];
+
+	T(syscall(SYS_write, c.fd, "abc", 3));
+	T(syscall(SYS_sendto, c.fd, "def", 3, 0, NULL, 0));
+	T(peer("recv %d 6", c.h));
+	peer("send %d 5", c.h);
+	settle();
+	T(syscall(SYS_recvfrom, c.fd, buf, 2, MSG_PEEK, NULL, NULL));
+	T(syscall(SYS_read, c.fd, buf, 16));
+	T(syscall(SYS_read, -1, buf, 16));
+	T(syscall(SYS_close, c.fd));
+	T(peer("recv %d -1", c.h));
+	peer("close %d", c.h);
+}
+
+static void case_fork(void)
+{
+	struct conn c = passive();
+	int status;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(send(c.fd, "abc", 3, 0) == 3 ? 0 : 1);
+	T(waitpid(pid, &status, 0) == pid);
+	T(status);
+	T(peer("recv %d 3", c.h));
+	T(send(c.fd, "def", 3, 0));
+	T(peer("recv %d 3", c.h));
+	pid = fork();
+	if (!pid) {
+		usleep(100000);
+		_exit(send(c.fd, "ghi", 3, 0) == 3 ? 0 : 1);
+	}
+	close(c.fd);
+	T(peer("recv %d 3", c.h));
+	T(peer("recv %d -1", c.h));
+	T(waitpid(pid, &status, 0) == pid);
+	peer("close %d", c.h);
+}
+
+static void case_fork_accept(void)
+{
+	int l = listener(), status;
+	long h;
+	pid_t pid = fork();
+
+	if (!pid) {
+		int fd = accept(l, NULL, NULL);
+
+		_exit(fd >= 0 && send(fd, "abc", 3, 0) == 3 ? 0 : 1);
+	}
+	h = peer("connect %s %d", local_addr, port_of(l));
+	close(l);
+	T(peer("recv %ld 3", h));
+	T(peer("recv %ld -1", h));
+	T(waitpid(pid, &status, 0) == pid);
+	T(status);
+	peer("close %ld", h);
+}
+
+static void case_exec(void)
+{
+	struct conn c = passive();
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		dup2(c.fd, 1);
+		execlp("echo", "echo", "from", "a", "program", NULL);
+		_exit(1);
+	}
+	close(c.fd);
+	T(peer("recv %d -1", c.h));
+	T(waitpid(pid, &status, 0) == pid);
+	T(status);
+	peer("close %d", c.h);
+	c = active();
+	fcntl(c.fd, F_SETFD, FD_CLOEXEC);
+	pid = fork();
+	if (!pid) {
+		execlp("sleep", "sleep", "1", NULL);
+		_exit(1);
+	}
+	close(c.fd);
+	T(peer("recv %d -1", c.h));
+	T(waitpid(pid, &status, 0) == pid);
+	peer("close %d", c.h);
+}
+
+static void case_bind(void)
+{
+	int a = new_socket(), b = new_socket(), port;
+	socklen_t len;
+	struct sockaddr_storage ss = address(family == AF_INET ? "1.2.3.4" : "fd99::1", 0, &len);
+
+	T(bind(a, (struct sockaddr *)&ss, len));
+	T(bind_any(a, 0));
+	T(bind_any(a, 0));
+	T(listen(a, 5));
+	port = port_of(a);
+	T(bind_any(b, port));
+	T(set_int(b, SOL_SOCKET, SO_REUSEADDR, 1));
+	T(bind_any(b, port));
+	close(a);
+	T(bind_any(b, port));
+	T(listen(b, 5));
+	close(b);
+}
+
+static void case_rebind(void)
+{
+	int a = new_socket(), b, port, fd;
+	long h;
+
+	T(set_int(a, SOL_SOCKET, SO_REUSEADDR, 1));
+	T(bind_any(a, 0));
+	T(listen(a, 5));
+	port = port_of(a);
+	h = peer("connect %s %d", local_addr, port);
+	fd = accept(a, NULL, NULL);
+
+	close(fd); /* our FIN is first: TIME-WAIT is ours */
+	close(a);
+	peer("recv %ld -1", h);
+	peer("close %ld", h);
+	settle();
+	/* Without the option the kernel refuses, because of TIME-WAIT; the stack's it does not know. */
+	b = new_socket();
+	T(set_int(b, SOL_SOCKET, SO_REUSEADDR, 1));
+	T(bind_any(b, port));
+	T(listen(b, 5));
+	h = peer("connect %s %d", local_addr, port);
+	T(h > 0);
+	fd = accept(b, NULL, NULL);
+	T(fd > 0);
+	close(fd);
+	close(b);
+	peer("close %ld", h);
+}
+
+static void case_big(void)
+{
+	struct conn c = passive();
+	static char big[1 << 20];
+	long got = 0, n;
+
+	T(peer("send %d 100000", c.h));
+	while (got < 100000 && (n = recv(c.fd, big, sizeof(big), 0)) > 0)
+		got += n;
+	T(got);
+	finish(c);
+}
+
+static const struct test_case {
+	const char *name;
+	void (*run)(void);
+} cases[] = {
+#define C(name)                                                                                    \
+	{                                                                                          \
+#name, case_##name                                                                 \
+	}
+	C(names),
+	C(listener_calls),
+	C(accept),
+	C(accept_dead),
+	C(accept_timeout),
+	C(backlog),
+	C(unconnected),
+	C(refused),
+	C(refused_nonblocking),
+	C(connect_nonblocking),
+	C(connect_waiting),
+	C(connect_arguments),
+	C(disconnect),
+	C(read_write),
+	C(flags),
+	C(waitall),
+	C(messages),
+	C(urgent),
+	C(shutdown),
+	C(shutdown_read),
+	C(reset),
+	C(reset_error),
+	C(broken_pipe),
+	C(write_after_close),
+	C(close_unread),
+	C(linger),
+	C(duplicates),
+	C(dup_onto),
+	C(close_range),
+	C(status_flags),
+	C(options),
+	C(options_accepted),
+	C(options_before),
+	C(tcp_info),
+	C(timeouts),
+	C(full),
+	C(interrupted),
+	C(poll),
+	C(select),
+	C(epoll_level),
+	C(epoll_edge),
+	C(epoll_oneshot),
+	C(epoll_exclusive),
+	C(epoll_mixed),
+	C(epoll_nested),
+	C(epoll_duplicate),
+	C(epoll_before),
+	C(epoll_late),
+	C(close_while_reading),
+	C(shutdown_while_reading),
+	C(sendfile),
+	C(streams),
+	C(syscall),
+	C(fork),
+	C(fork_accept),
+	C(exec),
+	C(bind),
+	C(rebind),
+	C(big),
+#undef C
+};
+
+static int run_main(const char *path, const char *only)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
+	control = socket(AF_UNIX, SOCK_STREAM, 0);
+	if (connect(control, (struct sockaddr *)&sun, sizeof(sun)))
+		die(path);
+	for (size_t i = 0; i < MR_ARRAY_SIZE(cases); i++) {
+		if (only && strcmp(only, cases[i].name))
+			continue;
+		printf("%s\n", cases[i].name);
+		alarm(0);
+		cases[i].run();
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 3 && !strcmp(argv[1], "peer"))
+		return peer_main(argv[2]);
+	if (argc != 5 && argc != 6)
+		return 2;
+	local_addr = argv[3];
+	peer_addr = argv[4];
+	family = strchr(peer_addr, ':') ? AF_INET6 : AF_INET;
+	return run_main(argv[2], argv[5]);
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * test_posix_ready.c - files, tables and epoll registrations in the arena (user/posix/file.c, ready.c), on a
+ * shared engine with a simulated wire.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include "../lib/pair.h"
+#include "engine/share_priv.h"
+#include "posix/file.h"
+
+static struct pair p; /* side 1 is shared */
+static struct mr_share *share;
+static struct mr_socket *client;
+static struct mr_file *stream, *ep;
+static struct epoll_event got[4];
+
+/* A connection whose shared end is the file `stream`, which the process's table has as number 7; an epoll
+ * instance as number 8. */
+static int begin(void **state)
+{
+	struct mr_config cfg;
+	struct pair_cfg pc = { .real_clock = true };
+	struct mr_socket *server;
+
+	(void)state;
+	mr_config_init(&cfg);
+	pc.extra_bytes = share_bytes(&cfg, &mr_posix_ops);
+	pair_open(&p, &pc);
+	assert_int_equal(share_create(&share, p.engine[1], &cfg, &mr_posix_ops, NULL), 0);
+	p.engine[1]->spin_ns = 0;
+	pair_connect(&p, &client, &server);
+	mr_set_option(client, MR_OPT_NODELAY, 1);
+	mr_share_lock(share, NULL);
+	stream = file_new(mr_share_root(share), FILE_STREAM);
+	stream->sock = server;
+	server->user = (uintptr_t)stream;
+	table_set(share, mr_share_proc(share), 7, stream);
+	ep = file_new(mr_share_root(share), FILE_EPOLL);
+	table_set(share, mr_share_proc(share), 8, ep);
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	mr_share_unlock(share);
+	mr_share_close(share);
+	p.engine[1] = NULL;
+	mr_engine_close(p.engine[0]);
+	return 0;
+}
+
+static void watch(uint32_t events)
+{
+	struct epoll_event e = { .events = events, .data.u64 = 77 };
+
+	assert_int_equal(ep_add(share, ep, stream, 7, &e), 0);
+}
+
+/* The client says something, and a round brings it in. */
+static void hear(const char *text, size_t len)
+{
+	struct mr_event ev;
+
+	assert_int_equal(mr_send(client, text, len, 0), len);
+	mr_wait(p.engine[0], &ev, 1, 0);
+	mr_share_round(share);
+}
+
+static int collect(void)
+{
+	return ep_collect(ep, got, 4);
+}
+
+static void level_triggered_is_told_until_it_is_read(void **state)
+{
+	char buf[8];
+
+	(void)state;
+	watch(EPOLLIN);
+	assert_int_equal(collect(), 0);
+	hear("ab", 2);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(collect(), 1);
+		assert_int_equal(got[0].events, EPOLLIN);
+		assert_int_equal(got[0].data.u64, 77);
+	}
+	assert_int_equal(mr_recv(stream->sock, buf, 8, 0), 2);
+	assert_int_equal(collect(), 0);
+}
+
+static void edge_triggered_is_told_once_for_each_arrival(void **state)
+{
+	(void)state;
+	watch(EPOLLIN | EPOLLET);
+	hear("a", 1);
+	assert_int_equal(collect(), 1);
+	assert_int_equal(collect(), 0);
+	hear("b", 1);
+	assert_int_equal(collect(), 1);
+	assert_int_equal(collect(), 0);
+}
+
+static void a_one_shot_is_armed_again_by_modifying_it(void **state)
+{
+	struct epoll_event e = { .events = EPOLLIN | EPOLLONESHOT };
+
+	(void)state;
+	watch(EPOLLIN | EPOLLONESHOT);
+	hear("a", 1);
+	assert_int_equal(collect(), 1);
+	hear("b", 1);
+	assert_int_equal(collect(), 0);
+	ep_modify(share, ep_find(ep, stream, 7), &e);
+	assert_int_equal(collect(), 1);
+}
+
+static void no_events_but_errors_and_hang_ups_are_always_told(void **state)
+{
+	struct mr_event ev;
+
+	(void)state;
+	watch(0);
+	hear("a", 1);
+	assert_int_equal(collect(), 0);
+	mr_abort(client);
+	mr_wait(p.engine[0], &ev, 1, 0);
+	mr_share_round(share);
+	assert_int_equal(collect(), 1);
+	assert_int_equal(got[0].events, EPOLLERR | EPOLLHUP);
+}
+
+static void of_exclusive_registrations_one_is_told_and_the_next_takes_its_turn(void **state)
+{
+	struct epoll_event e = { .events = EPOLLIN | EPOLLET | EPOLLEXCLUSIVE };
+	struct mr_file *other = file_new(mr_share_root(share), FILE_EPOLL);
+	int first;
+
+	(void)state;
+	watch(EPOLLIN | EPOLLET | EPOLLEXCLUSIVE);
+	assert_int_equal(ep_add(share, other, stream, 7, &e), 0);
+	hear("a", 1);
+	first = collect();
+	assert_int_equal(first + ep_collect(other, got, 4), 1);
+	hear("b", 1);
+	assert_int_equal(collect(), 1 - first);
+	assert_int_equal(ep_collect(other, got, 4), first);
+	file_put(share, other);
+}
+
+/* An instance within an instance is ready when one of its members is. */
+static void an_instance_is_ready_as_its_members_are(void **state)
+{
+	struct epoll_event e = { .events = EPOLLIN };
+	struct mr_file *outer = file_new(mr_share_root(share), FILE_EPOLL);
+	char buf[8];
+
+	(void)state;
+	watch(EPOLLIN);
+	assert_int_equal(ep_add(share, outer, ep, 8, &e), 0);
+	assert_int_equal(ep_collect(outer, got, 4), 0);
+	hear("a", 1);
+	assert_int_equal(file_ready(ep), EPOLLIN | EPOLLRDNORM);
+	assert_int_equal(ep_collect(outer, got, 4), 1);
+	assert_int_equal(mr_recv(stream->sock, buf, 8, 0), 1);
+	assert_int_equal(ep_collect(outer, got, 4), 0);
+	assert_int_equal(file_ready(ep), 0);
+	file_put(share, outer);
+}
+
+static void the_last_reference_closes_and_ends_registrations(void **state)
+{
+	struct mr_proc *proc = mr_share_proc(share);
+
+	(void)state;
+	watch(EPOLLIN);
+	file_hold(stream);
+	table_set(share, proc, 9, stream); /* dup() */
+	table_clear(share, proc, 7);
+	assert_non_null(ep_find(ep, stream, 7));
+	hear("a", 1);
+	assert_int_equal(collect(), 1);
+	table_clear(share, proc, 9);
+	assert_true(mr_list_empty(&ep->watched));
+	assert_int_equal(collect(), 0);
+	assert_int_equal(proc->fd_end, 9); /* 8 is the highest that is left */
+}
+
+static void an_entry_says_who_has_the_socket(void **state)
+{
+	(void)state;
+	assert_false(entry_ours(0));
+	assert_true(entry_ours(1));
+	assert_false(entry_ours(1 | ENTRY_KERNEL));
+	for (int i = REASON_UNUSED; i <= REASON_DOWN; i++)
+		assert_true(*reason_text((enum mr_reason)i));
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(level_triggered_is_told_until_it_is_read),
+		CASE(edge_triggered_is_told_once_for_each_arrival),
+		CASE(a_one_shot_is_armed_again_by_modifying_it),
+		CASE(no_events_but_errors_and_hang_ups_are_always_told),
+		CASE(of_exclusive_registrations_one_is_told_and_the_next_takes_its_turn),
+		CASE(an_instance_is_ready_as_its_members_are),
+		CASE(the_last_reference_closes_and_ends_registrations),
+		cmocka_unit_test(an_entry_says_who_has_the_socket),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

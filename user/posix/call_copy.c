@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * call_copy.c - sendfile and splice, where one end is ours: by copying.
+ * Called by   the program.
+ *
+ * What is read from a file must get into the socket, or the offset of the file must not move: as much is read
+ * as is sent. A pipe cannot be read on approval: what a socket does not take at once is waited for.
+ */
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/ioctl.h>
+#include <sys/sendfile.h>
+#include <unistd.h>
+#include "base/compiler.h"
+#include "posix/posix.h"
+
+#define PIECE	 (64u << 10)
+#define COPY_MAX 0x7ffff000u
+
+/* One piece from in, at *off where that is given. Bytes sent; *whole: the piece was sent in full. */
+static ssize_t send_piece(int out, int in, off64_t *off, size_t len, bool *whole)
+{
+	uint8_t buf[PIECE];
+	off64_t at = off ? *off : lseek64(in, 0, SEEK_CUR);
+	ssize_t got, sent;
+
+	*whole = false;
+	if (at < 0)
+		return -errno;
+	got = REAL(pread64)(in, buf, mr_min(len, sizeof(buf)), at);
+	if (got <= 0)
+		return got < 0 ? -errno : 0;
+	/* More follows: the piece's last segment is not pushed out half full. */
+	sent = send(out, buf, (size_t)got, len > (size_t)got ? MSG_MORE : 0);
+	if (sent < 0)
+		return -errno;
+	if (off)
+		*off = at + sent;
+	else
+		lseek64(in, at + sent, SEEK_SET);
+	*whole = sent == got;
+	return sent;
+}
+
+static ssize_t send_file(int out, int in, off64_t *off, size_t len)
+{
+	size_t done = 0;
+	bool whole = true;
+	ssize_t ret = 0;
+
+	while (done < len && whole) {
+		ret = send_piece(out, in, off, len - done, &whole);
+		if (ret <= 0)
+			break;
+		done += (size_t)ret;
+	}
+	return done ? (ssize_t)done : ret;
+}
+
+PUBLIC ssize_t sendfile64(int out, int in, off64_t *off, size_t len)
+{
+	if (!fd_ours(out) && !fd_ours(in))
+		return REAL(sendfile64)(out, in, off, len);
+	if (fd_ours(in)) /* it cannot be mapped */
+		return px_result(-EINVAL);
+	return px_result(send_file(out, in, off, mr_min(len, (size_t)COPY_MAX)));
+}
+
+PUBLIC ssize_t sendfile(int out, int in, off_t *off, size_t len)
+	__attribute__((alias("sendfile64")));
+
+/* ---- splice ---------------------------------------------------------------------------------- */
+
+static bool is_nonblocking(int fd)
+{
+	int flags = fcntl64(fd, F_GETFL);
+
+	return flags >= 0 && flags & O_NONBLOCK;
+}
+
+/* Wait until all is sent, whatever the socket's flags: it is out of the pipe. */
+static ssize_t send_all(int out, const uint8_t *buf, size_t len, int flags)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n = send(out, buf + done, len - done, flags);
+
+		if (n >= 0) {
+			done += (size_t)n;
+		} else if (errno == EAGAIN) {
+			struct pollfd pfd = { .fd = out, .events = POLLOUT };
+
+			poll(&pfd, 1, -1);
+		} else if (errno != EINTR) {
+			return done ? (ssize_t)done : -errno;
+		}
+	}
+	return (ssize_t)done;
+}
+
+static ssize_t pipe_to_socket(int in, int out, size_t len, unsigned flags)
+{
+	struct pollfd room = { .fd = out, .events = POLLOUT };
+	uint8_t buf[PIECE];
+	ssize_t got;
+
+	if (flags & SPLICE_F_NONBLOCK || is_nonblocking(out)) {
+		struct pollfd data = { .fd = in, .events = POLLIN };
+
+		if (!poll(&room, 1, 0) || (flags & SPLICE_F_NONBLOCK && !poll(&data, 1, 0)))
+			return -EAGAIN;
+	}
+	got = REAL(read)(in, buf, mr_min(len, sizeof(buf)));
+	if (got <= 0)
+		return got < 0 ? -errno : 0;
+	return send_all(out, buf, (size_t)got, flags & SPLICE_F_MORE ? MSG_MORE : 0);
+}
+
+static ssize_t socket_to_pipe(int in, int out, size_t len, unsigned flags)
+{
+	struct pollfd room = { .fd = out, .events = POLLOUT };
+	uint8_t buf[PIECE];
+	int free_bytes = fcntl64(out, F_GETPIPE_SZ), queued = 0;
+	ssize_t got, put;
+
+	if (free_bytes < 0)
+		return -EINVAL;
+	/* As in Linux, the flag is about the pipe; the socket's own decides about the socket. */
+	if (poll(&room, 1, flags & SPLICE_F_NONBLOCK || is_nonblocking(out) ? 0 : -1) <= 0)
+		return -EAGAIN;
+	REAL(ioctl)(out, FIONREAD, &queued);
+	/* A pipe's room is pages: one that holds little may still take no more than is surely free. */
+	free_bytes = queued < free_bytes ? free_bytes - queued : 0;
+	len = mr_min(len, sizeof(buf));
+	len = mr_min(len, (size_t)mr_max(free_bytes, PIPE_BUF));
+	got = recv(in, buf, len, MSG_PEEK);
+	if (got <= 0)
+		return got < 0 ? -errno : 0;
+	put = REAL(write)(out, buf, (size_t)got);
+	if (put < 0)
+		return -errno;
+	return recv(in, buf, (size_t)put, MSG_TRUNC); /* out of the stream: it is in the pipe now */
+}
+
+PUBLIC ssize_t splice(int in, off64_t *inoff, int out, off64_t *outoff, size_t len, unsigned flags)
+{
+	if (!fd_ours(in) && !fd_ours(out))
+		return REAL(splice)(in, inoff, out, outoff, len, flags);
+	if ((fd_ours(in) && inoff) || (fd_ours(out) && outoff))
+		return px_result(-ESPIPE);
+	if ((fd_ours(in) && fd_ours(out)) || fcntl64(fd_ours(in) ? out : in, F_GETPIPE_SZ) < 0)
+		return px_result(-EINVAL);
+	if (!len)
+		return 0;
+	return px_result(fd_ours(out) ? pipe_to_socket(in, out, len, flags) :
+					socket_to_pipe(in, out, len, flags));
+}

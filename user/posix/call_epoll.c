@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * call_epoll.c - epoll_create, epoll_ctl, epoll_wait and its kin.
+ * Owns        which of an instance's members are the kernel's and which are ours.
+ * Called by   the program.
+ *
+ * The kernel's instance is the descriptor; the kernel's files are members of it. A file of ours is a member
+ * of a second instance, in the arena, which is made when the first of them is added. A listener is a
+ * member of both, and so is an instance within an instance: the kernel answers for its part.
+ */
+#include <sys/eventfd.h>
+#include "base/compiler.h"
+#include "base/time.h"
+#include "posix/posix.h"
+
+#define EVENTS_MAX (INT32_MAX / (int)sizeof(struct epoll_event)) /* Linux's EP_MAX_EVENTS */
+
+/* 1 + how many files of the kernel were added to an instance that was made here; 0: unknown. Files that
+ * are closed are not counted out: it is an upper bound. */
+static uint32_t kernel_members[MR_SHARE_FDS_MAX];
+
+static bool has_kernel_members(int epfd)
+{
+	return __atomic_load_n(&kernel_members[epfd], __ATOMIC_RELAXED) != 1;
+}
+
+static int created(int epfd)
+{
+	if ((uint32_t)epfd < MR_SHARE_FDS_MAX && px_offered()) {
+		__atomic_store_n(&kernel_members[epfd], 1, __ATOMIC_RELAXED);
+		early_socket(epfd);
+	}
+	return epfd;
+}
+
+static void count_member(int epfd, int by)
+{
+	if ((uint32_t)epfd < MR_SHARE_FDS_MAX &&
+	    __atomic_load_n(&kernel_members[epfd], __ATOMIC_RELAXED))
+		__atomic_add_fetch(&kernel_members[epfd], (uint32_t)by, __ATOMIC_RELAXED);
+}
+
+PUBLIC int epoll_create(int size)
+{
+	return created(REAL(epoll_create)(size));
+}
+
+PUBLIC int epoll_create1(int flags)
+{
+	return created(REAL(epoll_create1)(flags));
+}
+
+/* ---- Threads that sleep in the kernel's instance already --------------------------------------- */
+
+#define CALL_IN 0x6d696c6c72616365ull /* the user's number of our event, "millrace" */
+
+static uint16_t sleepers[MR_SHARE_FDS_MAX]; /* threads in the kernel's epoll_wait() */
+static int call_fd = -1;		    /* always readable, while it is needed */
+
+/* The first file of ours comes to the instance: who sleeps in the kernel's is called to look at both. An
+ * event that nobody takes away wakes one after the other. With the lock held. */
+static void call_in(int epfd)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.u64 = CALL_IN };
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (!__atomic_load_n(&sleepers[epfd], __ATOMIC_RELAXED))
+		return;
+	if (call_fd < 0)
+		call_fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+	REAL(epoll_ctl)(epfd, EPOLL_CTL_ADD, call_fd, &event);
+}
+
+/* Take our event out of n. */
+static int called_in(struct epoll_event *events, int n, bool *called)
+{
+	for (int i = 0; i < n; i++) {
+		if (events[i].data.u64 != CALL_IN)
+			continue;
+		*called = true;
+		events[i] = events[n - 1];
+		return n - 1;
+	}
+	return n;
+}
+
+static int wait_kernel(int epfd, struct epoll_event *events, int max, uint64_t deadline,
+		       const sigset_t *mask, bool *called)
+{
+	uint64_t now = deadline_after(1), left = deadline > now ? deadline - now : 0;
+	uint64_t ms = (left + MR_NS_PER_MS - 1) / MR_NS_PER_MS;
+	int n = 0;
+
+	__atomic_fetch_add(&sleepers[epfd], 1, __ATOMIC_SEQ_CST);
+	*called = fd_ours(epfd);
+	if (!*called)
+		n = REAL(epoll_pwait)(
+			epfd, events, max,
+			deadline == FOREVER ? -1 : (int)mr_min(ms, (uint64_t)INT32_MAX), mask);
+	n = n < 0 ? -errno : called_in(events, n, called);
+	if (!__atomic_sub_fetch(&sleepers[epfd], 1, __ATOMIC_SEQ_CST) && fd_ours(epfd))
+		REAL(epoll_ctl)(epfd, EPOLL_CTL_DEL, call_fd, NULL);
+	return n;
+}
+
+/* ---- epoll_ctl ------------------------------------------------------------------------------- */
+
+/* The instance in the arena, made if there is none yet. With the lock held. NULL: no memory. */
+struct mr_file *ep_of_fd(int epfd)
+{
+	struct mr_file *ep;
+
+	if ((uint32_t)epfd >= MR_SHARE_FDS_MAX)
+		return NULL;
+	if (px_table[epfd])
+		return file_of_entry(mr_share_root(px_share), px_table[epfd]);
+	ep = file_new(mr_share_root(px_share), FILE_EPOLL);
+	if (!ep)
+		return NULL;
+	table_set(px_share, mr_share_proc(px_share), epfd, ep);
+	early_accelerated(epfd, ep);
+	call_in(epfd);
+	return ep;
+}
+
+static int check_exclusive(int op, const struct epoll_event *event, const struct mr_file *file)
+{
+	const uint32_t allowed =
+		EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE;
+
+	if (op == EPOLL_CTL_DEL || !(event->events & EPOLLEXCLUSIVE))
+		return 0;
+	return op == EPOLL_CTL_MOD || event->events & ~allowed || file->kind == FILE_EPOLL ?
+		       -EINVAL :
+		       0;
+}
+
+/* The part of epoll_ctl() that is ours. With the lock held. */
+static int ctl_ours(int epfd, int op, int fd, struct mr_file *file, const struct epoll_event *event)
+{
+	struct mr_file *ep = ep_of_fd(epfd);
+	struct mr_epitem *item = ep ? ep_find(ep, file, fd) : NULL;
+	int err;
+
+	if (!ep)
+		return -ENOMEM;
+	if (ep->kind != FILE_EPOLL)
+		return -EINVAL;
+	err = check_exclusive(op, event, file);
+	if (err)
+		return err;
+	switch (op) {
+	case EPOLL_CTL_ADD:
+		return item ? -EEXIST : ep_add(px_share, ep, file, fd, event);
+	case EPOLL_CTL_MOD:
+		if (!item)
+			return -ENOENT;
+		if (item->events & EPOLLEXCLUSIVE)
+			return -EINVAL;
+		ep_modify(px_share, item, event);
+		return 0;
+	case EPOLL_CTL_DEL:
+		if (!item)
+			return -ENOENT;
+		ep_remove(px_share, item);
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+/* Is this an epoll instance at all? The kernel knows. 0 or negative errno. */
+static int check_instance(int epfd, int fd)
+{
+	struct epoll_event none = { 0 };
+
+	if (epfd == fd)
+		return -EINVAL;
+	if (fd_known(epfd))
+		return 0;
+	if (REAL(epoll_ctl)(epfd, EPOLL_CTL_MOD, fd, &none) < 0 && errno != ENOENT)
+		return -errno;
+	return 0;
+}
+
+static int ctl(int epfd, int op, int fd, struct epoll_event *event)
+{
+	struct mr_file *file;
+	bool both;
+	int ret = check_instance(epfd, fd);
+
+	if (ret)
+		return ret;
+	if (!event && op != EPOLL_CTL_DEL)
+		return -EFAULT;
+	file = fd_get_any(fd);
+	if (!file)
+		return -EBADF;
+	both = file->kind == FILE_EPOLL || file->sock->kind == MR_SOCK_LISTENER;
+	/* The kernel's part comes first where it may refuse (loops of instances). */
+	if (both && REAL(epoll_ctl)(epfd, op, fd, event) < 0 && op == EPOLL_CTL_ADD)
+		ret = -errno;
+	if (both && !ret)
+		count_member(epfd, op == EPOLL_CTL_ADD ? 1 : op == EPOLL_CTL_DEL ? -1 : 0);
+	ret = ret ?: ctl_ours(epfd, op, fd, file, event);
+	fd_done();
+	return ret;
+}
+
+PUBLIC int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
+{
+	int ret;
+
+	if (fd_ours(fd) && (uint32_t)epfd < MR_SHARE_FDS_MAX)
+		return (int)px_result(ctl(epfd, op, fd, event));
+	ret = REAL(epoll_ctl)(epfd, op, fd, event);
+	if (ret)
+		return ret;
+	if (op != EPOLL_CTL_MOD)
+		count_member(epfd, op == EPOLL_CTL_ADD ? 1 : -1);
+	if (early_known(fd))
+		early_epoll(epfd, op, fd, event);
+	return 0;
+}
+
+/* ---- epoll_wait ------------------------------------------------------------------------------ */
+
+/* One-shots that the kernel told of are over for our part of the same registration, too, and the other
+ * way round: such a registration of a listener has one user's number. */
+static void disarm(struct mr_file *ep, int epfd, const struct epoll_event *events, int n,
+		   bool by_kernel)
+{
+	struct mr_list *pos;
+
+	mr_list_for_each (pos, &ep->watched) {
+		struct mr_epitem *item = mr_list_entry(pos, struct mr_epitem, ep_node);
+
+		if (!(item->events & EPOLLONESHOT) || item->file->kind != FILE_STREAM ||
+		    item->file->sock->kind != MR_SOCK_LISTENER)
+			continue;
+		for (int i = 0; i < n; i++) {
+			struct epoll_event none = { .events = EPOLLONESHOT,
+						    .data.u64 = item->data };
+
+			if (events[i].data.u64 != item->data)
+				continue;
+			if (by_kernel)
+				item->events &= EPOLL_FLAGS;
+			else
+				REAL(epoll_ctl)(epfd, EPOLL_CTL_MOD, item->fd, &none);
+		}
+	}
+}
+
+/* What is ready now, of both kinds. With the lock held. */
+static int collect(struct mr_file *ep, int epfd, struct epoll_event *events, int max, bool kernel)
+{
+	int n = ep_collect(ep, events, max), more = 0;
+
+	if (kernel && n)
+		disarm(ep, epfd, events, n, false);
+	if (kernel && n < max) {
+		more = REAL(epoll_wait)(epfd, events + n, max - n, 0);
+		if (more > 0)
+			disarm(ep, epfd, events + n, more, true);
+	}
+	return n + mr_max(more, 0);
+}
+
+static int wait_ours(struct mr_file *ep, int epfd, struct mr_waiter *w, struct epoll_event *events,
+		     int max, uint64_t deadline, const sigset_t *mask)
+{
+	struct pollfd pfd = { .fd = epfd, .events = POLLIN };
+	bool kernel = has_kernel_members(epfd);
+	struct mr_sleeper *link = sleeper_new(px_share, ep, EPOLLIN, w);
+	int n, ret = 0;
+
+	if (!link)
+		return -ENOMEM;
+	mr_share_round(px_share);
+	for (;;) {
+		mr_share_wait_begin(px_share, w);
+		n = collect(ep, epfd, events, max, kernel);
+		if (n || ret == -ETIMEDOUT)
+			break;
+		ret = mr_share_wait(px_share, w, kernel ? &pfd : NULL, kernel, deadline, mask);
+		if (ret < 0 && ret != -ETIMEDOUT) {
+			n = ret;
+			break;
+		}
+	}
+	sleeper_free(px_share, link);
+	return n;
+}
+
+static int wait_both(int epfd, struct epoll_event *events, int max, uint64_t deadline,
+		     const sigset_t *mask)
+{
+	struct mr_waiter *w = wait_mine();
+	struct mr_file *ep;
+	int ret;
+
+	if (!w)
+		return -ENOMEM;
+	if (max <= 0 || max > EVENTS_MAX)
+		return -EINVAL;
+	ep = fd_get_any(epfd);
+	if (!ep)
+		return -EBADF;
+	ret = ep->kind == FILE_EPOLL ? wait_ours(ep, epfd, w, events, max, deadline, mask) :
+				       -EINVAL;
+	fd_done();
+	return ret;
+}
+
+static int wait_any(int epfd, struct epoll_event *events, int max, uint64_t deadline,
+		    const sigset_t *mask)
+{
+	bool called = true;
+	int n = 0;
+
+	if (!fd_ours(epfd))
+		n = wait_kernel(epfd, events, max, deadline, mask, &called);
+	return n || !called ? n : wait_both(epfd, events, max, deadline, mask);
+}
+
+/* Only a stack that there is can take over while a thread sleeps. */
+static bool kernels_alone(int epfd)
+{
+	return !px_offered() || (uint32_t)epfd >= MR_SHARE_FDS_MAX;
+}
+
+PUBLIC int epoll_wait(int epfd, struct epoll_event *events, int max, int timeout)
+{
+	if (kernels_alone(epfd) || (!timeout && !fd_ours(epfd)))
+		return REAL(epoll_wait)(epfd, events, max, timeout);
+	return (int)px_result(wait_any(epfd, events, max, deadline_ms(timeout), NULL));
+}
+
+PUBLIC int epoll_pwait(int epfd, struct epoll_event *events, int max, int timeout,
+		       const sigset_t *mask)
+{
+	if (kernels_alone(epfd))
+		return REAL(epoll_pwait)(epfd, events, max, timeout, mask);
+	return (int)px_result(wait_any(epfd, events, max, deadline_ms(timeout), mask));
+}
+
+PUBLIC int epoll_pwait2(int epfd, struct epoll_event *events, int max,
+			const struct timespec *timeout, const sigset_t *mask)
+{
+	if (kernels_alone(epfd) || (!fd_ours(epfd) && timeout)) {
+		if (REAL(epoll_pwait2))
+			return REAL(epoll_pwait2)(epfd, events, max, timeout, mask);
+		return (int)px_result(-ENOSYS);
+	}
+	return (int)px_result(wait_any(epfd, events, max, deadline_timespec(timeout), mask));
+}

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * call_fd.c - descriptors: close, dup, fcntl, ioctl.
+ * Owns        that the table follows what the kernel does with numbers.
+ * Called by   the program.
+ *
+ * The table is told before the kernel closes a number: right after, another thread may get it again.
+ */
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <linux/close_range.h>
+#include <stdarg.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include "base/compiler.h"
+#include "base/time.h"
+#include "posix/posix.h"
+
+static bool owned(int fd)
+{
+	return px_share && mr_share_owns_fd(px_share, fd);
+}
+
+/* ---- close ----------------------------------------------------------------------------------- */
+
+/* SO_LINGER with a time: as in Linux, also on a non-blocking socket, wait until all is acknowledged. */
+static void linger(struct mr_file *f)
+{
+	struct wait w;
+	int64_t seconds = -1;
+	int err;
+
+	if (f->refs > 1 || f->sock->kind != MR_SOCK_STREAM ||
+	    mr_get_option(f->sock, MR_OPT_LINGER, &seconds) || seconds <= 0 ||
+	    mr_linger(f->sock) != -EINPROGRESS)
+		return;
+	err = wait_open(&w, f, EPOLLOUT, (uint64_t)seconds * MR_NS_PER_S);
+	while (!err) {
+		wait_look(&w);
+		if (mr_linger(f->sock) != -EINPROGRESS)
+			break;
+		err = wait_sleep(&w, NULL, 0);
+	}
+	wait_close(&w);
+}
+
+static void forget_and_linger(int fd)
+{
+	struct mr_file *f = fd_ours(fd) ? fd_get(fd) : NULL;
+
+	if (f) {
+		file_hold(f);
+		table_clear(px_share, mr_share_proc(px_share), fd);
+		linger(f);
+		file_put(px_share, f);
+		fd_done();
+	}
+	fd_forget(fd);
+}
+
+PUBLIC int close(int fd)
+{
+	if (mr_unlikely(owned(fd)))
+		return (int)px_result(-EBADF);
+	forget_and_linger(fd);
+	return REAL(close)(fd);
+}
+
+/* Nothing of ours in [first, last] is closed; the rest is, in the pieces between. */
+static int close_around(unsigned first, unsigned last, int flags)
+{
+	unsigned from = first;
+
+	for (unsigned fd = first; fd <= mr_min(last, MR_SHARE_FDS_MAX - 1); fd++) {
+		if (!(flags & (int)CLOSE_RANGE_CLOEXEC))
+			forget_and_linger((int)fd);
+		if (!owned((int)fd))
+			continue;
+		if (fd > from && REAL(close_range)(from, fd - 1, flags) < 0)
+			return -1;
+		from = fd + 1;
+	}
+	return from <= last ? REAL(close_range)(from, last, flags) : 0;
+}
+
+PUBLIC int close_range(unsigned first, unsigned last, int flags)
+{
+	if (first > last)
+		return (int)px_result(-EINVAL);
+	if (!px_share)
+		return REAL(close_range)(first, last, flags);
+	return close_around(first, last, flags);
+}
+
+PUBLIC void closefrom(int first)
+{
+	if (!px_share)
+		REAL(closefrom)(first);
+	else
+		close_around((unsigned)mr_max(first, 0), ~0u, 0);
+}
+
+/* ---- dup ------------------------------------------------------------------------------------- */
+
+PUBLIC int dup(int fd)
+{
+	int to = REAL(dup)(fd);
+
+	if (to >= 0)
+		fd_copied(fd, to);
+	return to;
+}
+
+static int dup_onto(int from, int to, int flags, bool three)
+{
+	int ret;
+
+	if (mr_unlikely(owned(to) || owned(from)))
+		return (int)px_result(-EBADF);
+	if (from == to)
+		return three ? REAL(dup3)(from, to, flags) : REAL(dup2)(from, to);
+	/* Only what works closes the other one. */
+	if (fd_known(to) && REAL(fcntl64)(from, F_GETFD) < 0)
+		return -1;
+	forget_and_linger(to);
+	ret = three ? REAL(dup3)(from, to, flags) : REAL(dup2)(from, to);
+	if (ret >= 0)
+		fd_copied(from, to);
+	return ret;
+}
+
+PUBLIC int dup2(int from, int to)
+{
+	return dup_onto(from, to, 0, false);
+}
+
+PUBLIC int dup3(int from, int to, int flags)
+{
+	if (flags & ~O_CLOEXEC)
+		return (int)px_result(-EINVAL);
+	return dup_onto(from, to, flags, true);
+}
+
+/* ---- fcntl ----------------------------------------------------------------------------------- */
+
+/* O_NONBLOCK is the file's; O_ASYNC would need signals that nobody sends. */
+static int set_flags(struct mr_file *f, int fd, int flags)
+{
+	int kernel = REAL(fcntl64)(fd, F_GETFL);
+
+	if (kernel < 0)
+		return -errno;
+	if (flags & O_ASYNC)
+		return -EINVAL;
+	f->nonblock = flags & O_NONBLOCK;
+	/* The kernel's socket keeps its own O_NONBLOCK: a listener's is asked without waiting. */
+	return REAL(fcntl64)(fd, F_SETFL, (flags & ~O_NONBLOCK) | (kernel & O_NONBLOCK)) < 0 ?
+		       -errno :
+		       0;
+}
+
+static int fcntl_ours(int fd, int cmd, long arg)
+{
+	struct mr_file *f = fd_get(fd);
+	int ret;
+
+	if (!f)
+		return REAL(fcntl64)(fd, cmd, arg);
+	if (cmd == F_GETFL) {
+		ret = REAL(fcntl64)(fd, F_GETFL);
+		if (ret >= 0)
+			ret = (ret & ~O_NONBLOCK) | (f->nonblock ? O_NONBLOCK : 0);
+		else
+			ret = -errno;
+	} else {
+		ret = set_flags(f, fd, (int)arg);
+	}
+	fd_done();
+	return (int)px_result(ret);
+}
+
+PUBLIC int fcntl64(int fd, int cmd, ...)
+{
+	va_list ap;
+	long arg;
+	int ret;
+
+	/* An argument that was not given is not looked at by the kernel, either. */
+	va_start(ap, cmd);
+	arg = va_arg(ap, long);
+	va_end(ap);
+	switch (cmd) {
+	case F_GETFL:
+	case F_SETFL:
+		return fd_ours(fd) ? fcntl_ours(fd, cmd, arg) : REAL(fcntl64)(fd, cmd, arg);
+	case F_DUPFD:
+	case F_DUPFD_CLOEXEC:
+		ret = REAL(fcntl64)(fd, cmd, arg);
+		if (ret >= 0)
+			fd_copied(fd, ret);
+		return ret;
+	case F_SETFD:
+		if (mr_unlikely(owned(fd)))
+			return (int)px_result(-EBADF);
+		return REAL(fcntl64)(fd, cmd, arg);
+	default:
+		return REAL(fcntl64)(fd, cmd, arg);
+	}
+}
+
+PUBLIC int fcntl(int fd, int cmd, ...) __attribute__((alias("fcntl64")));
+
+/* ---- ioctl ----------------------------------------------------------------------------------- */
+
+static int get_option(struct mr_file *f, enum mr_opt opt, void *arg)
+{
+	int64_t value;
+	int err = mr_get_option(f->sock, opt, &value);
+
+	if (!err)
+		*(int *)arg = (int)value;
+	return err;
+}
+
+/* Positive: the kernel's socket is to be asked. */
+static int ioctl_stream(struct mr_file *f, unsigned long request, void *arg)
+{
+	bool listener = f->sock->kind == MR_SOCK_LISTENER;
+
+	switch (request) {
+	case FIONREAD: /* SIOCINQ */
+		return listener ? -EINVAL : get_option(f, MR_OPT_INQ, arg);
+	case SIOCOUTQ: /* TIOCOUTQ */
+		return listener ? -EINVAL : get_option(f, MR_OPT_OUTQ, arg);
+	case SIOCOUTQNSD:
+		return listener ? -EINVAL : get_option(f, MR_OPT_OUTQ_UNSENT, arg);
+	case SIOCATMARK:
+		return get_option(f, MR_OPT_ATMARK, arg);
+	case FIONBIO:
+		f->nonblock = *(const int *)arg;
+		return 0;
+	case FIOASYNC:
+		return *(const int *)arg ? -EINVAL : 0;
+	default:
+		return 1;
+	}
+}
+
+PUBLIC int ioctl(int fd, unsigned long request, ...)
+{
+	struct mr_file *f;
+	va_list ap;
+	void *arg;
+	int ret;
+
+	va_start(ap, request);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	f = fd_ours(fd) ? fd_get(fd) : NULL;
+	if (!f)
+		return REAL(ioctl)(fd, request, arg);
+	ret = ioctl_stream(f, request, arg);
+	fd_done();
+	return ret > 0 ? REAL(ioctl)(fd, request, arg) : (int)px_result(ret);
+}
+
+PUBLIC int sockatmark(int fd)
+{
+	int mark;
+
+	return ioctl(fd, SIOCATMARK, &mark) < 0 ? -1 : mark;
+}

@@ -1,0 +1,526 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * call_io.c - reading and writing: read, write, send, recv and all their kin.
+ * Owns        what blocks, for how long, and how much is enough.
+ * Called by   the program.
+ *
+ * The short way of a call on an accelerated socket: one look at the table, the lock, one copy, unlock.
+ */
+#include <limits.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include "base/compiler.h"
+#include "base/time.h"
+#include "posix/posix.h"
+
+#define RW_MAX 0x7ffff000u /* Linux moves no more in one call */
+
+/* ---- Vectors --------------------------------------------------------------------------------- */
+
+/* -1: too large or too many for Linux. */
+static ssize_t iov_bytes(const struct iovec *iov, size_t n)
+{
+	size_t sum = 0;
+
+	if (n > IOV_MAX || (!iov && n))
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		if (iov[i].iov_len > SSIZE_MAX - sum)
+			return -1;
+		sum += iov[i].iov_len;
+	}
+	return (ssize_t)sum;
+}
+
+/* The caller's vector is not to be changed: a copy of what is left behind `done` bytes. */
+static int iov_rest(struct iovec *to, const struct iovec *iov, int n, size_t done)
+{
+	int left = 0;
+
+	for (int i = 0; i < n; i++) {
+		if (done >= iov[i].iov_len) {
+			done -= iov[i].iov_len;
+			continue;
+		}
+		to[left].iov_base = (uint8_t *)iov[i].iov_base + done;
+		to[left++].iov_len = iov[i].iov_len - done;
+		done = 0;
+	}
+	return left;
+}
+
+/* ---- Receiving ------------------------------------------------------------------------------- */
+
+struct recv_call {
+	const struct iovec *iov;
+	int n;
+	size_t len;
+	int flags; /* MSG_* */
+};
+
+static unsigned recv_flags(int flags)
+{
+	return (flags & MSG_PEEK ? MR_RECV_PEEK : 0) | (flags & MSG_OOB ? MR_RECV_OOB : 0) |
+	       (flags & MSG_TRUNC ? MR_RECV_TRUNC : 0);
+}
+
+/* One go, behind `done` bytes that were read before. */
+static ssize_t recv_once(const struct mr_file *f, const struct recv_call *c, size_t done)
+{
+	struct iovec rest[IOV_MAX];
+
+	if (!done)
+		return mr_recvv(f->sock, c->iov, c->n, recv_flags(c->flags));
+	return mr_recvv(f->sock, rest, iov_rest(rest, c->iov, c->n, done), recv_flags(c->flags));
+}
+
+/* Is so much enough to return? */
+static bool recv_enough(const struct recv_call *c, ssize_t got, size_t done)
+{
+	if (got <= 0)
+		return got != -EAGAIN;
+	return !(c->flags & MSG_WAITALL) || c->flags & MSG_OOB || done >= c->len;
+}
+
+/* Until something is there; with MSG_WAITALL, until all is. */
+static ssize_t recv_wait(struct mr_file *f, const struct recv_call *c)
+{
+	struct wait w;
+	size_t done = 0;
+	ssize_t got = 0;
+	int err = wait_open(&w, f, EPOLLIN | EPOLLRDHUP, f->rcv_ns);
+
+	while (!err) {
+		wait_look(&w);
+		got = recv_once(f, c, c->flags & MSG_PEEK ? 0 : done);
+		if (got > 0)
+			done = c->flags & MSG_PEEK ? (size_t)got : done + (size_t)got;
+		if (recv_enough(c, got, done))
+			break;
+		if (got > 0 && !(c->flags & MSG_PEEK))
+			continue;
+		err = wait_sleep(&w, NULL, 0);
+	}
+	wait_close(&w);
+	if (done)
+		return (ssize_t)done;
+	return err ?: got;
+}
+
+static ssize_t file_recv(struct mr_file *f, const struct recv_call *c)
+{
+	bool wait = !f->nonblock && !(c->flags & MSG_DONTWAIT);
+	ssize_t got;
+
+	if (c->flags & MSG_ERRQUEUE)
+		return -EAGAIN;
+	if (wait && c->flags & MSG_WAITALL)
+		return recv_wait(f, c);
+	got = recv_once(f, c, 0);
+	/* As in Linux, urgent data that is not there is not waited for. */
+	if (got == -EAGAIN && wait && !(c->flags & MSG_OOB))
+		return recv_wait(f, c);
+	return got;
+}
+
+static ssize_t fd_recv(int fd, const struct iovec *iov, int n, size_t len, int flags)
+{
+	const struct recv_call c = { .iov = iov, .n = n, .len = len, .flags = flags };
+	struct mr_file *f = fd_get(fd);
+	ssize_t ret;
+
+	if (!f)
+		return -ENOTSOCK; /* closed by another thread just now */
+	ret = file_recv(f, &c);
+	fd_done();
+	return ret;
+}
+
+static ssize_t recv_buf(int fd, void *buf, size_t len, int flags)
+{
+	struct iovec iov = { .iov_base = buf, .iov_len = mr_min(len, (size_t)RW_MAX) };
+
+	return px_result(fd_recv(fd, &iov, 1, iov.iov_len, flags));
+}
+
+PUBLIC ssize_t recv(int fd, void *buf, size_t len, int flags)
+{
+	return fd_ours(fd) ? recv_buf(fd, buf, len, flags) : REAL(recv)(fd, buf, len, flags);
+}
+
+PUBLIC ssize_t recvfrom(int fd, void *restrict buf, size_t len, int flags,
+			struct sockaddr *restrict sa, socklen_t *restrict salen)
+{
+	if (!fd_ours(fd))
+		return REAL(recvfrom)(fd, buf, len, flags, sa, salen);
+	if (sa && salen) /* TCP does not say */
+		*salen = 0;
+	return recv_buf(fd, buf, len, flags);
+}
+
+PUBLIC ssize_t read(int fd, void *buf, size_t len)
+{
+	if (!fd_ours(fd))
+		return REAL(read)(fd, buf, len);
+	return len ? recv_buf(fd, buf, len, 0) : 0;
+}
+
+PUBLIC ssize_t readv(int fd, const struct iovec *iov, int n)
+{
+	ssize_t len;
+
+	if (!fd_ours(fd))
+		return REAL(readv)(fd, iov, n);
+	len = n < 0 ? -1 : iov_bytes(iov, (size_t)n);
+	if (len <= 0)
+		return px_result(len ? -EINVAL : 0);
+	return px_result(fd_recv(fd, iov, n, (size_t)len, 0));
+}
+
+/* Bytes in the receive buffer, for who asked for them (TCP_INQ). */
+static void recv_control(struct msghdr *msg, size_t room)
+{
+	(void)room;
+	msg->msg_controllen = 0;
+}
+
+static ssize_t recv_msg(int fd, struct msghdr *msg, int flags)
+{
+	ssize_t len = iov_bytes(msg->msg_iov, msg->msg_iovlen), ret;
+
+	if (len < 0)
+		return msg->msg_iovlen > IOV_MAX ? -EMSGSIZE : -EINVAL;
+	ret = fd_recv(fd, msg->msg_iov, (int)msg->msg_iovlen, (size_t)len, flags);
+	if (ret < 0)
+		return ret;
+	msg->msg_namelen = 0;
+	msg->msg_flags = flags & MSG_OOB && ret ? MSG_OOB : 0;
+	recv_control(msg, msg->msg_controllen);
+	return ret;
+}
+
+PUBLIC ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	return fd_ours(fd) ? px_result(recv_msg(fd, msg, flags)) : REAL(recvmsg)(fd, msg, flags);
+}
+
+PUBLIC int recvmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags, struct timespec *timeout)
+{
+	unsigned done = 0;
+	uint64_t deadline;
+
+	if (!fd_ours(fd))
+		return REAL(recvmmsg)(fd, vec, n, flags, timeout);
+	/* As in Linux, the time limit is looked at between messages only. */
+	deadline = deadline_timespec(timeout);
+	for (; done < mr_min(n, (unsigned)IOV_MAX); done++) {
+		ssize_t ret = recv_msg(fd, &vec[done].msg_hdr, flags & ~MSG_WAITFORONE);
+
+		if (ret < 0) {
+			if (done)
+				break;
+			return (int)px_result(ret);
+		}
+		vec[done].msg_len = (unsigned)ret;
+		if (flags & MSG_WAITFORONE)
+			flags |= MSG_DONTWAIT;
+		if (deadline != FOREVER && deadline_after(1) > deadline) {
+			done++;
+			break;
+		}
+		if (!ret) { /* the end of the stream: it would be told for ever */
+			done++;
+			break;
+		}
+	}
+	return (int)done;
+}
+
+/* ---- Sending --------------------------------------------------------------------------------- */
+
+static unsigned send_flags(int flags)
+{
+	return (flags & MSG_MORE ? MR_SEND_MORE : 0) | (flags & MSG_OOB ? MR_SEND_OOB : 0);
+}
+
+static ssize_t send_once(struct mr_file *f, const struct iovec *iov, int n, size_t len, size_t done,
+			 int flags)
+{
+	struct iovec rest[IOV_MAX];
+	ssize_t ret;
+
+	if (f->sock->kind != MR_SOCK_STREAM) /* as in Linux: it waits for no connection to come */
+		return -EPIPE;
+	if (!done)
+		ret = mr_sendv(f->sock, iov, n, send_flags(flags));
+	else
+		ret = mr_sendv(f->sock, rest, iov_rest(rest, iov, n, done), send_flags(flags));
+	if (ret < 0 ? ret == -EAGAIN : (size_t)ret < len - done)
+		file_want(f, EPOLLOUT); /* there was no room: tell when there is */
+	return ret;
+}
+
+/* Until all is taken. What was taken before an error or a signal is the result. */
+static ssize_t send_wait(struct mr_file *f, const struct iovec *iov, int n, size_t len, size_t done,
+			 int flags)
+{
+	struct wait w;
+	ssize_t ret = 0;
+	int err = wait_open(&w, f, EPOLLOUT, f->snd_ns);
+
+	while (!err) {
+		wait_look(&w);
+		ret = send_once(f, iov, n, len, done, flags);
+		if (ret < 0 && ret != -EAGAIN)
+			break;
+		if (ret > 0)
+			done += (size_t)ret;
+		if (done == len)
+			break;
+		if (ret == -EAGAIN)
+			err = wait_sleep(&w, NULL, 0);
+	}
+	wait_close(&w);
+	if (done)
+		return (ssize_t)done;
+	return err ?: ret;
+}
+
+static ssize_t file_send(struct mr_file *f, const struct iovec *iov, int n, size_t len, int flags)
+{
+	ssize_t ret = send_once(f, iov, n, len, 0, flags);
+	size_t done = ret > 0 ? (size_t)ret : 0;
+
+	if (ret < 0 && ret != -EAGAIN)
+		return ret;
+	if (done == len || f->nonblock || flags & MSG_DONTWAIT)
+		return ret;
+	return send_wait(f, iov, n, len, done, flags);
+}
+
+/* EPIPE comes with a signal (POSIX), to the thread that wrote. */
+static ssize_t send_result(ssize_t ret, int flags)
+{
+	if (ret == -EPIPE && !(flags & MSG_NOSIGNAL))
+		raise(SIGPIPE);
+	return px_result(ret);
+}
+
+static ssize_t fd_send(int fd, const struct iovec *iov, int n, size_t len, int flags)
+{
+	struct mr_file *f = fd_get(fd);
+	ssize_t ret;
+
+	if (!f)
+		return -ENOTSOCK;
+	ret = file_send(f, iov, n, len, flags);
+	fd_done();
+	return ret;
+}
+
+static ssize_t send_buf(int fd, const void *buf, size_t len, int flags)
+{
+	/* iovec has no const; the bytes are only read. */
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf,
+			     .iov_len = mr_min(len, (size_t)RW_MAX) };
+
+	return send_result(fd_send(fd, &iov, 1, iov.iov_len, flags), flags);
+}
+
+PUBLIC ssize_t send(int fd, const void *buf, size_t len, int flags)
+{
+	return fd_ours(fd) ? send_buf(fd, buf, len, flags) : REAL(send)(fd, buf, len, flags);
+}
+
+PUBLIC ssize_t write(int fd, const void *buf, size_t len)
+{
+	return fd_ours(fd) ? send_buf(fd, buf, len, 0) : REAL(write)(fd, buf, len);
+}
+
+PUBLIC ssize_t writev(int fd, const struct iovec *iov, int n)
+{
+	ssize_t len;
+
+	if (!fd_ours(fd))
+		return REAL(writev)(fd, iov, n);
+	len = n < 0 ? -1 : iov_bytes(iov, (size_t)n);
+	if (len < 0)
+		return px_result(-EINVAL);
+	return send_result(fd_send(fd, iov, n, (size_t)len, 0), 0);
+}
+
+/* connect() and the first data in one call. */
+static ssize_t send_fastopen(int fd, const void *buf, size_t len, int flags,
+			     const struct sockaddr *sa, socklen_t salen)
+{
+	ssize_t ret;
+
+	if (!sa)
+		return px_result(-EINVAL);
+	if (connect(fd, sa, salen) < 0)
+		return -1;
+	ret = send(fd, buf, len, flags & ~MSG_FASTOPEN);
+	return ret;
+}
+
+PUBLIC ssize_t sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *sa,
+		      socklen_t salen)
+{
+	if (mr_unlikely(flags & MSG_FASTOPEN && early_known(fd)))
+		return send_fastopen(fd, buf, len, flags, sa, salen);
+	if (fd_ours(fd)) /* connected: as in Linux, the address is not looked at */
+		return send_buf(fd, buf, len, flags);
+	return REAL(sendto)(fd, buf, len, flags, sa, salen);
+}
+
+/* The levels of control messages that TCP looks at; others are not its own, and ignored as Linux does. */
+static int send_control(const struct msghdr *msg)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c;
+	     c = CMSG_NXTHDR((struct msghdr *)(uintptr_t)msg, c))
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+			return -EINVAL;
+	return 0;
+}
+
+static ssize_t send_msg(int fd, const struct msghdr *msg, int flags)
+{
+	ssize_t len = iov_bytes(msg->msg_iov, msg->msg_iovlen);
+	int err;
+
+	if (len < 0)
+		return msg->msg_iovlen > IOV_MAX ? -EMSGSIZE : -EINVAL;
+	err = send_control(msg);
+	return err ?: fd_send(fd, msg->msg_iov, (int)msg->msg_iovlen, (size_t)len, flags);
+}
+
+PUBLIC ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	if (!fd_ours(fd))
+		return REAL(sendmsg)(fd, msg, flags);
+	return send_result(send_msg(fd, msg, flags), flags);
+}
+
+PUBLIC int sendmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags)
+{
+	unsigned done = 0;
+
+	if (!fd_ours(fd))
+		return REAL(sendmmsg)(fd, vec, n, flags);
+	for (; done < mr_min(n, (unsigned)IOV_MAX); done++) {
+		ssize_t ret = send_msg(fd, &vec[done].msg_hdr, flags);
+
+		if (ret < 0) {
+			if (done)
+				break;
+			return (int)send_result(ret, flags);
+		}
+		vec[done].msg_len = (unsigned)ret;
+	}
+	return (int)done;
+}
+
+/* ---- With an offset: sockets have none ------------------------------------------------------- */
+
+PUBLIC ssize_t pread64(int fd, void *buf, size_t len, off64_t off)
+{
+	return fd_ours(fd) ? px_result(-ESPIPE) : REAL(pread64)(fd, buf, len, off);
+}
+
+PUBLIC ssize_t pread(int fd, void *buf, size_t len, off_t off) __attribute__((alias("pread64")));
+
+PUBLIC ssize_t pwrite64(int fd, const void *buf, size_t len, off64_t off)
+{
+	return fd_ours(fd) ? px_result(-ESPIPE) : REAL(pwrite64)(fd, buf, len, off);
+}
+
+PUBLIC ssize_t pwrite(int fd, const void *buf, size_t len, off_t off)
+	__attribute__((alias("pwrite64")));
+
+PUBLIC ssize_t preadv64(int fd, const struct iovec *iov, int n, off64_t off)
+{
+	return fd_ours(fd) ? px_result(-ESPIPE) : REAL(preadv64)(fd, iov, n, off);
+}
+
+PUBLIC ssize_t preadv(int fd, const struct iovec *iov, int n, off_t off)
+	__attribute__((alias("preadv64")));
+
+PUBLIC ssize_t pwritev64(int fd, const struct iovec *iov, int n, off64_t off)
+{
+	return fd_ours(fd) ? px_result(-ESPIPE) : REAL(pwritev64)(fd, iov, n, off);
+}
+
+PUBLIC ssize_t pwritev(int fd, const struct iovec *iov, int n, off_t off)
+	__attribute__((alias("pwritev64")));
+
+/* Offset -1 is the present position: the same as readv(), which a socket can do. */
+PUBLIC ssize_t preadv64v2(int fd, const struct iovec *iov, int n, off64_t off, int flags)
+{
+	if (!fd_ours(fd))
+		return REAL(preadv64v2)(fd, iov, n, off, flags);
+	if (off != -1)
+		return px_result(-ESPIPE);
+	return flags ? px_result(-EOPNOTSUPP) : readv(fd, iov, n);
+}
+
+PUBLIC ssize_t preadv2(int fd, const struct iovec *iov, int n, off_t off, int flags)
+	__attribute__((alias("preadv64v2")));
+
+PUBLIC ssize_t pwritev64v2(int fd, const struct iovec *iov, int n, off64_t off, int flags)
+{
+	if (!fd_ours(fd))
+		return REAL(pwritev64v2)(fd, iov, n, off, flags);
+	if (off != -1)
+		return px_result(-ESPIPE);
+	return flags ? px_result(-EOPNOTSUPP) : writev(fd, iov, n);
+}
+
+PUBLIC ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t off, int flags)
+	__attribute__((alias("pwritev64v2")));
+
+/* ---- What _FORTIFY_SOURCE makes of them ------------------------------------------------------ */
+
+/* The C library's own ends the program, with its own words; it is only reached when it has to. */
+void __chk_fail(void) __attribute__((noreturn));
+ssize_t __read_chk(int fd, void *buf, size_t len, size_t room);
+ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room, int flags);
+ssize_t __recvfrom_chk(int fd, void *restrict buf, size_t len, size_t room, int flags,
+		       struct sockaddr *restrict sa, socklen_t *restrict salen);
+ssize_t __pread_chk(int fd, void *buf, size_t len, off_t off, size_t room);
+ssize_t __pread64_chk(int fd, void *buf, size_t len, off64_t off, size_t room);
+
+PUBLIC ssize_t __read_chk(int fd, void *buf, size_t len, size_t room)
+{
+	if (len > room)
+		__chk_fail();
+	return read(fd, buf, len);
+}
+
+PUBLIC ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room, int flags)
+{
+	if (len > room)
+		__chk_fail();
+	return recv(fd, buf, len, flags);
+}
+
+PUBLIC ssize_t __recvfrom_chk(int fd, void *restrict buf, size_t len, size_t room, int flags,
+			      struct sockaddr *restrict sa, socklen_t *restrict salen)
+{
+	if (len > room)
+		__chk_fail();
+	return recvfrom(fd, buf, len, flags, sa, salen);
+}
+
+PUBLIC ssize_t __pread64_chk(int fd, void *buf, size_t len, off64_t off, size_t room)
+{
+	if (len > room)
+		__chk_fail();
+	return pread64(fd, buf, len, off);
+}
+
+PUBLIC ssize_t __pread_chk(int fd, void *buf, size_t len, off_t off, size_t room)
+	__attribute__((alias("__pread64_chk")));

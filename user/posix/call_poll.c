@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * call_poll.c - poll, ppoll, select, pselect.
+ * Called by   the program.
+ *
+ * A set may hold files of both kinds. Ours are looked at under the lock; the kernel's are handed to the
+ * same sleep. A listener, and an epoll instance, are both at once.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "base/time.h"
+#include "posix/posix.h"
+
+#define ON_STACK 64u /* sets up to this size need no memory */
+
+struct member {
+	struct mr_file *file; /* NULL: the kernel's alone */
+	struct mr_sleeper *link;
+};
+
+struct set {
+	struct pollfd *fds;	/* the program's */
+	struct pollfd *kernel;	/* a copy: what the kernel is asked */
+	struct member *members; /* one for each */
+	unsigned n;
+	unsigned nkernel; /* of them, that the kernel is asked for */
+};
+
+static bool any_ours(const struct pollfd *fds, nfds_t n)
+{
+	for (nfds_t i = 0; i < n; i++)
+		if (fd_ours(fds[i].fd))
+			return true;
+	return false;
+}
+
+/* poll()'s bits are epoll's. */
+static short look(const struct set *s, unsigned i)
+{
+	uint32_t bits = file_ready(s->members[i].file) & 0xffff;
+
+	return (short)(bits & ((uint16_t)s->fds[i].events | POLLERR | POLLHUP));
+}
+
+/* Files of ours that are ready now; their revents are set. */
+static unsigned look_all(const struct set *s)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < s->n; i++) {
+		s->fds[i].revents = s->members[i].file ? look(s, i) : 0;
+		n += s->fds[i].revents != 0;
+	}
+	return n;
+}
+
+static bool also_kernels(const struct mr_file *f)
+{
+	return f->kind == FILE_EPOLL || f->sock->kind == MR_SOCK_LISTENER;
+}
+
+/* With the lock held. */
+static int set_open(struct set *s, struct mr_waiter *w)
+{
+	const struct mr_posix *px = mr_share_root(px_share);
+
+	for (unsigned i = 0; i < s->n; i++) {
+		struct member *m = &s->members[i];
+
+		s->kernel[i] = s->fds[i];
+		*m = (struct member){ 0 };
+		if (s->fds[i].fd < 0 || !fd_ours(s->fds[i].fd)) {
+			s->nkernel += s->fds[i].fd >= 0;
+			continue;
+		}
+		m->file = file_of_entry(px, px_table[s->fds[i].fd]);
+		m->link = sleeper_new(px_share, m->file, (uint16_t)s->fds[i].events, w);
+		if (!m->link)
+			return -ENOMEM;
+		if (also_kernels(m->file))
+			s->nkernel++;
+		else
+			s->kernel[i].fd = -1;
+	}
+	return 0;
+}
+
+static void set_close(const struct set *s)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		if (s->members[i].link)
+			sleeper_free(px_share, s->members[i].link);
+}
+
+/* What the kernel said comes to what we know. Returns how many are ready in all. */
+static int merge(const struct set *s)
+{
+	int n = 0;
+
+	for (unsigned i = 0; i < s->n; i++) {
+		if (s->kernel[i].fd >= 0)
+			s->fds[i].revents |= s->kernel[i].revents;
+		n += s->fds[i].revents != 0;
+	}
+	return n;
+}
+
+/* With the lock held. */
+static int set_wait(const struct set *s, struct mr_waiter *w, uint64_t deadline,
+		    const sigset_t *mask)
+{
+	for (;;) {
+		unsigned ours;
+		int ret;
+
+		mr_share_wait_begin(px_share, w);
+		ours = look_all(s);
+		if (ours && !s->nkernel)
+			return (int)ours;
+		ret = mr_share_wait(px_share, w, s->nkernel ? s->kernel : NULL,
+				    s->nkernel ? s->n : 0, ours ? 0 : deadline, mask);
+		if (ret == -EINTR)
+			return ours ? (int)ours : ret;
+		ours = look_all(s);
+		if (ret <= 0)
+			for (unsigned i = 0; i < s->n; i++)
+				s->kernel[i].revents = 0;
+		if (ours || ret > 0 || ret == -ETIMEDOUT)
+			return merge(s);
+		if (ret < 0)
+			return ret;
+		for (unsigned i = 0; i < s->n; i++)
+			if (s->members[i].file)
+				file_want(s->members[i].file, (uint16_t)s->fds[i].events);
+	}
+}
+
+static int poll_mixed(struct pollfd *fds, unsigned n, uint64_t deadline, const sigset_t *mask)
+{
+	struct pollfd few[ON_STACK];
+	struct member few_members[ON_STACK];
+	struct set s = { .fds = fds, .kernel = few, .members = few_members, .n = n };
+	struct mr_waiter *w;
+	int ret = -ENOMEM;
+
+	if (n > ON_STACK) {
+		s.kernel = malloc(n * sizeof(*s.kernel));
+		s.members = calloc(n, sizeof(*s.members));
+	}
+	if (!s.kernel || !s.members)
+		goto out;
+	w = wait_mine();
+	if (!w)
+		goto out;
+	memset(s.members, 0, n * sizeof(*s.members));
+	mr_share_lock(px_share, NULL);
+	ret = set_open(&s, w);
+	if (!ret)
+		ret = set_wait(&s, w, deadline, mask);
+	set_close(&s);
+	mr_share_unlock(px_share);
+out:
+	if (s.kernel != few)
+		free(s.kernel);
+	if (s.members != few_members)
+		free(s.members);
+	return ret;
+}
+
+PUBLIC int poll(struct pollfd *fds, nfds_t n, int timeout)
+{
+	if (!px_table || !any_ours(fds, n))
+		return REAL(poll)(fds, n, timeout);
+	return (int)px_result(poll_mixed(fds, (unsigned)n, deadline_ms(timeout), NULL));
+}
+
+static bool bad_time(long sec, long fraction, long whole)
+{
+	return sec < 0 || fraction < 0 || fraction >= whole;
+}
+
+PUBLIC int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask)
+{
+	if (!px_table || !any_ours(fds, n))
+		return REAL(ppoll)(fds, n, timeout, mask);
+	if (timeout && bad_time(timeout->tv_sec, timeout->tv_nsec, MR_NS_PER_S))
+		return (int)px_result(-EINVAL);
+	return (int)px_result(poll_mixed(fds, (unsigned)n, deadline_timespec(timeout), mask));
+}
+
+/* ---- select ---------------------------------------------------------------------------------- */
+
+#define SELECT_IN  (POLLIN | POLLRDNORM | POLLHUP | POLLERR)
+#define SELECT_OUT (POLLOUT | POLLWRNORM | POLLERR)
+
+/* A set may be larger than FD_SETSIZE where the program made it so. */
+static bool in_set(const fd_set *set, int fd)
+{
+	return set && ((const unsigned long *)set)[fd / 64] & (1ul << (fd % 64));
+}
+
+static void clear_set(fd_set *set, int n)
+{
+	if (set)
+		memset(set, 0, ((size_t)n + 63) / 64 * 8);
+}
+
+static void put_in_set(fd_set *set, int fd)
+{
+	((unsigned long *)set)[fd / 64] |= 1ul << (fd % 64);
+}
+
+static bool select_ours(int n, const fd_set *rd, const fd_set *wr, const fd_set *ex)
+{
+	for (int fd = 0; fd < n; fd++)
+		if (fd_ours(fd) && (in_set(rd, fd) || in_set(wr, fd) || in_set(ex, fd)))
+			return true;
+	return false;
+}
+
+static unsigned from_sets(int n, const fd_set *rd, const fd_set *wr, const fd_set *ex,
+			  struct pollfd *fds)
+{
+	unsigned count = 0;
+
+	for (int fd = 0; fd < n; fd++) {
+		short events = 0;
+
+		if (in_set(rd, fd))
+			events |= POLLIN | POLLRDNORM;
+		if (in_set(wr, fd))
+			events |= POLLOUT | POLLWRNORM;
+		if (in_set(ex, fd))
+			events |= POLLPRI;
+		if (events)
+			fds[count++] = (struct pollfd){ .fd = fd, .events = events };
+	}
+	return count;
+}
+
+/* POLLHUP and POLLERR count for who asked to read or to write only. -EBADF as select() has it. */
+static int to_sets(const struct pollfd *fds, unsigned count, int n, fd_set *rd, fd_set *wr,
+		   fd_set *ex)
+{
+	int bits = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		if (fds[i].revents & POLLNVAL)
+			return -EBADF;
+	clear_set(rd, n);
+	clear_set(wr, n);
+	clear_set(ex, n);
+	for (unsigned i = 0; i < count; i++) {
+		if (fds[i].events & POLLIN && fds[i].revents & SELECT_IN) {
+			put_in_set(rd, fds[i].fd);
+			bits++;
+		}
+		if (fds[i].events & POLLOUT && fds[i].revents & SELECT_OUT) {
+			put_in_set(wr, fds[i].fd);
+			bits++;
+		}
+		if (fds[i].events & POLLPRI && fds[i].revents & POLLPRI) {
+			put_in_set(ex, fds[i].fd);
+			bits++;
+		}
+	}
+	return bits;
+}
+
+static int select_mixed(int n, fd_set *rd, fd_set *wr, fd_set *ex, uint64_t deadline,
+			const sigset_t *mask)
+{
+	struct pollfd *fds = malloc((size_t)n * sizeof(*fds));
+	unsigned count;
+	int ret;
+
+	if (!fds)
+		return -ENOMEM;
+	count = from_sets(n, rd, wr, ex, fds);
+	for (;;) {
+		ret = poll_mixed(fds, count, deadline, mask);
+		if (ret >= 0)
+			ret = to_sets(fds, count, n, rd, wr, ex);
+		/* A hang-up that nobody asked for: select() would sleep on. */
+		if (ret || deadline_after(1) > deadline)
+			break;
+		REAL(poll)(NULL, 0, 1);
+	}
+	free(fds);
+	return ret;
+}
+
+PUBLIC int select(int n, fd_set *rd, fd_set *wr, fd_set *ex, struct timeval *timeout)
+{
+	uint64_t deadline = FOREVER;
+	struct timespec ts;
+	int ret;
+
+	if (!px_table || n <= 0 || !select_ours(n, rd, wr, ex))
+		return REAL(select)(n, rd, wr, ex, timeout);
+	if (timeout) {
+		if (bad_time(timeout->tv_sec, 0, 1))
+			return (int)px_result(-EINVAL);
+		ts.tv_sec = timeout->tv_sec + timeout->tv_usec / 1000000;
+		ts.tv_nsec = timeout->tv_usec % 1000000 * 1000;
+		deadline = deadline_timespec(&ts);
+	}
+	ret = select_mixed(n, rd, wr, ex, deadline, NULL);
+	if (timeout && deadline) { /* Linux tells what is left */
+		uint64_t now = deadline_after(1);
+		uint64_t left = deadline > now ? deadline - now : 0;
+
+		timeout->tv_sec = (time_t)(left / MR_NS_PER_S);
+		timeout->tv_usec = (suseconds_t)(left % MR_NS_PER_S / MR_NS_PER_US);
+	}
+	return (int)px_result(ret);
+}
+
+PUBLIC int pselect(int n, fd_set *rd, fd_set *wr, fd_set *ex, const struct timespec *timeout,
+		   const sigset_t *mask)
+{
+	if (!px_table || n <= 0 || !select_ours(n, rd, wr, ex))
+		return REAL(pselect)(n, rd, wr, ex, timeout, mask);
+	if (timeout && bad_time(timeout->tv_sec, timeout->tv_nsec, MR_NS_PER_S))
+		return (int)px_result(-EINVAL);
+	return (int)px_result(select_mixed(n, rd, wr, ex, deadline_timespec(timeout), mask));
+}
+
+/* ---- What _FORTIFY_SOURCE makes of them ------------------------------------------------------ */
+
+void __chk_fail(void) __attribute__((noreturn));
+int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t room);
+int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask,
+		size_t room);
+
+PUBLIC int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t room)
+{
+	if (room / sizeof(*fds) < n)
+		__chk_fail();
+	return poll(fds, n, timeout);
+}
+
+PUBLIC int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
+		       const sigset_t *mask, size_t room)
+{
+	if (room / sizeof(*fds) < n)
+		__chk_fail();
+	return ppoll(fds, n, timeout, mask);
+}

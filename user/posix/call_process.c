@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * call_process.c - fork, exec and posix_spawn: sockets go on in other processes.
+ * Called by   the program.
+ *
+ * A forked child has its table before it exists (mr_share_fork_prepare()). A program that is executed finds
+ * what it inherited by the cookies of the kernel sockets, so these are asked for before; MILLRACE_INHERIT in
+ * its environment tells it to join at once and not at its first socket.
+ *
+ * The functions of the C library that fork by themselves (daemon, forkpty) are made of ours here.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <pty.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <utmp.h>
+#include "base/compiler.h"
+#include "posix/posix.h"
+#include "posix/process.h"
+
+/* ---- fork ------------------------------------------------------------------------------------ */
+
+static pid_t fork_by(pid_t (*real_fork)(void))
+{
+	pid_t pid;
+	int saved;
+
+	if (!px_share)
+		return real_fork();
+	process_fork_lock();
+	mr_share_fork_prepare(px_share);
+	pid = real_fork();
+	saved = errno;
+	if (pid)
+		mr_share_fork_parent(px_share, pid);
+	else
+		process_forked();
+	process_fork_unlock();
+	errno = saved;
+	return pid;
+}
+
+PUBLIC pid_t fork(void)
+{
+	return fork_by(REAL(fork));
+}
+
+/* A child that shares our memory could not keep a table of its own. */
+PUBLIC pid_t vfork(void)
+{
+	return fork_by(REAL(fork));
+}
+
+PUBLIC pid_t _Fork(void)
+{
+	return fork_by(REAL(_Fork) ?: REAL(fork));
+}
+
+PUBLIC int daemon(int nochdir, int noclose)
+{
+	pid_t pid = fork();
+	int fd;
+
+	if (pid)
+		return pid < 0 ? -1 : (_exit(0), 0);
+	if (setsid() < 0 || (!nochdir && chdir("/") < 0))
+		return -1;
+	if (noclose)
+		return 0;
+	fd = open("/dev/null", O_RDWR);
+	if (fd < 0)
+		return -1;
+	for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++)
+		dup2(fd, i);
+	if (fd > STDERR_FILENO)
+		close(fd);
+	return 0;
+}
+
+PUBLIC pid_t forkpty(int *master, char *name, const struct termios *term,
+		     const struct winsize *size)
+{
+	int m, s;
+	pid_t pid;
+
+	if (openpty(&m, &s, name, term, size) < 0)
+		return -1;
+	pid = fork();
+	if (!pid) {
+		close(m);
+		if (login_tty(s))
+			_exit(1);
+		return 0;
+	}
+	close(s);
+	if (pid < 0)
+		close(m);
+	else
+		*master = m;
+	return pid;
+}
+
+/* ---- exec ------------------------------------------------------------------------------------ */
+
+static size_t count(char *const list[])
+{
+	size_t n = 0;
+
+	while (list && list[n])
+		n++;
+	return n;
+}
+
+/* The environment with MILLRACE_INHERIT, into room for count(envp) + 2 pointers. */
+static void inherit_environment(char *const envp[], size_t n, char **out)
+{
+	static char mark[] = INHERIT_ENV "=1";
+
+	memcpy(out, envp, n * sizeof(*out));
+	out[n] = mark;
+	out[n + 1] = NULL;
+}
+
+/* Does the new program stand on the same stack as this one? */
+static bool keeps_stack(char *const envp[])
+{
+	for (size_t i = 0; envp && envp[i]; i++)
+		if (!strncmp(envp[i], MR_SHARE_ENV "=", sizeof(MR_SHARE_ENV)))
+			return true;
+	return false;
+}
+
+/* Call `run` with an environment that says what there is to inherit, if there is anything. */
+#define WITH_ENVIRONMENT(envp, new_envp, run)                                                      \
+	do {                                                                                       \
+		size_t n_ = count(envp);                                                           \
+		char **new_envp = NULL;                                                            \
+		if (process_leaves_sockets() && keeps_stack(envp)) {                               \
+			new_envp = alloca((n_ + 2) * sizeof(*new_envp));                           \
+			inherit_environment(envp, n_, new_envp);                                   \
+		}                                                                                  \
+		run;                                                                               \
+	} while (0)
+
+PUBLIC int execve(const char *path, char *const argv[], char *const envp[])
+{
+	int ret;
+
+	WITH_ENVIRONMENT(envp, changed, ret = REAL(execve)(path, argv, changed ?: envp));
+	return ret;
+}
+
+PUBLIC int execvpe(const char *file, char *const argv[], char *const envp[])
+{
+	int ret;
+
+	WITH_ENVIRONMENT(envp, changed, ret = REAL(execvpe)(file, argv, changed ?: envp));
+	return ret;
+}
+
+PUBLIC int fexecve(int fd, char *const argv[], char *const envp[])
+{
+	int ret;
+
+	WITH_ENVIRONMENT(envp, changed, ret = REAL(fexecve)(fd, argv, changed ?: envp));
+	return ret;
+}
+
+PUBLIC int execv(const char *path, char *const argv[])
+{
+	return execve(path, argv, environ);
+}
+
+PUBLIC int execvp(const char *file, char *const argv[])
+{
+	return execvpe(file, argv, environ);
+}
+
+/* The arguments of execl(), execlp() and execle(), up to the NULL. */
+#define COLLECT(argv, first, ap)                                                                   \
+	char **argv;                                                                               \
+	size_t argc_ = 1;                                                                          \
+	va_start(ap, first);                                                                       \
+	while (va_arg(ap, char *))                                                                 \
+		argc_++;                                                                           \
+	va_end(ap);                                                                                \
+	argv = alloca((argc_ + 1) * sizeof(*argv));                                                \
+	argv[0] = (char *)(uintptr_t)(first);                                                      \
+	va_start(ap, first);                                                                       \
+	for (size_t i_ = 1; i_ <= argc_; i_++)                                                     \
+	argv[i_] = va_arg(ap, char *)
+
+PUBLIC int execl(const char *path, const char *first, ...)
+{
+	va_list ap;
+
+	COLLECT(argv, first, ap);
+	va_end(ap);
+	return execve(path, argv, environ);
+}
+
+PUBLIC int execlp(const char *file, const char *first, ...)
+{
+	va_list ap;
+
+	COLLECT(argv, first, ap);
+	va_end(ap);
+	return execvpe(file, argv, environ);
+}
+
+PUBLIC int execle(const char *path, const char *first, ...)
+{
+	char *const *envp;
+	va_list ap;
+
+	COLLECT(argv, first, ap);
+	envp = va_arg(ap, char *const *);
+	va_end(ap);
+	return execve(path, argv, envp);
+}
+
+/* ---- posix_spawn ----------------------------------------------------------------------------- */
+
+PUBLIC int posix_spawn(pid_t *restrict pid, const char *restrict path,
+		       const posix_spawn_file_actions_t *actions,
+		       const posix_spawnattr_t *restrict attr, char *const argv[restrict],
+		       char *const envp[restrict])
+{
+	int ret;
+
+	WITH_ENVIRONMENT(envp, changed,
+			 ret = process_spawn(REAL(posix_spawn), pid, path, actions, attr, argv,
+					     changed ?: envp));
+	return ret;
+}
+
+PUBLIC int posix_spawnp(pid_t *restrict pid, const char *restrict file,
+			const posix_spawn_file_actions_t *actions,
+			const posix_spawnattr_t *restrict attr, char *const argv[restrict],
+			char *const envp[restrict])
+{
+	int ret;
+
+	WITH_ENVIRONMENT(envp, changed,
+			 ret = process_spawn(REAL(posix_spawnp), pid, file, actions, attr, argv,
+					     changed ?: envp));
+	return ret;
+}

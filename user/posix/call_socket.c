@@ -1,0 +1,540 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * call_socket.c - socket, bind, listen, connect, accept, shutdown and names: where a socket is accelerated.
+ * Owns        the decision, in listen() and connect(), whether a socket is the stack's or the kernel's.
+ * Called by   the program.
+ *
+ * Until listen() or connect() a socket is the kernel's alone: its options, its address and its registrations
+ * are asked of it then. A socket that stays the kernel's has its reason recorded.
+ */
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/addr.h"
+#include "base/time.h"
+#include "engine/shared.h"
+#include "posix/posix.h"
+
+#define BIND_TRIES 64 /* local ports tried, that the kernel may have given away */
+
+static int kernel_int(int fd, int level, int name)
+{
+	socklen_t len = sizeof(int);
+	int value = -1;
+
+	return REAL(getsockopt)(fd, level, name, &value, &len) ? -1 : value;
+}
+
+static bool is_tcp(int fd)
+{
+	return kernel_int(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP &&
+	       kernel_int(fd, SOL_SOCKET, SO_TYPE) == SOCK_STREAM;
+}
+
+PUBLIC int socket(int domain, int type, int protocol)
+{
+	int fd = REAL(socket)(domain, type, protocol);
+
+	if (fd < 0 || (domain != AF_INET && domain != AF_INET6) || !px_offered())
+		return fd;
+	if ((type & 0xf) == SOCK_STREAM && (!protocol || protocol == IPPROTO_TCP))
+		early_socket(fd);
+	else if (px_share)
+		fd_kernel(fd, REASON_UDP, NULL, NULL);
+	return fd;
+}
+
+PUBLIC int bind(int fd, const struct sockaddr *sa, socklen_t len)
+{
+	if (mr_unlikely(fd_ours(fd))) /* has a local address since it was accelerated */
+		return (int)px_result(-EINVAL);
+	return REAL(bind)(fd, sa, len);
+}
+
+/* ---- Becoming the stack's -------------------------------------------------------------------- */
+
+static int kernel_local(int fd, struct mr_endpoint *ep)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+
+	if (REAL(getsockname)(fd, (struct sockaddr *)&ss, &len) < 0)
+		return -errno;
+	return addr_to_endpoint((struct sockaddr *)&ss, len, ep, NULL);
+}
+
+/* Bind the kernel's socket. -EADDRINUSE: another one has the port. */
+static int kernel_bind(int fd, int family, const struct mr_endpoint *ep)
+{
+	struct sockaddr_storage ss = { 0 };
+	socklen_t len = sizeof(ss);
+
+	addr_from_endpoint(family, ep, 0, (struct sockaddr *)&ss, &len);
+	return REAL(bind)(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : 0;
+}
+
+/* A file with a socket of its own, whose options are the kernel socket's. With the lock held. */
+static struct mr_file *stream_new(int fd, int family)
+{
+	struct mr_file *f = file_new(mr_share_root(px_share), FILE_STREAM);
+
+	if (!f)
+		return NULL;
+	f->family = (uint16_t)family;
+	if (mr_socket(mr_share_engine(px_share), &f->sock)) {
+		file_put(px_share, f);
+		return NULL;
+	}
+	mr_share_touch(px_share, f->sock);
+	f->nonblock = REAL(fcntl64)(fd, F_GETFL) & O_NONBLOCK;
+	f->sock->user = (uintptr_t)f;
+	opt_take(fd, f);
+	return f;
+}
+
+/* The reason why a socket cannot be the stack's though its addresses could; REASON_NONE: it can. */
+static enum mr_reason refusal(int fd)
+{
+	enum mr_reason reason;
+
+	if ((uint32_t)fd >= MR_SHARE_FDS_MAX)
+		return REASON_DESCRIPTOR;
+	return opt_refuses(fd, &reason) ? reason : REASON_NONE;
+}
+
+static enum mr_reason reason_of_error(int err)
+{
+	switch (err) {
+	case -EADDRINUSE:
+		return REASON_PORT;
+	case -EADDRNOTAVAIL:
+		return REASON_ADDRESS;
+	case -ENETUNREACH:
+		return REASON_ROUTE;
+	default:
+		return REASON_FULL;
+	}
+}
+
+/* The kernel's socket listens already. */
+static enum mr_reason accelerate_listener(int fd, const struct mr_endpoint *local, int family,
+					  int backlog)
+{
+	struct mr_file *f;
+	int err;
+
+	mr_share_lock(px_share, NULL);
+	f = stream_new(fd, family);
+	err = f ? mr_bind_held(f->sock, local, false) : -ENOBUFS;
+	err = err ?: mr_listen(f->sock, backlog);
+	if (!err) {
+		table_clear(px_share, mr_share_proc(px_share), fd);
+		table_set(px_share, mr_share_proc(px_share), fd, f);
+		early_accelerated(fd, f);
+	} else if (f) {
+		file_put(px_share, f);
+	}
+	mr_share_unlock(px_share);
+	if (err)
+		return reason_of_error(err);
+	/* accept() asks it without waiting; the program's view of the flag is the file's. */
+	REAL(fcntl64)(fd, F_SETFL, REAL(fcntl64)(fd, F_GETFL) | O_NONBLOCK);
+	return REASON_NONE;
+}
+
+PUBLIC int listen(int fd, int backlog)
+{
+	struct mr_endpoint local;
+	enum mr_reason reason;
+	struct mr_file *f;
+	int ret;
+
+	f = fd_ours(fd) ? fd_get(fd) : NULL;
+	if (f) {
+		ret = mr_listen(f->sock, backlog);
+		fd_done();
+		if (!ret)
+			REAL(listen)(fd, backlog);
+		return (int)px_result(ret);
+	}
+	ret = REAL(listen)(fd, backlog);
+	if (ret || !px_offered() || !is_tcp(fd) || !px_join())
+		return ret;
+	if (kernel_local(fd, &local))
+		return 0;
+	reason = refusal(fd);
+	if (!reason && !mr_addr_is_any(&local.addr) && !mr_addr_is_unicast(&local.addr))
+		reason = REASON_LOOPBACK;
+	if (!reason)
+		reason = accelerate_listener(fd, &local, kernel_int(fd, SOL_SOCKET, SO_DOMAIN),
+					     backlog);
+	if (reason)
+		fd_kernel(fd, reason, &local, NULL);
+	return 0;
+}
+
+/* ---- connect --------------------------------------------------------------------------------- */
+
+static enum mr_reason route_reason(const struct mr_endpoint *peer, uint32_t scope_id)
+{
+	struct mr_way_answer answer;
+
+	mr_engine_way(mr_share_engine(px_share), &peer->addr, scope_id, &answer);
+	switch (answer.way) {
+	case MR_WAY_OURS:
+		return REASON_NONE;
+	case MR_WAY_LOCAL:
+		return REASON_LOOPBACK;
+	case MR_WAY_OTHER:
+	case MR_WAY_UNREACHABLE:
+		break;
+	}
+	return REASON_ROUTE;
+}
+
+/* Begin to connect f, whose port is the kernel socket's. 0 or -EINPROGRESS: begun. */
+static int connect_begin(int fd, struct mr_file *f, const struct mr_endpoint *peer, bool fresh)
+{
+	struct mr_endpoint local;
+	int err = kernel_local(fd, &local);
+
+	if (err)
+		return err;
+	err = mr_bind_held(f->sock, &local, fresh);
+	return err ?: mr_connect(f->sock, peer);
+}
+
+/* The same with a port that is chosen here: the kernel knows nothing of connections that the stack has in
+ * TIME-WAIT, and the stack nothing of what the kernel's sockets hold, so that both are asked. */
+static int connect_any_port(int fd, struct mr_file *f, const struct mr_endpoint *peer,
+			    const struct mr_endpoint *local)
+{
+	struct mr_endpoint ep = *local;
+
+	for (unsigned i = 0; i < BIND_TRIES; i++) {
+		int err;
+
+		ep.port = mr_tcp_port_pick(&mr_share_engine(px_share)->st->tcp, &ep.addr);
+		if (!ep.port)
+			break;
+		err = kernel_bind(fd, f->family, &ep);
+		if (err != -EADDRINUSE)
+			return err ?: connect_begin(fd, f, peer, true);
+	}
+	return -EADDRNOTAVAIL;
+}
+
+struct target {
+	struct mr_endpoint peer, local;
+	uint32_t scope_id;
+	int family;
+};
+
+/* *begun: what mr_connect() said. */
+static enum mr_reason accelerate_connection(int fd, const struct target *to, int *begun)
+{
+	enum mr_reason reason;
+	struct mr_file *f = NULL;
+	int err;
+
+	mr_share_lock(px_share, NULL);
+	reason = route_reason(&to->peer, to->scope_id);
+	if (!reason) {
+		f = stream_new(fd, to->family);
+		reason = f ? REASON_NONE : REASON_FULL;
+	}
+	if (f) {
+		err = to->local.port ? connect_begin(fd, f, &to->peer, false) :
+				       connect_any_port(fd, f, &to->peer, &to->local);
+		if (err == -EINPROGRESS || err == 0) {
+			f->scope_id = to->scope_id;
+			f->connecting = true;
+			table_clear(px_share, mr_share_proc(px_share), fd);
+			table_set(px_share, mr_share_proc(px_share), fd, f);
+			early_accelerated(fd, f);
+			*begun = err;
+		} else {
+			file_put(px_share, f);
+			reason = reason_of_error(err);
+		}
+	}
+	mr_share_unlock(px_share);
+	return reason;
+}
+
+/* What mr_connect() began has ended: tell it, once. A socket that failed may be used anew. */
+static int connect_ended(struct mr_file *f)
+{
+	int err;
+
+	f->connecting = false;
+	if (f->sock->connected)
+		return 0;
+	err = mr_sock_error(f->sock) ?: -ECONNABORTED;
+	mr_disconnect(f->sock);
+	return err;
+}
+
+/* Wait for the end of what mr_connect() began. With the lock held. */
+static int connect_wait(struct mr_file *f)
+{
+	struct wait w;
+	int err = wait_open(&w, f, EPOLLOUT, f->snd_ns);
+
+	while (!err) {
+		wait_look(&w);
+		if (f->sock->connected || f->sock->err || !f->sock->tcb) {
+			err = connect_ended(f);
+			break;
+		}
+		err = wait_sleep(&w, NULL, 0);
+		if (err == -EAGAIN)
+			err = -EINPROGRESS;
+	}
+	wait_close(&w);
+	return err;
+}
+
+/* connect() on a socket that is the stack's already. With the lock held. */
+static int connect_again(struct mr_file *f, const struct sockaddr *sa, socklen_t len)
+{
+	struct mr_endpoint peer;
+	uint32_t scope_id;
+	int err;
+
+	if (len >= sizeof(sa->sa_family) && sa->sa_family == AF_UNSPEC) {
+		mr_disconnect(f->sock);
+		return 0;
+	}
+	if (f->sock->kind == MR_SOCK_STREAM && f->sock->tcb && !f->sock->connected) {
+		if (f->nonblock)
+			return -EALREADY;
+		return connect_wait(f);
+	}
+	if (f->connecting)
+		return connect_ended(f);
+	if (f->sock->kind == MR_SOCK_LISTENER || f->sock->connected)
+		return -EISCONN;
+	err = addr_to_endpoint(sa, len, &peer, &scope_id);
+	err = err ?: mr_connect(f->sock, &peer);
+	f->connecting = err == -EINPROGRESS;
+	return err == -EINPROGRESS && !f->nonblock ? connect_wait(f) : err;
+}
+
+/* Decide about a socket that is not the stack's. Positive: the kernel shall connect it. */
+static int connect_first(int fd, const struct sockaddr *sa, socklen_t len)
+{
+	struct target to = { 0 };
+	enum mr_reason reason;
+	int begun = 0;
+
+	if (len < sizeof(sa->sa_family) || !px_offered() ||
+	    (sa->sa_family != AF_INET && sa->sa_family != AF_INET6) ||
+	    addr_to_endpoint(sa, len, &to.peer, &to.scope_id) || !to.peer.port || !is_tcp(fd))
+		return 1;
+	to.family = kernel_int(fd, SOL_SOCKET, SO_DOMAIN);
+	/* An IPv4 address on an IPv6 socket comes mapped; the other way round the kernel refuses. */
+	if (to.family == AF_INET && sa->sa_family != AF_INET)
+		return 1;
+	if (kernel_int(fd, SOL_SOCKET, SO_ACCEPTCONN) || kernel_local(fd, &to.local) || !px_join())
+		return 1;
+	if (to.family == AF_INET6 && sa->sa_family == AF_INET)
+		return 1;
+	reason = refusal(fd) ?: accelerate_connection(fd, &to, &begun);
+	if (!reason)
+		return begun;
+	fd_kernel(fd, reason, &to.local, &to.peer);
+	return 1;
+}
+
+PUBLIC int connect(int fd, const struct sockaddr *sa, socklen_t len)
+{
+	struct mr_file *f;
+	int ret = -EINPROGRESS;
+
+	if (!fd_ours(fd)) {
+		ret = sa ? connect_first(fd, sa, len) : 1;
+		if (ret > 0) {
+			early_forget(fd);
+			return REAL(connect)(fd, sa, len);
+		}
+	} else {
+		ret = 1;
+	}
+	f = fd_get(fd);
+	if (!f)
+		return REAL(connect)(fd, sa, len);
+	if (ret > 0)
+		ret = sa ? connect_again(f, sa, len) : -EFAULT;
+	else if (ret == -EINPROGRESS && !f->nonblock)
+		ret = connect_wait(f);
+	fd_done();
+	return (int)px_result(ret);
+}
+
+/* ---- accept ---------------------------------------------------------------------------------- */
+
+/* The oldest connection that waits in the stack, with a descriptor of its own. With the lock held. */
+static int accept_ours(struct mr_file *listener, int flags, struct mr_endpoint *peer)
+{
+	struct mr_socket *sock;
+	struct mr_file *f;
+	int fd;
+
+	if (!(mr_ready(listener->sock) & MR_IN))
+		return -EAGAIN;
+	/* First what can fail: a connection that is taken off the queue must not be lost. */
+	fd = REAL(socket)(listener->family, SOCK_STREAM | (flags & SOCK_CLOEXEC), IPPROTO_TCP);
+	if (fd < 0)
+		return -errno;
+	f = (uint32_t)fd < MR_SHARE_FDS_MAX ? file_new(mr_share_root(px_share), FILE_STREAM) : NULL;
+	if (!f || mr_accept(listener->sock, &sock, peer)) {
+		if (f)
+			file_put(px_share, f);
+		REAL(close)(fd);
+		return f ? -EAGAIN : -ENFILE;
+	}
+	f->sock = sock;
+	f->sock->user = (uintptr_t)f;
+	f->family = listener->family;
+	f->v6only = listener->v6only;
+	f->nonblock = flags & SOCK_NONBLOCK;
+	f->rcv_ns = listener->rcv_ns;
+	f->snd_ns = listener->snd_ns;
+	table_clear(px_share, mr_share_proc(px_share), fd);
+	table_set(px_share, mr_share_proc(px_share), fd, f);
+	return fd;
+}
+
+/* Of either kind, without waiting. *kernel: it is the kernel's, and *sa is filled in. */
+static int accept_once(int lfd, struct mr_file *listener, int flags, struct mr_endpoint *peer,
+		       struct sockaddr *sa, socklen_t *len, bool *kernel)
+{
+	int fd;
+
+	*kernel = false;
+	if (listener->sock->kind != MR_SOCK_LISTENER)
+		return -EINVAL;
+	fd = accept_ours(listener, flags, peer);
+	if (fd != -EAGAIN)
+		return fd;
+	fd = REAL(accept4)(lfd, sa, len, flags);
+	*kernel = fd >= 0;
+	return fd < 0 ? -errno : fd;
+}
+
+static int accept_any(int lfd, struct mr_file *f, struct sockaddr *sa, socklen_t *len, int flags,
+		      bool *kernel)
+{
+	struct pollfd pfd = { .fd = lfd, .events = POLLIN };
+	socklen_t whole = len ? *len : 0;
+	struct mr_endpoint peer;
+	struct wait w;
+	int fd = accept_once(lfd, f, flags, &peer, sa, len, kernel), err;
+
+	if (fd == -EAGAIN && !f->nonblock) {
+		err = wait_open(&w, f, EPOLLIN, f->rcv_ns);
+		while (!err) {
+			wait_look(&w);
+			fd = accept_once(lfd, f, flags, &peer, sa, len, kernel);
+			if (fd != -EAGAIN)
+				break;
+			err = wait_sleep(&w, &pfd, 1);
+		}
+		wait_close(&w);
+		fd = err ?: fd;
+	}
+	if (fd >= 0 && sa && len && !*kernel) {
+		*len = whole;
+		addr_from_endpoint(f->family, &peer, f->scope_id, sa, len);
+	}
+	return fd;
+}
+
+PUBLIC int accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags)
+{
+	struct mr_file *f = fd_ours(fd) ? fd_get(fd) : NULL;
+	bool kernel;
+	int ret;
+
+	if (!f)
+		return REAL(accept4)(fd, sa, len, flags);
+	if (flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK))
+		ret = -EINVAL;
+	else
+		ret = accept_any(fd, f, sa, len, flags, &kernel);
+	fd_done();
+	if (ret >= 0 && kernel)
+		fd_kernel(ret, REASON_CAME_BY_KERNEL, NULL, NULL);
+	return (int)px_result(ret);
+}
+
+PUBLIC int accept(int fd, struct sockaddr *sa, socklen_t *len)
+{
+	if (!fd_ours(fd))
+		return REAL(accept)(fd, sa, len);
+	return accept4(fd, sa, len, 0);
+}
+
+/* ---- The rest -------------------------------------------------------------------------------- */
+
+PUBLIC int shutdown(int fd, int how)
+{
+	struct mr_file *f = fd_ours(fd) ? fd_get(fd) : NULL;
+	bool listener;
+	int ret;
+
+	if (!f)
+		return REAL(shutdown)(fd, how);
+	listener = f->sock->kind == MR_SOCK_LISTENER;
+	switch (how) {
+	case SHUT_RD:
+		ret = mr_shutdown(f->sock, MR_SHUT_RD);
+		break;
+	case SHUT_WR:
+		ret = mr_shutdown(f->sock, MR_SHUT_WR);
+		break;
+	case SHUT_RDWR:
+		ret = mr_shutdown(f->sock, MR_SHUT_RDWR);
+		break;
+	default:
+		ret = -EINVAL;
+	}
+	file_notify(px_share, f);
+	fd_done();
+	if (listener)
+		REAL(shutdown)(fd, how);
+	return (int)px_result(ret);
+}
+
+static int name_of(int fd, struct sockaddr *sa, socklen_t *len,
+		   int (*get)(const struct mr_socket *sock, struct mr_endpoint *ep))
+{
+	struct mr_file *f = fd_get(fd);
+	struct mr_endpoint ep;
+	int ret;
+
+	if (!f)
+		return 1;
+	ret = !sa || !len ? -EFAULT : (int)*len < 0 ? -EINVAL : get(f->sock, &ep);
+	if (!ret)
+		addr_from_endpoint(f->family, &ep, f->scope_id, sa, len);
+	fd_done();
+	return ret;
+}
+
+PUBLIC int getsockname(int fd, struct sockaddr *sa, socklen_t *len)
+{
+	int ret = fd_ours(fd) ? name_of(fd, sa, len, mr_local) : 1;
+
+	return ret > 0 ? REAL(getsockname)(fd, sa, len) : (int)px_result(ret);
+}
+
+PUBLIC int getpeername(int fd, struct sockaddr *sa, socklen_t *len)
+{
+	int ret = fd_ours(fd) ? name_of(fd, sa, len, mr_peer) : 1;
+
+	return ret > 0 ? REAL(getpeername)(fd, sa, len) : (int)px_result(ret);
+}

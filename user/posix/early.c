@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * early.c - what may be accelerated and is not yet: TCP sockets that are neither connected nor listening,
+ * epoll instances that watch nothing of ours. Which descriptors they are, and which epoll instances watch
+ * them already: the registrations follow.
+ * Owns        a bit for each descriptor, a list of registrations. Process-local.
+ * Called by   socket(), dup(), epoll_ctl(), close(); the acceleration.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+#include "posix/posix.h"
+
+struct early {
+	struct early *next;
+	int epfd, fd;
+	struct epoll_event event;
+};
+
+static uint64_t bits[MR_SHARE_FDS_MAX / 64];
+static struct early *list;
+static pthread_mutex_t mutex = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+
+static uint64_t bit(int fd)
+{
+	return 1ull << (fd & 63);
+}
+
+bool early_known(int fd)
+{
+	return (uint32_t)fd < MR_SHARE_FDS_MAX &&
+	       __atomic_load_n(&bits[fd / 64], __ATOMIC_RELAXED) & bit(fd);
+}
+
+void early_socket(int fd)
+{
+	if ((uint32_t)fd < MR_SHARE_FDS_MAX)
+		__atomic_fetch_or(&bits[fd / 64], bit(fd), __ATOMIC_RELAXED);
+}
+
+static void drop_registrations(int fd, int epfd)
+{
+	struct early **at = &list;
+
+	while (*at) {
+		struct early *e = *at;
+
+		if (e->fd == fd && (epfd < 0 || e->epfd == epfd)) {
+			*at = e->next;
+			free(e);
+		} else {
+			at = &e->next;
+		}
+	}
+}
+
+void early_forget(int fd)
+{
+	if (!early_known(fd))
+		return;
+	__atomic_fetch_and(&bits[fd / 64], ~bit(fd), __ATOMIC_RELAXED);
+	pthread_mutex_lock(&mutex);
+	drop_registrations(fd, -1);
+	pthread_mutex_unlock(&mutex);
+}
+
+void early_copied(int from, int to)
+{
+	early_forget(to);
+	if (early_known(from))
+		early_socket(to);
+}
+
+void early_epoll(int epfd, int op, int fd, const struct epoll_event *event)
+{
+	struct early *e;
+
+	pthread_mutex_lock(&mutex);
+	drop_registrations(fd, epfd);
+	e = op == EPOLL_CTL_DEL ? NULL : malloc(sizeof(*e));
+	if (e) {
+		*e = (struct early){ .next = list, .epfd = epfd, .fd = fd, .event = *event };
+		list = e;
+	}
+	pthread_mutex_unlock(&mutex);
+}
+
+static struct early *take_registration(int fd)
+{
+	for (struct early **at = &list; *at; at = &(*at)->next) {
+		struct early *e = *at;
+
+		if (e->fd != fd)
+			continue;
+		*at = e->next;
+		return e;
+	}
+	return NULL;
+}
+
+/* Making an instance in the arena may lead here again, for the instances that watch it. */
+void early_accelerated(int fd, struct mr_file *f)
+{
+	bool stream = f->sock && f->sock->kind != MR_SOCK_LISTENER;
+	struct early *e;
+
+	pthread_mutex_lock(&mutex);
+	while ((e = take_registration(fd))) {
+		struct mr_file *ep = ep_of_fd(e->epfd);
+
+		/* The kernel's part of a listener or an instance stays registered beside. */
+		if (stream)
+			REAL(epoll_ctl)(e->epfd, EPOLL_CTL_DEL, fd, NULL);
+		if (ep)
+			ep_add(px_share, ep, f, fd, &e->event);
+		free(e);
+	}
+	pthread_mutex_unlock(&mutex);
+	early_forget(fd);
+}

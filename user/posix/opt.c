@@ -1,0 +1,521 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * opt.c - getsockopt and setsockopt.
+ * Owns        which option means what in the stack, which ones are the kernel's to remember, and which ones
+ *	       keep a socket with the kernel.
+ * Called by   the program; listen() and connect(), when a socket is about to be accelerated.
+ *
+ * The kernel's socket behind every one of ours is asked first: what it refuses is refused, with its error.
+ * What it takes is then done in the stack. An option that has a meaning for TCP which the stack does not
+ * have is refused (-ENOPROTOOPT) on an accelerated socket; set before, it keeps the socket with the kernel.
+ */
+#include <linux/in6.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <syslog.h>
+#include "base/compiler.h"
+#include "base/time.h"
+#include "posix/posix.h"
+
+#ifndef SO_RCVTIMEO_NEW
+#define SO_RCVTIMEO_NEW 66
+#define SO_SNDTIMEO_NEW 67
+#endif
+#define SNDBUF_FACTOR 2 /* Linux doubles what is asked for, and tells the double */
+
+/* ---- What is known of an option -------------------------------------------------------------- */
+
+enum how {
+	AS_NUMBER, /* an int, the same in the stack */
+	AS_BOOL,   /* an int, 0 or not 0 */
+	AS_HELD, /* an int, 0 or not 0, until the socket is bound; the kernel's socket remembers it */
+	AS_BUFFER,  /* an int, SNDBUF_FACTOR times what the stack has */
+	AS_LINGER,  /* struct linger */
+	AS_NAME,    /* of a congestion control */
+	AS_TIME,    /* struct timeval, the file's */
+	AS_RATE,    /* bytes per second, int or 64 bits; all ones: not bounded */
+	REMEMBERED, /* by the kernel, and without a meaning for TCP, or a hint */
+	NEUTRAL,    /* the same as long as the value is the one of a new socket */
+	REFUSED,    /* not in the stack */
+};
+
+struct option {
+	int level, name;
+	enum how how;
+	enum mr_opt opt;
+	bool replay; /* taken over from the kernel's socket when it is accelerated */
+};
+
+static const struct option options[] = {
+	{ SOL_SOCKET, SO_KEEPALIVE, AS_BOOL, MR_OPT_KEEPALIVE, true },
+	{ SOL_SOCKET, SO_OOBINLINE, AS_BOOL, MR_OPT_OOBINLINE, true },
+	{ SOL_SOCKET, SO_LINGER, AS_LINGER, MR_OPT_LINGER, true },
+	{ SOL_SOCKET, SO_SNDBUF, AS_BUFFER, MR_OPT_SNDBUF, true },
+	{ SOL_SOCKET, SO_RCVBUF, AS_BUFFER, MR_OPT_RCVBUF, true },
+	{ SOL_SOCKET, SO_SNDBUFFORCE, AS_BUFFER, MR_OPT_SNDBUF, false },
+	{ SOL_SOCKET, SO_RCVBUFFORCE, AS_BUFFER, MR_OPT_RCVBUF, false },
+	{ SOL_SOCKET, SO_RCVLOWAT, AS_NUMBER, MR_OPT_RCVLOWAT, true },
+	{ SOL_SOCKET, SO_REUSEADDR, AS_HELD, MR_OPT_REUSEADDR, true },
+	{ SOL_SOCKET, SO_REUSEPORT, AS_HELD, MR_OPT_REUSEPORT, true },
+	{ SOL_SOCKET, SO_MAX_PACING_RATE, AS_RATE, MR_OPT_MAX_PACING_RATE, true },
+	{ SOL_SOCKET, SO_RCVTIMEO_OLD, AS_TIME, 0, true },
+	{ SOL_SOCKET, SO_SNDTIMEO_OLD, AS_TIME, 0, true },
+	{ SOL_SOCKET, SO_RCVTIMEO_NEW, AS_TIME, 0, false },
+	{ SOL_SOCKET, SO_SNDTIMEO_NEW, AS_TIME, 0, false },
+	{ SOL_SOCKET, SO_DEBUG, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_BROADCAST, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_PRIORITY, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_BSDCOMPAT, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_NO_CHECK, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_PASSCRED, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_PASSSEC, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_BUSY_POLL, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_PREFER_BUSY_POLL, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_BUSY_POLL_BUDGET, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_INCOMING_CPU, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_SELECT_ERR_QUEUE, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_DETACH_FILTER, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_BINDTODEVICE, REFUSED, 0, false },
+	{ SOL_SOCKET, SO_MARK, NEUTRAL, 0, false },
+	{ SOL_SOCKET, SO_DONTROUTE, NEUTRAL, 0, false },
+	{ SOL_SOCKET, SO_TIMESTAMP_OLD, NEUTRAL, 0, false },
+	{ SOL_SOCKET, SO_TIMESTAMPNS_OLD, NEUTRAL, 0, false },
+	{ SOL_SOCKET, SO_TIMESTAMPING_OLD, NEUTRAL, 0, false },
+	{ SOL_SOCKET, SO_ZEROCOPY, NEUTRAL, 0, false },
+	{ SOL_SOCKET, SO_RXQ_OVFL, REMEMBERED, 0, false },
+	{ IPPROTO_TCP, TCP_NODELAY, AS_BOOL, MR_OPT_NODELAY, true },
+	{ IPPROTO_TCP, TCP_CORK, AS_BOOL, MR_OPT_CORK, true },
+	{ IPPROTO_TCP, TCP_QUICKACK, AS_BOOL, MR_OPT_QUICKACK, false },
+	{ IPPROTO_TCP, TCP_MAXSEG, AS_NUMBER, MR_OPT_MAXSEG, true },
+	{ IPPROTO_TCP, TCP_KEEPIDLE, AS_NUMBER, MR_OPT_KEEPIDLE, true },
+	{ IPPROTO_TCP, TCP_KEEPINTVL, AS_NUMBER, MR_OPT_KEEPINTVL, true },
+	{ IPPROTO_TCP, TCP_KEEPCNT, AS_NUMBER, MR_OPT_KEEPCNT, true },
+	{ IPPROTO_TCP, TCP_SYNCNT, AS_NUMBER, MR_OPT_SYNCNT, true },
+	{ IPPROTO_TCP, TCP_LINGER2, AS_NUMBER, MR_OPT_LINGER2, true },
+	{ IPPROTO_TCP, TCP_DEFER_ACCEPT, AS_NUMBER, MR_OPT_DEFER_ACCEPT, true },
+	{ IPPROTO_TCP, TCP_WINDOW_CLAMP, AS_NUMBER, MR_OPT_WINDOW_CLAMP, true },
+	{ IPPROTO_TCP, TCP_USER_TIMEOUT, AS_NUMBER, MR_OPT_USER_TIMEOUT, true },
+	{ IPPROTO_TCP, TCP_NOTSENT_LOWAT, AS_NUMBER, MR_OPT_NOTSENT_LOWAT, true },
+	{ IPPROTO_TCP, TCP_CONGESTION, AS_NAME, MR_OPT_CONGESTION, true },
+	{ IPPROTO_TCP, TCP_FASTOPEN, REMEMBERED, 0, false },
+	{ IPPROTO_TCP, TCP_FASTOPEN_KEY, REMEMBERED, 0, false },
+	{ IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, REMEMBERED, 0, false },
+	{ IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, REMEMBERED, 0, false },
+	{ IPPROTO_TCP, TCP_THIN_DUPACK, REMEMBERED, 0, false },
+	{ IPPROTO_TCP, TCP_FASTOPEN_CONNECT, NEUTRAL, 0, false },
+	{ IPPROTO_TCP, TCP_REPAIR, NEUTRAL, 0, false },
+	{ IPPROTO_TCP, TCP_SAVE_SYN, NEUTRAL, 0, false },
+	{ IPPROTO_TCP, TCP_INQ, NEUTRAL, 0, false },
+	{ IPPROTO_TCP, TCP_TX_DELAY, NEUTRAL, 0, false },
+	{ IPPROTO_IP, IP_TOS, AS_NUMBER, MR_OPT_TOS, true },
+	{ IPPROTO_IP, IP_TTL, AS_NUMBER, MR_OPT_TTL, true },
+	{ IPPROTO_IP, IP_RECVERR, REMEMBERED, 0, false },
+	{ IPPROTO_IP, IP_RECVTTL, REMEMBERED, 0, false },
+	{ IPPROTO_IP, IP_RECVTOS, REMEMBERED, 0, false },
+	{ IPPROTO_IP, IP_RECVOPTS, REMEMBERED, 0, false },
+	{ IPPROTO_IP, IP_PKTINFO, REMEMBERED, 0, false },
+	{ IPPROTO_IP, IP_FREEBIND, REMEMBERED, 0, false },
+	{ IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, REMEMBERED, 0, false },
+	{ IPPROTO_IP, IP_MULTICAST_TTL, REMEMBERED, 0, false },
+	{ IPPROTO_IP, IP_MULTICAST_LOOP, REMEMBERED, 0, false },
+	{ IPPROTO_IP, IP_MULTICAST_IF, REMEMBERED, 0, false },
+	{ IPPROTO_IP, IP_TRANSPARENT, NEUTRAL, 0, false },
+	{ IPPROTO_IP, IP_MTU_DISCOVER, NEUTRAL, 0, false },
+	{ IPPROTO_IP, IP_MINTTL, NEUTRAL, 0, false },
+	{ IPPROTO_IPV6, IPV6_V6ONLY, AS_BOOL, MR_OPT_V6ONLY, true },
+	{ IPPROTO_IPV6, IPV6_TCLASS, AS_NUMBER, MR_OPT_TOS, true },
+	{ IPPROTO_IPV6, IPV6_UNICAST_HOPS, AS_NUMBER, MR_OPT_TTL, true },
+	{ IPPROTO_IPV6, IPV6_RECVERR, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_RECVPKTINFO, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_RECVHOPLIMIT, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_RECVTCLASS, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_MULTICAST_HOPS, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_MULTICAST_LOOP, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_MULTICAST_IF, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_AUTOFLOWLABEL, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_FREEBIND, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_TRANSPARENT, NEUTRAL, 0, false },
+	{ IPPROTO_IPV6, IPV6_MTU_DISCOVER, NEUTRAL, 0, false },
+};
+
+static const struct option *find_option(int level, int name)
+{
+	for (size_t i = 0; i < MR_ARRAY_SIZE(options); i++)
+		if (options[i].level == level && options[i].name == name)
+			return &options[i];
+	return NULL;
+}
+
+/* The value that a new socket of the kernel has; asked of one, once for each option. -1: unknown. */
+static int64_t value_of_new(int family, const struct option *o)
+{
+	static int64_t cache[2][MR_ARRAY_SIZE(options)]; /* 1 + the value; 0: not asked yet */
+	int64_t *at = &cache[family == AF_INET6][o - options];
+	int64_t known = __atomic_load_n(at, __ATOMIC_RELAXED);
+	socklen_t len = sizeof(int);
+	int fd, value = -2;
+
+	if (known)
+		return known - 1;
+	fd = REAL(socket)(family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+	if (fd < 0)
+		return -1;
+	if (REAL(getsockopt)(fd, o->level, o->name, &value, &len) < 0)
+		value = -2;
+	REAL(close)(fd);
+	__atomic_store_n(at, (int64_t)value + 1, __ATOMIC_RELAXED);
+	return value;
+}
+
+static bool kernel_value(int fd, const struct option *o, int *value)
+{
+	socklen_t len = sizeof(*value);
+
+	*value = 0;
+	return !REAL(getsockopt)(fd, o->level, o->name, value, &len) && len == sizeof(*value);
+}
+
+/* ---- Into the stack -------------------------------------------------------------------------- */
+
+/* Linux's name for what is RFC 6582 here. */
+static int congestion_index(const char *name)
+{
+	return mr_congestion_index(strcmp(name, "reno") ? name : "newreno");
+}
+
+static int set_name(struct mr_file *f, const void *val, socklen_t len)
+{
+	char name[16] = { 0 };
+	int index;
+
+	memcpy(name, val, mr_min((size_t)len, sizeof(name) - 1));
+	index = congestion_index(name);
+	return index < 0 ? -ENOENT : mr_set_option(f->sock, MR_OPT_CONGESTION, index);
+}
+
+static int set_linger(struct mr_file *f, const void *val)
+{
+	struct linger l;
+
+	memcpy(&l, val, sizeof(l));
+	return mr_set_option(f->sock, MR_OPT_LINGER, l.l_onoff ? mr_min(l.l_linger, 65535) : -1);
+}
+
+/* The kernel has checked it. */
+static void set_time(struct mr_file *f, int name, const void *val)
+{
+	int64_t tv
+		[2]; /* struct timeval, and the kernel's with 64 bits: the same on 64-bit machines */
+	uint64_t ns;
+
+	_Static_assert(sizeof(tv) == sizeof(struct timeval), "SO_RCVTIMEO_OLD and _NEW agree");
+	memcpy(tv, val, sizeof(tv));
+	if (tv[0] < 0 || (uint64_t)tv[0] > INT32_MAX)
+		ns = tv[0] < 0 ?
+			     1 :
+			     0; /* as Linux: a negative time does not wait; a long one is for ever */
+	else
+		ns = (uint64_t)tv[0] * MR_NS_PER_S + (uint64_t)tv[1] * MR_NS_PER_US;
+	if (name == SO_RCVTIMEO_OLD || name == SO_RCVTIMEO_NEW)
+		f->rcv_ns = ns;
+	else
+		f->snd_ns = ns;
+}
+
+static int set_rate(struct mr_file *f, const void *val, socklen_t len)
+{
+	uint64_t rate = 0;
+	bool none;
+
+	memcpy(&rate, val, len >= sizeof(rate) ? sizeof(rate) : sizeof(uint32_t));
+	none = rate == (len >= sizeof(rate) ? UINT64_MAX : UINT32_MAX);
+	return mr_set_option(f->sock, MR_OPT_MAX_PACING_RATE,
+			     none ? 0 : (int64_t)(rate & INT64_MAX));
+}
+
+/* IP options may come as one byte. */
+static int number(const void *val, socklen_t len)
+{
+	int value = 0;
+
+	if (len >= sizeof(value))
+		memcpy(&value, val, sizeof(value));
+	else if (len)
+		value = *(const uint8_t *)val;
+	return value;
+}
+
+static int set_buffer(struct mr_file *f, int fd, const struct option *o)
+{
+	const struct option *told =
+		find_option(SOL_SOCKET, o->opt == MR_OPT_SNDBUF ? SO_SNDBUF : SO_RCVBUF);
+	int value;
+
+	if (!kernel_value(fd, told, &value))
+		return -errno;
+	/* What is too much for the stack is bounded, as the kernel bounds it by net.core.*mem_max. */
+	return mr_set_option(f->sock, o->opt,
+			     mr_max(2048, mr_min(value / SNDBUF_FACTOR, 16 << 20)));
+}
+
+/* Values out of range that Linux takes for the nearest one, or for a default. */
+static int as_linux_takes(enum mr_opt opt, int value)
+{
+	switch (opt) {
+	case MR_OPT_RCVLOWAT:
+		return value < 0 ? INT32_MAX : value ?: 1;
+	case MR_OPT_LINGER2:
+		return value < 0 ? -1 : mr_min(value, 120);
+	default:
+		return value;
+	}
+}
+
+/* val was taken by the kernel's socket. */
+static int apply(struct mr_file *f, int fd, const struct option *o, const void *val, socklen_t len)
+{
+	int value;
+
+	switch (o->how) {
+	case AS_NUMBER:
+		return mr_set_option(f->sock, o->opt, as_linux_takes(o->opt, number(val, len)));
+	case AS_HELD:
+		/* Of no effect any more where the socket is bound; told as the kernel's socket has it. */
+		mr_set_option(f->sock, o->opt, number(val, len) != 0);
+		return 0;
+	case AS_BOOL:
+		return mr_set_option(f->sock, o->opt, number(val, len) != 0);
+	case AS_BUFFER:
+		return set_buffer(f, fd, o);
+	case AS_LINGER:
+		return set_linger(f, val);
+	case AS_NAME:
+		return set_name(f, val, len);
+	case AS_TIME:
+		set_time(f, o->name, val);
+		return 0;
+	case AS_RATE:
+		return set_rate(f, val, len);
+	case REMEMBERED:
+		return 0;
+	case NEUTRAL:
+		if (kernel_value(fd, o, &value) && value == value_of_new(f->family, o))
+			return 0;
+		break;
+	case REFUSED:
+		break;
+	}
+	return -ENOPROTOOPT;
+}
+
+/* ---- Before a socket is accelerated ---------------------------------------------------------- */
+
+static bool set_by_program(int fd, int family, const struct option *o)
+{
+	int value;
+
+	return kernel_value(fd, o, &value) && value != value_of_new(family, o);
+}
+
+static void take_one(int fd, struct mr_file *f, const struct option *o)
+{
+	union {
+		int number;
+		char name[16];
+		struct linger linger;
+		struct timeval time;
+		uint64_t rate;
+	} value = { 0 };
+	socklen_t len = sizeof(value);
+
+	if (o->how <= AS_BUFFER && !set_by_program(fd, f->family, o))
+		return;
+	if (REAL(getsockopt)(fd, o->level, o->name, &value, &len) < 0)
+		return;
+	if (o->how == AS_NAME && congestion_index(value.name) < 0)
+		return; /* the kernel's default may be one that the stack does not have */
+	apply(f, fd, o, &value, len);
+}
+
+int opt_take(int fd, struct mr_file *f)
+{
+	for (size_t i = 0; i < MR_ARRAY_SIZE(options); i++)
+		if (options[i].replay &&
+		    (options[i].level != IPPROTO_IPV6 || f->family == AF_INET6))
+			take_one(fd, f, &options[i]);
+	return 0;
+}
+
+bool opt_refuses(int fd, enum mr_reason *reason)
+{
+	char device[16] = "";
+	socklen_t len = sizeof(device);
+	int family = AF_INET;
+
+	if (!REAL(getsockopt)(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &len) && len &&
+	    strcmp(device, mr_share_engine(px_share)->ifname)) {
+		*reason = REASON_BOUND_DEVICE;
+		return true;
+	}
+	len = sizeof(family);
+	REAL(getsockopt)(fd, SOL_SOCKET, SO_DOMAIN, &family, &len);
+	for (size_t i = 0; i < MR_ARRAY_SIZE(options); i++) {
+		const struct option *o = &options[i];
+
+		if (o->how != NEUTRAL || (o->level == IPPROTO_IPV6 && family != AF_INET6) ||
+		    !set_by_program(fd, family, o))
+			continue;
+		*reason = o->name == TCP_FASTOPEN_CONNECT && o->level == IPPROTO_TCP ?
+				  REASON_FASTOPEN :
+				  REASON_OPTION;
+		return true;
+	}
+	return false;
+}
+
+/* ---- setsockopt ------------------------------------------------------------------------------ */
+
+static int set(int fd, struct mr_file *f, int level, int name, const void *val, socklen_t len)
+{
+	const struct option *o = find_option(level, name);
+	int ret;
+
+	if (level == IPPROTO_TCP && name == TCP_ULP) /* as a kernel without the module answers */
+		return -ENOENT;
+	if (REAL(setsockopt)(fd, level, name, val, len) < 0)
+		return -errno;
+	ret = o ? apply(f, fd, o, val, len) : -ENOPROTOOPT;
+	if (ret == -ENOPROTOOPT)
+		mr_share_log(px_share, LOG_WARNING,
+			     "option %d of level %d was set on an accelerated socket and refused",
+			     name, level);
+	return ret;
+}
+
+PUBLIC int setsockopt(int fd, int level, int name, const void *val, socklen_t len)
+{
+	struct mr_file *f = fd_ours(fd) ? fd_get(fd) : NULL;
+	int ret;
+
+	if (!f)
+		return REAL(setsockopt)(fd, level, name, val, len);
+	ret = set(fd, f, level, name, val, len);
+	fd_done();
+	return (int)px_result(ret);
+}
+
+/* ---- getsockopt ------------------------------------------------------------------------------ */
+
+static int give(const void *value, size_t size, void *val, socklen_t *len)
+{
+	if ((int)*len < 0)
+		return -EINVAL;
+	*len = (socklen_t)mr_min((size_t)*len, size);
+	memcpy(val, value, *len);
+	return 0;
+}
+
+static int give_int(int value, int level, void *val, socklen_t *len)
+{
+	uint8_t byte = (uint8_t)value;
+
+	/* The IP options of old were bytes: who has room for one only gets one. */
+	if (level == IPPROTO_IP && *len > 0 && *len < sizeof(int) && value >= 0 && value <= 255)
+		return give(&byte, 1, val, len);
+	return give(&value, sizeof(value), val, len);
+}
+
+static int give_time(const struct mr_file *f, int name, void *val, socklen_t *len)
+{
+	uint64_t ns = name == SO_RCVTIMEO_OLD || name == SO_RCVTIMEO_NEW ? f->rcv_ns : f->snd_ns;
+	int64_t tv[2] = { (int64_t)(ns / MR_NS_PER_S), (int64_t)(ns % MR_NS_PER_S / MR_NS_PER_US) };
+
+	return give(tv, sizeof(tv), val, len);
+}
+
+static int give_option(int fd, struct mr_file *f, const struct option *o, void *val, socklen_t *len)
+{
+	struct linger l = { 0 };
+	const char *name;
+	int64_t value;
+	int err, kernel;
+
+	if (o->how == AS_TIME)
+		return give_time(f, o->name, val, len);
+	err = mr_get_option(f->sock, o->opt, &value);
+	if (err)
+		return err;
+	switch (o->how) {
+	case AS_LINGER:
+		l.l_onoff = value >= 0;
+		l.l_linger = (int)mr_max(value, (int64_t)0);
+		return give(&l, sizeof(l), val, len);
+	case AS_NAME:
+		name = mr_congestion_name((int)value);
+		name = strcmp(name, "newreno") ? name : "reno";
+		return give(name, strlen(name) + 1, val, len);
+	case AS_HELD:
+		return give_int(value || (kernel_value(fd, o, &kernel) && kernel), o->level, val,
+				len);
+	case AS_BUFFER:
+		/* What the program asked for is told as the kernel rounds it. */
+		if (set_by_program(fd, f->family, o) && kernel_value(fd, o, &kernel))
+			return give_int(kernel, o->level, val, len);
+		return give_int((int)value * SNDBUF_FACTOR, o->level, val, len);
+	case AS_RATE:
+		value = value ?: (*len >= sizeof(value) ? -1 : (int64_t)UINT32_MAX);
+		return give(&value, *len >= sizeof(value) ? sizeof(value) : sizeof(int), val, len);
+	default:
+		return give_int((int)value, o->level, val, len);
+	}
+}
+
+/* Options that are only told, and ones whose value is more than what was set. Positive: none. */
+static int give_state(struct mr_file *f, int level, int name, void *val, socklen_t *len)
+{
+	struct mr_sock_info info;
+	uint8_t tcpi[sizeof(struct tcp_info)];
+
+	if (level == SOL_SOCKET && name == SO_ERROR)
+		return give_int(-mr_sock_error(f->sock), level, val, len);
+	if (level == SOL_SOCKET && name == SO_ACCEPTCONN)
+		return give_int(f->sock->kind == MR_SOCK_LISTENER, level, val, len);
+	if (level == IPPROTO_TCP && name == TCP_INFO) {
+		memset(tcpi, 0, sizeof(tcpi));
+		mr_tcp_info(f->sock, tcpi, sizeof(tcpi));
+		return give(tcpi, sizeof(tcpi), val, len);
+	}
+	if (level == IPPROTO_TCP && name == TCP_MAXSEG && f->sock->tcb) {
+		mr_sock_info(f->sock, &info);
+		return give_int((int)info.snd_mss, level, val, len);
+	}
+	return 1;
+}
+
+static int get(int fd, struct mr_file *f, int level, int name, void *val, socklen_t *len)
+{
+	const struct option *o = find_option(level, name);
+	int ret;
+
+	if (!val || !len)
+		return -EFAULT;
+	ret = give_state(f, level, name, val, len);
+	if (ret <= 0)
+		return ret;
+	if (o && o->how <= AS_RATE)
+		return give_option(fd, f, o, val, len);
+	return REAL(getsockopt)(fd, level, name, val, len) < 0 ? -errno : 0;
+}
+
+PUBLIC int getsockopt(int fd, int level, int name, void *restrict val, socklen_t *restrict len)
+{
+	struct mr_file *f = fd_ours(fd) ? fd_get(fd) : NULL;
+	int ret;
+
+	if (!f)
+		return REAL(getsockopt)(fd, level, name, val, len);
+	ret = get(fd, f, level, name, val, len);
+	fd_done();
+	return (int)px_result(ret);
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * posix.h - what the files of the shim offer one another. Process-local state: the share that was joined,
+ * the table of descriptors, and what is known of sockets that are not accelerated yet.
+ *
+ * Functions here return 0 (or a count) or a negative errno; only the interposed functions set errno.
+ */
+#ifndef MR_POSIX_POSIX_H
+#define MR_POSIX_POSIX_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include "posix/addr.h"
+#include "posix/file.h"
+#include "posix/real.h"
+
+#define PUBLIC __attribute__((visibility("default")))
+
+/* ---- The process (process.c) ----------------------------------------------------------------- */
+
+extern struct mr_share *px_share; /* NULL: not joined */
+extern uint32_t *px_table;	  /* this process's descriptors, in the arena; NULL: not joined */
+
+/* Join the stack if this process may and has not yet. False: its sockets are the kernel's. */
+bool px_join(void);
+/* Is there a stack to join, joined or not? */
+bool px_offered(void);
+
+/* Is this descriptor a file of ours? A look without the lock: only fd_get() knows for sure. */
+static inline bool fd_ours(int fd)
+{
+	const uint32_t *table = __atomic_load_n(&px_table, __ATOMIC_RELAXED);
+
+	return mr_unlikely(table != NULL) && (uint32_t)fd < MR_SHARE_FDS_MAX &&
+	       entry_ours(__atomic_load_n(&table[fd], __ATOMIC_RELAXED));
+}
+
+/* Is there anything at all to remember of this descriptor? */
+static inline bool fd_known(int fd)
+{
+	const uint32_t *table = __atomic_load_n(&px_table, __ATOMIC_RELAXED);
+
+	return mr_unlikely(table != NULL) && (uint32_t)fd < MR_SHARE_FDS_MAX &&
+	       __atomic_load_n(&table[fd], __ATOMIC_RELAXED);
+}
+
+/* Take the lock and look the descriptor up. NULL: it is no accelerated socket (any more), and the lock is
+ * not held. A file that is used beyond fd_done() must be held. */
+struct mr_file *fd_get(int fd);
+/* The same for files of any kind. */
+struct mr_file *fd_get_any(int fd);
+void fd_done(void);
+
+/* Remember why a socket is the kernel's. */
+void fd_kernel(int fd, enum mr_reason reason, const struct mr_endpoint *local,
+	       const struct mr_endpoint *peer);
+/* Forget what is known of fd: it is about to be closed or overwritten. */
+void fd_forget(int fd);
+/* to is a copy of from, made by the kernel. */
+void fd_copied(int from, int to);
+
+/* Set errno from a negative result. */
+static inline ssize_t px_result(ssize_t ret)
+{
+	if (mr_likely(ret >= 0))
+		return ret;
+	errno = (int)-ret;
+	return -1;
+}
+
+/* ---- Waiting (wait.c) ------------------------------------------------------------------------ */
+
+#define FOREVER MR_SHARE_FOREVER
+
+/* When a wait of so many ns that begins now ends; 0 ns: never (SO_RCVTIMEO). */
+uint64_t deadline_after(uint64_t ns);
+/* From the arguments of poll() and of ppoll(). */
+uint64_t deadline_ms(int timeout_ms);
+uint64_t deadline_timespec(const struct timespec *ts);
+
+/* This thread's waiter, or NULL. Without the lock. */
+struct mr_waiter *wait_mine(void);
+/* This thread is the child of a fork: its waiter is the parent's. */
+void wait_forked(void);
+
+/* A call that sleeps for one file: opens, then looks and sleeps in turns, closes. */
+struct wait {
+	struct mr_waiter *waiter;
+	struct mr_sleeper *link;
+	uint64_t deadline;
+	bool timed; /* a time limit: no restart after a signal */
+};
+/* With the lock held, in this order, any number of sleeps in between. 0 or -ENOMEM. */
+int wait_open(struct wait *w, struct mr_file *f, uint32_t events, uint64_t timeout_ns);
+/* Look at the file after this: what comes later wakes. */
+void wait_look(struct wait *w);
+/* 0: look again; -EAGAIN: timeout; -EINTR (a handler ran that does not restart); -ENETDOWN. */
+int wait_sleep(struct wait *w, struct pollfd *fds, unsigned nfds);
+void wait_close(struct wait *w);
+
+/* ---- Sockets before they are accelerated (early.c) ------------------------------------------- */
+
+/* A TCP socket was made: it may be accelerated. */
+void early_socket(int fd);
+bool early_known(int fd);
+void early_forget(int fd);
+void early_copied(int from, int to);
+/* It was registered with the kernel's epoll instance, changed, removed. */
+void early_epoll(int epfd, int op, int fd, const struct epoll_event *event);
+/* It is f now: its registrations move into the stack. With the lock held. */
+void early_accelerated(int fd, struct mr_file *f);
+
+/* ---- Families of calls ----------------------------------------------------------------------- */
+
+/* Files for f, with the lock held: 0 or negative errno. */
+struct mr_file *ep_of_fd(int epfd);
+
+/* Options (opt.c). */
+int opt_take(int fd, struct mr_file *f); /* the kernel socket's, before it is accelerated */
+bool opt_refuses(int fd, enum mr_reason *reason);
+int opt_linger_ms(const struct mr_file *f);
+
+#endif

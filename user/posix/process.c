@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * process.c - this process's place in the stack: joining, forking, its table of descriptors.
+ * Owns        px_share, px_table.
+ * Called by   the interposed calls. A program that never makes a TCP socket never comes here.
+ */
+#include <dirent.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+#include "posix/posix.h"
+#include "posix/process.h"
+#include "posix/stdio.h"
+
+struct mr_share *px_share;
+uint32_t *px_table;
+
+static pthread_mutex_t join_mutex = PTHREAD_MUTEX_INITIALIZER;
+static enum { UNDECIDED, JOINED, NONE } state;
+
+/* ---- Other processes ------------------------------------------------------------------------- */
+
+static pthread_mutex_t fork_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+void process_fork_lock(void)
+{
+	pthread_mutex_lock(&fork_mutex);
+}
+
+void process_fork_unlock(void)
+{
+	pthread_mutex_unlock(&fork_mutex);
+}
+
+void process_forked(void)
+{
+	wait_forked();
+	if (mr_share_fork_child(px_share) < 0)
+		mr_share_log(px_share, LOG_ERR, "a forked child has lost its sockets");
+	__atomic_store_n(&px_table, mr_share_proc(px_share)->fds, __ATOMIC_RELEASE);
+}
+
+static uint64_t cookie_of(int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	return REAL(getsockopt)(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) ? 0 : cookie;
+}
+
+bool process_leaves_sockets(void)
+{
+	const struct mr_proc *proc;
+	bool any = false;
+
+	if (!px_share)
+		return false;
+	mr_share_lock(px_share, NULL);
+	proc = mr_share_proc(px_share);
+	for (uint32_t fd = 0; fd < proc->fd_end; fd++) {
+		struct mr_file *f;
+
+		if (!proc->fds[fd])
+			continue;
+		f = file_of_entry(mr_share_root(px_share), proc->fds[fd]);
+		if (f->kind != FILE_EPOLL && !f->cookie)
+			f->cookie = cookie_of((int)fd);
+		any |= f->kind == FILE_STREAM;
+	}
+	mr_share_unlock(px_share);
+	return any;
+}
+
+/* The child is like one of fork() until it has adopted what it inherited; who watches it clears away what
+ * it had, if it never does. */
+int process_spawn(spawn_function spawn, pid_t *pid, const char *path,
+		  const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attr,
+		  char *const argv[], char *const envp[])
+{
+	pid_t child = -1;
+	int ret;
+
+	if (!px_share)
+		return spawn(pid, path, actions, attr, argv, envp);
+	process_fork_lock();
+	mr_share_fork_prepare(px_share);
+	ret = spawn(&child, path, actions, attr, argv, envp);
+	mr_share_fork_parent(px_share, ret ? -1 : child);
+	process_fork_unlock();
+	if (!ret && pid)
+		*pid = child;
+	return ret;
+}
+
+/* Our table after exec: the files whose kernel sockets are still here. With the lock held. */
+static void adopt_one(int fd, uint64_t cookie)
+{
+	struct mr_posix *px = mr_share_root(px_share);
+	const struct mr_list *pos;
+
+	mr_list_for_each (pos, &px->all_files) {
+		struct mr_file *f = mr_list_entry(pos, struct mr_file, all_node);
+
+		if (f->cookie == cookie) {
+			file_hold(f);
+			table_set(px_share, mr_share_proc(px_share), fd, f);
+			return;
+		}
+	}
+}
+
+static void adopt(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	const struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		int fd = atoi(entry->d_name);
+		uint64_t cookie;
+
+		if (entry->d_name[0] == '.' || (uint32_t)fd >= MR_SHARE_FDS_MAX ||
+		    mr_share_owns_fd(px_share, fd))
+			continue;
+		cookie = cookie_of(fd);
+		if (!cookie)
+			continue;
+		mr_share_lock(px_share, NULL);
+		adopt_one(fd, cookie);
+		mr_share_unlock(px_share);
+	}
+	if (dir)
+		closedir(dir);
+	mr_share_adopted(px_share);
+	stdio_adopt();
+}
+
+/* ---- Joining --------------------------------------------------------------------------------- */
+
+/* Read before the program can have changed its environment; "": none. */
+static char stack_name[128];
+static bool strict;
+
+__attribute__((constructor(101))) static void read_environment(void)
+{
+	const char *name = getenv(MR_SHARE_ENV);
+
+	snprintf(stack_name, sizeof(stack_name), "%s", name ?: "");
+	strict = getenv("MILLRACE_STRICT") != NULL;
+}
+
+bool px_offered(void)
+{
+	return state == JOINED || (state == UNDECIDED && *stack_name);
+}
+
+static int join(void)
+{
+	struct mr_error err;
+	struct mr_share *share;
+	int ret;
+
+	if (!*stack_name)
+		return -ENOENT;
+	ret = mr_share_join(&share, stack_name, &mr_posix_ops, &err);
+	if (ret) {
+		dprintf(STDERR_FILENO, "millrace: %s: %s; its sockets are the kernel's\n",
+			program_invocation_short_name, err.text);
+		if (strict)
+			_exit(125);
+		return ret;
+	}
+	px_share = share;
+	__atomic_store_n(&px_table, mr_share_proc(share)->fds, __ATOMIC_RELEASE);
+	adopt();
+	return 0;
+}
+
+bool px_join(void)
+{
+	int saved = errno;
+
+	if (mr_likely(__atomic_load_n(&state, __ATOMIC_ACQUIRE) != UNDECIDED))
+		return state == JOINED;
+	pthread_mutex_lock(&join_mutex);
+	if (state == UNDECIDED)
+		__atomic_store_n(&state, join() ? NONE : JOINED, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&join_mutex);
+	errno = saved;
+	return state == JOINED;
+}
+
+/* A program that was executed with sockets of the stack has them from the start. */
+__attribute__((constructor)) static void start(void)
+{
+	if (getenv(INHERIT_ENV)) {
+		unsetenv(INHERIT_ENV);
+		px_join();
+	}
+}
+
+/* ---- The table ------------------------------------------------------------------------------- */
+
+struct mr_file *fd_get_any(int fd)
+{
+	struct mr_file *f = NULL;
+
+	mr_share_lock(px_share, NULL);
+	if (px_table[fd])
+		f = file_of_entry(mr_share_root(px_share), px_table[fd]);
+	if (!f)
+		mr_share_unlock(px_share);
+	else if (f->sock)
+		mr_share_touch(px_share, f->sock);
+	return f;
+}
+
+struct mr_file *fd_get(int fd)
+{
+	struct mr_file *f = fd_get_any(fd);
+
+	if (f && f->kind != FILE_STREAM) {
+		mr_share_unlock(px_share);
+		return NULL;
+	}
+	return f;
+}
+
+void fd_done(void)
+{
+	mr_share_unlock(px_share);
+}
+
+void fd_kernel(int fd, enum mr_reason reason, const struct mr_endpoint *local,
+	       const struct mr_endpoint *peer)
+{
+	struct mr_file *f;
+
+	if (!px_share || (uint32_t)fd >= MR_SHARE_FDS_MAX)
+		return;
+	mr_share_lock(px_share, NULL);
+	table_clear(px_share, mr_share_proc(px_share), fd);
+	f = file_new(mr_share_root(px_share), FILE_KERNEL);
+	if (f) {
+		f->reason = (uint8_t)reason;
+		if (local)
+			f->local = *local;
+		if (peer)
+			f->peer = *peer;
+		table_set(px_share, mr_share_proc(px_share), fd, f);
+	}
+	mr_share_unlock(px_share);
+}
+
+void fd_forget(int fd)
+{
+	early_forget(fd);
+	if (!fd_known(fd))
+		return;
+	mr_share_lock(px_share, NULL);
+	table_clear(px_share, mr_share_proc(px_share), fd);
+	mr_share_unlock(px_share);
+}
+
+void fd_copied(int from, int to)
+{
+	early_copied(from, to);
+	if (!fd_known(from) || (uint32_t)to >= MR_SHARE_FDS_MAX)
+		return;
+	mr_share_lock(px_share, NULL);
+	if (px_table[from]) {
+		struct mr_file *f = file_of_entry(mr_share_root(px_share), px_table[from]);
+
+		file_hold(f);
+		table_clear(px_share, mr_share_proc(px_share), to);
+		table_set(px_share, mr_share_proc(px_share), to, f);
+	}
+	mr_share_unlock(px_share);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* process.h - what forking and executing need of the process's place in the stack. */
+#ifndef MR_POSIX_PROCESS_H
+#define MR_POSIX_PROCESS_H
+
+#include <spawn.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* Environment: this program was started with sockets of the stack among its descriptors. */
+#define INHERIT_ENV "MILLRACE_INHERIT"
+
+/* One thread forks at a time: from before prepare until parent or child have been told. */
+void process_fork_lock(void);
+void process_fork_unlock(void);
+/* This process is the child of a fork. */
+void process_forked(void);
+/* Are there sockets of ours that a program executed now would have? Their cookies are known then. */
+bool process_leaves_sockets(void);
+
+typedef int (*spawn_function)(pid_t *, const char *, const posix_spawn_file_actions_t *,
+			      const posix_spawnattr_t *, char *const[], char *const[]);
+/* Spawn a program that is given this process's references until it has found its own. */
+int process_spawn(spawn_function spawn, pid_t *pid, const char *path,
+		  const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attr,
+		  char *const argv[], char *const envp[]);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* reason.h - why a socket is the kernel's and not the stack's. */
+#ifndef MR_POSIX_REASON_H
+#define MR_POSIX_REASON_H
+
+#define MR_REASON_LIST(X)                                                                          \
+	X(NONE, "")                                                                                \
+	X(UNUSED, "not connected and not listening")                                               \
+	X(UDP, "not TCP")                                                                          \
+	X(LOOPBACK, "loopback, or another address of this host")                                   \
+	X(ROUTE, "the route does not go out of the interface")                                     \
+	X(ADDRESS, "the address is not one of the interface")                                      \
+	X(BOUND_DEVICE, "bound to another device")                                                 \
+	X(CAME_BY_KERNEL, "accepted from the kernel: loopback or another interface")               \
+	X(PORT, "the port is taken in the stack")                                                  \
+	X(FULL, "no room in the stack")                                                            \
+	X(OPTION, "an option that the stack does not have was set")                                \
+	X(FASTOPEN, "TCP Fast Open")                                                               \
+	X(DESCRIPTOR, "the descriptor's number is too high")                                       \
+	X(DOWN, "the stack is gone")
+
+enum mr_reason {
+#define X(id, text) REASON_##id,
+	MR_REASON_LIST(X)
+#undef X
+};
+
+const char *reason_text(enum mr_reason reason);
+
+#endif

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * wait.c - one call sleeps for one file: time limits, and signals as Linux treats them.
+ * Owns        struct wait.
+ * Called by   the blocking calls, with the engine's lock held.
+ *
+ * A sleep is in ppoll(), which never restarts after a signal handler: whether the call would is asked of the
+ * handlers themselves. Where some restart and some do not, it cannot be told which one ran, and the call
+ * does not restart: programs that install such handlers are ready for EINTR.
+ */
+#include <time.h>
+#include "base/compiler.h"
+#include "base/time.h"
+#include "posix/posix.h"
+
+static __thread bool prepared; /* this thread has its waiter */
+
+uint64_t deadline_after(uint64_t ns)
+{
+	struct timespec ts;
+	uint64_t now;
+
+	if (!ns)
+		return FOREVER;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	now = (uint64_t)ts.tv_sec * MR_NS_PER_S + (uint64_t)ts.tv_nsec;
+	return ns > FOREVER - now ? FOREVER : now + ns;
+}
+
+uint64_t deadline_ms(int timeout_ms)
+{
+	if (timeout_ms < 0)
+		return FOREVER;
+	return timeout_ms ? deadline_after((uint64_t)timeout_ms * (uint64_t)MR_NS_PER_MS) : 0;
+}
+
+uint64_t deadline_timespec(const struct timespec *ts)
+{
+	uint64_t ns;
+
+	if (!ts)
+		return FOREVER;
+	if ((uint64_t)ts->tv_sec > FOREVER / MR_NS_PER_S / 2)
+		return FOREVER;
+	ns = (uint64_t)ts->tv_sec * MR_NS_PER_S + (uint64_t)ts->tv_nsec;
+	return ns ? deadline_after(ns) : 0;
+}
+
+/* Would a call that a handler interrupted go on? */
+static bool handlers_restart(void)
+{
+	for (int sig = 1; sig < NSIG; sig++) {
+		struct sigaction sa;
+
+		if (sigaction(sig, NULL, &sa) < 0 || sa.sa_handler == SIG_IGN ||
+		    sa.sa_handler == SIG_DFL)
+			continue;
+		if (!(sa.sa_flags & SA_RESTART))
+			return false;
+	}
+	return true;
+}
+
+struct mr_waiter *wait_mine(void)
+{
+	struct mr_waiter *w = mr_share_waiter(px_share);
+
+	prepared = w != NULL;
+	return w;
+}
+
+void wait_forked(void)
+{
+	prepared = false;
+}
+
+/* Only the first time that takes the lock. */
+static struct mr_waiter *waiter_under_lock(struct mr_file *f)
+{
+	struct mr_waiter *w;
+
+	if (mr_likely(prepared))
+		return mr_share_waiter(px_share);
+	file_hold(f);
+	mr_share_unlock(px_share);
+	w = wait_mine();
+	mr_share_lock(px_share, f->sock);
+	file_put(px_share, f);
+	return w;
+}
+
+int wait_open(struct wait *w, struct mr_file *f, uint32_t events, uint64_t timeout_ns)
+{
+	w->waiter = waiter_under_lock(f);
+	w->link = w->waiter ? sleeper_new(px_share, f, events, w->waiter) : NULL;
+	w->deadline = deadline_after(timeout_ns);
+	w->timed = timeout_ns != 0;
+	return w->link ? 0 : -ENOMEM;
+}
+
+void wait_look(struct wait *w)
+{
+	mr_share_wait_begin(px_share, w->waiter);
+	file_want(w->link->file, w->link->events);
+}
+
+int wait_sleep(struct wait *w, struct pollfd *fds, unsigned nfds)
+{
+	int ret = mr_share_wait(px_share, w->waiter, fds, nfds, w->deadline, NULL);
+
+	if (ret == -ETIMEDOUT)
+		return -EAGAIN;
+	if (ret == -EINTR && !w->timed && handlers_restart())
+		return 0;
+	if (w->link->file->sock)
+		mr_share_touch(px_share, w->link->file->sock);
+	return ret < 0 ? ret : 0;
+}
+
+void wait_close(struct wait *w)
+{
+	if (w->link)
+		sleeper_free(px_share, w->link);
+}
