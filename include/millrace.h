@@ -163,7 +163,7 @@ struct mr_config {
 	uint32_t chunk_size;  /* bytes: 2048 or 4096; 0: chosen from the MTU and the attach mode */
 
 	uint32_t max_sockets;	 /* listeners and connections */
-	uint32_t sndbuf, rcvbuf; /* default per socket, bytes of payload */
+	uint32_t sndbuf, rcvbuf; /* per socket, bytes; 0: as large as the path asks for */
 	uint32_t spin_us;	 /* mr_wait() polls this long before it sleeps; 0: sleeps at once */
 	uint64_t rate_bps;	 /* token bucket on transmit, bits per second; 0: unlimited */
 	const char *congestion;	 /* default of MR_OPT_CONGESTION, by name; NULL: "cubic" */
@@ -359,8 +359,11 @@ enum mr_opt {
 	MR_OPT_QUICKACK, /* 0/1: no delayed ACK for now */
 	/* -1: off; 0: mr_close() resets; else seconds, which are for the caller to wait: mr_linger() */
 	MR_OPT_LINGER,
-	MR_OPT_SNDBUF, /* bytes, 2048..16 MiB */
-	MR_OPT_RCVBUF, /* bytes, 2048..16 MiB; before connect/listen it also chooses the window scale */
+	/* Bytes, 2048..16 MiB. Until they are set they begin with 256 KiB, and grow (to 4 and 6 MiB, within the
+	 * engine's frames) with what the path and the application can use. MR_OPT_RCVBUF before
+	 * connect/listen also chooses the window scale. */
+	MR_OPT_SNDBUF,
+	MR_OPT_RCVBUF,
 	MR_OPT_MAXSEG, /* bytes, 88..32767 (as Linux): upper bound of the MSS, before connect/listen */
 	MR_OPT_KEEPALIVE,    /* 0/1 (RFC 1122 4.2.3.6). Default 0 */
 	MR_OPT_KEEPIDLE,     /* seconds, 1..32767. Default 7200 */

@@ -174,8 +174,10 @@ static void set_defaults(struct pair_cfg *cfg)
 	cfg->nframes = cfg->nframes ?: 512;
 	cfg->chunk_size = cfg->chunk_size ?: 2048;
 	cfg->max_sockets = cfg->max_sockets ?: 64;
-	cfg->sndbuf = cfg->sndbuf ?: 64 << 10;
-	cfg->rcvbuf = cfg->rcvbuf ?: 64 << 10;
+	if (!cfg->tuned) {
+		cfg->sndbuf = cfg->sndbuf ?: 64 << 10;
+		cfg->rcvbuf = cfg->rcvbuf ?: 64 << 10;
+	}
 }
 
 static void open_side(struct pair *p, int side)

@@ -36,6 +36,7 @@ struct pair_cfg {
 	uint32_t mtu, nframes, chunk_size, max_sockets, sndbuf, rcvbuf;
 	size_t extra_bytes; /* in the arena, beside the stack */
 	bool real_clock;    /* CLOCK_MONOTONIC, for mr_wait(); else time is pair.now */
+	bool tuned;	    /* buffers of the default size, which grow */
 	bool unsafe;	    /* do not check invariants after each step (for speed) */
 	void (*log)(void *user, int level, const char *line);
 	void *log_user;

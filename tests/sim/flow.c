@@ -62,6 +62,14 @@ static uint64_t allowance(const struct flows *fl, const struct flow *f)
 	return f->app_base + ticks * (f->cfg.app_bps / 8 * APP_NS / MR_NS_PER_S);
 }
 
+/* The same for the application that reads. */
+static uint64_t read_allowance(const struct flows *fl, const struct flow *f)
+{
+	uint64_t ticks = (fl->sim.now - f->cfg.start_ns) / APP_NS + 1;
+
+	return f->cfg.read_bps ? ticks * (f->cfg.read_bps / 8 * APP_NS / MR_NS_PER_S) : UINT64_MAX;
+}
+
 static void begin(struct flows *fl, struct flow *f)
 {
 	struct mr_endpoint peer = { .addr = fl->sim.host[1].addr, .port = f->port };
@@ -102,11 +110,19 @@ static void read_all(struct flows *fl, struct flow *f)
 
 	if (!f->to && mr_accept(f->listener, &f->to, &peer))
 		return;
-	while ((n = mr_recv(f->to, buf, sizeof(buf), 0)) > 0) {
+	do {
+		uint64_t left = read_allowance(fl, f);
+
+		left -= mr_min(left, f->received);
+		if (!left)
+			return;
+		n = mr_recv(f->to, buf, (size_t)mr_min(left, (uint64_t)sizeof(buf)), 0);
+		if (n <= 0)
+			break;
 		FLOW_CHECK(fl, !memcmp(buf, stream(f->received), (size_t)n),
 			   "a byte behind %llu is wrong", (unsigned long long)f->received);
 		f->received += (uint64_t)n;
-	}
+	} while (true);
 	FLOW_CHECK(fl, n == -EAGAIN, "mr_recv: %s", strerror((int)-n));
 }
 
@@ -135,14 +151,15 @@ static uint64_t flows_next(const struct sim *sim, const struct sim_host *h)
 	const struct flows *fl = sim->app;
 	uint64_t t = MR_TIME_NEVER;
 
-	for (unsigned i = 0; i < fl->n && !h->index; i++) {
+	for (unsigned i = 0; i < fl->n; i++) {
 		const struct flow *f = &fl->flow[i];
-		uint64_t since = sim->now - f->app_from;
+		uint64_t since = sim->now - (h->index ? f->cfg.start_ns : f->app_from);
 
-		if (!f->from)
+		if (!h->index && !f->from)
 			t = mr_min(t, mr_max(f->cfg.start_ns, sim->now));
-		else if (f->cfg.app_bps)
-			t = mr_min(t, f->app_from + (since / APP_NS + 1) * APP_NS);
+		else if (h->index ? f->to && f->cfg.read_bps : f->cfg.app_bps)
+			t = mr_min(t, (h->index ? f->cfg.start_ns : f->app_from) +
+					      (since / APP_NS + 1) * APP_NS);
 	}
 	return t;
 }
@@ -156,8 +173,8 @@ void flows_open(struct flows *fl, const struct path *path, uint64_t seed)
 		.mtu = MTU,
 		.chunk_size = 2048,
 		.nframes = NFRAMES,
-		.sndbuf = BUFFER,
-		.rcvbuf = BUFFER,
+		.sndbuf = path->tuned ? 0 : BUFFER,
+		.rcvbuf = path->tuned ? 0 : BUFFER,
 		.dev = { .tx_ring = SIM_DEV_RING_MAX,
 			 .kick_budget = SIM_DEV_RING_MAX,
 			 .rx_ring = 65536,
@@ -209,6 +226,8 @@ struct flow *flow_add(struct flows *fl, const struct flow_cfg *cfg)
 		err = err   ?:
 			      mr_set_option(f->listener, MR_OPT_CONGESTION,
 					    mr_congestion_index(cfg->control));
+	if (cfg->rcvbuf)
+		err = err ?: mr_set_option(f->listener, MR_OPT_RCVBUF, cfg->rcvbuf);
 	err = err ?: mr_bind(f->listener, &local);
 	err = err ?: mr_listen(f->listener, 1);
 	FLOW_CHECK(fl, !err, "listener: %s", strerror(-err));

@@ -29,6 +29,7 @@ struct path {
 	uint32_t queue;	     /* bytes; 0: one bandwidth-delay product, at least 16 packets */
 	uint32_t mark_above; /* see struct sim_queue_cfg */
 	bool codel;
+	bool tuned; /* socket buffers find their size themselves; else they are never the limit */
 	uint32_t loss_ppm;    /* of data, behind the bottleneck */
 	uint32_t reorder_ppm; /* of data: so many come late, by reorder_ns at the most */
 	uint64_t reorder_ns;
@@ -37,8 +38,10 @@ struct path {
 struct flow_cfg {
 	const char *control; /* of both sides; NULL: the default */
 	uint64_t start_ns;
-	uint64_t app_bps; /* the application writes so fast; 0: as fast as it can */
-	uint64_t pacing;  /* MR_OPT_MAX_PACING_RATE, bytes per second; 0: not set */
+	uint64_t app_bps;  /* the application writes so fast; 0: as fast as it can */
+	uint32_t rcvbuf;   /* MR_OPT_RCVBUF; 0: not set */
+	uint64_t read_bps; /* the receiving application reads so fast; 0: as fast as it can */
+	uint64_t pacing;   /* MR_OPT_MAX_PACING_RATE, bytes per second; 0: not set */
 };
 
 struct flow {

@@ -23,7 +23,6 @@
 #define FRAMES_MAX	    (1u << 22)
 #define MAX_SOCKETS_DEFAULT 16384u
 #define MAX_SOCKETS_MAX	    (1u << 20)
-#define BUF_DEFAULT	    (256u << 10)
 #define BUF_MIN		    2048u /* as for MR_OPT_SNDBUF and MR_OPT_RCVBUF */
 #define BUF_MAX		    (16u << 20)
 #define SPIN_US_DEFAULT	    50u /* about what going to sleep and waking up costs */
@@ -39,8 +38,6 @@ void mr_config_init(struct mr_config *cfg)
 		.rx_ring = RING_DEFAULT,
 		.tx_ring = RING_DEFAULT,
 		.max_sockets = MAX_SOCKETS_DEFAULT,
-		.sndbuf = BUF_DEFAULT,
-		.rcvbuf = BUF_DEFAULT,
 		.spin_us = SPIN_US_DEFAULT,
 		.mtu_probing = MR_MTU_PROBING_SUSPECT,
 		.ecn = MR_ECN_ACCURATE,
@@ -175,6 +172,12 @@ static int check_range(const char *what, uint32_t value, uint32_t least, uint32_
 			    most);
 }
 
+/* 0: it is tuned by itself. */
+static int check_buffer(const char *what, uint32_t bytes, struct mr_error *err)
+{
+	return bytes ? check_range(what, bytes, BUF_MIN, BUF_MAX, err) : 0;
+}
+
 static int check_ring(const char *what, uint32_t n, struct mr_error *err)
 {
 	int ret = check_range(what, n, RING_MIN, RING_MAX, err);
@@ -193,8 +196,8 @@ static int check_sizes(const struct mr_config *cfg, struct mr_error *err)
 	if (!ret)
 		ret = check_range("the number of sockets", cfg->max_sockets, 1, MAX_SOCKETS_MAX,
 				  err);
-	ret = ret ?: check_range("the send buffer's size", cfg->sndbuf, BUF_MIN, BUF_MAX, err);
-	ret = ret ?: check_range("the receive buffer's size", cfg->rcvbuf, BUF_MIN, BUF_MAX, err);
+	ret = ret ?: check_buffer("the send buffer's size", cfg->sndbuf, err);
+	ret = ret ?: check_buffer("the receive buffer's size", cfg->rcvbuf, err);
 	ret = ret ?: check_range("the spin time in us", cfg->spin_us, 0, SPIN_US_MAX, err);
 	if (!ret && cfg->chunk_size && cfg->chunk_size != 2048 && cfg->chunk_size != 4096)
 		ret = mr_error_set(err, -EINVAL, "the chunk size is %u: it must be 2048 or 4096",

@@ -190,6 +190,7 @@ static void stream_connected(struct mr_socket *sock)
 {
 	sock->connected = true;
 	sock->copied_seq = sock->tcb->irs + 1;
+	recv_begin(sock);
 }
 
 static void *accept_connection(void *owner, struct mr_tcb *tcb)
@@ -464,6 +465,7 @@ static void acked(void *owner)
 {
 	struct mr_socket *sock = owner;
 
+	send_autotune(sock);
 	if (sock_starved(sock) && send_may_wake(sock))
 		sock_unstarve(sock);
 	if ((sock->interest & MR_OUT && send_writable(sock)) || sock->lingering)
@@ -484,6 +486,7 @@ static const struct mr_tcp_upcalls upcalls = {
 	.connected = connect_done,
 	.accept_room = accept_room,
 	.accept = accept_connection,
+	.room = recv_room,
 	.data = recv_data,
 	.acked = acked,
 	.fin = recv_fin,
@@ -502,6 +505,7 @@ int mr_socks_init(struct mr_socks *socks, struct mr_arena *arena, struct mr_tcp 
 		  const struct mr_config *cfg, uint32_t dev_frames)
 {
 	uint32_t all = frames->nframes, ours = all - mr_min(dev_frames, all);
+	uint64_t quarter;
 
 	*socks = (struct mr_socks){
 		.tcp = tcp,
@@ -517,13 +521,21 @@ int mr_socks_init(struct mr_socks *socks, struct mr_arena *arena, struct mr_tcp 
 	mr_list_init(&socks->starved);
 	mr_list_init(&socks->all);
 	mr_tcp_opts_default(&socks->defaults);
-	if (cfg->sndbuf)
+	if (cfg->sndbuf) {
 		socks->defaults.sndbuf = cfg->sndbuf;
-	if (cfg->rcvbuf)
+		socks->defaults.sndbuf_fixed = true;
+	}
+	if (cfg->rcvbuf) {
 		socks->defaults.rcvbuf = cfg->rcvbuf;
+		socks->defaults.rcvbuf_fixed = true;
+	}
 	socks->defaults.ecn = (uint8_t)cfg->ecn;
 	if (cfg->congestion && mr_congestion_index(cfg->congestion) >= 0)
 		socks->defaults.congestion = (uint8_t)mr_congestion_index(cfg->congestion);
+	/* One connection may have a quarter of the frames for what it sends, and one for what it receives. */
+	quarter = (uint64_t)ours / 4 * (frames->chunk_size - MR_FRAME_HEADROOM);
+	socks->sndbuf_max = (uint32_t)mr_min(quarter, (uint64_t)MR_TCP_SNDBUF_MAX);
+	socks->rcvbuf_max = (uint32_t)mr_min(quarter, (uint64_t)MR_TCP_RCVBUF_MAX);
 	mr_socks_attach();
 	return mr_pool_init(&socks->pool, arena, sizeof(struct mr_socket), cfg->max_sockets) ?:
 		       mr_pool_init(&socks->setups, arena, sizeof(struct mr_sock_setup),

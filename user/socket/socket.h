@@ -48,10 +48,12 @@ struct mr_socket {
 	struct mr_rcvq rcvq;
 	uint32_t copied_seq; /* sequence number of the next byte for the application */
 	uint32_t urgent_seq; /* of the urgent byte */
-	uint8_t urgent;	     /* enum mr_urgent */
-	uint8_t kind;	     /* enum mr_sock_kind */
-	uint8_t last_state;  /* enum mr_tcp_state to report when tcb is gone */
-	uint8_t interest;    /* MR_IN and so on */
+	/* Receive buffer autotuning: what was read up to when, and in the round trip before. */
+	uint32_t read_seq, read_at_us, read_bytes;
+	uint8_t urgent;	    /* enum mr_urgent */
+	uint8_t kind;	    /* enum mr_sock_kind */
+	uint8_t last_state; /* enum mr_tcp_state to report when tcb is gone */
+	uint8_t interest;   /* MR_IN and so on */
 	bool bound : 1;
 	bool connected : 1; /* was ever ESTABLISHED */
 	bool fin_rcvd : 1;  /* the stream ends behind rcvq */
@@ -92,8 +94,9 @@ struct mr_socks {
 	bool reported;	 /* readiness is told as it changes (mr_socks_changed()), not by interest */
 	bool arbitrated; /* the kernel gives out the ports: struct mr_arbiter */
 	uint32_t last_id;
-	uint32_t tx_reserve; /* free frames that sends leave for receiving */
-	uint32_t rx_low;     /* fewer free frames: receive buffers save frames, windows shrink */
+	uint32_t tx_reserve;		 /* free frames that sends leave for receiving */
+	uint32_t sndbuf_max, rcvbuf_max; /* bytes; that buffers may grow to by themselves */
+	uint32_t rx_low; /* fewer free frames: receive buffers save frames, windows shrink */
 };
 
 /* dev_frames: of the pool, how many the device keeps for itself (FILL rings); the limits count from

@@ -101,11 +101,14 @@ bool recv_at_mark(const struct mr_socket *sock);
 /* Tell TCP how much of the receive buffer is free. */
 void recv_update_space(struct mr_socket *sock);
 void recv_drop_all(struct mr_socket *sock);
+/* The connection is established: begin to watch how fast the application reads. */
+void recv_begin(struct mr_socket *sock);
 void recv_check(const struct mr_socket *sock);
 
 /* Upcalls. */
 void recv_data(void *owner, struct mr_frame *chunk);
 void recv_fin(void *owner);
+bool recv_room(void *owner);
 void recv_urgent(void *owner);
 
 /* ---- socket_send.c ------------------------------------------------------------------------------
@@ -113,6 +116,8 @@ void recv_urgent(void *owner);
 
 /* Is there room worth a wake-up: a third of the buffer, in bytes and in frames (as Linux)? O(1). */
 bool send_writable(const struct mr_socket *sock);
+/* Let the send buffer grow with the congestion window. */
+void send_autotune(struct mr_socket *sock);
 /* Has a socket that is starved a share of the frames again? */
 bool send_may_wake(const struct mr_socket *sock);
 /* Give back a frame of mr_send_reserve() that was neither committed nor cancelled. */

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <string.h>
 #include "base/compiler.h"
+#include "base/time.h"
 #include "socket/socket_priv.h"
 
 #define COALESCE_BYTES 512u  /* larger pieces keep a frame of their own while frames are plenty */
@@ -153,6 +154,62 @@ static uint32_t free_space(const struct mr_socket *sock)
 		space = (uint32_t)mr_min((uint64_t)space, share);
 	}
 	return sock_opts(sock)->window_clamp ? mr_min(space, sock_opts(sock)->window_clamp) : space;
+}
+
+/* ---- Autotuning (dynamic right-sizing, as Linux's tcp_rcv_space_adjust()) ----------------------- */
+
+static uint32_t now_us(const struct mr_socket *sock)
+{
+	return (uint32_t)(sock->socks->now / MR_NS_PER_US);
+}
+
+void recv_begin(struct mr_socket *sock)
+{
+	sock->read_seq = sock->copied_seq;
+	sock->read_at_us = now_us(sock);
+	sock->read_bytes = MR_TCP_INIT_WND * sock->tcb->adv_mss;
+}
+
+/* The application has read. Once in a round trip: a buffer that is to be no limit holds twice what is read in
+ * one (what is under way, and what may be missing in front of it), and more while that grows, since the sender
+ * doubles its window in slow start. */
+static void autotune(struct mr_socket *sock)
+{
+	const struct mr_socks *socks = sock->socks;
+	const struct mr_tcb *tcb = sock->tcb;
+	struct mr_tcp_opts *o;
+	uint32_t rtt, read;
+	uint64_t want;
+
+	if (!tcb)
+		return;
+	rtt = tcb->rcv_rtt_us ?: (uint32_t)(tcb->srtt_ns / MR_NS_PER_US);
+	if (!rtt || now_us(sock) - sock->read_at_us < rtt)
+		return;
+	read = seq_diff(sock->copied_seq, sock->read_seq);
+	if (read > sock->read_bytes) {
+		o = sock_opts(sock);
+		want = 2 * (uint64_t)read + 16u * tcb->adv_mss;
+		want += 2 * (want * (read - sock->read_bytes) / sock->read_bytes);
+		want = mr_min(want, (uint64_t)socks->rcvbuf_max);
+		if (!o->rcvbuf_fixed && want > o->rcvbuf && !pressed(socks))
+			o->rcvbuf = (uint32_t)want;
+		sock->read_bytes = read;
+	}
+	sock->read_seq = sock->copied_seq;
+	sock->read_at_us = now_us(sock);
+}
+
+/* Under pressure: no more than stays free for the others. So n connections that are not read from share the
+ * frames with one n + 1st part left over, however many they are (as for sending: socket_send.c). */
+bool recv_room(void *owner)
+{
+	const struct mr_socket *sock = owner;
+	const struct mr_frame_pool *frames = sock->socks->frames;
+	uint32_t last = frames->nframes / 32; /* for ACKs */
+	uint32_t held = sock->rcvq.frames + sock->rcvq.lent_frames + mr_tcp_ooo_frames(sock->tcb);
+
+	return held < (frames->nfree > last ? frames->nfree - last : 0);
 }
 
 void recv_update_space(struct mr_socket *sock)
@@ -341,6 +398,7 @@ ssize_t mr_recvv(struct mr_socket *sock, const struct iovec *iov, int iovcnt, un
 	n = flags & MR_RECV_TRUNC ? count_out(v, iov, iovcnt) : copy_out(sock, v, iov, iovcnt);
 	if (!(flags & MR_RECV_PEEK)) {
 		consume(sock, v.skip + n);
+		autotune(sock);
 		recv_update_space(sock);
 	}
 	return n;
@@ -408,6 +466,7 @@ int mr_recv_borrow(struct mr_socket *sock, struct mr_slice *slices, unsigned max
 		lend_front(sock, &slices[n], v.len);
 		v.len -= slices[n].len;
 	}
+	autotune(sock);
 	return (int)n;
 }
 

@@ -78,6 +78,20 @@ bool send_may_wake(const struct mr_socket *sock)
 	return n >= WAKE_FRAMES || (n && !sock->tcb->sndq.frames);
 }
 
+/* As Linux's tcp_sndbuf_expand(): what is in flight, and as much again for the round trip in which it is
+ * acknowledged. */
+void send_autotune(struct mr_socket *sock)
+{
+	const struct mr_socks *socks = sock->socks;
+	struct mr_tcp_opts *o = sock_opts(sock);
+	uint64_t want = 2 * (uint64_t)sock->tcb->cwnd;
+
+	if (o->sndbuf_fixed || want <= o->sndbuf || socks->frames->nfree <= socks->tx_reserve)
+		return;
+	o->sndbuf =
+		(uint32_t)mr_max(mr_min(want, (uint64_t)socks->sndbuf_max), (uint64_t)o->sndbuf);
+}
+
 static void starve(struct mr_socket *sock)
 {
 	MR_COUNT(sock->socks->ctr, SOCK_NO_FRAME);

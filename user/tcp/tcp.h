@@ -33,11 +33,16 @@
 #define MR_TCP_CORK_NS	       (200 * MR_NS_PER_MS)
 #define MR_TCP_MSS_DEFAULT     536u /* RFC 9293 3.7.1, IPv4, when the peer sends no MSS option */
 #define MR_TCP_MSS_MIN                                                                             \
-	88u /* Linux TCP_MIN_SND_MSS 48 + options; a smaller offer counts as this \
+	88u		     /* Linux TCP_MIN_SND_MSS 48 + options; a smaller offer counts as this \
 			      */
-#define MR_TCP_DUPTHRESH    3u	/* RFC 5681 */
-#define MR_TCP_INIT_WND	    10u /* segments (RFC 6928) */
-#define MR_TCP_QUICKACKS    16u /* segments ACKed at once when a connection begins */
+#define MR_TCP_DUPTHRESH 3u  /* RFC 5681 */
+#define MR_TCP_INIT_WND	 10u /* segments (RFC 6928) */
+#define MR_TCP_QUICKACKS 16u /* segments ACKed at once when a connection begins */
+#define MR_TCP_SNDBUF                                                                              \
+	(256u << 10) /* bytes, to begin with; they grow with what they are used for, */
+#define MR_TCP_RCVBUF	    (256u << 10)
+#define MR_TCP_SNDBUF_MAX   (4u << 20) /* up to these: Linux tcp_wmem[2], tcp_rmem[2] */
+#define MR_TCP_RCVBUF_MAX   (6u << 20)
 #define MR_TCP_PORT_FIRST   32768u
 #define MR_TCP_PORT_LAST    60999u
 #define MR_TCP_PORTS	    65536u
@@ -321,7 +326,10 @@ struct mr_tcb {
 	uint16_t quickacks;	/* segments that are still ACKed at once */
 	uint16_t dupacks_owed;	/* ACKs that must not be merged into one (RFC 5681 section 4.2) */
 	uint32_t unacked_bytes; /* received in order since the last ACK went out */
-	uint32_t last_ack_sent; /* rcv_nxt of the last segment sent (RFC 7323) */
+	/* The receiver's own idea of the round-trip time, for the size of its buffer; us. */
+	uint32_t rcv_rtt_us;			/* 0: none yet */
+	uint32_t rcv_rtt_ref, rcv_rtt_since_us; /* of the measurement under way */
+	uint32_t last_ack_sent;			/* rcv_nxt of the last segment sent (RFC 7323) */
 	uint32_t ts_recent;
 	uint64_t ts_recent_at;	    /* ns: PAWS forgets after 24 days */
 	uint32_t ts_offset;	    /* added to the clock for TSval */
@@ -445,6 +453,8 @@ struct mr_tcp_upcalls {
 	/* A passive open is complete. Returns the owner of the new connection, or NULL: it is
 	 * reset. */
 	void *(*accept)(void *listener_owner, struct mr_tcb *tcb);
+	/* Frames have become few: may this connection keep some more? */
+	bool (*room)(void *owner);
 	/* In-order payload, one chunk: [pay, pay + pay_len), first byte is sequence number seq.
 	 * Takes over the reference. TCP has made sure that it fits into rcv_space and has deducted
 	 * it there. */
@@ -601,6 +611,12 @@ static inline uint32_t mr_tcp_unsent(const struct mr_tcb *tcb)
 
 /* The least round-trip time of late, ns; 0: none yet. */
 uint64_t mr_tcp_min_rtt(const struct mr_tcb *tcb);
+
+/* Chunks that hold what this connection has received out of order. */
+static inline uint32_t mr_tcp_ooo_frames(const struct mr_tcb *tcb)
+{
+	return tcb->gap ? tcb->gap->q.frames : 0;
+}
 
 /* The most that the peer may ever be offered. */
 static inline uint32_t mr_tcp_rcv_limit(const struct mr_tcp_opts *opts)

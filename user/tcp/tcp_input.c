@@ -173,6 +173,34 @@ static void deliver(struct input *in, struct mr_frame *f)
 		in->fin_due = true;
 }
 
+/* A sample of the receiver's round-trip time: from an ACK to the data that it let go. Timestamps tell it of
+ * full segments (smoothed: the sender may have paused); without them a window's worth of data takes at least
+ * that long (the least counts). As Linux. */
+static void measure_rtt(struct input *in)
+{
+	struct mr_tcb *tcb = in->tcb;
+	const struct mr_seg *seg = in->seg;
+	uint32_t now_us = (uint32_t)(in->now / MR_NS_PER_US), sample, old = tcb->rcv_rtt_us;
+
+	if (tcb->ts_ok && seg->opts & MR_TCPOPT_TS) {
+		if (seg->tsecr == tcb->rcv_rtt_ref || seg->len < tcb->rcv_mss)
+			return;
+		tcb->rcv_rtt_ref = seg->tsecr;
+		sample = (uint32_t)(tcp_ts_rtt(tcb->ts_offset, seg->tsecr, in->now) / MR_NS_PER_US);
+		if (sample)
+			tcb->rcv_rtt_us = old ? old - old / 8 + sample / 8 : sample;
+		return;
+	}
+	if (tcb->rcv_rtt_since_us) {
+		if (seq_lt(tcb->rcv_nxt, tcb->rcv_rtt_ref))
+			return;
+		sample = now_us - tcb->rcv_rtt_since_us;
+		tcb->rcv_rtt_us = old ? mr_min(old, sample) : sample;
+	}
+	tcb->rcv_rtt_ref = tcb->rcv_nxt + tcb->rcv_wnd;
+	tcb->rcv_rtt_since_us = now_us | 1; /* 0: not begun */
+}
+
 /* RFC 9293 section 3.8.6.3, RFC 5681 section 4.2: every second full segment at once, the rest
  * within MR_TCP_DELACK_NS; at once, too, while segments are missing or a gap was just filled. */
 static void owe_ack(struct input *in, bool gap)
@@ -507,6 +535,10 @@ static enum verdict step7_text(struct input *in)
 	trim(in);
 	if (!mr_seg_span(in->seg))
 		return V_NEXT;
+	if (tcp_frames_scarce(in->tcp) && in->seg->len && !tcp_up(in->tcp)->room(tcb->owner)) {
+		in->tcp->ctr->drop[MR_DROP_NO_FRAME]++;
+		return V_DONE; /* not V_DROP: trim() may have made another frame the first */
+	}
 	if (in->seg->seq != tcb->rcv_nxt) {
 		uint32_t start = in->seg->seq, end = start + in->seg->len;
 		enum mr_drop reason = ooo_insert(in->tcp, tcb, in->f);
@@ -530,10 +562,12 @@ static enum verdict step7_text(struct input *in)
 	if (tcp_frames_low(in->tcp) && in->seg->len) {
 		if (!tcb->gap) {
 			in->tcp->ctr->drop[MR_DROP_NO_FRAME]++;
-			return V_DONE; /* not V_DROP: trim() may have made another frame the first */
+			return V_DONE;
 		}
 		ooo_free(in->tcp, tcb);
 	}
+	if (in->seg->len)
+		measure_rtt(in);
 	deliver(in, in->f);
 	in->f = NULL;
 	while (!in->fin_due && (f = ooo_take(in->tcp, tcb)))

@@ -80,6 +80,12 @@ static inline uint64_t tcb_fin_timeout(const struct mr_tcb *tcb)
 	return chosen ? chosen * MR_NS_PER_S : MR_TCP_FIN_TIMEOUT_NS;
 }
 
+/* So few that who holds many gets no more (tcp_upcalls.room). */
+static inline bool tcp_frames_scarce(const struct mr_tcp *tcp)
+{
+	return tcp->frames->nfree < tcp->frames->nframes / 8;
+}
+
 static inline bool tcb_synchronized(const struct mr_tcb *tcb)
 {
 	return tcb->state >= MR_TCP_ESTABLISHED;

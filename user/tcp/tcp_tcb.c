@@ -67,8 +67,8 @@ int mr_tcp_init(struct mr_tcp *tcp, struct mr_arena *arena, struct mr_ip *ip,
 void mr_tcp_opts_default(struct mr_tcp_opts *opts)
 {
 	*opts = (struct mr_tcp_opts){
-		.sndbuf = 256 * 1024,
-		.rcvbuf = 256 * 1024,
+		.sndbuf = MR_TCP_SNDBUF,
+		.rcvbuf = MR_TCP_RCVBUF,
 		.keepidle_s = 7200,
 		.keepintvl_s = 75,
 		.keepcnt = 9,
@@ -205,7 +205,7 @@ void tcb_cong_start(struct mr_tcb *tcb, bool syn_lost, uint64_t now)
 uint8_t tcp_choose_wscale(uint32_t rcvbuf)
 {
 	/* Room for the buffer to be enlarged later: the shift is fixed with the SYN. */
-	uint32_t most = mr_max(rcvbuf, 4u << 20);
+	uint32_t most = mr_max(rcvbuf, MR_TCP_RCVBUF_MAX);
 	uint8_t shift = 0;
 
 	while (shift < MR_TCP_MAX_WSCALE && most >> shift > UINT16_MAX)
