@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include "flow.h"
 #include "hist.h"
+#include "idle.h"
 #include "report.h"
 #include "sim.h"
 
@@ -220,7 +221,7 @@ static bool report_all(void)
 static const char usage[] =
 	"usage: sim [--scenario NAME] [--hist NAME] [--flow NAME] [--seed N | --seeds A-B]\n"
 	"           [--jobs N] [--pcap FILE] [-v] [--list]\n"
-	"       sim --report FILE\n"
+	"       sim --report FILE | --idle N\n"
 	"Without a choice every scenario, every history and every test of flows runs.\n"
 	"  --scenario NAME  only this scenario; \"hist\", \"flow\": only the histories, the flows\n"
 	"  --hist NAME      only this history\n"
@@ -232,7 +233,8 @@ static const char usage[] =
 	"  -v               print each packet and what the applications do\n"
 	"  --list           print the names of scenarios, histories and tests of flows\n"
 	"  --report FILE    goodput by congestion control over a grid of paths; printed, and "
-	"written to FILE\n";
+	"written to FILE\n"
+	"  --idle N         a report: what N connections cost that do nothing\n";
 
 static void bad_usage(void)
 {
@@ -263,6 +265,7 @@ static void parse_options(int argc, char **argv, struct options *o)
 		{ "pcap", required_argument, NULL, 'p' },
 		{ "list", no_argument, NULL, 'l' },
 		{ "report", required_argument, NULL, 'r' },
+		{ "idle", required_argument, NULL, 'i' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
@@ -303,6 +306,9 @@ static void parse_options(int argc, char **argv, struct options *o)
 		case 'r':
 			o->report = optarg;
 			break;
+		case 'i':
+			sim_idle(stdout, (uint32_t)mr_min(number(optarg, &end), (1ull << 20) - 1));
+			exit(0);
 		case 'l':
 			o->list = true;
 			break;
