@@ -440,6 +440,61 @@ static void short_frames_shrink_windows_but_an_empty_buffer_keeps_one(void **sta
 	pair_close(&p);
 }
 
+/* Too large to be put together while frames are plenty; when they are scarce it is done after all. */
+static void a_queue_of_half_empty_frames_collapses_when_frames_are_scarce(void **state)
+{
+	enum { SIZE = 600, N = 40 };
+	struct pair_cfg cfg = { .nframes = 512 };
+	struct mr_frame *held[512];
+	struct mr_socket *c, *s;
+	unsigned n = 0;
+
+	(void)state;
+	pair_open(&p, &cfg);
+	pair_connect(&p, &c, &s);
+	assert_int_equal(mr_set_option(c, MR_OPT_NODELAY, 1), 0);
+	fill(0, (N + 1) * SIZE);
+	for (unsigned i = 0; i < N; i++) {
+		assert_int_equal(mr_send(c, buf + i * SIZE, SIZE, 0), SIZE);
+		pair_pump(&p);
+	}
+	assert_int_equal(s->rcvq.frames, N);
+	while (nfree(1) > 50)
+		held[n++] = mr_frame_get(&p.engine[1]->st->frames);
+	assert_int_equal(mr_send(c, buf + N * SIZE, SIZE, 0), SIZE);
+	pair_pump(&p);
+	assert_true(s->rcvq.frames <= N / 2 + 1);
+	assert_int_equal(recv_all(s, 0, 1000), (N + 1) * SIZE);
+	while (n)
+		mr_frame_put(&p.engine[1]->st->frames, held[--n]);
+	pair_close(&p);
+}
+
+/* Frames are short: what is left is shared by those who use it. */
+static void idle_connections_take_nothing_from_the_windows_of_others(void **state)
+{
+	enum { IDLE = 50 };
+	struct pair_cfg cfg = { .nframes = 512, .max_sockets = 128, .rcvbuf = 1 << 20 };
+	struct mr_socket *c, *s, *idle[2];
+	struct mr_frame *held[512];
+	unsigned n = 0;
+
+	(void)state;
+	pair_open(&p, &cfg);
+	for (int i = 0; i < IDLE; i++)
+		pair_connect(&p, &idle[0], &idle[1]);
+	while (nfree(1) > 100)
+		held[n++] = mr_frame_get(&p.engine[1]->st->frames);
+	pair_connect(&p, &c, &s);
+	assert_int_equal(mr_send(c, "ab", 2, 0), 2);
+	pair_run(&p, MR_NS_PER_MS);
+	assert_int_equal(mr_recv(s, buf, 1, 0), 1); /* the space is reckoned anew */
+	assert_true(s->tcb->rcv_space > 100 * 512 / 4);
+	while (n)
+		mr_frame_put(&p.engine[1]->st->frames, held[--n]);
+	pair_close(&p);
+}
+
 static void a_peek_leaves_everything(void **state)
 {
 	struct mr_socket *c, *s;
@@ -1200,6 +1255,8 @@ int main(void)
 		cmocka_unit_test(single_bytes_close_the_window_at_rcvbuf_too),
 		cmocka_unit_test(small_segments_share_a_frame),
 		cmocka_unit_test(short_frames_shrink_windows_but_an_empty_buffer_keeps_one),
+		cmocka_unit_test(a_queue_of_half_empty_frames_collapses_when_frames_are_scarce),
+		cmocka_unit_test(idle_connections_take_nothing_from_the_windows_of_others),
 		cmocka_unit_test(a_peek_leaves_everything),
 		cmocka_unit_test(borrowed_frames_fill_the_buffer_until_returned),
 		cmocka_unit_test(borrowed_frames_outlive_their_socket),

@@ -390,7 +390,6 @@ void mr_disconnect(struct mr_socket *sock)
 	mr_list_del(&sock->starved_node);
 	sock->id =
 		++sock->socks->last_id ?: ++sock->socks->last_id; /* lent frames are its no more */
-	sock->rcvq = (struct mr_rcvq){ 0 };
 	sock->kind = MR_SOCK_NEW;
 	sock->connected = sock->fin_rcvd = sock->shut_rd = sock->shut_wr = false;
 	sock->lingering = sock->active_close = false;
@@ -556,7 +555,7 @@ static void check_listener(const struct mr_socket *sock)
 void mr_socks_check(const struct mr_socks *socks)
 {
 	const struct mr_list *pos;
-	uint32_t n = 0;
+	uint32_t n = 0, holding = 0;
 
 	mr_list_for_each (pos, &socks->all) {
 		const struct mr_socket *sock = mr_list_entry(pos, struct mr_socket, all_node);
@@ -573,7 +572,8 @@ void mr_socks_check(const struct mr_socks *socks)
 		       !(mr_ready(sock) & (sock->interest | MR_ERR | MR_HUP)));
 		recv_check(sock);
 		send_check(sock);
+		holding += sock->holds;
 		n++;
 	}
-	assert(n == socks->pool.used);
+	assert(n == socks->pool.used && holding == socks->nholding);
 }

@@ -62,6 +62,7 @@ struct mr_socket {
 	bool disconnected : 1; /* was in use, and is new again */
 	bool oobinline : 1;
 	bool active_close : 1; /* closed our direction before the peer's FIN came: TIME-WAIT is ours */
+	bool holds : 1;	       /* its receive buffer is not empty: socks.nholding */
 	bool queued : 1;       /* on its listener's accept queue */
 	int16_t err;	       /* pending, negative errno */
 	int linger;	       /* seconds; -1: off; 0: close resets */
@@ -94,6 +95,7 @@ struct mr_socks {
 	bool reported;	 /* readiness is told as it changes (mr_socks_changed()), not by interest */
 	bool arbitrated; /* the kernel gives out the ports: struct mr_arbiter */
 	uint32_t last_id;
+	uint32_t nholding;		 /* sockets whose receive buffer is not empty */
 	uint32_t tx_reserve;		 /* free frames that sends leave for receiving */
 	uint32_t sndbuf_max, rcvbuf_max; /* bytes; that buffers may grow to by themselves */
 	uint32_t rx_low; /* fewer free frames: receive buffers save frames, windows shrink */

@@ -121,11 +121,22 @@ bool recv_ready(const struct mr_socket *sock)
 	       sock->tcb->rcv_wnd <= sock->tcb->rcv_mss;
 }
 
+static void count_holder(struct mr_socket *sock)
+{
+	bool holds = sock->rcvq.bytes + sock->rcvq.lent != 0;
+
+	if (holds == sock->holds)
+		return;
+	sock->holds = holds;
+	sock->socks->nholding = holds ? sock->socks->nholding + 1 : sock->socks->nholding - 1;
+}
+
 void recv_drop_all(struct mr_socket *sock)
 {
 	while (sock->rcvq.head)
 		mr_frame_put(sock->socks->frames, pop_head(&sock->rcvq));
-	sock->rcvq.bytes = 0;
+	sock->rcvq = (struct mr_rcvq){ 0 }; /* what is lent comes back to nobody */
+	count_holder(sock);
 }
 
 /* ---- Free space ---------------------------------------------------------------------------------
@@ -142,11 +153,11 @@ static uint32_t free_space(const struct mr_socket *sock)
 
 	space = mr_min(space, frames < most_frames ? (most_frames - frames) * COALESCE_BYTES : 0);
 	if (mr_unlikely(pressed(socks))) {
-		/* What is left is shared by all. An empty buffer is announced some room all the
+		/* What is left is shared by all that hold something. An empty buffer is announced some room all the
 		 * same: nothing else would ever open its window again, since nobody reads from it.
 		 */
-		uint64_t share = (uint64_t)socks->frames->nfree * COALESCE_BYTES /
-				 mr_max(socks->tcp->tcbs.used, 1u);
+		uint64_t share =
+			(uint64_t)socks->frames->nfree * COALESCE_BYTES / (socks->nholding + !used);
 		uint32_t floor_bytes = mr_max(FLOOR_BYTES, 2u * sock->tcb->adv_mss);
 
 		if (!used)
@@ -200,20 +211,55 @@ static void autotune(struct mr_socket *sock)
 	sock->read_at_us = now_us(sock);
 }
 
+/* Put what adjacent frames hold into one where it fits. Afterwards two of them hold more than a chunk, so that it is
+ * not worth another walk before the queue has changed. */
+static void collapse(struct mr_socket *sock)
+{
+	struct mr_frame_pool *frames = sock->socks->frames;
+	struct mr_rcvq *q = &sock->rcvq;
+	struct mr_frame *f = q->head, *next;
+
+	while (f && (next = f->next)) {
+		uint8_t *end = f->pay + f->pay_len;
+
+		if (f->refs != 1 || next->refs != 1 ||
+		    next->pay_len > (uint32_t)(f->chunk + frames->chunk_size - end)) {
+			f = next;
+			continue;
+		}
+		memcpy(end, next->pay, next->pay_len);
+		f->pay_len += next->pay_len;
+		f->next = next->next;
+		if (q->tail == next)
+			q->tail = f;
+		q->frames--;
+		mr_frame_put(frames, next);
+		MR_COUNT(sock->socks->ctr, TCP_COLLAPSED);
+	}
+}
+
 /* Under pressure: no more than stays free for the others. So n connections that are not read from share the
- * frames with one n + 1st part left over, however many they are (as for sending: socket_send.c). */
+ * frames with one n + 1st part left over, however many they are (as for sending: socket_send.c). Who holds little
+ * in many frames gives up some first. */
 bool recv_room(void *owner)
 {
-	const struct mr_socket *sock = owner;
+	struct mr_socket *sock = owner;
 	const struct mr_frame_pool *frames = sock->socks->frames;
+	struct mr_rcvq *q = &sock->rcvq;
 	uint32_t last = frames->nframes / 32; /* for ACKs */
-	uint32_t held = sock->rcvq.frames + sock->rcvq.lent_frames + mr_tcp_ooo_frames(sock->tcb);
+	uint32_t others = q->lent_frames + mr_tcp_ooo_frames(sock->tcb);
+	uint32_t most = frames->nfree > last ? frames->nfree - last : 0;
 
-	return held < (frames->nfree > last ? frames->nfree - last : 0);
+	if (q->frames + others >= most && q->bytes < q->frames * (frames->chunk_size / 2)) {
+		collapse(sock);
+		most = frames->nfree > last ? frames->nfree - last : 0;
+	}
+	return q->frames + others < most;
 }
 
 void recv_update_space(struct mr_socket *sock)
 {
+	count_holder(sock);
 	if (sock->tcb)
 		mr_tcp_rcv_space(sock->socks->tcp, sock->tcb, free_space(sock));
 }
@@ -252,6 +298,7 @@ void recv_data(void *owner, struct mr_frame *chunk)
 		return;
 	}
 	q->bytes += chunk->pay_len;
+	count_holder(sock);
 	if (coalesce(sock, chunk)) {
 		mr_frame_put(sock->socks->frames, chunk);
 	} else {
@@ -517,6 +564,7 @@ void recv_check(const struct mr_socket *sock)
 	}
 	assert(last == q->tail);
 	assert(bytes == q->bytes && frames == q->frames);
+	assert(sock->holds == (q->bytes + q->lent != 0));
 	assert(!sock->urgent || seq_geq(sock->urgent_seq, sock->copied_seq));
 	assert(!sock->tcb || !sock->connected || q->bytes + q->lent <= UINT32_MAX / 2);
 }

@@ -61,6 +61,8 @@ static void keep(struct mr_socks *socks, struct mr_socket *sock)
 	mr_list_init(&sock->starved_node);
 	mr_list_add_tail(&socks->all, &sock->all_node);
 	sock->rcvq.lent = sock->rcvq.lent_frames = 0;
+	sock->holds = sock->rcvq.bytes != 0;
+	socks->nholding += sock->holds;
 	hold_frames(sock);
 	if (sock->held)
 		mr_steer_hold(socks->tcp->ip->steer, sock->held_port);
@@ -122,6 +124,7 @@ void mr_socks_salvage(struct mr_socks *socks, struct mr_socket *hand)
 	mr_list_init(&socks->ready);
 	mr_list_init(&socks->starved);
 	mr_list_init(&socks->all);
+	socks->nholding = 0;
 	for (uint32_t i = 0; i < socks->pool.fresh; i++) {
 		sock = mr_pool_at(&socks->pool, i);
 		if (!sock->id || !sock->socks)
