@@ -210,22 +210,26 @@ struct mr_ecn {
 	bool opt_zeroed : 1;  /* but something writes zeros into them */
 	bool opt_off : 1;     /* ours are eaten: none is sent any more */
 	bool opt_last : 1;    /* the last ACK sent had one */
-	bool opt_data : 1;    /* data with one went out, up to opt_end */
+	bool opt_data : 1;    /* data with one is out, and nothing was acknowledged since */
 	bool last_ce : 1;     /* the last packet received was marked */
 	uint8_t peer_syn_ecn; /* ECN field of the peer's latest SYN or SYN,ACK */
 	/* AccECN, the counters of RFC 9768 section 3.2; of bytes: ECT(0), CE, ECT(1). */
-	uint8_t r_cep, s_cep;	       /* packets; only the low bits are ever compared */
-	uint8_t changed, ever_changed; /* bits of r_bytes, since the last option and at all */
-	uint8_t ce_untold;	       /* marked packets since the last ACK */
-	uint8_t unanswered; /* ACKs with an option that seem not to have arrived, in a row */
+	uint8_t r_cep, s_cep; /* packets; only the low bits are ever compared */
+	uint8_t changed : 3,
+		ever_changed : 3; /* bits of r_bytes, since the last option and at all */
+	uint8_t ce_untold;	  /* marked packets since the last ACK */
+	uint8_t unanswered;	  /* ACKs with an option that seem not to have arrived, in a row */
+	uint8_t answered;
 	uint8_t all_marked; /* round trips in which everything was marked */
-	uint32_t round_end, opt_end;
-	uint8_t nacks; /* classic, of a DCTCP receiver */
+	uint8_t nacks;	    /* classic, of a DCTCP receiver */
+	uint32_t round_end;
 	union {
-		uint32_t r_bytes[3];
+		struct {
+			uint32_t r_bytes[3];
+			uint32_t s_ceb; /* what the peer counted of ours with CE */
+		};
 		struct mr_ecn_ack acks[MR_TCP_ECN_ACKS];
 	};
-	uint32_t s_bytes[3];
 };
 
 /* TCP Fast Open (RFC 7413): tcb.tfo. */

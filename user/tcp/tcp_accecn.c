@@ -15,8 +15,10 @@
 	2u /* section 3.2.2.5.1: marks that are told at once, while data waits for its ACK */
 #define CE_PER_ACK_IDLE 3u
 #define UNANSWERED_MAX	2u /* duplicates in a row that say that our ACKs with an option get lost */
-#define ALL_MARKED_MAX	4u /* section 3.2.2.3: round trips of marks alone are no congestion */
-#define OPTION_BITS	(MR_TCPOPT_ACCECN0 | MR_TCPOPT_ACCECN1)
+#define ANSWERED_ROW                                                                               \
+	32u /* ACKs with an option that seem to have arrived, to forget of those that did not */
+#define ALL_MARKED_MAX 4u /* section 3.2.2.3: round trips of marks alone are no congestion */
+#define OPTION_BITS    (MR_TCPOPT_ACCECN0 | MR_TCPOPT_ACCECN1)
 
 /* Which of the byte counters, in the order of the option's first kind. */
 enum { E0B, CEB, E1B };
@@ -24,8 +26,7 @@ enum { E0B, CEB, E1B };
 void accecn_begin(struct mr_ecn *e)
 {
 	e->r_cep = e->s_cep = ACCECN_CEP_INIT;
-	e->r_bytes[E0B] = e->s_bytes[E0B] = INIT_BYTES;
-	e->r_bytes[E1B] = e->s_bytes[E1B] = INIT_BYTES;
+	e->r_bytes[E0B] = e->r_bytes[E1B] = INIT_BYTES;
 }
 
 void accecn_synack_option(struct mr_seg *seg)
@@ -61,8 +62,8 @@ void accecn_option_first(struct mr_ecn *e, const struct mr_seg *seg)
 static void count_bytes(struct mr_ecn *e, unsigned which, uint32_t n)
 {
 	e->r_bytes[which] += n;
-	e->changed |= (uint8_t)(1u << which);
-	e->ever_changed |= (uint8_t)(1u << which);
+	e->changed |= 1u << which & 7;
+	e->ever_changed |= 1u << which & 7;
 }
 
 void accecn_received(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, uint8_t ecn)
@@ -91,16 +92,29 @@ void accecn_duplicate(struct mr_tcb *tcb)
 {
 	struct mr_ecn *e = &tcb->ecn;
 
-	if (e->opt_last && ++e->unanswered >= UNANSWERED_MAX)
+	if (!e->opt_last)
+		return;
+	e->answered = 0;
+	if (++e->unanswered >= UNANSWERED_MAX)
 		e->opt_off = true;
+}
+
+/* New data is weak evidence, for a peer that gets no ACK may send some, too: it takes a row of it. */
+void accecn_answered(struct mr_tcb *tcb)
+{
+	struct mr_ecn *e = &tcb->ecn;
+
+	if (++e->answered < ANSWERED_ROW)
+		return;
+	e->answered = 0;
+	e->unanswered = 0;
 }
 
 void accecn_timeout(struct mr_tcb *tcb)
 {
 	struct mr_ecn *e = &tcb->ecn;
 
-	if (e->opt_data && seq_lt(tcb->snd_una, e->opt_end))
-		e->opt_off = true;
+	e->opt_off |= e->opt_data;
 	e->opt_data = false;
 }
 
@@ -186,13 +200,9 @@ static bool read_option(struct mr_ecn *e, const struct mr_seg *seg, uint32_t *ce
 	if (!(seg->opts & OPTION_BITS) || e->opt_zeroed)
 		return false;
 	e->opt_in = true;
-	for (unsigned i = 0; i < seg->naccecn; i++) {
-		unsigned which = counter_of(seg, i);
-		uint32_t d = (seg->accecn[i] - e->s_bytes[which]) & MR_TCP_ACCECN_MASK;
-
-		e->s_bytes[which] += d;
-		if (which == CEB)
-			*ce_bytes = d;
+	if (seg->naccecn > CEB) { /* in the middle of both orders */
+		*ce_bytes = (seg->accecn[CEB] - e->s_ceb) & MR_TCP_ACCECN_MASK;
+		e->s_ceb += *ce_bytes;
 	}
 	return true;
 }

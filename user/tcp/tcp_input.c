@@ -150,7 +150,7 @@ static void deliver(struct input *in, struct mr_frame *f)
 	tcb->last_data_at = in->now;
 	tcb->unacked_bytes += len;
 	if (tcb->ecn.opt_last) /* and no duplicate since: that ACK has arrived, it seems */
-		tcb->ecn.unanswered = 0;
+		accecn_answered(tcb);
 	tcb->rcv_mss =
 		(uint16_t)mr_max((uint32_t)tcb->rcv_mss, mr_min(len, (uint32_t)tcb->adv_mss));
 	while (f) {
@@ -397,6 +397,7 @@ static void ack_new(struct input *in, struct ack *ack)
 	if (tcb->dst.neigh) /* else the route has gone since this was sent */
 		mr_neigh_confirm(in->tcp->ip->link, tcb->dst.neigh, in->now);
 	mtup_acked(in->tcp, tcb);
+	tcb->ecn.opt_data = false;
 	restart_rtx(in->tcp, tcb, in->now);
 	tcb->tlp.rearm = true;
 	if (had != tcb->sndq.bytes && tcb->owner)

@@ -268,7 +268,6 @@ static bool xmit_run(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct run *r
 	if (new_data && r->len < tcb->snd_mss) { /* a full segment has no room for more options */
 		accecn_option(tcb, &seg, tcb->snd_mss - r->len, false);
 		tcb->ecn.opt_data |= tcb->ecn.opt_last;
-		tcb->ecn.opt_end = r->first->seq + r->len;
 	}
 	hlen = mr_tcp_header_len(&seg);
 	sum = mr_csum_pseudo(&tx.src, &tx.dst, IPPROTO_TCP, hlen + r->len);

@@ -261,6 +261,7 @@ void accecn_synack_option(struct mr_seg *seg);
 void accecn_option_first(struct mr_ecn *e, const struct mr_seg *seg);
 void accecn_received(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, uint8_t ecn);
 void accecn_duplicate(struct mr_tcb *tcb);
+void accecn_answered(struct mr_tcb *tcb);
 void accecn_timeout(struct mr_tcb *tcb);
 void accecn_fill(struct mr_tcb *tcb, struct mr_seg *seg, bool pure);
 /* Put the option into a segment that has its other options, if there is something to tell and so much room. */
