@@ -54,3 +54,27 @@ FLOW_TEST(two_cubic_flows_share_a_bottleneck_with_jain_above_95_percent)
 	}
 	FLOW_CHECK(fl, jain > 0.95, "Jain's index is %.3f", jain);
 }
+
+/* SO_MAX_PACING_RATE: the rate to within 2 %, and never more in the queue than a quantum of 1 ms (and what a
+ * tick of the timer wheel adds to it). */
+FLOW_TEST(pacing_keeps_its_rate_and_the_queue_nearly_empty)
+{
+	static const uint64_t rates[] = { MBIT(0.5) / 8, MBIT(5) / 8, MBIT(40) / 8 };
+
+	for (unsigned i = 0; i < MR_ARRAY_SIZE(rates); i++) {
+		double want = (double)rates[i] * 8;
+		struct flow *f;
+
+		flows_open(fl, &(struct path){ .rate_bps = MBIT(50), .rtt_ns = MS(30) }, 1);
+		f = flow_add(fl, &(struct flow_cfg){ .control = "cubic", .pacing = rates[i] });
+		flows_until(fl, SEC(2));
+		flow_mark(fl, f);
+		flows_until(fl, SEC(12));
+		FLOW_CHECK(fl,
+			   flow_goodput(fl, f) > 0.98 * want && flow_goodput(fl, f) < 1.02 * want,
+			   "%.2f of %.2f Mbit/s", flow_goodput(fl, f) / 1e6, want / 1e6);
+		FLOW_CHECK(fl, fl->sim.wire[0].queue.most_bytes < 3 * 1514 + rates[i] / 1000,
+			   "%u bytes waited", fl->sim.wire[0].queue.most_bytes);
+		flows_close(fl);
+	}
+}

@@ -285,10 +285,13 @@ static void head(void)
 	    "- CUBIC: RFC 9438 section 5.1, and Reno's where that is more (section 4.3).\n"
 	    "- BBR: draft-ietf-ccwg-bbr section 5.3.3.5.2 says that a rate of (1 - p)^N is left "
 	    "after N rounds\n"
-	    "  of cruising with a loss rate p; the bound is the mean over a cycle of 63 rounds or "
-	    "2.5 s. Above\n"
-	    "  the 2 %% that it bears while it probes, BBR takes loss for congestion, and Reno's "
-	    "bound is taken:\n"
+	    "  of cruising with a loss rate p; the bound is 95 %% of the mean over a cycle of 63 "
+	    "rounds or\n"
+	    "  2.5 s, less what probing the RTT gives up (5.3.4: half the rate for 200 ms and two "
+	    "RTTs, every\n"
+	    "  5 s). Above the 2 %% that it bears while it probes, BBR takes loss for congestion, "
+	    "and Reno's\n"
+	    "  bound is taken:\n"
 	    "  no literature has a response function of version 3 there.\n\n"
 	    "Reordering has no part in the bounds. A cell below its bound has a `<`.\n",
 	    (unsigned long long)(RATE_BPS / 1000000), SEEDS, FULL * 100, FULL * link_mbit());
