@@ -208,11 +208,15 @@ static void add_gateway(const struct argp_state *state, struct mr_config *cfg, c
 }
 
 /* What must be there, once everything has been read. */
-static void check_complete(const struct argp_state *state, const struct mr_config *cfg)
+static void check_complete(const struct argp_state *state, struct cli_args *args)
 {
+	struct mr_config *cfg = &args->cfg;
+
 	if (!cfg->ifname)
 		cli_usage_error(state, "which interface? Name it with -i, for example: -i eth0 "
 				       "(\"ip link\" lists them)");
+	if (args->shared_by_default && !cfg->naddrs)
+		cfg->shared = true;
 	if (cfg->shared && (cfg->naddrs || cfg->nroutes))
 		cli_usage_error(state,
 				"--shared takes the addresses and routes of the kernel: leave out "
@@ -233,7 +237,7 @@ static error_t parse_opt(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case ARGP_KEY_INIT:
-		memset(args, 0, sizeof(*args));
+		*args = (struct cli_args){ .shared_by_default = args->shared_by_default };
 		mr_config_init(cfg);
 		break;
 	case 'i':
@@ -322,7 +326,7 @@ static error_t parse_opt(int key, char *arg, struct argp_state *state)
 		args->verbose++;
 		break;
 	case ARGP_KEY_END:
-		check_complete(state, cfg);
+		check_complete(state, args);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;

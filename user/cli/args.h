@@ -16,6 +16,8 @@ enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 
 struct cli_args {
 	struct mr_config cfg;
+	/* Set by a command before parsing: without an address of the engine's own, it shares the kernel's. */
+	bool shared_by_default;
 	bool stats;  /* counters at the end */
 	int verbose; /* 0: errors and warnings; 1: also notices; 2: everything */
 };

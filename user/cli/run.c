@@ -289,7 +289,7 @@ static int execute(char **program)
 
 int cmd_run(int argc, char **argv)
 {
-	struct run_args args = { 0 };
+	struct run_args args = { .common.shared_by_default = true };
 	char preload[PATH_MAX], stack[128];
 	struct identity id;
 	int all_argc;

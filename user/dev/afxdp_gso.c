@@ -36,7 +36,8 @@
 
 int mr_afxdp_gso_open(struct mr_afxdp *d)
 {
-	const struct sockaddr_ll sll = { .sll_family = AF_PACKET, .sll_ifindex = d->s->cfg.ifindex };
+	const struct sockaddr_ll sll = { .sll_family = AF_PACKET,
+					 .sll_ifindex = d->s->cfg.ifindex };
 	int one = 1, sndbuf = SNDBUF_BYTES, err;
 
 	/* Protocol 0: it receives nothing. */
