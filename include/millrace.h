@@ -356,7 +356,7 @@ int mr_peer(const struct mr_socket *sock, struct mr_endpoint *ep);
 enum mr_opt {
 	MR_OPT_NODELAY,	 /* 0/1: no Nagle (RFC 896). Default 0 */
 	MR_OPT_CORK,	 /* 0/1: only full segments until cleared, or 200 ms */
-	MR_OPT_QUICKACK, /* 0/1: no delayed ACK for now */
+	MR_OPT_QUICKACK, /* 0/1: for now, ACKs do not wait for data to go with */
 	/* -1: off; 0: mr_close() resets; else seconds, which are for the caller to wait: mr_linger() */
 	MR_OPT_LINGER,
 	/* Bytes, 2048..16 MiB. Until they are set they begin with 256 KiB, and grow (to 4 and 6 MiB, within the
@@ -369,7 +369,7 @@ enum mr_opt {
 	MR_OPT_KEEPIDLE,     /* seconds, 1..32767. Default 7200 */
 	MR_OPT_KEEPINTVL,    /* seconds, 1..32767. Default 75 */
 	MR_OPT_KEEPCNT,	     /* 1..127. Default 9 */
-	MR_OPT_USER_TIMEOUT, /* ms of unacknowledged data until -ETIMEDOUT; 0: RFC 1122's R2 */
+	MR_OPT_USER_TIMEOUT, /* ms of silence to data or keepalives until -ETIMEDOUT; 0: R2, KEEPCNT */
 	MR_OPT_OOBINLINE,    /* 0/1: urgent data stays in the stream. Default 0 */
 	MR_OPT_CONGESTION, /* mr_congestion_index(), before connect/listen. Default: the configuration's */
 	/* A listener: connections that a cookie has let in and whose handshake is not complete, at the most

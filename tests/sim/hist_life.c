@@ -92,6 +92,61 @@ TEST(user_timeout_ends_a_connection_whose_data_nobody_acknowledges)
 	CHECK_EQ(h, mr_recv(h->sock, &byte, 1, 0), -ETIMEDOUT);
 }
 
+/* RFC 5482 section 3 with Linux's TCP_USER_TIMEOUT: a window that stays closed is no progress, though the peer
+ * answers every probe. */
+TEST(rfc5482_3_user_timeout_ends_a_connection_whose_window_stays_closed)
+{
+	uint8_t byte;
+
+	hist_established(h, &(struct hist_peer){ 0 });
+	hist_option(h, MR_OPT_USER_TIMEOUT, 5000);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .wnd = WND_ZERO);
+	hist_write(h, 100);
+	for (unsigned i = 0; i < 60; i++) {
+		hist_run(h, MS(100));
+		if (h->next == h->nout)
+			continue;
+		hist_skip(h);
+		if (i < 48)
+			INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .wnd = WND_ZERO);
+	}
+	hist_skip(h);
+	CHECK_EQ(h, mr_recv(h->sock, &byte, 1, 0), -ETIMEDOUT);
+}
+
+/* The same for keepalives: the timeout decides, not the number of probes. */
+TEST(rfc5482_3_user_timeout_takes_the_place_of_the_keepalive_count)
+{
+	uint8_t byte;
+
+	with_keepalive(h);
+	hist_option(h, MR_OPT_USER_TIMEOUT, 32000);
+	hist_until(h, SEC(34.9));
+	for (unsigned i = 0; i < 5; i++)
+		EXPECT_AT(h, SEC(10 + 5 * i), .flags = ACK, .seq = 0, .ack = 1);
+	CHECK(h, !(mr_ready(h->sock) & MR_ERR));
+	hist_until(h, SEC(35.1));
+	hist_skip(h);
+	CHECK_EQ(h, mr_recv(h->sock, &byte, 1, 0), -ETIMEDOUT);
+}
+
+/* RFC 1122 section 4.2.3.6: only an idle connection is probed. Data under way is looked after by its own timer. */
+TEST(rfc1122_4_2_3_6_keepalive_waits_while_data_is_under_way)
+{
+	with_keepalive(h);
+	hist_run(h, SEC(9.9));
+	hist_write(h, 100);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100);
+	hist_run(h, SEC(0.3)); /* past the idle time: a retransmission, and no probe */
+	EXPECT_AT(h, SEC(10.1), .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 101);
+	hist_run(h, SEC(9));
+	EXPECT_NOTHING(h);
+	hist_run(h, SEC(2));
+	CHECK_EQ(h, h->next + 1, h->nout);
+	hist_skip(h);
+}
+
 /* ---- ICMP ------------------------------------------------------------------------------------ */
 
 TEST(port_unreachable_refuses_a_connect)

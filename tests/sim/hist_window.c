@@ -193,6 +193,23 @@ TEST(full_segment_does_not_wait)
 	EXPECT(h, .flags = PSH | ACK, .seq = 101, .ack = 1, .len = MSS);
 }
 
+/* RFC 9293 section 3.7.4 with Minshall's change (Linux): only a small segment that is out holds back another. */
+TEST(rfc9293_3_7_4_small_rest_of_a_large_write_does_not_wait)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	hist_write(h, 2 * MSS);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = MSS);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1 + MSS, .ack = 1, .len = MSS);
+	hist_write(h, 100);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1 + 2 * MSS, .ack = 1, .len = 100);
+	hist_write(h, 100);
+	EXPECT_NOTHING(h);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 2 * MSS);
+	EXPECT_NOTHING(h);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 101 + 2 * MSS);
+	EXPECT(h, .flags = PSH | ACK, .seq = 101 + 2 * MSS, .ack = 1, .len = 100);
+}
+
 TEST(nodelay_sends_each_small_write)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
@@ -369,4 +386,53 @@ TEST(quickack_acknowledges_at_once)
 	EXPECT_NOTHING(h);
 	hist_option(h, MR_OPT_QUICKACK, 1);
 	EXPECT(h, .flags = ACK, .seq = 1, .ack = seq + 10);
+}
+
+/* Linux's pingpong: from the first response on, the ACK of a request waits for the next one, although segments at the
+ * beginning are acknowledged at once else. */
+TEST(rfc1122_4_2_3_2_interactive_connection_lets_responses_carry_its_acks)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	INJECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 10);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 11);
+	hist_run(h, MS(5));
+	hist_write(h, 20);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 11, .len = 20);
+	INJECT(h, .flags = PSH | ACK, .seq = 11, .ack = 21, .len = 10);
+	hist_run(h, MS(30));
+	EXPECT_NOTHING(h);
+	hist_write(h, 20);
+	EXPECT(h, .flags = PSH | ACK, .seq = 21, .ack = 21, .len = 20);
+	INJECT(h, .flags = ACK, .seq = 21, .ack = 41);
+	hist_run(h, MS(100));
+	EXPECT_NOTHING(h);
+}
+
+/* A request without a response ends it: the ACK comes late once, and at once from then on. */
+TEST(rfc1122_4_2_3_2_ack_that_waited_in_vain_ends_the_waiting)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	INJECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 10);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 11);
+	hist_write(h, 20);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 11, .len = 20);
+	hist_zero(h);
+	INJECT(h, .flags = PSH | ACK, .seq = 11, .ack = 21, .len = 10);
+	hist_run(h, MS(60));
+	EXPECT_AT(h, MS(40), .flags = ACK, .seq = 21, .ack = 21);
+	INJECT(h, .flags = PSH | ACK, .seq = 21, .ack = 21, .len = 10);
+	EXPECT(h, .flags = ACK, .seq = 21, .ack = 31);
+}
+
+/* RFC 5681 section 4.1: a sender that paused begins with few segments; each ACK matters to it. */
+TEST(rfc5681_4_1_sender_that_paused_is_acknowledged_at_once_again)
+{
+	uint32_t seq = past_quickacks(h);
+
+	INJECT(h, .flags = PSH | ACK, .seq = seq, .ack = 1, .len = 10);
+	hist_run(h, MS(100));
+	EXPECT_AT(h, MS(40), .flags = ACK, .seq = 1, .ack = seq + 10);
+	hist_run(h, SEC(5));
+	INJECT(h, .flags = PSH | ACK, .seq = seq + 10, .ack = 1, .len = 10);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = seq + 20);
 }

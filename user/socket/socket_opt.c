@@ -210,7 +210,7 @@ static void apply(struct mr_socket *sock, enum mr_opt opt, int64_t value)
 	if (opt == MR_OPT_QUICKACK && value)
 		mr_tcp_quickack(tcp, sock->tcb);
 	else if (opt == MR_OPT_QUICKACK)
-		sock->tcb->quickacks = 0;
+		sock->tcb->pingpong = true;
 	/* An explicit push, which even a cork does not hold back (as Linux). */
 	if (opt == MR_OPT_NODELAY && value)
 		mr_tcp_push(tcp, sock->tcb);
@@ -261,7 +261,7 @@ static int64_t load(const struct mr_socket *sock, enum mr_opt opt)
 	case MR_OPT_CORK:
 		return o->cork;
 	case MR_OPT_QUICKACK:
-		return sock->tcb && sock->tcb->quickacks;
+		return !sock->tcb || !sock->tcb->pingpong;
 	case MR_OPT_LINGER:
 		return sock->linger;
 	case MR_OPT_SNDBUF:

@@ -325,9 +325,10 @@ struct mr_tcb {
 	uint32_t rcv_space; /* free bytes of the receive buffer, kept by the socket layer */
 	uint32_t rcv_up;    /* sequence number of the urgent byte, if urg_in */
 	bool urg_in;
-	uint16_t rcv_mss;	/* largest segment seen, for delayed ACKs and window updates */
-	uint16_t adv_mss;	/* what we offered */
-	uint16_t quickacks;	/* segments that are still ACKed at once */
+	uint16_t rcv_mss;   /* largest segment seen, for delayed ACKs and window updates */
+	uint16_t adv_mss;   /* what we offered */
+	uint16_t quickacks; /* segments that are still ACKed at once */
+	bool pingpong;	    /* requests are answered by data: their ACK waits for it (as Linux) */
 	uint16_t dupacks_owed;	/* ACKs that must not be merged into one (RFC 5681 section 4.2) */
 	uint32_t unacked_bytes; /* received in order since the last ACK went out */
 	/* The receiver's own idea of the round-trip time, for the size of its buffer; us. */

@@ -147,6 +147,8 @@ static void deliver(struct input *in, struct mr_frame *f)
 	tcb->rcv_space -= mr_min(tcb->rcv_space, len);
 	tcb->rcv_wnd -= mr_min(tcb->rcv_wnd, len);
 	tcb->bytes_received += len;
+	if (tcb->last_data_at && in->now - tcb->last_data_at > tcb->rto_ns)
+		tcb->quickacks = MR_TCP_QUICKACKS; /* after that the sender begins anew */
 	tcb->last_data_at = in->now;
 	tcb->unacked_bytes += len;
 	if (tcb->ecn.opt_last) /* and no duplicate since: that ACK has arrived, it seems */
@@ -202,13 +204,15 @@ static void measure_rtt(struct input *in)
 }
 
 /* RFC 9293 section 3.8.6.3, RFC 5681 section 4.2: every second full segment at once, the rest
- * within MR_TCP_DELACK_NS; at once, too, while segments are missing or a gap was just filled. */
+ * within MR_TCP_DELACK_NS; at once, too, while segments are missing or a gap was just filled. As Linux: each
+ * one while a sender begins, unless what it sends is answered by data, which will carry the ACK. */
 static void owe_ack(struct input *in, bool gap)
 {
 	struct mr_tcb *tcb = in->tcb;
 
 	tcb_mark(in->tcp, tcb);
-	if (gap || tcb->gap || tcb->quickacks || tcb->unacked_bytes >= 2u * tcb->rcv_mss) {
+	if (gap || tcb->gap || (tcb->quickacks && !tcb->pingpong) ||
+	    tcb->unacked_bytes >= 2u * tcb->rcv_mss) {
 		if (tcb->quickacks)
 			tcb->quickacks--;
 		tcb->ack_now = true;

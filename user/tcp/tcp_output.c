@@ -294,6 +294,9 @@ static bool xmit_run(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct run *r
 	MR_COUNT_N(tcp->ctr, TCP_SEGS_OUT, segs);
 	tcb->segs_out += segs;
 	tcb->data_segs_out += segs;
+	/* A response: what it answers came a moment ago. */
+	tcb->pingpong |=
+		new_data && tcb->last_data_at && now - tcb->last_data_at < MR_TCP_DELACK_NS;
 	tcb->bytes_retrans += new_data ? 0 : r->len;
 	tcb->last_sent_at = now;
 	/* A D-SACK needs a segment without payload. Of what is sent again the peer may have the first copy, and

@@ -134,7 +134,10 @@ static bool keep(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 			      mr_max(tcb->last_rcv_at + idle_ns, now + MR_NS_PER_S));
 		return true;
 	}
-	if (tcb->probes >= tcb->opts.keepcnt) {
+	/* As Linux: a user timeout takes the place of the number of probes. */
+	if (tcb->opts.user_timeout_ms ?
+		    tcb->probes && idle >= tcb->opts.user_timeout_ms * MR_NS_PER_MS :
+		    tcb->probes >= tcb->opts.keepcnt) {
 		give_up(tcp, tcb);
 		return false;
 	}
@@ -162,6 +165,7 @@ static void tcb_timer(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 			break;
 		case MR_TT_DELACK:
 			MR_COUNT(tcp->ctr, TCP_ACK_DELAYED);
+			tcb->pingpong = false; /* no data has come to carry it */
 			tcb->ack_now = true;
 			tcb_mark(tcp, tcb);
 			break;

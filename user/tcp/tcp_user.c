@@ -197,6 +197,7 @@ void mr_tcp_push(struct mr_tcp *tcp, struct mr_tcb *tcb)
 
 void mr_tcp_quickack(struct mr_tcp *tcp, struct mr_tcb *tcb)
 {
+	tcb->pingpong = false;
 	tcb->quickacks = MR_TCP_QUICKACKS;
 	if (tcb->unacked_bytes) {
 		tcb->ack_now = true;
