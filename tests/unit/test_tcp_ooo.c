@@ -223,6 +223,28 @@ static void random_segments_reassemble_to_the_stream(void **state)
 	}
 }
 
+/* RFC 9293 section 3.8.6.2: a peer that sends single bytes. Those that follow one another share a chunk; a room
+ * full of chunks is not filled by them. */
+static void single_bytes_in_a_row_share_a_chunk(void **state)
+{
+	struct net *n = *state;
+	struct queue q;
+	uint32_t before = n->frames.nfree;
+	bool fin;
+
+	queue_open(&q, n);
+	for (uint32_t i = 0; i < 1000; i++)
+		assert_int_equal(insert(n, &q, NEXT + 100 + i, 1, i == 999 ? MR_TCP_FIN : 0, 0),
+				 MR_DROP_NONE);
+	assert_int_equal(q.tcb.gap->q.bytes, 1000);
+	assert_true(q.tcb.gap->q.frames <= 2);
+	assert_true(before - n->frames.nfree <= 2);
+	assert_int_equal(insert(n, &q, NEXT, 100, 0, 0), MR_DROP_NONE);
+	assert_int_equal(drain(n, &q, &fin), NEXT + 1100);
+	assert_true(fin);
+	assert_int_equal(n->frames.nfree, before);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,6 +254,8 @@ int main(void)
 						net_teardown),
 		cmocka_unit_test_setup_teardown(sequence_numbers_wrap, net_setup, net_teardown),
 		cmocka_unit_test_setup_teardown(one_byte_segments_cannot_pin_the_umem, net_setup,
+						net_teardown),
+		cmocka_unit_test_setup_teardown(single_bytes_in_a_row_share_a_chunk, net_setup,
 						net_teardown),
 		cmocka_unit_test_setup_teardown(random_segments_reassemble_to_the_stream, net_setup,
 						net_teardown),

@@ -10,6 +10,8 @@
  * The payload view of a received packet is its data view with all headers pulled: data, len,
  * pkt_len.
  */
+#include <string.h>
+
 #include "base/compiler.h"
 #include "tcp/tcp_priv.h"
 
@@ -126,6 +128,27 @@ static bool find_place(struct mr_tcp *tcp, const struct mr_oooq *q, uint32_t seq
 	return !next || seq_gt(next->seq, seq);
 }
 
+/* Copy a small segment behind the one that it continues, so that it costs no chunk. f is gone then. */
+static bool append(struct mr_tcp *tcp, struct mr_oooq *q, struct mr_frame *prev, struct mr_frame *f)
+{
+	struct mr_frame *last = prev;
+
+	if (f->pkt_len > SMALL_SEGMENT || f->frag || prev->tcp_flags & MR_TCP_FIN)
+		return false;
+	while (last->frag)
+		last = last->frag;
+	if (last->refs != 1 || mr_frame_tailroom(tcp->frames, last) < f->len)
+		return false;
+	memcpy(last->data + last->len, f->data, f->len);
+	last->len += f->len;
+	prev->pkt_len += f->len;
+	prev->tcp_flags |= f->tcp_flags & MR_TCP_FIN;
+	q->bytes += f->len;
+	mr_frame_put(tcp->frames, f);
+	MR_COUNT(tcp->ctr, TCP_COLLAPSED);
+	return true;
+}
+
 enum mr_drop ooo_insert(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f)
 {
 	struct mr_gap *gap = room_for(tcp, tcb, f) ? gap_get(tcp, tcb) : NULL;
@@ -157,6 +180,11 @@ enum mr_drop ooo_insert(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame 
 		f->tcp_flags &= (uint8_t)~MR_TCP_FIN; /* next goes further, so there was no FIN at
 							 f's end */
 	}
+	MR_COUNT(tcp->ctr, TCP_OOO_QUEUED);
+	if (prev && end(prev) == f->seq && append(tcp, q, prev, f)) {
+		q->hint = prev;
+		return MR_DROP_NONE;
+	}
 	f->next = next;
 	if (prev)
 		prev->next = f;
@@ -166,7 +194,6 @@ enum mr_drop ooo_insert(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame 
 		q->tail = f;
 	q->hint = f;
 	account(tcp, q, f, true);
-	MR_COUNT(tcp->ctr, TCP_OOO_QUEUED);
 	return MR_DROP_NONE;
 }
 
