@@ -436,3 +436,45 @@ TEST(rfc5681_4_1_sender_that_paused_is_acknowledged_at_once_again)
 	INJECT(h, .flags = PSH | ACK, .seq = seq + 10, .ack = 1, .len = 10);
 	EXPECT(h, .flags = ACK, .seq = 1, .ack = seq + 20);
 }
+
+/* ---- When frames are scarce ------------------------------------------------------------------ */
+
+/* All but `left` frames of the engine go; they come back with mr_frame_put_chain(). */
+static struct mr_frame *hoard(struct hist *h, uint32_t left)
+{
+	struct mr_frame_pool *pool = &h->engine->st->frames;
+	struct mr_frame *f, *taken = NULL;
+
+	while (pool->nfree > left && (f = mr_frame_get(pool))) {
+		f->frag = taken;
+		taken = f;
+	}
+	return taken;
+}
+
+/* A window smaller than a segment takes a frame for the cut. Without one the data waits, not the ACK of what
+ * arrives; when there are frames again it goes by itself. */
+TEST(rfc9293_3_8_6_small_window_does_not_take_the_last_frames)
+{
+	struct mr_frame_pool *pool = &h->engine->st->frames;
+	struct mr_frame *taken;
+
+	hist_established(h, &(struct hist_peer){ .wnd = 700 });
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .wnd = WND_ZERO);
+	hist_write(h, 3 * MSS);
+	EXPECT_NOTHING(h);
+	taken = hoard(h, pool->nframes / 32 - 1);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .wnd = 700);
+	EXPECT_NOTHING(h);
+	INJECT(h, .flags = FIN | ACK, .seq = 1, .ack = 1, .wnd = 700);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 2);
+	hist_run(h, SEC(5));
+	EXPECT_NOTHING(h);
+	mr_frame_put_chain(pool, taken);
+	for (unsigned i = 0; i < 20 && h->next == h->nout; i++)
+		hist_run(h, MS(100));
+	CHECK(h, h->next < h->nout);
+	EXPECT_AT(h, h->out[h->next].at - h->zero, .flags = ACK, .seq = 1, .ack = 2, .len = 700);
+	INJECT(h, .flags = ACK, .seq = 2, .ack = 701);
+	EXPECT(h, .flags = ACK, .seq = 701, .ack = 2, .len = 700);
+}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* test_tcp_sndq.c - the send queue: what is written stands there byte for byte, summed, until
  * acknowledged. */
+#include <errno.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -200,6 +201,67 @@ static void a_split_keeps_bytes_sums_marks_and_accounts(void **state)
 	}
 }
 
+/* Leave `left` frames in the pool; what was taken is chained behind the one returned. */
+static struct mr_frame *hoard(struct net *n, struct mr_frame *taken, uint32_t left)
+{
+	while (n->frames.nfree > left) {
+		struct mr_frame *f = mr_frame_get(&n->frames);
+
+		f->frag = taken;
+		taken = f;
+	}
+	return taken;
+}
+
+/* A cut is not counted against any writer's share: the pool's last frames are not for it. */
+static void when_frames_are_scarce_only_the_front_is_cut_and_never_with_the_last(void **state)
+{
+	struct net *n = *state;
+	struct mr_frame *taken;
+	uint8_t buf[3 * MSS];
+	struct conn c;
+
+	fill(buf, sizeof(buf));
+	conn_open(&c, n, 1);
+	mr_tcp_write(&c.tcp, &c.tcb, buf, sizeof(buf), 0);
+	taken = hoard(n, NULL, NET_FRAMES / 8 - 1);
+	assert_int_equal(sndq_split(&c.tcp, &c.tcb, c.tcb.sndq.head->next, 10), -ENOBUFS);
+	assert_int_equal(sndq_split(&c.tcp, &c.tcb, c.tcb.sndq.tail, 10), -ENOBUFS);
+	assert_int_equal(c.tcb.sndq.frames, 3);
+	assert_int_equal(sndq_split(&c.tcp, &c.tcb, c.tcb.sndq.head, 10), 0);
+	taken = hoard(n, taken, NET_FRAMES / 32 - 1);
+	assert_int_equal(sndq_split(&c.tcp, &c.tcb, c.tcb.sndq.head, 5), -ENOBUFS);
+	assert_int_equal(c.tcb.sndq.frames, 4);
+	assert_int_equal(n->frames.nfree, NET_FRAMES / 32 - 1);
+	expect_bytes(&c, buf, sizeof(buf));
+	mr_frame_put_chain(&n->frames, taken);
+	assert_int_equal(sndq_split(&c.tcp, &c.tcb, c.tcb.sndq.tail, 10), 0);
+	expect_bytes(&c, buf, sizeof(buf));
+	conn_close(&c);
+}
+
+/* Whatever makes a queue's frames too long, an MSS that shrinks, say: cutting them leaves half of the pool. */
+static void cuts_of_one_queue_take_no_more_than_they_leave(void **state)
+{
+	struct net *n = *state;
+	static uint8_t buf[100 * MSS];
+	struct mr_frame *f, *next;
+	uint32_t cuts = 0;
+	struct conn c;
+
+	fill(buf, sizeof(buf));
+	conn_open(&c, n, 1);
+	mr_tcp_write(&c.tcp, &c.tcb, buf, sizeof(buf), 0);
+	for (f = c.tcb.sndq.head; f; f = next) {
+		next = f->next;
+		cuts += !sndq_split(&c.tcp, &c.tcb, f, MSS / 2);
+	}
+	assert_int_equal(cuts, NET_FRAMES / 2 - 100);
+	assert_int_equal(n->frames.nfree, NET_FRAMES / 2);
+	expect_bytes(&c, buf, sizeof(buf));
+	conn_close(&c);
+}
+
 static void a_write_without_frames_is_short_and_changes_no_more_than_it_says(void **state)
 {
 	struct net *n = *state;
@@ -239,6 +301,8 @@ int main(void)
 		T(what_was_not_sent_cannot_be_acknowledged_away),
 		T(retransmitted_frames_give_no_sample),
 		T(a_split_keeps_bytes_sums_marks_and_accounts),
+		T(when_frames_are_scarce_only_the_front_is_cut_and_never_with_the_last),
+		T(cuts_of_one_queue_take_no_more_than_they_leave),
 		T(a_write_without_frames_is_short_and_changes_no_more_than_it_says),
 		T(jumbo_segments_are_made_of_even_frames),
 #undef T

@@ -25,6 +25,7 @@ enum stop {
 	STOP_WINDOW, /* peer's window */
 	STOP_NAGLE,  /* a small segment waits for an ACK */
 	STOP_CORK,   /* a small segment waits for more, at most MR_TCP_CORK_NS */
+	STOP_FRAMES, /* what may go must be cut, and no frame is left for that: the next ACK brings one, or time */
 };
 
 #define BURST_HEADERS 100u /* IPv6 and TCP with all options, in a burst that the device cuts */
@@ -347,7 +348,7 @@ static enum stop send_lost(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		bool fin;
 
 		if (!gather(tcp, tcb, f, tcb->snd_mss, RUN_LOST, &r))
-			return STOP_ROOM;
+			return STOP_FRAMES;
 		if (f != tcb->sndq.head && flight && flight + r.len > tcb->cwnd)
 			return STOP_CWND;
 		if (!pace_allows(tcb, now))
@@ -399,7 +400,7 @@ static enum stop send_mtu_probe(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t
 	uint32_t len = mtup_wants(tcp, tcb, now), flight = tcb_in_flight(tcb), need;
 	struct run r;
 
-	if (mr_likely(!len))
+	if (mr_likely(!len) || tcp_frames_scarce(tcp)) /* what is lost of it must be cut */
 		return STOP_DONE;
 	need = len + mtup_follow(tcb);
 	if (!tcb->sndq.unsent || seq_diff(tcb->write_seq, tcb->snd_nxt) < need ||
@@ -454,7 +455,7 @@ static enum stop gather_segment(struct mr_tcp *tcp, struct mr_tcb *tcb, struct m
 				uint32_t usable, uint32_t flight, struct run *r)
 {
 	if (!gather(tcp, tcb, f, tcb->snd_mss, RUN_NEW, r))
-		return STOP_ROOM;
+		return STOP_FRAMES;
 	if (!r->next && r->len < tcb->snd_mss) {
 		enum stop why = small_may_go(tcb);
 
@@ -467,7 +468,7 @@ static enum stop gather_segment(struct mr_tcp *tcp, struct mr_tcb *tcb, struct m
 		if (!usable || !(usable >= tcb->max_snd_wnd / 2 || tcb->push_small))
 			return STOP_WINDOW;
 		if (!gather(tcp, tcb, f, usable, RUN_NEW, r))
-			return STOP_ROOM;
+			return STOP_FRAMES;
 	}
 	return flight && flight + r->len > tcb->cwnd ? STOP_CWND : STOP_DONE;
 }
@@ -588,6 +589,8 @@ static void after_send(struct mr_tcp *tcp, struct mr_tcb *tcb, enum stop why, bo
 		tcb_timer_set(tcp, tcb, MR_TT_PACE, tcb->pace.next);
 	if (why == STOP_CORK && tcb->timers[MR_TT_CORK] == MR_TIME_NEVER)
 		tcb_timer_set(tcp, tcb, MR_TT_CORK, now + MR_TCP_CORK_NS);
+	if (why == STOP_FRAMES && !out)
+		tcb_timer_set(tcp, tcb, MR_TT_PACE, now + rtt_rto(tcb));
 	if (why == STOP_WINDOW && !out) {
 		if (!tcb->persist) {
 			tcb->persist = true;

@@ -159,7 +159,7 @@ uint64_t rtt_rto(const struct mr_tcb *tcb);
 /* Drop what is acknowledged: all payload before una. Adds to ack->delivered, tells RACK. Returns the most
  * recent transmission time among the removed frames that were sent only once (0: none; Karn). */
 uint64_t sndq_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t una, struct ack *ack);
-/* Cut f in two so that its first part has `at` bytes. 0 or -ENOBUFS. */
+/* Cut f in two so that its first part has `at` bytes. 0; -ENOBUFS: frames are scarce, nothing has changed. */
 int sndq_split(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, uint32_t at);
 /* Let the next len unsent bytes, which are there, be whole frames, as few as they fit into. 0 or -ENOBUFS:
  * then they are the same bytes in some other frames. */

@@ -126,7 +126,7 @@ void mr_tcp_frame_queue(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame 
 	wrote(tcp, tcb, f->pay_len, flags);
 }
 
-int sndq_split(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, uint32_t at)
+static int cut(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, uint32_t at)
 {
 	struct mr_frame *rest = frame_get(tcp);
 
@@ -150,6 +150,21 @@ int sndq_split(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, uint3
 		tcb->sndq.tail = rest;
 	tcb->sndq.frames++;
 	return 0;
+}
+
+/* A cut takes a frame beyond those that writers were given (socket/socket_send.c). One queue may not take more
+ * than it leaves; when frames are scarce only the front is cut, which goes with the next ACK; and the last ones
+ * are for ACKs. */
+static bool may_split(const struct mr_tcp *tcp, const struct mr_tcb *tcb, const struct mr_frame *f)
+{
+	if (f == tcb->sndq.head)
+		return !tcp_frames_low(tcp);
+	return !tcp_frames_scarce(tcp) && tcb->sndq.frames < tcp->frames->nfree;
+}
+
+int sndq_split(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, uint32_t at)
+{
+	return may_split(tcp, tcb, f) ? cut(tcp, tcb, f, at) : -ENOBUFS;
 }
 
 /* The first n bytes of the frame behind f move to f's end. Neither was ever sent. */
@@ -182,7 +197,7 @@ int sndq_pack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t len)
 		while (f->pay_len < want)
 			pull_next(tcp, tcb, f, mr_min(want - f->pay_len, f->next->pay_len));
 		f->csum = mr_csum(f->pay, f->pay_len);
-		if (f->pay_len > want && sndq_split(tcp, tcb, f, want))
+		if (f->pay_len > want && cut(tcp, tcb, f, want))
 			return -ENOBUFS;
 		len -= want;
 	}
