@@ -153,7 +153,7 @@ static _Noreturn void keeper(struct run_args args, int life, int tell)
 {
 	struct report report = { 0 };
 	struct mr_error err = { 0 };
-	struct mr_share *share;
+	struct mr_share *share = NULL;
 
 	prctl(PR_SET_NAME, "millrace-keeper");
 	args.common.cfg.log = log_line;

@@ -155,6 +155,8 @@ static int collect(struct rows *rows, const char *name, const char *command)
 		run_share_ops->list(rows->share, add_row, rows);
 	mr_share_unlock(rows->share);
 	mr_share_close(rows->share);
+	rows->share = NULL;
+	rows->stack = NULL;
 	return rows->failed ? -ENOMEM : 0;
 }
 

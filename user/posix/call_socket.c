@@ -134,8 +134,7 @@ static enum mr_reason accelerate_listener(int fd, const struct mr_endpoint *loca
 
 	mr_share_lock(px_share, NULL);
 	f = stream_new(fd, family);
-	err = f ? take_port(f->sock, local, false) : -ENOBUFS;
-	err = err ?: mr_listen(f->sock, backlog);
+	err = f ? take_port(f->sock, local, false) ?: mr_listen(f->sock, backlog) : -ENOBUFS;
 	if (!err) {
 		table_clear(px_share, mr_share_proc(px_share), fd);
 		table_set(px_share, mr_share_proc(px_share), fd, f);
@@ -451,7 +450,8 @@ static int accept_any(int lfd, struct mr_file *f, struct sockaddr *sa, socklen_t
 			err = wait_sleep(&w, &pfd, 1);
 		}
 		wait_close(&w);
-		fd = err ?: fd;
+		if (err)
+			fd = err;
 	}
 	if (fd >= 0 && sa && len && !*kernel) {
 		*len = whole;
@@ -463,7 +463,7 @@ static int accept_any(int lfd, struct mr_file *f, struct sockaddr *sa, socklen_t
 PUBLIC int accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags)
 {
 	struct mr_file *f = fd_ours(fd) ? fd_get(fd) : NULL;
-	bool kernel;
+	bool kernel = false;
 	int ret;
 
 	if (!f)
