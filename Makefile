@@ -220,8 +220,8 @@ format:
 	clang-format -i $(STYLE_SRC)
 
 compile_commands.json: $(SKEL)
-	@scripts/compile-commands "$(CC) $(CPPFLAGS) $(CFLAGS)" $(LIB_SRC) $(CLI_SRC) $(UNIT_SRC) $(SIM_SRC) \
-		$(XDP_SRC) $(TOOL_SRC) $(BENCH_SRC) tests/bench/raw.c $(TEST_LIB) \
+	@scripts/compile-commands "$(CC) $(CPPFLAGS) $(CFLAGS)" $(LIB_SRC) $(SHIM_SRC) $(CLI_SRC) $(UNIT_SRC) \
+		$(SIM_SRC) $(XDP_SRC) $(TOOL_SRC) $(BENCH_SRC) tests/bench/raw.c $(TEST_LIB) \
 		$(wildcard tests/fuzz/*.c) > $@
 
 install: all
