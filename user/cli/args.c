@@ -43,7 +43,7 @@ static const struct argp_option options[] = {
 	{ "interface", 'i', "IF", 0, "Attach to this network interface (required)", 0 },
 	{ "address", 'a', "ADDR/LEN", 0,
 	  "An address for the engine, unknown to the kernel: 10.0.0.5/24, 2001:db8::5/64 "
-	  "(repeatable; this or --shared is required)",
+	  "(repeatable; without it, --shared: \"run\" takes that for granted)",
 	  0 },
 	{ "shared", OPT_SHARED, NULL, 0,
 	  "Share the addresses, routes and neighbours that the interface has in the kernel; all "
