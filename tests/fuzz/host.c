@@ -134,20 +134,10 @@ void fuzz_trace(const struct fuzz_host *h, const char *what, const uint8_t *pkt,
 void fuzz_answer_arp(struct fuzz_host *h, const uint8_t *pkt, uint32_t len, uint32_t ip,
 		     const uint8_t mac[6])
 {
-	uint8_t reply[60] = { 0 };
+	uint8_t reply[PKT_ARP_REPLY_LEN];
 
-	/* Only a question (operation 1) for that address. */
-	if (len < 42 || !pkt_is_arp(pkt, len) || pkt_get16(pkt + 20) != 1 ||
-	    pkt_get32(pkt + 38) != ip)
-		return;
-	memcpy(reply, h->mac, 6);
-	memcpy(reply + 6, mac, 6);
-	memcpy(reply + 12, pkt + 12, 8);
-	pkt_put16(reply + 20, 2);
-	memcpy(reply + 22, mac, 6);
-	pkt_put32(reply + 28, ip);
-	memcpy(reply + 32, pkt + 22, 10);
-	sim_dev_deliver(h->dev, reply, sizeof(reply));
+	if (pkt_arp_reply(reply, pkt, len, ip, mac))
+		sim_dev_deliver(h->dev, reply, sizeof(reply));
 }
 
 void fuzz_answer_nd(struct fuzz_host *h, const uint8_t *pkt, uint32_t len, const uint8_t mac[6])

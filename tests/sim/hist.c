@@ -97,23 +97,6 @@ static uint8_t peer_byte(uint32_t pos)
 
 /* ---- What the engine sends ------------------------------------------------------------------- */
 
-static void answer_arp(struct hist *h, const uint8_t *req)
-{
-	uint8_t reply[60] = { 0 };
-
-	/* Only a question (operation 1) for the script's address. */
-	if (pkt_get16(req + 20) != 1 || pkt_get32(req + 38) != PEER_IP)
-		return;
-	memcpy(reply, engine_mac, 6);
-	memcpy(reply + 6, peer_mac, 6);
-	memcpy(reply + 12, req + 12, 8);
-	pkt_put16(reply + 20, 2);
-	memcpy(reply + 22, peer_mac, 6);
-	pkt_put32(reply + 28, PEER_IP);
-	memcpy(reply + 32, req + 22, 10);
-	sim_dev_deliver(h->dev, reply, sizeof(reply));
-}
-
 static void record(struct hist *h, const uint8_t *pkt, uint32_t len)
 {
 	struct hist_out *o;
@@ -157,12 +140,14 @@ static const char *relative(const struct hist *h, const struct pkt_tcp *t, bool 
 
 static void engine_sent(void *user, const uint8_t *pkt, uint32_t len)
 {
+	uint8_t reply[PKT_ARP_REPLY_LEN];
 	struct hist *h = user;
 	struct pkt_tcp t;
 	char text[200];
 
 	if (pkt_is_arp(pkt, len)) {
-		answer_arp(h, pkt);
+		if (pkt_arp_reply(reply, pkt, len, PEER_IP, peer_mac))
+			sim_dev_deliver(h->dev, reply, sizeof(reply));
 		return;
 	}
 	if (!pkt_checksums_ok(pkt, len))

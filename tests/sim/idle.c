@@ -59,32 +59,17 @@ static double seconds(void)
 
 /* ---- The peers ------------------------------------------------------------------------------- */
 
-static void answer_arp(struct idle *id, const uint8_t *req)
-{
-	static const uint8_t router_mac[6] = { 2, 0, 0, 0, 0, 2 };
-	uint8_t reply[60] = { 0 };
-
-	if (pkt_get16(req + 20) != 1 || pkt_get32(req + 38) != ROUTER_IP)
-		return;
-	memcpy(reply, req + 6, 6);
-	memcpy(reply + 6, router_mac, 6);
-	memcpy(reply + 12, req + 12, 8);
-	pkt_put16(reply + 20, 2);
-	memcpy(reply + 22, router_mac, 6);
-	pkt_put32(reply + 28, ROUTER_IP);
-	memcpy(reply + 32, req + 22, 10);
-	sim_dev_deliver(id->dev, reply, sizeof(reply));
-}
-
 static void engine_sent(void *user, const uint8_t *pkt, uint32_t len)
 {
+	static const uint8_t router_mac[6] = { 2, 0, 0, 0, 0, 2 };
+	uint8_t reply[PKT_ARP_REPLY_LEN];
 	struct idle *id = user;
 	struct pkt_tcp t;
 	struct peer *p;
 	uint32_t i;
 
-	if (pkt_is_arp(pkt, len)) {
-		answer_arp(id, pkt);
+	if (pkt_arp_reply(reply, pkt, len, ROUTER_IP, router_mac)) {
+		sim_dev_deliver(id->dev, reply, sizeof(reply));
 		return;
 	}
 	if (!pkt_tcp_parse(pkt, len, &t))

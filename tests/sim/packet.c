@@ -42,6 +42,24 @@ bool pkt_is_arp(const uint8_t *pkt, uint32_t len)
 	return is_type(pkt, len, ETHERTYPE_ARP);
 }
 
+bool pkt_arp_reply(uint8_t reply[PKT_ARP_REPLY_LEN], const uint8_t *req, uint32_t len, uint32_t ip,
+		   const uint8_t mac[6])
+{
+	/* Only a question (operation 1) for that address. */
+	if (len < 42 || !pkt_is_arp(req, len) || pkt_get16(req + 20) != 1 ||
+	    pkt_get32(req + 38) != ip)
+		return false;
+	memset(reply, 0, PKT_ARP_REPLY_LEN);
+	memcpy(reply, req + 6, 6);
+	memcpy(reply + 6, mac, 6);
+	memcpy(reply + 12, req + 12, 8);
+	pkt_put16(reply + 20, 2);
+	memcpy(reply + 22, mac, 6);
+	pkt_put32(reply + 28, ip);
+	memcpy(reply + 32, req + 22, 10);
+	return true;
+}
+
 /* The L4 part of a sound IPv4 packet; false: something is wrong with its header. */
 static bool ipv4_l4(const uint8_t *pkt, uint32_t len, const uint8_t **l4, uint32_t *l4_len)
 {

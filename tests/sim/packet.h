@@ -43,6 +43,11 @@ bool pkt_tcp_parse(const uint8_t *pkt, uint32_t len, struct pkt_tcp *t);
 /* Does every checksum that guards the packet agree? True for what carries none (ARP). */
 bool pkt_checksums_ok(const uint8_t *pkt, uint32_t len);
 bool pkt_is_arp(const uint8_t *pkt, uint32_t len);
+/* What a host with this MAC says to `req` when that is an ARP request for `ip` (host byte order). False:
+ * it is none, and nothing is written. */
+#define PKT_ARP_REPLY_LEN 60u
+bool pkt_arp_reply(uint8_t reply[PKT_ARP_REPLY_LEN], const uint8_t *req, uint32_t len, uint32_t ip,
+		   const uint8_t mac[6]);
 /* Mark an IP packet as having met congestion (RFC 3168). False: it is not ECT, and unchanged. */
 bool pkt_set_ce(uint8_t *pkt, uint32_t len);
 /* The RFC 1071 sum of a buffer, byte by byte; not complemented. */
