@@ -24,10 +24,9 @@
 #include <unistd.h>
 #include "base/compiler.h"
 #include "kernel/firewall.h"
-#include "kernel/nlattr.h"
+#include "kernel/netlink.h"
 
-#define BUFFER_BYTES 32768
-#define NAME_BYTES   64 /* longer names are cut, which is enough to tell them apart */
+#define NAME_BYTES 64 /* longer names are cut, which is enough to tell them apart */
 
 struct chain {
 	char table[NAME_BYTES], name[NAME_BYTES];
@@ -287,23 +286,15 @@ static int on_rule(const struct nlmsghdr *nlh, void *data)
 
 static int dump(struct mnl_socket *sock, uint16_t type, mnl_cb_t cb, struct ruleset *rs)
 {
-	_Alignas(struct nlmsghdr) char buf[BUFFER_BYTES];
+	_Alignas(struct nlmsghdr) char buf[NETLINK_REQUEST_BYTES];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
 	struct nfgenmsg *nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
-	ssize_t n;
-	int ret;
 
 	nlh->nlmsg_type = (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type);
 	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	nfg->nfgen_family = NFPROTO_UNSPEC;
 	nfg->version = NFNETLINK_V0;
-	if (mnl_socket_sendto(sock, nlh, nlh->nlmsg_len) < 0)
-		return -errno;
-	do {
-		n = mnl_socket_recvfrom(sock, buf, sizeof(buf));
-		ret = n < 0 ? -1 : mnl_cb_run(buf, (size_t)n, 0, 0, cb, rs);
-	} while (ret > MNL_CB_STOP);
-	return ret < 0 ? -errno : 0;
+	return netlink_ask(sock, nlh, cb, rs);
 }
 
 /* ---- What is found ---------------------------------------------------------------------------------- */

@@ -23,6 +23,7 @@
 #include "base/compiler.h"
 #include "base/error.h"
 #include "kernel/ifinfo.h"
+#include "kernel/netlink.h"
 
 /* <linux/netdev.h> came with Linux 6.3, later than the headers of the systems this builds on. */
 #define NETDEV_GENL_NAME	    "netdev"
@@ -32,36 +33,20 @@
 #define NETDEV_A_DEV_XDP_FEATURES   3
 #define NETDEV_XDP_ACT_XSK_ZEROCOPY (1u << 3)
 
-#define REQUEST_BYTES 256
-#define REPLY_BYTES   32768 /* netlink(7): a message is never longer than a dump's buffer */
-
 /* ---- Netlink: one request, one reply --------------------------------------------------------- */
 
 /* Send nlh, call cb for the reply. 0 or a negative errno, the kernel's included. */
 static int ask(int bus, struct nlmsghdr *nlh, mnl_cb_t cb, void *data)
 {
 	struct mnl_socket *sock = mnl_socket_open2(bus, SOCK_CLOEXEC);
-	char reply[REPLY_BYTES];
-	ssize_t n;
-	int ret = 0;
+	int ret;
 
 	if (!sock)
 		return -errno;
 	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
 	nlh->nlmsg_seq = 1;
-	if (mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID) < 0 ||
-	    mnl_socket_sendto(sock, nlh, nlh->nlmsg_len) < 0) {
-		ret = -errno;
-		goto close;
-	}
-	do {
-		n = mnl_socket_recvfrom(sock, reply, sizeof(reply));
-		ret = n < 0 ? -1 :
-			      mnl_cb_run(reply, (size_t)n, 1, mnl_socket_get_portid(sock), cb,
-					 data);
-	} while (ret > MNL_CB_STOP);
-	ret = ret < 0 ? -errno : 0;
-close:
+	ret = mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID) < 0 ? -errno : 0;
+	ret = ret ?: netlink_ask(sock, nlh, cb, data);
 	mnl_socket_close(sock);
 	return ret;
 }
@@ -116,7 +101,7 @@ static int on_link(const struct nlmsghdr *nlh, void *data)
 
 static int ask_link(struct link *link)
 {
-	char buf[REQUEST_BYTES];
+	char buf[NETLINK_REQUEST_BYTES];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
 
 	nlh->nlmsg_type = RTM_GETLINK;
@@ -169,7 +154,7 @@ static struct nlmsghdr *put_genl(void *buf, uint16_t family, uint8_t cmd, uint8_
 /* False also where the kernel cannot tell. */
 static bool has_zero_copy(int ifindex)
 {
-	char buf[REQUEST_BYTES];
+	char buf[NETLINK_REQUEST_BYTES];
 	uint64_t features = 0;
 	uint16_t family = 0;
 	struct nlmsghdr *nlh = put_genl(buf, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 1);

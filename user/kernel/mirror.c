@@ -25,10 +25,9 @@
 #include "base/compiler.h"
 #include "base/error.h"
 #include "kernel/mirror.h"
-#include "kernel/nlattr.h"
+#include "kernel/netlink.h"
 
-#define DATAGRAMS_MAX 512u  /* in one read; the rest stays readable */
-#define BUFFER_BYTES  32768 /* netlink(7): a message is never longer than a dump's buffer */
+#define DATAGRAMS_MAX 512u /* in one read; the rest stays readable */
 #define HEAR_BYTES    (1 << 20)
 #define ADDRS_MAX     256u
 #define ROUTES_MAX    (1u << 20)
@@ -91,7 +90,7 @@ struct answer {
 /* Send, and give every answer to cb. Tables that do not exist are empty ones. */
 static int ask(struct mr_mirror *m, struct nlmsghdr *nlh, mnl_cb_t cb, struct answer *a)
 {
-	_Alignas(struct nlmsghdr) char buf[BUFFER_BYTES];
+	_Alignas(struct nlmsghdr) char buf[NETLINK_REPLY_BYTES];
 	uint32_t seq = ++m->seq, port = mnl_socket_get_portid(m->ask);
 	ssize_t n;
 	int ret;
@@ -191,7 +190,7 @@ static bool prefers_temporary(int ifindex)
 	if (!fgets(value, sizeof(value), f))
 		value[0] = '\0';
 	fclose(f);
-	return atoi(value) >= 2;
+	return strtol(value, NULL, 10) >= 2;
 }
 
 /* ---- Routes --------------------------------------------------------------------------------------- */
@@ -630,7 +629,7 @@ static void on_message(struct mr_mirror *m, const struct nlmsghdr *nlh)
 
 static int hear(struct mr_mirror *m)
 {
-	_Alignas(struct nlmsghdr) char buf[BUFFER_BYTES];
+	_Alignas(struct nlmsghdr) char buf[NETLINK_REPLY_BYTES];
 
 	for (unsigned i = 0; i < DATAGRAMS_MAX; i++) {
 		ssize_t n = mnl_socket_recvfrom(m->hear, buf, sizeof(buf));
@@ -773,7 +772,7 @@ static int on_one_route(const struct nlmsghdr *nlh, void *data)
 
 int mr_mirror_route_get(const struct mr_addr *dst, int oif, struct mr_mirror_route *route)
 {
-	_Alignas(struct nlmsghdr) char buf[BUFFER_BYTES];
+	_Alignas(struct nlmsghdr) char buf[NETLINK_REPLY_BYTES];
 	struct mnl_socket *sock = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
 	struct rtmsg *rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "base/addr.h"
+#include "kernel/netlink.h"
 #include "kernel/ports.h"
 
 /* ---- Holding ------------------------------------------------------------------------------------- */
@@ -100,8 +101,6 @@ int mr_port_hold(const struct mr_addr *addr, bool v6only, bool reuseport, int if
 
 /* ---- What the kernel has ------------------------------------------------------------------------- */
 
-#define DIAG_BYTES 16384
-
 /* All states but those without a peer. */
 #define STATES_CONNECTED (0x1fffu & ~(1u << 0 | 1u << TCP_LISTEN | 1u << TCP_CLOSE))
 
@@ -145,11 +144,9 @@ static int on_socket(const struct nlmsghdr *nlh, void *data)
 
 static int search(struct mnl_socket *sock, uint8_t family, uint16_t port, struct search *s)
 {
-	_Alignas(struct nlmsghdr) char buf[DIAG_BYTES];
+	_Alignas(struct nlmsghdr) char buf[NETLINK_REQUEST_BYTES];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
 	struct inet_diag_req_v2 *req = mnl_nlmsg_put_extra_header(nlh, sizeof(*req));
-	ssize_t n;
-	int ret;
 
 	nlh->nlmsg_type = SOCK_DIAG_BY_FAMILY;
 	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
@@ -157,13 +154,7 @@ static int search(struct mnl_socket *sock, uint8_t family, uint16_t port, struct
 	req->sdiag_protocol = IPPROTO_TCP;
 	req->idiag_states = STATES_CONNECTED;
 	req->id.idiag_sport = htons(port);
-	if (mnl_socket_sendto(sock, nlh, nlh->nlmsg_len) < 0)
-		return -errno;
-	do {
-		n = mnl_socket_recvfrom(sock, buf, sizeof(buf));
-		ret = n < 0 ? -1 : mnl_cb_run(buf, (size_t)n, 0, 0, on_socket, s);
-	} while (ret > MNL_CB_STOP);
-	return ret < 0 ? -errno : 0;
+	return netlink_ask(sock, nlh, on_socket, s);
 }
 
 int mr_port_busy(const struct mr_addr *addrs, unsigned naddrs, uint16_t port)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* nlattr.h - loops over netlink attributes; libmnl's own do not pass -Wconversion. */
-#ifndef MR_KERNEL_NLATTR_H
-#define MR_KERNEL_NLATTR_H
+/* netlink.h - loops over netlink attributes (libmnl's own do not pass -Wconversion), and over answers. */
+#ifndef MR_KERNEL_NETLINK_H
+#define MR_KERNEL_NETLINK_H
 
+#include <errno.h>
 #include <libmnl/libmnl.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,5 +29,26 @@ static inline const struct nlattr *attr_next(const struct nlattr *attr)
 #define for_each_attr_in(attr, nest)                                                               \
 	for_each_attr (attr, mnl_attr_get_payload(nest),                                           \
 		       (const char *)mnl_attr_get_payload(nest) + mnl_attr_get_payload_len(nest))
+
+#define NETLINK_REQUEST_BYTES 256
+#define NETLINK_REPLY_BYTES   32768 /* netlink(7): a message is never longer than a dump's buffer */
+
+/* Send nlh and give all that is answered to cb. 0 or a negative errno, the kernel's included. Blocks. */
+static inline int netlink_ask(struct mnl_socket *sock, const struct nlmsghdr *nlh, mnl_cb_t cb,
+			      void *data)
+{
+	_Alignas(struct nlmsghdr) char buf[NETLINK_REPLY_BYTES];
+	unsigned port = mnl_socket_get_portid(sock);
+	int ret;
+
+	if (mnl_socket_sendto(sock, nlh, nlh->nlmsg_len) < 0)
+		return -errno;
+	do {
+		ssize_t n = mnl_socket_recvfrom(sock, buf, sizeof(buf));
+
+		ret = n < 0 ? -1 : mnl_cb_run(buf, (size_t)n, nlh->nlmsg_seq, port, cb, data);
+	} while (ret > MNL_CB_STOP);
+	return ret < 0 ? -errno : 0;
+}
 
 #endif
