@@ -47,10 +47,14 @@ void mr_cong_slow_start(struct mr_tcb *tcb, uint32_t acked)
 	tcb->cwnd += mr_min(grow, tcb->ssthresh - tcb->cwnd);
 }
 
-void mr_cong_avoidance(struct mr_tcb *tcb, uint32_t acked, uint32_t *part)
+void mr_cong_grow(struct mr_tcb *tcb, uint32_t acked, uint32_t *part)
 {
 	uint64_t grow = (uint64_t)acked * tcb->snd_mss + *part;
 
+	if (tcb->cwnd < tcb->ssthresh) {
+		mr_cong_slow_start(tcb, acked);
+		return;
+	}
 	*part = (uint32_t)(grow % tcb->cwnd);
 	tcb->cwnd += (uint32_t)(grow / tcb->cwnd);
 }

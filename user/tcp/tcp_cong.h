@@ -68,8 +68,9 @@ uint32_t mr_cong_initial_window(uint32_t mss);
 /* RFC 5681 (2): let cwnd grow by the bytes acknowledged, up to ssthresh. */
 void mr_cong_slow_start(struct mr_tcb *tcb, uint32_t acked);
 
-/* RFC 5681 (3): a segment for each window acknowledged. *part: what is left of a byte, 0 at first. */
-void mr_cong_avoidance(struct mr_tcb *tcb, uint32_t acked, uint32_t *part);
+/* RFC 5681 section 3.1: slow start up to ssthresh, then (3): a segment for each window acknowledged.
+ * *part: what is left of a byte, 0 at first. */
+void mr_cong_grow(struct mr_tcb *tcb, uint32_t acked, uint32_t *part);
 
 /* RFC 5681 (4) speaks of FlightSize: the window that was really in use. When cwnd held back output in this
  * round, that is cwnd, even if less is in flight now: of one batch of input, the ACKs before this loss have

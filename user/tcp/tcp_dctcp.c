@@ -39,11 +39,7 @@ static void dctcp_acked(struct mr_tcb *tcb, uint32_t acked, uint64_t rtt_ns, uin
 {
 	(void)rtt_ns;
 	(void)now;
-	if (tcb->cwnd < tcb->ssthresh) {
-		mr_cong_slow_start(tcb, acked);
-		return;
-	}
-	mr_cong_avoidance(tcb, acked, &priv(tcb)->part);
+	mr_cong_grow(tcb, acked, &priv(tcb)->part);
 }
 
 /* Section 3.3: alpha = (1 - g) * alpha + g * M, once for each window of data. */

@@ -29,11 +29,7 @@ static void newreno_acked(struct mr_tcb *tcb, uint32_t acked, uint64_t rtt_ns, u
 {
 	(void)rtt_ns;
 	(void)now;
-	if (tcb->cwnd < tcb->ssthresh) {
-		mr_cong_slow_start(tcb, acked);
-		return;
-	}
-	mr_cong_avoidance(tcb, acked, &priv(tcb)->part);
+	mr_cong_grow(tcb, acked, &priv(tcb)->part);
 }
 
 static uint32_t newreno_ssthresh(struct mr_tcb *tcb, uint32_t in_flight, uint64_t now)
