@@ -238,7 +238,8 @@ void pair_open(struct pair *p, const struct pair_cfg *cfg)
 void pair_close(struct pair *p)
 {
 	for (int side = 0; side < 2; side++) {
-		mr_engine_close(p->engine[side]);
+		if (p->engine[side])
+			mr_engine_close(p->engine[side]);
 		assert_int_equal(p->dev[side]->closed, 1);
 	}
 	free(p->dev[0]);

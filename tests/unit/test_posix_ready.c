@@ -52,7 +52,7 @@ static int end(void **state)
 	mr_share_unlock(share);
 	mr_share_close(share);
 	p.engine[1] = NULL;
-	mr_engine_close(p.engine[0]);
+	pair_close(&p);
 	return 0;
 }
 

@@ -50,7 +50,7 @@ static int close_share(void **state)
 	(void)state;
 	mr_share_close(share);
 	p.engine[1] = NULL;
-	mr_engine_close(p.engine[0]);
+	pair_close(&p);
 	return 0;
 }
 
