@@ -56,15 +56,15 @@ static bool is(const struct run *r, const char *workload)
 /* The share of the wall time in which this process was runnable and had no processor. */
 static double run_delay_s(void)
 {
-	unsigned long long on_cpu, waited = 0;
+	char line[128] = "", *waited = line; /* on the processor, waited for it, turns */
 	FILE *f = fopen("/proc/self/schedstat", "re");
 
 	if (f) {
-		if (fscanf(f, "%llu %llu", &on_cpu, &waited) != 2)
-			waited = 0;
+		if (fgets(line, sizeof(line), f))
+			strtoull(line, &waited, 10);
 		fclose(f);
 	}
-	return (double)waited / 1e9;
+	return (double)strtoull(waited, NULL, 10) / 1e9;
 }
 
 static int session_open(struct run *r, struct session *s, unsigned i)

@@ -149,7 +149,7 @@ int main(int argc, char **argv)
 	bool server;
 	int status;
 
-	if (argc < 2 || (strcmp(argv[1], "server") && strcmp(argv[1], "client"))) {
+	if (argc < 2 || (strcmp(argv[1], "server") != 0 && strcmp(argv[1], "client") != 0)) {
 		fprintf(stderr, "bench: the first argument is \"server\" or \"client\"\n");
 		return 2;
 	}

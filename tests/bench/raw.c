@@ -47,7 +47,7 @@ struct raw {
 	struct mr_umem umem;
 	struct mr_xsk xsk;
 	struct bpf_object *obj;
-	uint64_t *free; /* chunks nobody holds */
+	uint64_t free[NFRAMES]; /* chunks nobody holds */
 	uint32_t nfree;
 	struct latency latency;
 	uint64_t frames, bytes;
@@ -101,9 +101,6 @@ static int raw_open(struct raw *r)
 		fprintf(stderr, "bench_raw: %s\n", text.text);
 		return err;
 	}
-	r->free = calloc(NFRAMES, sizeof(*r->free));
-	if (!r->free)
-		abort();
 	for (uint64_t i = 0; i < NFRAMES; i++)
 		r->free[r->nfree++] = i * CHUNK;
 	r->obj = bpf_object__open_file(r->object, NULL);
@@ -321,7 +318,7 @@ static error_t parse_opt(int key, char *arg, struct argp_state *state)
 		r->native = true;
 		break;
 	case ARGP_KEY_ARG:
-		for (i = 0; i < MR_ARRAY_SIZE(mode_names) && strcmp(arg, mode_names[i]); i++)
+		for (i = 0; i < MR_ARRAY_SIZE(mode_names) && strcmp(arg, mode_names[i]) != 0; i++)
 			;
 		if (i == MR_ARRAY_SIZE(mode_names))
 			argp_error(state, "\"%s\" is none of reflect, ping, sink and source", arg);
@@ -362,6 +359,5 @@ int main(int argc, char **argv)
 	mr_xsk_close(&r.xsk);
 	bpf_object__close(r.obj);
 	mr_umem_close(&r.umem);
-	free(r.free);
 	return 0;
 }

@@ -207,7 +207,7 @@ TEST(rfc2018_8_sack_blocks_that_punch_65536_holes)
 	printf("# %u SACK blocks into %u segments of one byte: %u frames held before, %u after, "
 	       "%.1f "
 	       "steps for each ACK\n",
-	       HOLES, inflight, used, frames_used(h), (double)walked / (HOLES / 4));
+	       HOLES, inflight, used, frames_used(h), 4.0 * (double)walked / HOLES);
 	CHECK(h, walked <= HOLES / 4 * 4096ull);
 	CHECK(h, frames_used(h) <= used + BATCH);
 	CHECK_EQ(h, hist_state(h), MR_TCP_ESTABLISHED);

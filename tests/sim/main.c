@@ -185,7 +185,7 @@ static bool report(uint32_t from, uint32_t to)
 
 	for (uint32_t i = from; i < to; i++)
 		failed += shared->state[i] != JOB_OK;
-	if (!jobs[from].sc)
+	if (jobs[from].hist || jobs[from].flow)
 		printf("%sok - %s %s\n", failed ? "not " : "", job_kind(&jobs[from]),
 		       job_name(&jobs[from]));
 	else if (failed)

@@ -12,6 +12,7 @@
  */
 #include <err.h>
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -285,13 +286,27 @@ static void kill_server(int number)
 	waitpid(servers[number], NULL, 0);
 }
 
-static void command(const char *name, char *line)
+static int number(const char *text, int min, int max)
 {
-	char word[16];
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	if (end == text || (*end && *end != '\n') || n < min || n > max)
+		errx(2, "\"%s\" is not a number from %d to %d", text, min, max);
+	return (int)n;
+}
+
+/* A line such as "stop 3". */
+static void command(char *line)
+{
+	const char *word = strtok(line, " "), *which = strtok(NULL, " ");
 	int n;
 
-	if (sscanf(line, "%15s %d", word, &n) != 2 || n < 0 || n >= SERVERS_MAX || !servers[n])
+	if (!which)
 		errx(1, "what is \"%s\"?", line);
+	n = number(which, 0, SERVERS_MAX - 1);
+	if (!servers[n])
+		errx(1, "there is no server %d", n);
 	if (!strcmp(word, "stop"))
 		kill(servers[n], SIGSTOP);
 	else if (!strcmp(word, "go"))
@@ -300,7 +315,6 @@ static void command(const char *name, char *line)
 		kill(servers[n], SIGUSR1);
 	else if (!strcmp(word, "kill"))
 		kill_server(n);
-	(void)name;
 }
 
 static _Noreturn void master(int from_keeper, int nservers, int kills)
@@ -316,8 +330,8 @@ static _Noreturn void master(int from_keeper, int nservers, int kills)
 	puts("ready");
 	fflush(stdout);
 	srand(1);
-	while (killed < kills) {
-		int n = 1 + rand() % (nservers - 1);
+	while (killed < kills && nservers > 1) {
+		int n = 1 + rand() % (nservers - 1); /* the first stays */
 		struct timespec pause = { 0, 1000000L + rand() % 8000000 };
 
 		nanosleep(&pause, NULL);
@@ -328,7 +342,7 @@ static _Noreturn void master(int from_keeper, int nservers, int kills)
 	printf("killed %d\n", killed);
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin))
-		command(name, line);
+		command(line);
 	for (int i = 0; i < nservers; i++)
 		kill(servers[i], SIGKILL);
 	while (wait(NULL) > 0)
@@ -371,14 +385,14 @@ int main(int argc, char **argv)
 
 	if (argc != 6)
 		errx(2, "usage: crowd IF ADDRESS/LEN PORT SERVERS KILLS");
-	listen_port = (uint16_t)atoi(argv[3]);
+	listen_port = (uint16_t)number(argv[3], 1, UINT16_MAX);
 	if (pipe(life) || pipe(tell))
 		err(1, "pipe");
 	pid = fork();
 	if (!pid) {
 		close(life[0]);
 		close(tell[1]);
-		master(tell[0], atoi(argv[4]), atoi(argv[5]));
+		master(tell[0], number(argv[4], 2, SERVERS_MAX), number(argv[5], 0, INT_MAX));
 	}
 	close(life[1]);
 	close(tell[0]);
