@@ -301,6 +301,7 @@ static struct mr_frame *join(struct mr_ip *ip, struct mr_datagram *d)
 		for (last = f; last->frag;)
 			last = last->frag;
 	}
+	assert(first); /* a datagram is there because of a fragment */
 	first->pkt_len = d->bytes;
 	first->nchunks = (uint8_t)d->chunks;
 	first->flags &= (uint8_t)~MR_FRAME_META; /* that was of the fragment */

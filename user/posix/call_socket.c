@@ -60,6 +60,7 @@ static int kernel_local(int fd, struct mr_endpoint *ep)
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss);
 
+	*ep = (struct mr_endpoint){ 0 };
 	if (REAL(getsockname)(fd, (struct sockaddr *)&ss, &len) < 0)
 		return -errno;
 	return addr_to_endpoint((struct sockaddr *)&ss, len, ep, NULL);

@@ -354,7 +354,7 @@ bool opt_refuses(int fd, enum mr_reason *reason)
 	int family = AF_INET;
 
 	if (!REAL(getsockopt)(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &len) && len &&
-	    strcmp(device, mr_share_engine(px_share)->ifname)) {
+	    strcmp(device, mr_share_engine(px_share)->ifname) != 0) {
 		*reason = REASON_BOUND_DEVICE;
 		return true;
 	}

@@ -117,7 +117,7 @@ static void adopt(void)
 	const struct dirent *entry;
 
 	while (dir && (entry = readdir(dir))) {
-		int fd = atoi(entry->d_name);
+		int fd = (int)strtol(entry->d_name, NULL, 10);
 		uint64_t cookie;
 
 		if (entry->d_name[0] == '.' || (uint32_t)fd >= MR_SHARE_FDS_MAX ||

@@ -316,6 +316,7 @@ void sndq_drop(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t n)
 	if (!n)
 		return;
 	f = tcb->sndq.head;
+	assert(f); /* n is not more than what waits */
 	f->pay += n;
 	f->pay_len -= n;
 	f->seq += n;
