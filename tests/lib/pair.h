@@ -54,7 +54,7 @@ struct pair {
 
 /* cfg NULL, or fields that are 0: MTU 1500, 512 frames of 2048 bytes, 64 sockets, buffers of 64 KiB. */
 void pair_open(struct pair *p, const struct pair_cfg *cfg);
-/* Closes both engines, and fails the test if a frame is left that nobody holds. */
+/* Closes the engines that are not NULL, and fails the test if a frame is left that nobody holds. */
 void pair_close(struct pair *p);
 
 /* Rounds of both engines until nothing moves, without time passing. */
