@@ -3,6 +3,7 @@
  * section 3.8.5, RFC 7323 section 5. */
 #include <errno.h>
 #include "hist.h"
+#include "tcp/tcp_priv.h"
 
 #define MSS 1460u
 
@@ -155,6 +156,71 @@ TEST(older_timestamp_is_dropped_and_acknowledged)
 	CHECK_EQ(h, h->engine->st->ctr.drop[MR_DROP_TCP_PAWS], 1);
 	INJECT(h, .flags = PSH | ACK, .seq = 11, .ack = 1, .len = 10, .tsval = 1011);
 	EXPECT(h, .flags = ACK, .seq = 1, .ack = 21);
+}
+
+/* RFC 7323 section 5.3, RFC 2883: an original that comes after what was sent again for it is dropped for its
+ * age, and is a duplicate. The sender takes back what it did only if it is told. */
+TEST(rfc2883_4_duplicate_with_an_older_timestamp_is_reported)
+{
+	hist_established(h, &(struct hist_peer){ .sack = true, .tsval = 1000 });
+	INJECT(h, .flags = ACK, .seq = 11, .ack = 1, .len = 10, .tsval = 1010);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .check_sack = true, .sack = { { 11, 21 } });
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = 10, .tsval = 1020);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 21, .check_sack = true);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = 10, .tsval = 1009);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 21, .check_sack = true, .sack = { { 1, 11 } });
+	CHECK_EQ(h, h->engine->st->ctr.drop[MR_DROP_TCP_PAWS], 1);
+	/* No more than was received. */
+	INJECT(h, .flags = ACK, .seq = 16, .ack = 1, .len = 10, .tsval = 1009);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 21, .check_sack = true, .sack = { { 16, 21 } });
+	hist_read(h, 20);
+	CHECK(h, !(mr_ready(h->sock) & MR_IN));
+}
+
+/* Two holes, and the first is filled by what was sent again: the original for the second is no older than
+ * what was received before, only later than what was sent after it. */
+TEST(original_for_a_hole_is_taken_behind_a_retransmission_that_overtook_it)
+{
+	hist_established(h, &(struct hist_peer){ .sack = true, .tsval = 1000 });
+	INJECT(h, .flags = ACK, .seq = 11, .ack = 1, .len = 10, .tsval = 1010);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .check_sack = true, .sack = { { 11, 21 } });
+	INJECT(h, .flags = ACK, .seq = 31, .ack = 1, .len = 10, .tsval = 1010);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .check_sack = true,
+	       .sack = { { 31, 41 }, { 11, 21 } });
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = 10, .tsval = 1020);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 21, .check_sack = true, .sack = { { 31, 41 } });
+	INJECT(h, .flags = ACK, .seq = 21, .ack = 1, .len = 10, .tsval = 1010);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 41, .check_sack = true);
+	/* The newest is still what is echoed, and compared with: behind the last hole R1 is as it was. */
+	CHECK_EQ(h, h->last.tsecr, 1020);
+	INJECT(h, .flags = ACK, .seq = 41, .ack = 1, .len = 10, .tsval = 1010);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 41, .check_sack = true);
+	CHECK_EQ(h, h->engine->st->ctr.drop[MR_DROP_TCP_PAWS], 1);
+	hist_read(h, 40);
+}
+
+/* A timestamp from before 2^30 bytes may be one of the last round of sequence numbers: R1, hole or not. */
+TEST(rfc7323_5_3_text_for_a_hole_with_a_timestamp_of_the_last_round_is_dropped)
+{
+	struct mr_tcb *tcb;
+
+	hist_established(h, &(struct hist_peer){ .sack = true, .tsval = 1000 });
+	tcb = mr_list_first(&h->engine->st->tcp.all, struct mr_tcb, all_node);
+	/* As if half a GiB had come before each of these. */
+	tcb->ts_past_seq = tcb->rcv_nxt - (1u << 29);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = 10, .tsval = 1010);
+	hist_skip(h);
+	tcb->ts_past_seq = tcb->rcv_nxt - (1u << 29);
+	INJECT(h, .flags = ACK, .seq = 11, .ack = 1, .len = 10, .tsval = 1020);
+	hist_skip(h);
+	INJECT(h, .flags = ACK, .seq = 31, .ack = 1, .len = 10, .tsval = 1030);
+	hist_skip(h);
+	INJECT(h, .flags = ACK, .seq = 21, .ack = 1, .len = 5, .tsval = 1009);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 21, .check_sack = true, .sack = { { 31, 41 } });
+	CHECK_EQ(h, h->engine->st->ctr.drop[MR_DROP_TCP_PAWS], 1);
+	INJECT(h, .flags = ACK, .seq = 21, .ack = 1, .len = 10, .tsval = 1010);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 41);
+	hist_read(h, 40);
 }
 
 /* The RFC would have it dropped; Linux takes it, for middleboxes that strip options. */

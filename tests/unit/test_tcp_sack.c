@@ -338,6 +338,23 @@ static void a_duplicate_is_told_once_in_front(void **state)
 	conn_close(&c);
 }
 
+static void a_duplicate_joins_the_one_it_follows(void **state)
+{
+	struct mr_seg seg = { 0 };
+	struct conn c;
+
+	conn_open(&c, *state, 0);
+	c.tcb.rcv_nxt = 1000;
+	sack_duplicate(&c.tcb, 500, 600);
+	sack_duplicate(&c.tcb, 600, 700);
+	sack_duplicate(&c.tcb, 800, 900); /* there is only one block for them */
+	sack_fill(&c.tcb, &seg);
+	assert_int_equal(seg.nsack, 1);
+	assert_int_equal(seg.sack[0].start, 500);
+	assert_int_equal(seg.sack[0].end, 700);
+	conn_close(&c);
+}
+
 /* ---- RACK (RFC 8985) ------------------------------------------------------------------------- */
 
 /* Segments sent at 1..10 ms; at 50 ms blocks tell what arrived. With an RTT of 50 ms - (its sending) for
@@ -453,6 +470,7 @@ int main(void)
 		T(a_block_behind_many_holes_is_found_by_and_by),
 		T(the_most_recent_block_comes_first_and_neighbours_merge),
 		T(a_duplicate_is_told_once_in_front),
+		T(a_duplicate_joins_the_one_it_follows),
 		T(what_was_sent_before_something_delivered_is_lost_after_the_window),
 		T(reordering_is_waited_for_before_the_timeout),
 		T(reordering_that_was_seen_keeps_the_window_open),

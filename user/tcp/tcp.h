@@ -337,6 +337,8 @@ struct mr_tcb {
 	uint32_t last_ack_sent;			/* rcv_nxt of the last segment sent (RFC 7323) */
 	uint32_t ts_recent;
 	uint64_t ts_recent_at;	    /* ns: PAWS forgets after 24 days */
+	uint32_t ts_past[2];	    /* TS.Recent as of ts_past_seq, and as of half a GiB before */
+	uint32_t ts_past_seq;	    /* rcv_nxt then */
 	uint32_t ts_offset;	    /* added to the clock for TSval */
 	struct mr_gap *gap;	    /* NULL: nothing is missing */
 	struct mr_sack_block dsack; /* received twice: told once, in front (RFC 2883) */

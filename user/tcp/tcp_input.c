@@ -14,6 +14,7 @@
 #include "tcp/tcp_priv.h"
 
 #define PAWS_FORGET_NS (24ull * 24 * 3600 * MR_NS_PER_S) /* RFC 7323 section 5.5 */
+#define PAWS_STRIDE    (1u << 29) /* bytes between two TS.Recent that are kept */
 
 enum verdict {
 	V_NEXT = 0,  /* the step has no objection, ask the following one */
@@ -71,7 +72,21 @@ static void timestamp_update(struct mr_tcb *tcb, const struct mr_seg *seg, uint6
 	    seq_leq(seg->seq, tcb->last_ack_sent)) {
 		tcb->ts_recent = seg->tsval;
 		tcb->ts_recent_at = now;
+		if (tcb->rcv_nxt - tcb->ts_past_seq >= PAWS_STRIDE) {
+			tcb->ts_past[0] = tcb->ts_past[1];
+			tcb->ts_past[1] = seg->tsval;
+			tcb->ts_past_seq = tcb->rcv_nxt;
+		}
 	}
+}
+
+/* Which of the segment's bytes were received and delivered before? RFC 2883. */
+static void duplicate_below(struct mr_tcb *tcb, const struct mr_seg *seg)
+{
+	uint32_t end = seg->seq + mr_seg_span(seg);
+
+	if (seq_geq(seg->seq, tcb->rcv_nxt - tcb->opts.rcvbuf))
+		sack_duplicate(tcb, seg->seq, seq_lt(end, tcb->rcv_nxt) ? end : tcb->rcv_nxt);
 }
 
 /* What the peer's SYN offered, in an active or simultaneous open. */
@@ -79,8 +94,7 @@ static void learn_options(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct m
 			  uint64_t now)
 {
 	tcb->ts_ok = (seg->opts & MR_TCPOPT_TS) != 0;
-	tcb->ts_recent = seg->tsval;
-	tcb->ts_recent_at = now;
+	tcb_timestamp_start(tcb, seg->tsval, now);
 	tcb->sack_ok = (seg->opts & MR_TCPOPT_SACK_PERM) != 0;
 	tcb->wscale_ok = (seg->opts & MR_TCPOPT_WSCALE) != 0;
 	tcb->snd_wscale = tcb->wscale_ok ? seg->wscale : 0;
@@ -267,15 +281,29 @@ static enum verdict syn_sent(struct input *in)
 
 /* ---- The other states: RFC 9293 section 3.10.7.4 --------------------------------------------- */
 
-/* RFC 7323 section 5.3 R1. */
+/* Text for a hole, older than TS.Recent: what was sent again for the hole before it has overtaken it. That it
+ * is from another round of the sequence numbers is ruled out by TS.Recent of up to 2^30 bytes ago: then, at
+ * least 2^31 bytes of this round had been sent, and by those the clock has ticked (RFC 7323 section 5.4). */
+static bool fills_a_hole_late(const struct mr_tcb *tcb, const struct mr_seg *seg)
+{
+	return tcb->gap && seg->len && !(seg->flags & MR_TCP_SYN) &&
+	       seq_geq(seg->seq, tcb->rcv_nxt) && seq_lt(seg->seq, tcb->gap->q.tail->seq) &&
+	       !paws_old(seg->tsval, tcb->ts_past[0]);
+}
+
+/* RFC 7323 section 5.3 R1. A duplicate is reported as such whatever its age (as Linux): without that, the
+ * sender would not learn that it sent something again for nothing, nor that its path reorders. */
 static enum verdict step0_paws(struct input *in)
 {
 	struct mr_tcb *tcb = in->tcb;
+	const struct mr_seg *seg = in->seg;
 
-	if (!tcb->ts_ok || !(in->seg->opts & MR_TCPOPT_TS) || in->seg->flags & MR_TCP_RST ||
-	    !timestamp_is_old(tcb, in->seg->tsval, in->now))
+	if (!tcb->ts_ok || !(seg->opts & MR_TCPOPT_TS) || seg->flags & MR_TCP_RST ||
+	    !timestamp_is_old(tcb, seg->tsval, in->now) || fills_a_hole_late(tcb, seg))
 		return V_NEXT;
-	return verdict(in, in->seg->len ? V_ACK : V_CHALLENGE, MR_DROP_TCP_PAWS);
+	if (seg->len)
+		duplicate_below(tcb, seg);
+	return verdict(in, seg->len ? V_ACK : V_CHALLENGE, MR_DROP_TCP_PAWS);
 }
 
 /* Cut from the segment what lies outside of the window. */
@@ -329,8 +357,7 @@ static enum verdict step1_sequence(struct input *in)
 		return verdict(in, V_DROP, MR_DROP_TCP_SEQ);
 	/* All of it was received before: its ACK was lost. Of a SYN anybody may say so (RFC 5961 4.2). */
 	if (span && !(seg->flags & MR_TCP_SYN) && seq_leq(end, tcb->rcv_nxt)) {
-		if (seq_geq(seg->seq, tcb->rcv_nxt - tcb->opts.rcvbuf))
-			sack_duplicate(tcb, seg->seq, end);
+		duplicate_below(tcb, seg);
 		accecn_duplicate(tcb);
 		return verdict(in, V_ACK, MR_DROP_TCP_DUPLICATE);
 	}

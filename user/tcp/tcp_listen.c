@@ -161,8 +161,7 @@ static struct mr_tcb *tcb_of_request(struct mr_tcp *tcp, struct mr_tcp_synreq *r
 	tcb->recover = req->iss;
 	tcb->snd_una = tcb->snd_nxt = tcb->write_seq = tcb->snd_sml = req->iss + 1;
 	tcb->ts_ok = req->ts_ok;
-	tcb->ts_recent = req->ts_recent;
-	tcb->ts_recent_at = now;
+	tcb_timestamp_start(tcb, req->ts_recent, now);
 	tcb->ts_offset = req->ts_offset;
 	tcb->sack_ok = req->sack_ok;
 	tcb->ecn.reduced_at = req->iss;

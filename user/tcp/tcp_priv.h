@@ -386,4 +386,12 @@ static inline bool paws_old(uint32_t tsval, uint32_t ts_recent)
 	return seq_lt(tsval, ts_recent);
 }
 
+/* The timestamp of the peer's SYN; rcv_nxt is known. */
+static inline void tcb_timestamp_start(struct mr_tcb *tcb, uint32_t tsval, uint64_t now)
+{
+	tcb->ts_recent = tcb->ts_past[0] = tcb->ts_past[1] = tsval;
+	tcb->ts_recent_at = now;
+	tcb->ts_past_seq = tcb->rcv_nxt;
+}
+
 #endif

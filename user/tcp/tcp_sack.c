@@ -61,11 +61,15 @@ void sack_forget(struct mr_tcb *tcb)
 	gap->nsack = n;
 }
 
+/* One that follows the block which is owed already joins it (as Linux); another is lost on the peer. */
 void sack_duplicate(struct mr_tcb *tcb, uint32_t start, uint32_t end)
 {
-	if (!tcb->sack_ok || tcb->dsack_owed || !seq_lt(start, end))
+	if (!tcb->sack_ok || !seq_lt(start, end))
 		return;
-	tcb->dsack = (struct mr_sack_block){ start, end };
+	if (!tcb->dsack_owed)
+		tcb->dsack = (struct mr_sack_block){ start, end };
+	else if (start == tcb->dsack.end)
+		tcb->dsack.end = end;
 	tcb->dsack_owed = true;
 }
 
