@@ -120,12 +120,14 @@ static void when_the_kernel_gives_up_the_waiting_packets_fail(void **state)
 
 	assert_int_equal(output(n, neigh, 4), 0);
 	expect_ask(n, neigh, MR_NEIGH_USE);
+	n->now += MR_NEIGH_ANSWER_NS;
 	assert_ptr_equal(learn(n, neigh, MR_NEIGH_FAILED, NULL), neigh);
 	assert_int_equal(n->ctr.drop[MR_DROP_NEIGH_FAILED], 1);
 	assert_int_equal(output(n, neigh, 4), -EHOSTUNREACH);
 	net_run(n, n->now + MR_NEIGH_FAILED_NS + SEC / 10);
 	assert_int_equal(output(n, neigh, 4), 0); /* and is asked anew */
 	expect_ask(n, neigh, MR_NEIGH_USE);
+	n->now += MR_NEIGH_ANSWER_NS;
 	assert_ptr_equal(learn(n, neigh, MR_NEIGH_FAILED, NULL), neigh);
 	mr_neigh_put(&n->link, neigh);
 }
@@ -179,6 +181,15 @@ static void a_neighbour_flushed_while_packets_wait_is_asked_for_at_once(void **s
 	expect_ask(n, neigh, MR_NEIGH_USE);
 	forget(n, neigh);
 	expect_ask(n, neigh, MR_NEIGH_USE);
+	/* And again, just after the kernel was asked: it had no time to look for the neighbour. */
+	for (int i = 0; i < 20; i++) {
+		assert_null(learn(n, neigh, MR_NEIGH_FAILED, NULL));
+		expect_ask(n, neigh, MR_NEIGH_USE);
+		forget(n, neigh);
+		expect_ask(n, neigh, MR_NEIGH_USE);
+		n->now += SEC / 50;
+	}
+	n->now += MR_NEIGH_ANSWER_NS;
 	assert_ptr_equal(learn(n, neigh, MR_NEIGH_FAILED, NULL), neigh);
 	mr_neigh_put(&n->link, neigh);
 }
@@ -225,7 +236,7 @@ static void the_upper_layers_progress_is_told_to_the_kernel_once_a_second(void *
 	mr_neigh_put(&n->link, neigh);
 }
 
-static void a_probe_that_fails_fails_the_neighbour(void **state)
+static void a_probe_that_fails_makes_the_next_packet_ask_everybody(void **state)
 {
 	struct net *n = *state;
 	struct mr_neigh *neigh = get(n, "10.0.0.2");
@@ -234,7 +245,13 @@ static void a_probe_that_fails_fails_the_neighbour(void **state)
 	assert_null(learn(n, neigh, MR_NEIGH_PROBE, peer_mac));
 	assert_int_equal(output(n, neigh, 4), 0);
 	expect_sent(n, peer_mac, ETH_P_IP);
-	assert_ptr_equal(learn(n, neigh, MR_NEIGH_FAILED, NULL), neigh);
+	assert_null(learn(n, neigh, MR_NEIGH_FAILED, NULL));
+	expect_no_ask(n);
+	assert_int_equal(output(n, neigh, 4), 0);
+	expect_nothing_sent(n);
+	expect_ask(n, neigh, MR_NEIGH_USE);
+	assert_null(learn(n, neigh, MR_NEIGH_REACHABLE, other_mac));
+	expect_sent(n, other_mac, ETH_P_IP);
 	mr_neigh_put(&n->link, neigh);
 }
 
@@ -292,7 +309,7 @@ int main(void)
 		T(a_neighbour_flushed_while_packets_wait_is_asked_for_at_once),
 		T(a_stale_neighbour_is_used_and_the_kernel_told_once_in_five_seconds),
 		T(the_upper_layers_progress_is_told_to_the_kernel_once_a_second),
-		T(a_probe_that_fails_fails_the_neighbour),
+		T(a_probe_that_fails_makes_the_next_packet_ask_everybody),
 		T(strangers_are_ignored_and_a_move_is_followed),
 		T(after_lost_news_the_kernel_is_asked_for_what_is_in_use),
 	};

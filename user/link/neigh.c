@@ -149,7 +149,8 @@ static void ask(struct mr_link *link, struct mr_neigh *n, uint64_t now)
 {
 	const uint8_t *mac = n->state == MR_NEIGH_PROBE ? n->mac : NULL;
 
-	n->probes++;
+	if (!n->probes++)
+		n->asked_at = now;
 	if (link->kernel)
 		queue_ask(link, n, MR_NEIGH_USE);
 	else if (mr_addr_is_v4(&n->addr))
@@ -320,7 +321,11 @@ static void unlearn(struct mr_link *link, struct mr_neigh *n, uint64_t now)
 		n->probes = 0;
 		mr_timer_cancel(link->wheel, &n->timer);
 	}
-	if (n->waiting_head)
+	if (!n->waiting_head)
+		return;
+	if (mr_timer_armed(&n->timer))
+		queue_ask(link, n, MR_NEIGH_USE); /* the same question */
+	else
 		ask(link, n, now);
 }
 
@@ -346,14 +351,16 @@ struct mr_neigh *mr_neigh_learned(struct mr_link *link, const struct mr_addr *ad
 		return NULL;
 	case MR_NEIGH_FAILED:
 		/* Also what the kernel says of an entry that somebody deletes. That is no answer to a
-		 * question of ours. */
-		if (n->state == MR_NEIGH_PROBE ||
-		    (n->state == MR_NEIGH_INCOMPLETE && mr_timer_armed(&n->timer))) {
-			enter_failed(link, n, now);
-			return n;
-		}
-		if (resolved)
+		 * question of ours, which takes the kernel longer. */
+		if (resolved) {
 			unlearn(link, n, now);
+		} else if (n->state == MR_NEIGH_INCOMPLETE && mr_timer_armed(&n->timer)) {
+			if (now - n->asked_at >= MR_NEIGH_ANSWER_NS) {
+				enter_failed(link, n, now);
+				return n;
+			}
+			queue_ask(link, n, MR_NEIGH_USE);
+		}
 		return NULL;
 	case MR_NEIGH_DELAY:
 		arm(link, n, now + MR_NEIGH_DELAY_NS);

@@ -43,7 +43,9 @@ enum mr_neigh_state {
 #define MR_NEIGH_RETRANS_NS   (1 * MR_NS_PER_S)
 #define MR_NEIGH_PROBES	      3u
 #define MR_NEIGH_FAILED_NS    (3 * MR_NS_PER_S)
-#define MR_NEIGH_KERNEL_ASKS  10u /* 1 s apart; the kernel gives up earlier and says so */
+#define MR_NEIGH_ANSWER_NS                                                                         \
+	MR_NS_PER_S		 /* sooner the kernel does not give up: three requests, 1 s apart */
+#define MR_NEIGH_KERNEL_ASKS 10u /* 1 s apart; the kernel gives up earlier and says so */
 #define MR_NEIGH_SETTLE_NS                                                                         \
 	(1 * MR_NS_PER_S) /* ACKs say nothing of a MAC address younger than this */
 
@@ -65,6 +67,7 @@ struct mr_neigh {
 	/* Of a neighbour that the kernel knows: */
 	struct mr_list ask_node; /* on link.asks */
 	uint8_t ask;		 /* enum mr_neigh_ask, while there */
+	uint64_t asked_at;	 /* when the kernel was first asked for what it has not answered */
 	uint64_t confirm_at;	 /* when the kernel was last told that TCP had an answer */
 };
 
