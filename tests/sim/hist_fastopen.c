@@ -76,6 +76,22 @@ TEST(rfc7413_4_2_2_data_of_a_syn_is_served_before_the_handshake_is_complete)
 	CHECK_EQ(h, counter(h, MR_CTR_TCP_RETRANS), 0);
 }
 
+TEST(rfc7413_4_2_2_reset_before_the_handshake_is_complete_is_the_peers)
+{
+	struct hist_seg syn;
+	char byte;
+
+	listen_fast(h, 4);
+	get_cookie(h, &syn);
+	hist_inject(h, &syn);
+	next_out(h);
+	hist_accept(h);
+	hist_read(h, 100);
+	INJECT(h, .flags = RST | ACK, .seq = 101, .ack = 1);
+	CHECK_EQ(h, mr_recv(h->sock, &byte, 1, 0), -ECONNRESET);
+	CHECK_EQ(h, h->engine->st->tcp.tfo_pending, 0);
+}
+
 TEST(rfc7413_4_2_2_wrong_cookie_gets_a_right_one_and_no_service)
 {
 	struct hist_seg syn;

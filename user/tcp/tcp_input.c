@@ -704,7 +704,9 @@ static enum mr_drop carry_out(struct input *in, enum verdict v)
 		mr_tcp_abort(tcp, tcb, in->now);
 		break;
 	case V_RESET:
-		if (tcb->state == MR_TCP_SYN_SENT || tcb->state == MR_TCP_SYN_RECEIVED) {
+		/* A server that believed a cookie has accepted: for it there is a connection already. */
+		if (tcb->tfo != MR_TFO_PENDING &&
+		    (tcb->state == MR_TCP_SYN_SENT || tcb->state == MR_TCP_SYN_RECEIVED)) {
 			MR_COUNT(tcp->ctr, TCP_ATTEMPT_FAILS);
 			tcb_end(tcp, tcb, -ECONNREFUSED);
 		} else {
