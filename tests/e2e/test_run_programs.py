@@ -100,6 +100,24 @@ def http_server():
                   "http://127.0.0.1:8000/big", ns=pair.engine).stdout, "200")
 
 
+@case("a greeting from a child that has ended takes nothing from who has its place now")
+def late_greeting():
+    hello = """if 1:
+        import socket, struct, sys
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        s.connect("\\0" + sys.argv[1])
+        for slot in range(8):
+            s.send(struct.pack("=IIQQ16s", 2, slot, 0, 0, b"late"))
+    """
+    with Pair() as pair, website(pair, "python3", "-m", "http.server", "8000", "--directory", "DIR",
+                                 port=8000) as (directory, server):
+        with open("/proc/%d/environ" % server.pid) as f:
+            name = re.search("MILLRACE_STACK=([^\0:]*)", f.read()).group(1)
+        for _ in range(2):
+            run("python3", "-c", hello, name, ns=pair.engine)
+            fetch_big(pair, directory, 8000)
+
+
 NGINX = """
 daemon off;
 user root;

@@ -1823,6 +1823,33 @@ static void case_fork(void)
 	peer("close %d", c.h);
 }
 
+/* Each child has its descriptors, however soon the one before it has ended. */
+static void case_fork_often(void)
+{
+	struct conn c = passive();
+	int status, failed = 0;
+
+	for (int i = 0; i < 100; i++) {
+		pid_t pid = fork();
+
+		if (!pid)
+			_exit(0);
+		waitpid(pid, &status, 0);
+		pid = fork();
+		if (!pid) {
+			usleep(3000);
+			_exit(send(c.fd, "abc", 3, MSG_NOSIGNAL) == 3 ? 0 : 1);
+		}
+		waitpid(pid, &status, 0);
+		failed += status != 0;
+	}
+	T(failed);
+	T(peer("recv %d 300", c.h));
+	close(c.fd);
+	T(peer("recv %d -1", c.h));
+	peer("close %d", c.h);
+}
+
 static void case_fork_accept(void)
 {
 	int l = listener(), status;
@@ -1998,6 +2025,7 @@ static const struct test_case {
 	C(streams),
 	C(syscall),
 	C(fork),
+	C(fork_often),
 	C(fork_accept),
 	C(exec),
 	C(bind),

@@ -41,6 +41,7 @@ struct mr_proc {
 	uint32_t state;	 /* the engine's */
 	uint32_t index;	 /* 0 .. MR_SHARE_PROCS_MAX - 1 */
 	uint32_t parent; /* index of the process that forked it */
+	uint64_t life;	 /* which of all that have had this place; no two have the same */
 	pid_t pid; /* as the keeper sees it; 0: not known yet (a child that is being forked) */
 	uint32_t
 		fd_end; /* for the owner of the table: no entry of fds[] at or behind this is in use */

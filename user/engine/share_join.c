@@ -101,6 +101,7 @@ static void tell(struct mr_share *share, enum share_op op, uint32_t arg)
 {
 	struct share_request rq = request(op, arg);
 
+	rq.life = share->self->life;
 	if (share->keeper >= 0)
 		share_send(share->keeper, &rq, sizeof(rq), NULL,
 			   0); /* gone: the next wait sees it */

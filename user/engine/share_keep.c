@@ -231,6 +231,13 @@ static void watch_proc(struct mr_keeper *k, uint32_t slot)
 		release(k, slot);
 }
 
+/* The same, of one that has a connection. */
+static void watch_connected(struct mr_keeper *k, uint32_t slot)
+{
+	watch_proc(k, slot);
+	k->watch[slot].connected = k->watch[slot].pidfd >= 0;
+}
+
 /* Parents have told of children. With the lock held. */
 static void watch_children(struct mr_keeper *k)
 {
@@ -250,11 +257,21 @@ static void watch_children(struct mr_keeper *k)
 	}
 }
 
+static bool has_ended(int pidfd)
+{
+	struct pollfd pfd = { .fd = pidfd, .events = POLLIN };
+
+	return pidfd >= 0 && poll(&pfd, 1, 0) > 0;
+}
+
+/* The event may be of one that had the slot before, and was let go while it was under way. */
 static void proc_ended(struct mr_keeper *k, uint32_t slot)
 {
 	struct mr_proc *procs = k->share->c->procs;
 	uint64_t until;
 
+	if (!has_ended(k->watch[slot].pidfd))
+		return;
 	mr_share_lock(k->share, NULL);
 	until = k->share->engine->st->now + ADOPT_NS;
 	/* A child that it was about to fork: nobody will tell of it, but itself if it lives. */
@@ -325,8 +342,7 @@ static int admit(struct mr_keeper *k, struct conn *conn, const char *comm)
 	if (proc) {
 		memcpy(proc->comm, comm, sizeof(proc->comm));
 		conn->slot = proc->index;
-		watch_proc(k, proc->index);
-		k->watch[proc->index].connected = true;
+		watch_connected(k, proc->index);
 	}
 	mr_share_unlock(k->share);
 	k->had_process = true;
@@ -411,7 +427,8 @@ static void on_join(struct mr_keeper *k, struct conn *conn, const struct share_r
 		conn_close(k, conn);
 }
 
-static void on_hello(struct mr_keeper *k, struct conn *conn, uint32_t slot)
+/* Of a child that has been let go meanwhile: its slot may be another's, who must not be taken for it. */
+static void on_hello(struct mr_keeper *k, struct conn *conn, uint32_t slot, uint64_t life)
 {
 	struct mr_proc *proc;
 
@@ -419,12 +436,11 @@ static void on_hello(struct mr_keeper *k, struct conn *conn, uint32_t slot)
 		return;
 	mr_share_lock(k->share, NULL);
 	proc = &k->share->c->procs[slot];
-	if (proc->state == PROC_LIVE && proc != k->share->self) {
+	if (proc->state == PROC_LIVE && proc->life == life && proc != k->share->self) {
 		proc->pid = conn->pid; /* as seen from here: it may live in a PID namespace */
 		conn->slot = slot;
-		watch_proc(k, slot);
-		k->watch[slot].connected = true;
 		k->watch[slot].until = 0;
+		watch_connected(k, slot);
 	}
 	mr_share_unlock(k->share);
 }
@@ -483,7 +499,7 @@ static void on_request(struct mr_keeper *k, struct conn *conn)
 		on_join(k, conn, &rq);
 		break;
 	case SHARE_HELLO:
-		on_hello(k, conn, rq.arg);
+		on_hello(k, conn, rq.arg, rq.life);
 		break;
 	case SHARE_ADOPTED:
 		on_adopted(k, conn);

@@ -43,6 +43,7 @@ struct mr_commons {
 	bool kept;			   /* there is a keeper: waiters[0] */
 	bool keeper_sound;		   /* it sleeps, and will not look after the device soon */
 	bool keeper_news;		   /* a process was forked: it shall look */
+	uint64_t lives;			   /* processes so far */
 	uint64_t kwake[SHARE_KWAKE_WORDS]; /* waiters that the keeper shall wake */
 	struct mr_proc procs[MR_SHARE_PROCS_MAX];
 	struct mr_waiter waiters[SHARE_WAITERS_MAX];

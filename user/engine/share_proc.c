@@ -19,6 +19,7 @@ struct mr_proc *share_proc_new(struct mr_share *share, enum proc_state state, pi
 		if (proc->state != PROC_FREE)
 			continue;
 		proc->pid = pid;
+		proc->life = ++c->lives;
 		proc->fd_end = 0;
 		snprintf(proc->comm, sizeof(proc->comm), "%.15s", program_invocation_short_name);
 		proc->state = state;

@@ -14,7 +14,7 @@
 
 enum share_op {
 	SHARE_JOIN = 1, /* -> struct share_welcome, then the sockets in further messages */
-	SHARE_HELLO,	/* arg: slot of a forked child; no answer */
+	SHARE_HELLO,	/* arg: slot of a forked child, life: its; no answer */
 	SHARE_ADOPTED,	/* the table is filled; no answer */
 	SHARE_EVENT,	/* arg: a waiter -> struct share_answer with its eventfd */
 };
@@ -23,6 +23,7 @@ struct share_request {
 	uint32_t op;
 	uint32_t arg;
 	uint64_t secret; /* SHARE_JOIN: who has it was started with the stack in its environment */
+	uint64_t life;	 /* SHARE_HELLO: the child may have ended, and another have its slot */
 	char comm[16];
 };
 
