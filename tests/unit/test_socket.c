@@ -219,6 +219,54 @@ static void senders_that_are_stuck_leave_room_for_others(void **state)
 	pair_close(&p);
 }
 
+/* A window of less than a segment: each of those that are stuck has a frame cut in two, beyond its share, and
+ * keeps both while no ACK comes. */
+static void frames_cut_for_a_thousand_small_windows_leave_the_last_ones(void **state)
+{
+	enum { N = 1000 };
+	struct pair_cfg cfg = {
+		.mtu = 3000,
+		.nframes = 1024,
+		.max_sockets = N + 8,
+		.rcvbuf = 2048,
+		.sndbuf = 1 << 20,
+		.unsafe = true,
+	};
+	static struct mr_socket *c[N], *s[N];
+	static uint32_t sent[N], got[N];
+	uint32_t least = cfg.nframes;
+
+	(void)state;
+	pair_open(&p, &cfg);
+	for (unsigned i = 0; i < N; i++)
+		pair_connect(&p, &c[i], &s[i]);
+	for (unsigned i = 0; i < N; i++) {
+		fill(0, 1400);
+		assert_int_equal(mr_send(c[i], buf, 1400, 0), 1400); /* what is left is too small */
+		pair_pump(&p);
+	}
+	p.dev[0]->cut = true;
+	for (unsigned i = 0; i < N; i++) {
+		fill(1400, 1400);
+		sent[i] = 1400 + (mr_send(c[i], buf, 1400, 0) == 1400 ? 1400 : 0);
+	}
+	assert_true(nfree(0) <= cfg.nframes / 4); /* with what writers may have */
+	for (unsigned k = 0; k < 100; k++) {	  /* the override of RFC 9293 section 3.8.6.2.1 */
+		pair_run(&p, 10 * MR_NS_PER_MS);
+		least = mr_min(least, nfree(0));
+	}
+	assert_int_equal(least, cfg.nframes / 32 - 1);
+	p.dev[0]->cut = false;
+	for (unsigned k = 0; k < 10; k++) { /* and all of them finish */
+		for (unsigned i = 0; i < N; i++)
+			got[i] += (uint32_t)recv_all(s[i], got[i], 4096);
+		pair_run(&p, MR_NS_PER_S);
+	}
+	for (unsigned i = 0; i < N; i++)
+		assert_int_equal(got[i], sent[i]);
+	pair_close(&p);
+}
+
 static void sends_leave_frames_for_receiving_and_wake_in_turn(void **state)
 {
 	struct pair_cfg cfg = { .nframes = 512, .sndbuf = 1 << 20, .rcvbuf = 1 << 20 };
@@ -1248,6 +1296,7 @@ int main(void)
 		cmocka_unit_test(single_bytes_do_not_pin_the_umem),
 		cmocka_unit_test(forty_senders_on_few_frames_all_finish),
 		cmocka_unit_test(senders_that_are_stuck_leave_room_for_others),
+		cmocka_unit_test(frames_cut_for_a_thousand_small_windows_leave_the_last_ones),
 		cmocka_unit_test(sends_leave_frames_for_receiving_and_wake_in_turn),
 		cmocka_unit_test(an_iovec_is_one_write),
 		cmocka_unit_test(a_frame_is_filled_in_place),
