@@ -290,29 +290,32 @@ struct mr_tcb {
 	uint8_t state;	     /* enum mr_tcp_state; only tcb_set_state() writes it */
 	uint8_t loss;	     /* enum mr_loss_state */
 	uint8_t snd_wscale, rcv_wscale;
-	uint8_t tfo;	  /* enum mr_tfo */
-	uint16_t tfo_len; /* payload of the SYN sent */
-	bool ts_ok;	  /* both sides sent the timestamps option */
-	bool wscale_ok;	  /* both sides sent the window scale option */
-	bool sack_ok;	  /* both sides sent SACK-permitted */
-	bool fin_queued;  /* the application has closed its direction: FIN follows the send queue */
-	bool fin_sent;	  /* snd_nxt counts the FIN */
-	bool fin_lost;	  /* FIN must be sent again */
-	bool fin_rcvd;	  /* rcv_nxt counts the peer's FIN */
-	bool persist;	  /* MR_TT_RTX is a zero-window probe */
-	bool probe_owed;  /* send a window probe with the next output */
-	bool keep_owed;	  /* send a keepalive probe */
-	bool syn_owed;	  /* send SYN (or SYN,ACK in SYN-RECEIVED) with the next output */
-	bool ack_now;	  /* an ACK is owed with the next output */
-	bool more;	  /* MR_SEND_MORE was given with the last write */
-	bool push_small;  /* the override: send a partial segment now (cork or SWS timeout) */
-	bool update_owed; /* a window update is owed: an ACK, but not a delayed one */
+	uint8_t tfo;	    /* enum mr_tfo */
+	uint16_t tfo_len;   /* payload of the SYN sent */
+	bool ts_ok : 1;	    /* both sides sent the timestamps option */
+	bool wscale_ok : 1; /* both sides sent the window scale option */
+	bool sack_ok : 1;   /* both sides sent SACK-permitted */
+	bool fin_queued : 1; /* the application has closed its direction: FIN follows the send queue */
+	bool fin_sent : 1;    /* snd_nxt counts the FIN */
+	bool fin_lost : 1;    /* FIN must be sent again */
+	bool fin_rcvd : 1;    /* rcv_nxt counts the peer's FIN */
+	bool persist : 1;     /* MR_TT_RTX is a zero-window probe */
+	bool probe_owed : 1;  /* send a window probe with the next output */
+	bool keep_owed : 1;   /* send a keepalive probe */
+	bool syn_owed : 1;    /* send SYN (or SYN,ACK in SYN-RECEIVED) with the next output */
+	bool ack_now : 1;     /* an ACK is owed with the next output */
+	bool more : 1;	      /* MR_SEND_MORE was given with the last write */
+	bool push_small : 1;  /* the override: send a partial segment now (cork or SWS timeout) */
+	bool update_owed : 1; /* a window update is owed: an ACK, but not a delayed one */
+	bool urg_out : 1;     /* snd_up is valid */
+	bool urg_in : 1;      /* rcv_up is valid */
+	bool pingpong : 1;    /* requests are answered by data: their ACK waits for it (as Linux) */
+	bool dsack_owed : 1;  /* dsack goes with the next ACK */
 
 	/* Send side, RFC 9293 section 3.3.1. Windows in bytes, after scaling. */
 	uint32_t iss, snd_una, snd_nxt;
 	uint32_t snd_wnd, snd_wl1, snd_wl2, max_snd_wnd;
 	uint32_t snd_up; /* sequence number behind the urgent byte (Linux's reading), if urg_out */
-	bool urg_out;
 	uint16_t peer_mss;  /* as the peer's SYN offered it */
 	uint16_t snd_mss;   /* payload bytes of a full segment, options deducted */
 	uint32_t snd_sml;   /* behind the last small segment sent: Minshall's Nagle, as Linux */
@@ -321,14 +324,12 @@ struct mr_tcb {
 
 	/* Receive side. */
 	uint32_t irs, rcv_nxt;
-	uint32_t rcv_wnd;   /* what was advertised last, counted from rcv_nxt */
-	uint32_t rcv_space; /* free bytes of the receive buffer, kept by the socket layer */
-	uint32_t rcv_up;    /* sequence number of the urgent byte, if urg_in */
-	bool urg_in;
-	uint16_t rcv_mss;   /* largest segment seen, for delayed ACKs and window updates */
-	uint16_t adv_mss;   /* what we offered */
-	uint16_t quickacks; /* segments that are still ACKed at once */
-	bool pingpong;	    /* requests are answered by data: their ACK waits for it (as Linux) */
+	uint32_t rcv_wnd;	/* what was advertised last, counted from rcv_nxt */
+	uint32_t rcv_space;	/* free bytes of the receive buffer, kept by the socket layer */
+	uint32_t rcv_up;	/* sequence number of the urgent byte, if urg_in */
+	uint16_t rcv_mss;	/* largest segment seen, for delayed ACKs and window updates */
+	uint16_t adv_mss;	/* what we offered */
+	uint16_t quickacks;	/* segments that are still ACKed at once */
 	uint16_t dupacks_owed;	/* ACKs that must not be merged into one (RFC 5681 section 4.2) */
 	uint32_t unacked_bytes; /* received in order since the last ACK went out */
 	/* The receiver's own idea of the round-trip time, for the size of its buffer; us. */
@@ -342,7 +343,6 @@ struct mr_tcb {
 	uint32_t ts_offset;	    /* added to the clock for TSval */
 	struct mr_gap *gap;	    /* NULL: nothing is missing */
 	struct mr_sack_block dsack; /* received twice: told once, in front (RFC 2883) */
-	bool dsack_owed;
 
 	/* Loss recovery and congestion control, bytes. */
 	uint32_t cwnd, ssthresh;
@@ -376,10 +376,10 @@ struct mr_tcb {
 	uint64_t srtt_ns, rttvar_ns, rto_ns; /* srtt_ns 0: no sample yet */
 	uint8_t backoff;		     /* doublings of the RTO since the last progress */
 	uint8_t probes;			     /* window or keepalive probes without an answer */
-	uint64_t stalled_since; /* ns: what first timed out was sent then; 0: progress since */
 	int soft_err; /* negative errno of an ICMP error, told when the connection gives up */
-	uint64_t last_rcv_at;  /* ns, of any segment: keepalive */
-	uint64_t challenge_at; /* ns: next challenge ACK not before */
+	uint64_t stalled_since; /* ns: what first timed out was sent then; 0: progress since */
+	uint64_t last_rcv_at;	/* ns, of any segment: keepalive */
+	uint64_t challenge_at;	/* ns: next challenge ACK not before */
 
 	uint64_t timers[MR_TT_MAX];
 	struct mr_timer timer;
@@ -392,10 +392,11 @@ struct mr_tcb {
 
 	/* For struct mr_sock_info and mr_tcp_info(). */
 	uint64_t bytes_acked, bytes_received, bytes_retrans;
-	uint32_t segs_in, segs_out, retrans;
 	uint64_t last_data_at; /* ns: payload received */
+	uint32_t segs_in, segs_out, retrans;
 	uint32_t data_segs_in, data_segs_out, ooo_segs_in;
 };
+_Static_assert(sizeof(struct mr_tcb) <= 1024, "a connection that is idle costs this, too");
 
 /* SYN-RECEIVED of a listener: what must be known to answer and to make the TCB later. */
 struct mr_tcp_synreq {
