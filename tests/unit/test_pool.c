@@ -46,20 +46,22 @@ static void a_pool_gives_up_to_its_limit_and_reuses(void **state)
 	(void)state;
 	assert_int_equal(mr_arena_open(&arena, "test", 8192), 0);
 	assert_int_equal(mr_pool_init(&pool, &arena, 70, 4), 0);
+	assert_int_equal(pool.size, 72); /* whole cache lines would be nearly twice as much */
+	assert_int_equal(mr_pool_init(&pool, &arena, 120, 4), 0);
 	assert_int_equal(pool.size, 128);
 	for (uint32_t i = 0; i < 4; i++) {
 		obj[i] = mr_pool_get(&pool);
 		assert_non_null(obj[i]);
 		assert_int_equal((uintptr_t)obj[i] % 64, 0);
 		assert_int_equal(mr_pool_index(&pool, obj[i]), i);
-		memset(obj[i], 0xaa, 70);
+		memset(obj[i], 0xaa, 120);
 	}
 	assert_null(mr_pool_get(&pool));
 	mr_pool_put(&pool, obj[1]);
 	mr_pool_put(&pool, obj[2]);
 	assert_int_equal(pool.used, 2);
 	assert_ptr_equal(mr_pool_get(&pool), obj[2]);
-	for (int i = 0; i < 70; i++)
+	for (int i = 0; i < 120; i++)
 		assert_int_equal(obj[2][i], 0);
 	assert_ptr_equal(mr_pool_get(&pool), obj[1]);
 	assert_null(mr_pool_get(&pool));

@@ -10,11 +10,18 @@
 
 #define CACHE_LINE 64u
 
+static size_t round_up(size_t size, size_t unit)
+{
+	return (size + unit - 1) & ~(unit - 1);
+}
+
 int mr_pool_init(struct mr_pool *pool, struct mr_arena *arena, size_t size, uint32_t max)
 {
 	size_t unit = size > CACHE_LINE ? CACHE_LINE : sizeof(void *);
-	size_t rounded = (size + unit - 1) & ~(unit - 1);
+	size_t rounded = round_up(size, unit);
 
+	if (rounded - size > size / 8) /* whole cache lines would cost too much of the memory */
+		rounded = round_up(size, sizeof(void *));
 	*pool = (struct mr_pool){ 0 };
 	if (!size || rounded > UINT32_MAX || (max && rounded > SIZE_MAX / max))
 		return -ENOMEM;

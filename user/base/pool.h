@@ -11,7 +11,7 @@
 struct mr_pool {
 	uint8_t *slab;	/* max * size bytes of the arena */
 	void *free;	/* singly linked */
-	uint32_t size;	/* bytes per object, a multiple of 64 when it is larger than 64 */
+	uint32_t size;	/* bytes per object; whole cache lines where that adds little */
 	uint32_t max;	/* objects at the most */
 	uint32_t fresh; /* objects [fresh, max) were never used */
 	uint32_t used;	/* objects out now */
