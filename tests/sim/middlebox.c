@@ -177,8 +177,9 @@ static bool eaten(const struct sim_box *box, struct view *v)
 static bool change(struct sim *sim, int from, const struct sim_box *box, struct view *v,
 		   uint32_t *len)
 {
-	bool changed = find_options(v, box->strip, true) | clear_flags(v, box->clear_flags);
+	bool changed = find_options(v, box->strip, true);
 
+	changed |= clear_flags(v, box->clear_flags);
 	if (v->syn && box->cut_syn_data && v->t.len) {
 		uint32_t total = (uint32_t)(v->tcp - v->ip) + v->hlen;
 

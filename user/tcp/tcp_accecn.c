@@ -62,8 +62,8 @@ void accecn_option_first(struct mr_ecn *e, const struct mr_seg *seg)
 static void count_bytes(struct mr_ecn *e, unsigned which, uint32_t n)
 {
 	e->r_bytes[which] += n;
-	e->changed |= 1u << which & 7;
-	e->ever_changed |= 1u << which & 7;
+	e->changed = (e->changed | 1u << which) & 7;
+	e->ever_changed = (e->ever_changed | 1u << which) & 7;
 }
 
 void accecn_received(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, uint8_t ecn)
