@@ -297,6 +297,21 @@ TEST(single_segment_is_acknowledged_after_40_ms)
 	EXPECT_AT(h, MS(40), .flags = ACK, .seq = 1, .ack = seq + MSS);
 }
 
+/* RFC 5681 section 4.2, as Linux: our ACK was lost or late, and the sender's window is small now. */
+TEST(segment_behind_a_duplicate_is_acknowledged_at_once)
+{
+	uint32_t seq = past_quickacks(h);
+
+	INJECT(h, .flags = ACK, .seq = seq - MSS, .ack = 1, .len = MSS);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = seq);
+	for (unsigned i = 0; i < MR_TCP_QUICKACKS; i++, seq += MSS) {
+		INJECT(h, .flags = ACK, .seq = seq, .ack = 1, .len = MSS);
+		EXPECT(h, .flags = ACK, .seq = 1, .ack = seq + MSS);
+	}
+	INJECT(h, .flags = ACK, .seq = seq, .ack = 1, .len = MSS);
+	EXPECT_NOTHING(h);
+}
+
 TEST(second_full_segment_is_acknowledged_at_once)
 {
 	uint32_t seq = past_quickacks(h);

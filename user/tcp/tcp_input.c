@@ -80,11 +80,14 @@ static void timestamp_update(struct mr_tcb *tcb, const struct mr_seg *seg, uint6
 	}
 }
 
-/* Which of the segment's bytes were received and delivered before? RFC 2883. */
+/* Which of the segment's bytes were received and delivered before? RFC 2883. Who sends again has a small window
+ * by then, in which a lone segment must not wait for another one: the next ones are acknowledged at once, too. */
 static void duplicate_below(struct mr_tcb *tcb, const struct mr_seg *seg)
 {
 	uint32_t end = seg->seq + mr_seg_span(seg);
 
+	if (seq_lt(seg->seq, tcb->rcv_nxt))
+		tcb->quickacks = MR_TCP_QUICKACKS;
 	if (seq_geq(seg->seq, tcb->rcv_nxt - tcb->opts.rcvbuf))
 		sack_duplicate(tcb, seg->seq, seq_lt(end, tcb->rcv_nxt) ? end : tcb->rcv_nxt);
 }
@@ -219,7 +222,7 @@ static void measure_rtt(struct input *in)
 
 /* RFC 9293 section 3.8.6.3, RFC 5681 section 4.2: every second full segment at once, the rest
  * within MR_TCP_DELACK_NS; at once, too, while segments are missing or a gap was just filled. As Linux: each
- * one while a sender begins, unless what it sends is answered by data, which will carry the ACK. */
+ * one while a sender begins or has sent something again for nothing, unless what it sends is answered by data, which will carry the ACK. */
 static void owe_ack(struct input *in, bool gap)
 {
 	struct mr_tcb *tcb = in->tcb;
