@@ -191,6 +191,227 @@ def iperf3():
             run("iperf3", "-c", ENGINE, "-t", "1", *extra, ns=pair.peer, timeout=20)
 
 
+SHARED = NEIGHBOUR  # the kernel's address, which programs share with it
+
+
+def shared(*argv, user=None, options=()):
+    return [MILLRACE, "run", "-i", "v0", *options, *(["--user", user] if user else []), "--", *argv]
+
+
+def client(pair, *argv):
+    """A client on the kernel's address, and on the stack. Its output."""
+    done = run(*shared(*argv, options=("--stats",)), ns=pair.engine, timeout=30)
+    check("active_opens" in done.stderr, "%s did not connect on the stack: %s", argv[0], done.stderr)
+    return done.stdout
+
+
+@contextlib.contextmanager
+def shared_server(pair, *argv, port, user=None, options=()):
+    """A server under millrace run on the kernel's address, on the stack, ready when its port answers."""
+    with Process(shared(*argv, user=user, options=options), ns=pair.engine, name=argv[0]) as server:
+        def answers():
+            check(server.alive(), "%s has ended", server.name)
+            with contextlib.suppress(OSError):
+                pair.peer.connect((SHARED, port), timeout=1).close()
+                return True
+        wait_for(argv[0], answers, timeout=15)
+        listed = json.loads(run(MILLRACE, "ss", "--json", ns=pair.engine).stdout)
+        check(any(e["state"] == "LISTEN" and e["accelerated"] and e["local"].endswith(":%d" % port)
+                  for e in listed), "%s does not listen on the stack: %s", argv[0], listed)
+        yield server
+
+
+def echo_through(pair, port, n=20, size=20000):
+    """n connections in a row, each answered with what it sent."""
+    data = os.urandom(size)
+    for _ in range(n):
+        with pair.peer.connect((SHARED, port), timeout=5) as s:
+            s.sendall(data)
+            s.shutdown(socket.SHUT_WR)
+            got = b""
+            while part := s.recv(65536):
+                got += part
+            check(got == data, "%d of %d bytes came back", len(got), len(data))
+
+
+@case("socat forks a child for each connection, which echoes")
+def socat():
+    need("socat")
+    with Pair() as pair, shared_server(pair, "socat", "TCP-LISTEN:7000,fork,reuseaddr", "EXEC:cat", port=7000):
+        echo_through(pair, 7000)
+
+
+ASYNCIO = """if 1:
+    import asyncio
+    async def serve(r, w):
+        while data := await r.read(65536):
+            w.write(data)
+            await w.drain()
+        w.close()
+    async def main():
+        async with await asyncio.start_server(serve, "0.0.0.0", 7000) as s:
+            await s.serve_forever()
+    asyncio.run(main())
+"""
+
+
+@case("an asyncio server echoes, as nobody, without a capability")
+def asyncio_nobody():
+    with Pair() as pair, shared_server(pair, "python3", "-c", ASYNCIO, port=7000, user="nobody") as server:
+        echo_through(pair, 7000)
+        with open("/proc/%d/status" % server.pid) as f:
+            check("CapEff:\t0000000000000000" in f.read(), "it has capabilities")
+
+
+@contextlib.contextmanager
+def open_files(n):
+    """This process may have n more descriptors."""
+    old = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (n + 1000, max(old[1], n + 1000)))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, old)
+
+
+@case("ten thousand connections at once into one server", timeout=90)
+def ten_thousand():
+    n = 10000
+    with Pair() as pair, open_files(n):
+        with shared_server(pair, "python3", "-c", ASYNCIO, port=7000), contextlib.ExitStack() as stack:
+            socks = [stack.enter_context(pair.peer.connect((SHARED, 7000), timeout=20)) for _ in range(n)]
+            for s in socks:
+                s.sendall(b"x")
+            for s in socks:
+                equal("echo", s.recv(10), b"x")
+
+
+@case("2,000 connections in a row leave no socket, no descriptor and no packet buffer behind", timeout=90)
+def in_a_row():
+    with Pair() as pair, shared_server(pair, "python3", "-c", ASYNCIO, port=7000, options=(
+            "--umem-frames=1024", "--max-sockets=500")) as server:
+        def held():
+            return sorted(os.listdir("/proc/%d/fd" % server.pid)), [
+                (e["state"], e["local"], e["fd"], e["accelerated"])
+                for e in json.loads(run(MILLRACE, "ss", "--json", ns=pair.engine).stdout)]
+        before = held()
+        with pair.peer.entered():
+            for _ in range(2000):
+                with socket.create_connection((SHARED, 7000), timeout=5) as s:
+                    s.sendall(b"request")
+                    equal("answer", s.recv(100), b"request")
+        wait_for("the last connection to go", lambda: held() == before)
+
+
+HAPROXY = """
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 5s
+    timeout server 5s
+frontend f
+    bind 0.0.0.0:7000
+    default_backend b
+backend b
+    server s %s:8000
+"""
+
+
+@case("haproxy stands between the peer's client and the peer's server")
+def haproxy():
+    need("haproxy", "curl")
+    with Pair() as pair, scratch() as directory:
+        make_file(os.path.join(directory, "big"), 5 * MIB)
+        config, got = os.path.join(directory, "conf"), os.path.join(directory, "got")
+        with open(config, "w") as f:
+            f.write(HAPROXY % PEER)
+        with Process(["python3", "-m", "http.server", "8000", "--directory", directory], ns=pair.peer), \
+                shared_server(pair, "haproxy", "-f", config, port=7000):
+            for _ in range(10):
+                run("curl", "-sSf", "-m", "20", "-o", got, "http://%s:7000/big" % SHARED, ns=pair.peer,
+                    timeout=30)
+                equal("what came", sha256_file(got), sha256_file(os.path.join(directory, "big")))
+
+
+@case("openssl s_server serves HTTPS, and curl fetches it", timeout=60)
+def https():
+    need("openssl", "curl")
+    with Pair() as pair, scratch() as directory:
+        key, cert = os.path.join(directory, "key"), os.path.join(directory, "cert")
+        run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2",
+            "-subj", "/CN=test")
+        with shared_server(pair, "openssl", "s_server", "-www", "-key", key, "-cert", cert, "-accept", "7000",
+                           port=7000):
+            for _ in range(5):
+                check("Cipher" in run("curl", "-sSfk", "-m", "10", "https://%s:7000/" % SHARED,
+                                      ns=pair.peer).stdout, "no answer")
+        server = ["openssl", "s_server", "-www", "-key", key, "-cert", cert, "-accept", "7000"]
+        with Process(server, ns=pair.peer) as server:
+            wait_for("openssl", lambda: b"ACCEPT" in server.stdout())
+            check("Cipher" in client(pair, "curl", "-sSfk", "-m", "10", "https://%s:7000/" % PEER), "no answer")
+
+
+WORKERS = """if 1:
+    import os, socket
+    s = socket.create_server(("0.0.0.0", 7000), backlog=100)
+    for _ in range(2):
+        if not os.fork():
+            while True:
+                c, _ = s.accept()
+                while data := c.recv(65536):
+                    c.sendall(b"%d " % os.getpid() + data)
+                c.close()
+    os.wait()
+    os.wait()
+"""
+
+
+@case("one of two forked workers is killed with a connection, and the other goes on")
+def worker_killed():
+    with Pair() as pair, shared_server(pair, "python3", "-c", WORKERS, port=7000):
+        with contextlib.ExitStack() as stack:
+            conns = {}
+            for _ in range(2):
+                s = stack.enter_context(pair.peer.connect((SHARED, 7000), timeout=5))
+                f = stack.enter_context(s.makefile("rb"))
+                s.sendall(b"hello\n")
+                conns[int(f.readline().split()[0])] = (s, f)
+            equal("workers with a connection", len(conns), 2)
+            killed, alive = conns
+            os.kill(killed, signal.SIGKILL)
+            equal("the dead one's connection", conns[killed][1].readline(), b"")
+            s, f = conns[alive]
+            for i in range(100):
+                s.sendall(b"%d\n" % i)
+                equal("echo", f.readline(), b"%d %d\n" % (alive, i))
+            s.close()
+            f.close()
+            with pair.peer.connect((SHARED, 7000), timeout=5) as again, again.makefile("rb") as f:
+                again.sendall(b"hello\n")
+                equal("who answers", f.readline(), b"%d hello\n" % alive)
+
+
+@case("PostgreSQL answers pgbench", timeout=90)
+def postgres():
+    programs = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
+    if not programs:
+        raise Skip("postgresql is not installed")
+    need("pgbench")
+    with Pair() as pair, scratch() as directory:
+        os.chmod(directory, 0o777)
+        data = os.path.join(directory, "data")
+        run("setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups",
+            programs[-1] + "/initdb", "-A", "trust", "-N", "-D", data, timeout=60)
+        with open(os.path.join(data, "pg_hba.conf"), "a") as f:
+            f.write("host all all 0.0.0.0/0 trust\n")
+        with shared_server(pair, programs[-1] + "/postgres", "-D", data, "-c", "listen_addresses=0.0.0.0", "-c",
+                           "unix_socket_directories=", "-c", "fsync=off", port=5432, user="postgres"):
+            where = ["-h", SHARED, "-U", "postgres", "postgres"]
+            run("pgbench", "-i", "-q", "-s", "1", *where, ns=pair.peer, timeout=30)
+            text = run("pgbench", "-c", "4", "-j", "2", "-t", "200", *where, ns=pair.peer, timeout=30).stdout
+            check("processed: 800/800" in text, "%s", text)
+
+
 # ---- Clients ------------------------------------------------------------------------------------
 
 
@@ -211,6 +432,34 @@ def clients():
                 run(*under(pair, *argv), ns=pair.engine, timeout=30)
                 equal(argv[0], sha256_file(got), sha256_file(os.path.join(directory, "big")))
 
+
+@case("ab, wrk and iperf3 -P 8 load the peer's kernel; git clones over HTTP", timeout=90)
+def load_clients():
+    need("ab", "wrk", "iperf3", "git")
+    with Pair() as pair, scratch() as directory:
+        make_file(os.path.join(directory, "small"), 500)
+        run("git", "init", "-q", "--bare", os.path.join(directory, "r.git"))
+        tree = run("git", "-C", os.path.join(directory, "r.git"), "hash-object", "-w", "-t", "tree",
+                   "/dev/null").stdout.strip()
+        commit = run("git", "-C", os.path.join(directory, "r.git"), "-c", "user.name=t", "-c", "user.email=t@t",
+                     "commit-tree", tree, "-m", "first").stdout.strip()
+        run("git", "-C", os.path.join(directory, "r.git"), "update-ref", "refs/heads/main", commit)
+        run("git", "-C", os.path.join(directory, "r.git"), "symbolic-ref", "HEAD", "refs/heads/main")
+        run("git", "-C", os.path.join(directory, "r.git"), "update-server-info")
+        config = os.path.join(directory, "conf")
+        with open(config, "w") as f:
+            f.write(NGINX.replace("DIR", directory))
+        where = "http://%s:8080/small" % PEER
+        with Process(["nginx", "-c", config], ns=pair.peer), Process(["iperf3", "-s"], ns=pair.peer):
+            wait_for("nginx", lambda: run("curl", "-sf", where, ns=pair.peer, ok=False).returncode == 0)
+            text = client(pair, "ab", "-q", "-n", "5000", "-c", "20", where)
+            check("Failed requests:        0\n" in text and "Complete requests:      5000\n" in text, "%s", text)
+            text = client(pair, "wrk", "-t", "2", "-c", "50", "-d", "1", where)
+            check("Requests/sec" in text and "Socket errors" not in text, "%s", text)
+            client(pair, "git", "clone", "-q", "http://%s:8080/r.git" % PEER, os.path.join(directory, "copy"))
+            check(os.path.exists(os.path.join(directory, "copy/.git/refs/heads/main")), "nothing was cloned")
+            for extra in ((), ("-R",)):
+                client(pair, "iperf3", "-c", PEER, "-t", "1", "-P", "8", *extra)
 
 
 main()
