@@ -323,3 +323,21 @@ TEST(closed_at_once_the_data_of_the_syn_still_arrives)
 	INJECT(h, .flags = FIN | ACK, .seq = 1, .ack = 102);
 	EXPECT(h, .flags = ACK, .seq = 102, .ack = 2);
 }
+
+/* What follows goes behind the rest as far as its chunk reaches. */
+TEST(rest_of_a_syns_data_is_not_written_beyond_its_chunk)
+{
+	learn_cookie(h);
+	connect_with_data(h, 1300);
+	h->eport = h->last.sport;
+	INJECT(h, .flags = SYN | ACK, .ack = 1201, .mss = 1400, .wnd = WND_ZERO);
+	hist_skip(h);
+	hist_write(h, 2000);
+	EXPECT_NOTHING(h);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1201, .wnd = 60000);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1201, .ack = 1, .len = 720);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1921); /* Nagle */
+	EXPECT(h, .flags = PSH | ACK, .seq = 1921, .ack = 1, .len = 1380);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 3301);
+	EXPECT_NOTHING(h);
+}

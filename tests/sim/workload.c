@@ -175,6 +175,8 @@ static void side_error(struct sim *sim, struct wl_side *s, const char *call, int
 	struct wl_conn *c = s->conn;
 	bool expected = c->aborted && (err == -ECONNRESET || err == -EPIPE || err == -ENOTCONN);
 
+	/* With Fast Open the server may abort before the client has its SYN,ACK. */
+	expected |= c->aborted && s->active && s->plan.fastopen && err == -ECONNREFUSED;
 	if (c->open == WL_OPEN_REFUSED)
 		expected = err == -ECONNREFUSED;
 	sim_trace(sim, "%c  conn %d: %s: %s", s->host->name, c->id, call, strerror(-err));

@@ -68,12 +68,17 @@ static void wrote(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t n, unsigned f
 	tcb_mark(tcp, tcb);
 }
 
-/* The last frame, if more can be put behind its payload. */
-static struct mr_frame *open_tail(const struct mr_tcb *tcb, uint32_t fill)
+/* Bytes that can be put behind the payload of the last frame. One that a SYN took along and whose front was
+ * acknowledged begins further behind in its chunk than others. */
+static uint32_t tail_room(const struct mr_tcp *tcp, const struct mr_tcb *tcb, uint32_t fill)
 {
-	struct mr_frame *f = tcb->sndq.tail;
+	const struct mr_frame *f = tcb->sndq.tail;
+	uint32_t used;
 
-	return tcb->sndq.unsent && f->refs == 1 && f->pay_len < fill ? f : NULL;
+	if (!tcb->sndq.unsent || f->refs != 1 || f->pay_len >= fill)
+		return 0;
+	used = (uint32_t)(f->pay - f->chunk) + f->pay_len;
+	return mr_min(fill - f->pay_len, tcp->frames->chunk_size - used);
 }
 
 uint32_t mr_tcp_write(struct mr_tcp *tcp, struct mr_tcb *tcb, const void *buf, uint32_t len,
@@ -84,16 +89,18 @@ uint32_t mr_tcp_write(struct mr_tcp *tcp, struct mr_tcb *tcb, const void *buf, u
 
 	rate_check_app_limited(tcb);
 	while (done < len) {
-		struct mr_frame *f = open_tail(tcb, fill);
-		uint32_t n;
+		uint32_t room = tail_room(tcp, tcb, fill), n;
+		struct mr_frame *f;
 
-		if (!f) {
+		if (!room) {
 			f = frame_get(tcp);
 			if (!f)
 				break;
 			queue_tail(tcb, f);
+			room = fill;
 		}
-		n = mr_min(len - done, fill - f->pay_len);
+		f = tcb->sndq.tail;
+		n = mr_min(len - done, room);
 		f->csum = mr_csum_add(
 			f->csum, mr_csum_shift(mr_csum_copy(f->pay + f->pay_len, src + done, n),
 					       f->pay_len));
