@@ -378,6 +378,7 @@ def worker_killed():
                 conns[int(f.readline().split()[0])] = (s, f)
             equal("workers with a connection", len(conns), 2)
             killed, alive = conns
+            stack.callback(os.kill, alive, signal.SIGKILL)  # it would outlive its parent
             os.kill(killed, signal.SIGKILL)
             equal("the dead one's connection", conns[killed][1].readline(), b"")
             s, f = conns[alive]
