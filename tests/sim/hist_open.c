@@ -152,20 +152,28 @@ TEST(cookie_without_timestamps_keeps_the_mss_alone)
 	hist_skip(h);
 }
 
-TEST(ack_without_a_valid_cookie_is_dropped)
+/* An ACK that belongs to no connection: a keepalive of one that is gone, say, whose peer must hear of it. */
+TEST(rfc9293_3_10_7_2_ack_that_carries_no_cookie_is_reset)
 {
 	cookie_syn(h, 0);
 	INJECT(h, .flags = ACK, .seq = 1, .ack = 1000);
-	INJECT(h, .flags = ACK, .seq = 1001, .ack = 1);
+	EXPECT(h, .flags = RST, .seq = 1000, .rport = 5001);
+	INJECT(h, .flags = ACK, .seq = 0, .ack = 1);
+	EXPECT(h, .flags = RST, .seq = 1, .rport = 5001);
 	INJECT(h, .flags = ACK, .sport = 5002, .seq = 1, .ack = 1);
+	EXPECT(h, .flags = RST, .seq = 1, .rport = 5002);
+	/* Text, whose number says that it is not behind a cookie. */
+	INJECT(h, .flags = ACK, .seq = 101, .ack = 0x12345678, .len = 100);
+	EXPECT(h, .flags = RST, .seq = 0x12345678, .rport = 5001);
+	CHECK_EQ(h, counted(h, MR_CTR_TCP_COOKIES_BAD), 4);
+	CHECK_EQ(h, dropped(h, MR_DROP_TCP_COOKIE), 4);
+	INJECT(h, .flags = RST, .seq = 1, .ack = 1000); /* is answered by nothing */
 	EXPECT_NOTHING(h);
-	CHECK_EQ(h, counted(h, MR_CTR_TCP_COOKIES_BAD), 3);
-	CHECK_EQ(h, dropped(h, MR_DROP_TCP_COOKIE), 3);
 }
 
 /* The first one alone tells the peer's ISN; a reset of the second would end what the first, sent again,
  * completes. */
-TEST(second_segment_does_not_end_what_the_first_will_complete)
+TEST(rfc4987_3_6_second_segment_does_not_end_what_the_first_will_complete)
 {
 	cookie_syn(h, 0);
 	INJECT(h, .flags = PSH | ACK, .seq = 101, .ack = 1, .len = 100);

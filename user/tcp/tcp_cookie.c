@@ -23,8 +23,9 @@
 
 static const uint16_t mss_table[] = { 88, 536, 1220, 1300, 1440, 1460, 8960, 65483 };
 
-/* The peer's ISN enters the hash, and is not added to it as in Linux: a later segment of the connection
- * that comes first, a byte or two beyond the ISN, would pass for one with another MSS. */
+/* The peer's ISN enters the hash of the data, and is not added to it as in Linux: a later segment of the
+ * connection that comes first, a byte or two beyond the ISN, would pass for one with another MSS. The clock
+ * can be read without it, whatever segment comes first. */
 static uint32_t hash(const struct mr_tcp *tcp, const struct mr_flow *flow, uint32_t irs,
 		     uint32_t count, uint32_t purpose)
 {
@@ -48,19 +49,35 @@ uint32_t cookie_make(const struct mr_tcp *tcp, const struct mr_flow *flow, uint3
 
 	while (data + 1 < MR_ARRAY_SIZE(mss_table) && mss_table[data + 1] <= mss)
 		data++;
-	return hash(tcp, flow, irs, 0, FIXED_PART) + (count << DATA_BITS) +
+	return hash(tcp, flow, 0, 0, FIXED_PART) + (count << DATA_BITS) +
 	       ((hash(tcp, flow, irs, count, PERIOD_PART) + data) & DATA_MASK);
+}
+
+/* In periods; COOKIE_AGE_MAX or more: none of ours. */
+static uint32_t age_of(const struct mr_tcp *tcp, const struct mr_flow *flow, uint32_t cookie,
+		       uint64_t now)
+{
+	uint32_t count = (uint32_t)(now / COOKIE_PERIOD_NS);
+
+	cookie -= hash(tcp, flow, 0, 0, FIXED_PART);
+	return (count - (cookie >> DATA_BITS)) & (UINT32_MAX >> DATA_BITS);
+}
+
+bool cookie_is_recent(const struct mr_tcp *tcp, const struct mr_flow *flow, uint32_t cookie,
+		      uint64_t now)
+{
+	return age_of(tcp, flow, cookie, now) < COOKIE_AGE_MAX;
 }
 
 uint16_t cookie_check(const struct mr_tcp *tcp, const struct mr_flow *flow, uint32_t irs,
 		      uint32_t cookie, uint64_t now)
 {
-	uint32_t count = (uint32_t)(now / COOKIE_PERIOD_NS), age, data;
+	uint32_t count = (uint32_t)(now / COOKIE_PERIOD_NS), data;
+	uint32_t age = age_of(tcp, flow, cookie, now);
 
-	cookie -= hash(tcp, flow, irs, 0, FIXED_PART);
-	age = (count - (cookie >> DATA_BITS)) & (UINT32_MAX >> DATA_BITS);
 	if (age >= COOKIE_AGE_MAX)
 		return 0;
+	cookie -= hash(tcp, flow, 0, 0, FIXED_PART);
 	data = (cookie - hash(tcp, flow, irs, count - age, PERIOD_PART)) & DATA_MASK;
 	return data < MR_ARRAY_SIZE(mss_table) ? mss_table[data] : 0;
 }

@@ -283,9 +283,12 @@ static enum mr_drop take_cookie(struct mr_tcp *tcp, struct mr_tcp_listener *l,
 	req.peer_mss = cookie_check(tcp, &req.flow, req.irs, req.iss, now);
 	if (!req.peer_mss) {
 		mr_dst_put(tcp->ip, &req.dst);
-		/* No reset: it may be the second segment of a connection whose first one, which alone
-		 * can be checked, was lost and will be sent again. */
 		MR_COUNT(tcp->ctr, TCP_COOKIES_BAD);
+		/* RFC 9293 section 3.10.7.2, second: what acknowledges nothing of ours is reset. But text
+		 * may be the second segment of a connection whose first one, which alone can be checked,
+		 * was lost and will be sent again. */
+		if (!mr_seg_span(seg) || !cookie_is_recent(tcp, &req.flow, req.iss, now))
+			tcp_reply_rst(tcp, rx, seg, now);
 		return MR_DROP_TCP_COOKIE;
 	}
 	if (other)

@@ -353,6 +353,9 @@ uint32_t cookie_make(const struct mr_tcp *tcp, const struct mr_flow *flow, uint3
 /* The peer's MSS if the cookie is ours and not too old, else 0. */
 uint16_t cookie_check(const struct mr_tcp *tcp, const struct mr_flow *flow, uint32_t irs,
 		      uint32_t cookie, uint64_t now);
+/* As far as can be told without the peer's ISN (one in 128 of others passes): is it one of ours, of late? */
+bool cookie_is_recent(const struct mr_tcp *tcp, const struct mr_flow *flow, uint32_t cookie,
+		      uint64_t now);
 /* The TSval that carries the peer's other options, and reading it back. */
 uint32_t cookie_ts(const struct mr_tcp_synreq *req, uint64_t now);
 void cookie_ts_read(struct mr_tcp_synreq *req, uint32_t tsecr);
