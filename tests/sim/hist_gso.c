@@ -126,3 +126,36 @@ TEST(gso_lost_segment_is_sent_again_alone)
 	EXPECT_NOTHING(h);
 	CHECK_EQ(h, h->dev->cut, 1);
 }
+
+/* RFC 9768 section 3.2.2: CWR is one bit of a counter that each segment has. Whoever cuts a burst leaves it on
+ * the first one only, and the peer would read another number from the rest. */
+TEST(rfc9768_3_2_2_counter_with_cwr_is_not_cut)
+{
+	hist_connect(h);
+	hist_syn_ack(h, &(struct hist_peer){ .ecn = CWR, .sack = true }); /* AccECN is granted */
+	EXPECT(h, .flags = ACK | CWR, .seq = 1, .ack = 1);		  /* as the SYN,ACK came */
+	device_cuts(h);
+	/* A sixth marked packet, counted from the fifth: AE and CWR. */
+	INJECT(h, .flags = ACK | ECE, .ae = true, .seq = 1, .ack = 1, .len = 100, .tos = 3);
+	EXPECT(h, .flags = ACK | CWR, .seq = 1, .ack = 101);
+	hist_write(h, 4 * MSS);
+	for (unsigned i = 0; i < 4; i++) {
+		EXPECT(h, .flags = (uint8_t)(ACK | CWR | (i == 3 ? PSH : 0)), .seq = 1 + i * MSS,
+		       .ack = 101, .len = MSS);
+		CHECK(h, h->last.ae);
+	}
+	CHECK_EQ(h, h->dev->cut, 0);
+	/* Two more, and the bits are none of them. */
+	for (unsigned i = 1; i <= 2; i++)
+		GIVE(h, .flags = ACK | ECE, .ae = true, .seq = 1 + i * 100, .ack = 1 + 4 * MSS,
+		     .len = 100, .tos = 3);
+	hist_round(h);
+	hist_skip(h);
+	hist_write(h, 4 * MSS);
+	for (unsigned i = 4; i < 8; i++) {
+		EXPECT(h, .flags = (uint8_t)(ACK | (i == 7 ? PSH : 0)), .seq = 1 + i * MSS,
+		       .ack = 301, .len = MSS);
+		CHECK(h, !h->last.ae);
+	}
+	CHECK_EQ(h, h->dev->cut, 1);
+}

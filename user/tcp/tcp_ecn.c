@@ -21,6 +21,7 @@
 #define ACE_ASK_3168 3u
 #define ACE_RESERVED 5u
 #define ACE_ASK_9768 7u
+#define ACE_CWR	     2u /* the bit of it that stands where CWR is */
 
 #define SYNACK_TRIES 1u /* SYN,ACKs after the first that still grant AccECN */
 
@@ -329,4 +330,11 @@ uint8_t ecn_tos(const struct mr_tcb *tcb, bool new_data)
 			       (new_data || (dctcp(tcb) && tcb_synchronized(tcb))) ?
 		       tos | ECN_ECT0 :
 		       tos;
+}
+
+/* Linux marks such a packet SKB_GSO_TCP_ACCECN, and tcp_gso_segment() keeps CWR on all its segments then; of a
+ * packet with a virtio_net_hdr that cannot be said, and VIRTIO_NET_HDR_GSO_ECN is RFC 3168's (as of 6.18). */
+bool ecn_counts_with_cwr(const struct mr_tcb *tcb)
+{
+	return tcb->ecn.mode == MR_ECN_MODE_ACCURATE && tcb->ecn.r_cep & ACE_CWR;
 }

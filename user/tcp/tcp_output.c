@@ -427,7 +427,8 @@ static uint32_t burst_limit(const struct mr_tcp *tcp, const struct mr_tcb *tcb, 
 {
 	uint32_t mss = tcb->snd_mss, most = tcp->ip->nif->gso_bytes;
 
-	if (!most || tcb->urg_out) /* each segment has an urgent pointer of its own */
+	/* Each segment has an urgent pointer of its own; and CWR, where that is no part of a counter. */
+	if (!most || tcb->urg_out || ecn_counts_with_cwr(tcb))
 		return mss;
 	most = mr_min(most - BURST_HEADERS, usable);
 	most = mr_min(most, tcb->cwnd > flight ? tcb->cwnd - flight : 0);

@@ -239,6 +239,9 @@ void ecn_echoed(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg
 /* What a segment carries for ECN: its TCP flags and its TOS byte. pure: it has no payload. */
 void ecn_fill(struct mr_tcb *tcb, struct mr_seg *seg, bool pure, bool new_data);
 uint8_t ecn_tos(const struct mr_tcb *tcb, bool new_data);
+/* Does each segment need CWR as it is, because the ACE field has that bit now? Who cuts a packet into segments
+ * takes CWR for RFC 3168's, and leaves it on the first one only. */
+bool ecn_counts_with_cwr(const struct mr_tcb *tcb);
 
 /* ---- tcp_fastopen.c -------------------------------------------------------------------------- */
 /* The cookie of this flow's peer, and is that what the SYN has? */
