@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * hist.c - the player of scripted histories. The script's host answers ARP by itself; all else it says
- * is in the script.
+ * hist.c - the player of scripted histories. The script's host answers ARP and neighbour solicitations by
+ * itself; all else it says is in the script.
  * Asserts     every invariant of the stack after each half of a round; that the engine's payload is the
  *             pattern; that a history ends with nothing unexpected and nothing left over.
  */
@@ -29,8 +29,15 @@
 #define ICMP_HLEN 8u
 #define PEER_MSS  1460
 
+#define IPV6_HLEN   40u
+#define PROTO_ICMP6 58
+#define ND_LEN	    (IPV6_HLEN + 32u) /* of a neighbour solicitation or advertisement */
+
 static const uint8_t engine_mac[6] = { 0x02, 0, 0, 0, 0, 1 };
 static const uint8_t peer_mac[6] = { 0x02, 0, 0, 0, 0, 2 };
+
+static const uint8_t engine_ip6[16] = { 0xfd, [15] = 1 };
+static const uint8_t peer_ip6[16] = { 0xfd, [15] = 2 };
 
 struct hist_test *hist_tests;
 
@@ -138,6 +145,35 @@ static const char *relative(const struct hist *h, const struct pkt_tcp *t, bool 
 	return buf;
 }
 
+static uint32_t put_headers6(uint8_t *pkt, uint8_t proto, uint8_t tos, uint32_t l4_len);
+
+/* Is it neighbour discovery or the like, of an engine that speaks IPv6? Who asks for the script's host is
+ * answered. */
+static bool discovery(struct hist *h, const uint8_t *pkt, uint32_t len)
+{
+	const uint8_t *ip = pkt + PKT_ETH_HLEN;
+	uint8_t na[PKT_ETH_HLEN + ND_LEN] = { 0 }, *icmp = na + PKT_ETH_HLEN + IPV6_HLEN;
+
+	if (!h->v6 || pkt_get16(pkt + 12) != 0x86dd || len < PKT_ETH_HLEN + IPV6_HLEN + 8 ||
+	    (ip[6] != PROTO_ICMP6 && ip[6] != 0))
+		return false;
+	if (ip[6] != PROTO_ICMP6 || ip[IPV6_HLEN] != 135 || memcmp(ip + 48, peer_ip6, 16) != 0)
+		return true;
+	put_headers6(na, PROTO_ICMP6, 0, ND_LEN - IPV6_HLEN);
+	na[PKT_ETH_HLEN + 7] = 255;
+	icmp[0] = 136;
+	icmp[4] = 0x60; /* solicited, override */
+	memcpy(icmp + 8, peer_ip6, 16);
+	icmp[24] = 2;
+	icmp[25] = 1;
+	memcpy(icmp + 26, peer_mac, 6);
+	pkt_put16(icmp + 2, (uint16_t)~pkt_sum(pkt_sum(PROTO_ICMP6 + ND_LEN - IPV6_HLEN,
+						       na + PKT_ETH_HLEN + 8, 32),
+					       icmp, ND_LEN - IPV6_HLEN));
+	sim_dev_deliver(h->dev, na, sizeof(na));
+	return true;
+}
+
 static void engine_sent(void *user, const uint8_t *pkt, uint32_t len)
 {
 	uint8_t reply[PKT_ARP_REPLY_LEN];
@@ -152,6 +188,8 @@ static void engine_sent(void *user, const uint8_t *pkt, uint32_t len)
 	}
 	if (!pkt_checksums_ok(pkt, len))
 		hist_fail(h, __FILE__, __LINE__, "the engine sent a packet with a bad checksum");
+	if (discovery(h, pkt, len))
+		return;
 	if (!pkt_tcp_parse(pkt, len, &t)) {
 		h->others++;
 		logf_line(h, "< not TCP, %u bytes", len);
@@ -232,6 +270,22 @@ static uint32_t put_headers(uint8_t *pkt, uint8_t proto, uint8_t tos, uint32_t l
 	return PKT_ETH_HLEN + PKT_IP_HLEN + l4_len;
 }
 
+static uint32_t put_headers6(uint8_t *pkt, uint8_t proto, uint8_t tos, uint32_t l4_len)
+{
+	uint8_t *ip = pkt + PKT_ETH_HLEN;
+
+	memcpy(pkt, engine_mac, 6);
+	memcpy(pkt + 6, peer_mac, 6);
+	pkt_put16(pkt + 12, 0x86dd);
+	pkt_put32(ip, 6u << 28 | (uint32_t)tos << 20);
+	pkt_put16(ip + 4, l4_len);
+	ip[6] = proto;
+	ip[7] = 64;
+	memcpy(ip + 8, peer_ip6, 16);
+	memcpy(ip + 24, engine_ip6, 16);
+	return PKT_ETH_HLEN + IPV6_HLEN + l4_len;
+}
+
 static uint32_t put_options(uint8_t *o, const struct hist *h, const struct hist_seg *s)
 {
 	uint32_t n = 0, tsval = s->tsval ? s->tsval : h->tsval;
@@ -303,15 +357,17 @@ void hist_inject_raw(struct hist *h, const uint8_t *pkt, uint32_t len)
 
 void hist_give(struct hist *h, const struct hist_seg *s)
 {
-	uint8_t pkt[PKT_MAX] = { 0 }, *tcp = pkt + PKT_ETH_HLEN + PKT_IP_HLEN, *ip;
-	uint32_t hlen = MR_TCP_HLEN + put_options(tcp + MR_TCP_HLEN, h, s), len;
+	uint8_t pkt[PKT_MAX] = { 0 }, *ip = pkt + PKT_ETH_HLEN;
+	uint8_t *tcp = ip + (h->v6 ? IPV6_HLEN : PKT_IP_HLEN);
+	uint32_t hlen = MR_TCP_HLEN + put_options(tcp + MR_TCP_HLEN, h, s), len, pseudo;
 	struct pkt_tcp t;
 	char text[200];
 
 	if (s->wnd)
 		h->last_wnd = s->wnd == WND_ZERO ? 0 : s->wnd;
-	len = put_headers(pkt, 6, s->tos, hlen + s->len);
-	ip = pkt + PKT_ETH_HLEN;
+	len = (h->v6 ? put_headers6 : put_headers)(pkt, 6, s->tos, hlen + s->len);
+	pseudo = h->v6 ? pkt_sum(6 + hlen + s->len, ip + 8, 32) :
+			 pkt_sum(6 + hlen + s->len, ip + 12, 8);
 	pkt_put16(tcp, s->sport ? s->sport : h->pport);
 	pkt_put16(tcp + 2, s->dport ? s->dport : h->eport);
 	pkt_put32(tcp + 4, h->pisn + s->seq);
@@ -322,8 +378,7 @@ void hist_give(struct hist *h, const struct hist_seg *s)
 	pkt_put16(tcp + 18, s->up);
 	for (uint32_t i = 0; i < s->len; i++)
 		tcp[hlen + i] = s->fill ? s->fill : peer_byte(s->seq - !(s->flags & SYN) + i);
-	pkt_put16(tcp + 16,
-		  (uint16_t)~pkt_sum(pkt_sum(6 + hlen + s->len, ip + 12, 8), tcp, hlen + s->len));
+	pkt_put16(tcp + 16, (uint16_t)~pkt_sum(pseudo, tcp, hlen + s->len));
 	if (s->tsval)
 		h->tsval = s->tsval;
 	pkt_tcp_parse(pkt, len, &t);
@@ -500,6 +555,8 @@ void hist_connect(struct hist *h)
 	struct mr_endpoint peer = { .addr = mr_addr_v4(htonl(PEER_IP)), .port = HIST_PEER_PORT };
 	struct mr_endpoint local;
 
+	if (h->v6)
+		memcpy(peer.addr.b, peer_ip6, sizeof(peer_ip6));
 	if (!h->sock)
 		CHECK_EQ(h, mr_socket(h->engine, &h->sock), 0);
 	CHECK_EQ(h, mr_connect(h->sock, &peer), -EINPROGRESS);
@@ -616,6 +673,8 @@ static void hist_open(struct hist *h, const char *pcap)
 	mr_config_init(&cfg);
 	cfg.ifname = "hist";
 	CHECK_EQ(h, mr_config_add_address(&cfg, "10.0.0.1/24"), 0);
+	if (h->v6)
+		CHECK_EQ(h, mr_config_add_address(&cfg, "fd00::1/64"), 0);
 	cfg.umem_frames = NFRAMES;
 	cfg.chunk_size = CHUNK;
 	cfg.max_sockets = 64;
@@ -635,6 +694,10 @@ static void hist_open(struct hist *h, const char *pcap)
 	if (mr_engine_start(h->engine, &cfg, &h->dev->base, &err))
 		hist_fail(h, __FILE__, __LINE__, "mr_engine_start: %s", err.text);
 	hist_round(h);
+	if (h->v6) { /* until the address may be used (RFC 4862 section 5.4) */
+		hist_run(h, SEC(2));
+		hist_zero(h);
+	}
 }
 
 /* End what the script left open; then everything must come back. */
@@ -666,6 +729,7 @@ void hist_run_test(const struct hist_test *test, bool verbose, const char *pcap)
 	struct hist h = {
 		.name = test->name,
 		.verbose = verbose,
+		.v6 = test->v6,
 		.now = START_NS,
 		.zero = START_NS,
 		.pport = HIST_PEER_PORT,

@@ -107,6 +107,7 @@ struct hist_out {
 struct hist {
 	const char *name;
 	bool verbose;
+	bool v6;
 	uint64_t now;  /* virtual, ns */
 	uint64_t zero; /* what the script calls 0: set by hist_zero() */
 	struct mr_engine *engine;
@@ -121,15 +122,16 @@ struct hist {
 	struct hist_out *out;
 	unsigned nout, out_size, next; /* next: first one not yet expected */
 	struct pkt_tcp last;	       /* last one expected */
-	uint64_t others;	       /* packets that were neither TCP nor ARP */
-	bool quiet;		       /* nothing is written to the log: a long history */
-	FILE *log;		       /* what happened so far, for a failure */
+	uint64_t others; /* packets that were neither TCP nor ARP nor neighbour discovery */
+	bool quiet;	 /* nothing is written to the log: a long history */
+	FILE *log;	 /* what happened so far, for a failure */
 	char *log_text;
 	size_t log_len;
 };
 
 struct hist_test {
 	const char *name;
+	bool v6;
 	void (*run)(struct hist *h);
 	struct hist_test *next;
 };
@@ -139,9 +141,11 @@ extern struct hist_test *hist_tests; /* in the order of registration */
 void hist_run_test(const struct hist_test *test, bool verbose, const char *pcap);
 
 /* A history is registered by being there. */
-#define TEST(id)                                                                                   \
+#define TEST(id)  HIST_TEST(id, false)
+#define TEST6(id) HIST_TEST(id, true) /* over IPv6 */
+#define HIST_TEST(id, is_v6)                                                                       \
 	static void id(struct hist *h);                                                            \
-	static struct hist_test id##_test = { .name = #id, .run = id };                            \
+	static struct hist_test id##_test = { .name = #id, .v6 = is_v6, .run = id };               \
 	__attribute__((constructor)) static void id##_register(void)                               \
 	{                                                                                          \
 		hist_register(&id##_test);                                                         \

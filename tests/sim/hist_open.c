@@ -483,12 +483,40 @@ TEST(segments_are_not_larger_than_the_peers_mss)
 	EXPECT(h, .flags = PSH | ACK, .seq = 1001, .ack = 1, .len = 200);
 }
 
-TEST(without_an_mss_option_segments_have_536_bytes)
+TEST(rfc9293_3_7_1_without_an_mss_option_segments_have_536_bytes)
 {
 	hist_established(h, &(struct hist_peer){ .mss = MSS_NONE });
 	hist_write(h, 1072);
 	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = 536);
 	EXPECT(h, .flags = PSH | ACK, .seq = 537, .ack = 1, .len = 536);
+}
+
+/* What is sure to arrive: the least IPv6 MTU of 1280 bytes, less the headers. */
+TEST6(rfc9293_3_7_1_without_an_mss_option_segments_over_ipv6_have_1220_bytes)
+{
+	hist_established(h, &(struct hist_peer){ .mss = MSS_NONE });
+	hist_write(h, 2440);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = 1220);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1221, .ack = 1, .len = 1220);
+}
+
+TEST6(rfc9293_3_7_1_active_open_over_ipv6_takes_1220_bytes_without_an_mss_option)
+{
+	hist_connected(h, &(struct hist_peer){ .mss = MSS_NONE });
+	hist_write(h, 2440);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = 1220);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1221, .ack = 1, .len = 1220);
+}
+
+TEST6(rfc9293_3_7_1_segments_over_ipv6_are_not_larger_than_the_peers_mss)
+{
+	hist_established(h, &(struct hist_peer){ .mss = 536 });
+	hist_write(h, 600);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = 536);
+	EXPECT(h, .flags = PSH | ACK, .seq = 537, .ack = 1, .len = 64);
+	INJECT(h, .flags = PSH | ACK, .seq = 1, .ack = 601, .len = 100);
+	hist_read(h, 100);
+	hist_skip(h);
 }
 
 TEST(an_absurdly_small_mss_counts_as_88)

@@ -31,7 +31,8 @@
 #define MR_TCP_TIMEWAIT_NS     (60 * MR_NS_PER_S)  /* 2 MSL; Linux TCP_TIMEWAIT_LEN */
 #define MR_TCP_FIN_TIMEOUT_NS  (60 * MR_NS_PER_S)  /* FIN-WAIT-2 without an application */
 #define MR_TCP_CORK_NS	       (200 * MR_NS_PER_MS)
-#define MR_TCP_MSS_DEFAULT     536u /* RFC 9293 3.7.1, IPv4, when the peer sends no MSS option */
+#define MR_TCP_MSS_DEFAULT     536u /* RFC 9293 3.7.1, when the peer sends no MSS option: of IPv4, */
+#define MR_TCP_MSS_DEFAULT6    1220u /* of IPv6 */
 #define MR_TCP_MSS_MIN                                                                             \
 	88u		     /* Linux TCP_MIN_SND_MSS 48 + options; a smaller offer counts as this \
 			      */

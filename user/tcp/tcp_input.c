@@ -102,7 +102,7 @@ static void learn_options(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct m
 	tcb->wscale_ok = (seg->opts & MR_TCPOPT_WSCALE) != 0;
 	tcb->snd_wscale = tcb->wscale_ok ? seg->wscale : 0;
 	tcb->rcv_wscale = tcb->wscale_ok ? tcb->rcv_wscale : 0;
-	tcb_set_snd_mss(tcp, tcb, seg->opts & MR_TCPOPT_MSS ? seg->mss : MR_TCP_MSS_DEFAULT);
+	tcb_set_snd_mss(tcp, tcb, tcp_peer_mss(seg, &tcb->flow.raddr));
 	tcb_guess_rcv_mss(tcb);
 }
 

@@ -69,7 +69,7 @@ static int request_fill(struct mr_tcp *tcp, struct mr_tcp_listener *l, const str
 	req->snd_wscale = seg->wscale;
 	req->rcv_wscale = req->wscale_ok ? tcp_choose_wscale(l->opts.rcvbuf) : 0;
 	req->rcv_wnd = tcp_initial_rcv_wnd(mr_tcp_rcv_limit(&l->opts));
-	req->peer_mss = seg->opts & MR_TCPOPT_MSS ? seg->mss : MR_TCP_MSS_DEFAULT;
+	req->peer_mss = tcp_peer_mss(seg, &rx->src);
 	req->adv_mss = tcp_path_mss(&req->dst, &rx->src, l->opts.maxseg);
 	return 0;
 }

@@ -53,6 +53,13 @@ uint16_t tcp_path_mss(const struct mr_dst *dst, const struct mr_addr *raddr, uin
 	return (uint16_t)(maxseg ? mr_min(mss, (uint32_t)maxseg) : mss);
 }
 
+uint16_t tcp_peer_mss(const struct mr_seg *syn, const struct mr_addr *raddr)
+{
+	if (syn->opts & MR_TCPOPT_MSS)
+		return syn->mss;
+	return mr_addr_is_v4(raddr) ? MR_TCP_MSS_DEFAULT : MR_TCP_MSS_DEFAULT6;
+}
+
 /* The longest payload that everybody whom we can ask agrees to: the peer, the route, the device. */
 static uint32_t longest(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 {

@@ -98,6 +98,8 @@ void tcp_tell_mtu(struct mr_tcp *tcp);
 /* ---- tcp_path.c ------------------------------------------------------------------------------ */
 /* MSS that we may offer on this path: L3 MTU less IP and TCP headers, bounded by opts->maxseg. */
 uint16_t tcp_path_mss(const struct mr_dst *dst, const struct mr_addr *raddr, uint16_t maxseg);
+/* The MSS that the peer's SYN offers, or what it is without that option (RFC 9293 section 3.7.1). */
+uint16_t tcp_peer_mss(const struct mr_seg *syn, const struct mr_addr *raddr);
 /* Set snd_mss from the peer's offer, the path and the options in use (RFC 9293 3.7.1 and RFC 6691: the
  * MSS option speaks of the fixed headers only; the sender deducts its options). */
 void tcb_set_snd_mss(struct mr_tcp *tcp, struct mr_tcb *tcb, uint16_t peer_mss);
