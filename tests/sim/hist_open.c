@@ -307,6 +307,39 @@ TEST(syn_ack_that_acknowledges_something_else_is_reset)
 	CHECK_EQ(h, hist_state(h), MR_TCP_SYN_SENT);
 }
 
+TEST(syn_that_met_an_old_connection_of_the_peers_is_sent_again_behind_the_reset_once)
+{
+	hist_connect(h);
+	INJECT(h, .flags = ACK, .seq = 7777, .ack = 100);
+	EXPECT(h, .flags = RST, .seq = 100);
+	hist_until(h, MS(10));
+	EXPECT_AT(h, MS(2), .flags = SYN, .seq = 0);
+	/* The peer keeps its old connection for all that (RFC 1337): now it is left to the timeout. */
+	INJECT(h, .flags = ACK, .seq = 7777, .ack = 100);
+	EXPECT(h, .flags = RST, .seq = 100);
+	hist_until(h, MS(1000));
+	EXPECT_NOTHING(h);
+	hist_until(h, MS(2100));
+	EXPECT_AT(h, MS(2002), .flags = SYN, .seq = 0);
+	hist_skip(h);
+}
+
+TEST(syn_that_met_an_old_connection_counts_as_no_loss)
+{
+	const struct mr_tcb *tcb;
+
+	hist_connect(h);
+	INJECT(h, .flags = ACK, .seq = 7777, .ack = 100);
+	EXPECT(h, .flags = RST, .seq = 100);
+	hist_until(h, MS(10));
+	EXPECT_AT(h, MS(2), .flags = SYN, .seq = 0);
+	hist_syn_ack(h, &(struct hist_peer){ 0 });
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	tcb = mr_list_first(&h->engine->st->tcp.all, struct mr_tcb, all_node);
+	CHECK_EQ(h, tcb->cwnd, 10 * tcb->snd_mss);
+	CHECK_EQ(h, tcb->rto_ns, MR_TCP_RTO_INIT_NS); /* not the 3 s of RFC 6298 (5.7) */
+}
+
 TEST(refused_connect_ends_with_econnrefused)
 {
 	hist_connect(h);

@@ -23,6 +23,7 @@
 #define MR_TCP_RTO_FALLBACK_NS (3 * MR_NS_PER_S)    /* RFC 6298 (5.7) */
 #define MR_TCP_RTO_MIN_NS      (200 * MR_NS_PER_MS) /* RFC 6298 (2.4) says 1 s; Linux 200 ms */
 #define MR_TCP_RTO_MAX_NS      (120 * MR_NS_PER_S)  /* RFC 6298 (2.5): at least 60 s; Linux 120 s */
+#define MR_TCP_SYN_AGAIN_NS    (2 * MR_NS_PER_MS) /* behind the reset of what it met; Linux 2 ticks */
 #define MR_TCP_DELACK_NS       (40 * MR_NS_PER_MS) /* RFC 9293 3.8.6.3: below 500 ms; Linux 40 ms */
 #define MR_TCP_SYN_RETRIES     6u		   /* Linux tcp_syn_retries: 127 s */
 #define MR_TCP_SYNACK_RETRIES  5u		   /* Linux tcp_synack_retries: 63 s */
@@ -312,6 +313,7 @@ struct mr_tcb {
 	bool urg_in : 1;      /* rcv_up is valid */
 	bool pingpong : 1;    /* requests are answered by data: their ACK waits for it (as Linux) */
 	bool dsack_owed : 1;  /* dsack goes with the next ACK */
+	bool syn_met_old : 1; /* our SYN was answered by an old connection of the peer's */
 
 	/* Send side, RFC 9293 section 3.3.1. Windows in bytes, after scaling. */
 	uint32_t iss, snd_una, snd_nxt;
@@ -572,6 +574,10 @@ void mr_tcp_unlisten(struct mr_tcp *tcp, struct mr_tcp_listener *l);
 
 /* A free port for listening, or 0. */
 uint16_t mr_tcp_port_pick(struct mr_tcp *tcp, const struct mr_addr *laddr);
+/* A port for connecting to that peer where the kernel gives ports out, or 0: one that no connection uses, or else
+ * one that this peer has no connection from, or one in TIME-WAIT that mr_tcp_connect() may take over. */
+uint16_t mr_tcp_port_pick_to(struct mr_tcp *tcp, const struct mr_addr *laddr,
+			     const struct mr_endpoint *peer, uint64_t now);
 
 /* Begin an active open. laddr all zeros: chosen by route; lport 0: chosen by RFC 6056 algorithm 3.
  * 0 (SYN is owed), -EADDRINUSE, -EADDRNOTAVAIL, -ENETUNREACH, -ENOBUFS. */

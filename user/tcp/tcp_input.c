@@ -240,6 +240,19 @@ static void owe_ack(struct input *in, bool gap)
 
 /* ---- SYN-SENT: RFC 9293 section 3.10.7.3 ----------------------------------------------------- */
 
+/* The peer still has a connection of before between the same ends (in TIME-WAIT, mostly), and spoke of that one.
+ * The reset that it is answered with ends it, after which the SYN is welcome: as in Linux it is not left to the
+ * retransmission timeout, once. */
+static void met_old(struct input *in)
+{
+	struct mr_tcb *tcb = in->tcb;
+
+	if (tcb->syn_met_old || tcb->backoff || in->seg->flags & MR_TCP_RST)
+		return;
+	tcb->syn_met_old = true;
+	tcb_timer_set(in->tcp, tcb, MR_TT_RTX, in->now + MR_TCP_SYN_AGAIN_NS);
+}
+
 static enum verdict syn_sent(struct input *in)
 {
 	struct mr_tcb *tcb = in->tcb;
@@ -247,8 +260,10 @@ static enum verdict syn_sent(struct input *in)
 	bool ack_ok = false;
 
 	if (seg->flags & MR_TCP_ACK) { /* first */
-		if (seq_leq(seg->ack, tcb->iss) || seq_gt(seg->ack, tcb->snd_nxt + tcb->tfo_len))
+		if (seq_leq(seg->ack, tcb->iss) || seq_gt(seg->ack, tcb->snd_nxt + tcb->tfo_len)) {
+			met_old(in);
 			return verdict(in, V_RST, MR_DROP_TCP_ACK_INVALID);
+		}
 		ack_ok = true;
 	}
 	if (seg->flags & MR_TCP_RST) /* second: a blind one has no acceptable ACK */

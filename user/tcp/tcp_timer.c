@@ -51,8 +51,10 @@ static bool rtx_handshake(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		return false;
 	}
 	MR_COUNT(tcp->ctr, TCP_RETRANS);
+	/* A SYN that met an old connection was not lost. */
+	if (!tcb->syn_met_old || tcb->backoff)
+		tcb->retrans++;
 	back_off(tcb);
-	tcb->retrans++;
 	tcb->syn_owed = true;
 	tcb_mark(tcp, tcb);
 	tcp_arm_rtx(tcp, tcb, now);
