@@ -142,6 +142,39 @@ static void a_port_that_the_caller_holds_is_counted_and_not_asked_for(void **sta
 	mr_close(b);
 }
 
+static void count_ports(uint32_t by)
+{
+	struct mr_tcp *tcp = &p.engine[0]->st->tcp;
+
+	for (uint32_t port = MR_TCP_PORT_FIRST; port <= MR_TCP_PORT_LAST; port++)
+		tcp->port_use[port] += by;
+}
+
+/* As after 28,232 connections to somewhere, which left their TIME-WAITs. */
+static void with_a_connection_on_each_port_there_is_one_for_another_peer(void **state)
+{
+	struct mr_tcp *tcp = &p.engine[0]->st->tcp;
+	static const struct mr_addr any;
+	struct mr_endpoint local = { 0 };
+	struct mr_socket *a, *b;
+
+	(void)state;
+	count_ports(1);
+	assert_int_equal(mr_tcp_port_pick(tcp, &any), 0);
+	local.port = mr_tcp_port_pick_to(tcp, &any, &p.addr[1], 0);
+	assert_int_not_equal(local.port, 0);
+	assert_int_equal(mr_socket(p.engine[0], &a), 0);
+	assert_int_equal(mr_bind_held(a, &local, false), -EADDRINUSE); /* to listen, say */
+	assert_int_equal(mr_bind_held(a, &local, true), 0);
+	assert_int_equal(mr_connect(a, &p.addr[1]), -EINPROGRESS);
+	assert_int_equal(mr_socket(p.engine[0], &b), 0);
+	assert_int_equal(mr_bind_held(b, &local, true), 0);
+	assert_int_equal(mr_connect(b, &p.addr[1]), -EADDRINUSE);
+	mr_abort(a);
+	mr_abort(b);
+	count_ports(-1u);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -150,6 +183,7 @@ int main(void)
 		T(what_the_kernel_refuses_is_refused),
 		T(a_connect_takes_the_port_that_the_kernel_chooses),
 		T(a_port_that_the_caller_holds_is_counted_and_not_asked_for),
+		T(with_a_connection_on_each_port_there_is_one_for_another_peer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,13 +76,6 @@ static int kernel_bind(int fd, int family, const struct mr_endpoint *ep)
 	return REAL(bind)(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : 0;
 }
 
-/* Give the stack the port that the kernel's socket holds. On addresses of the stack's own the kernel has no
- * say. */
-static int take_port(struct mr_socket *sock, const struct mr_endpoint *local, bool fresh)
-{
-	return sock->socks->arbitrated ? mr_bind_held(sock, local, fresh) : mr_bind(sock, local);
-}
-
 /* A file with a socket of its own, whose options are the kernel socket's. With the lock held. */
 static struct mr_file *stream_new(int fd, int family)
 {
@@ -135,7 +128,7 @@ static enum mr_reason accelerate_listener(int fd, const struct mr_endpoint *loca
 
 	mr_share_lock(px_share, NULL);
 	f = stream_new(fd, family);
-	err = f ? take_port(f->sock, local, false) ?: mr_listen(f->sock, backlog) : -ENOBUFS;
+	err = f ? mr_bind_held(f->sock, local, false) ?: mr_listen(f->sock, backlog) : -ENOBUFS;
 	if (!err) {
 		table_clear(px_share, mr_share_proc(px_share), fd);
 		table_set(px_share, mr_share_proc(px_share), fd, f);
@@ -209,7 +202,7 @@ static int connect_begin(int fd, struct mr_file *f, const struct mr_endpoint *pe
 
 	if (err)
 		return err;
-	err = take_port(f->sock, &local, fresh);
+	err = mr_bind_held(f->sock, &local, fresh);
 	return err ?: mr_connect(f->sock, peer);
 }
 
@@ -223,7 +216,8 @@ static int connect_any_port(int fd, struct mr_file *f, const struct mr_endpoint 
 	for (unsigned i = 0; i < BIND_TRIES; i++) {
 		int err;
 
-		ep.port = mr_tcp_port_pick(&mr_share_engine(px_share)->st->tcp, &ep.addr);
+		ep.port = mr_tcp_port_pick_to(&mr_share_engine(px_share)->st->tcp, &ep.addr, peer,
+					      mr_share_now(px_share));
 		if (!ep.port)
 			break;
 		err = kernel_bind(fd, f->family, &ep);

@@ -96,8 +96,9 @@ static bool families_agree(const struct mr_addr *local, const struct mr_addr *pe
 	       (mr_addr_is_any(local) && !mr_addr_is_v4(local));
 }
 
-int mr_bind(struct mr_socket *sock, const struct mr_endpoint *local)
+int sock_bind(struct mr_socket *sock, const struct mr_endpoint *local, bool to_connect)
 {
+	struct mr_tcp_opts opts;
 	struct mr_endpoint ep;
 	int err;
 
@@ -108,9 +109,10 @@ int mr_bind(struct mr_socket *sock, const struct mr_endpoint *local)
 		return -EADDRNOTAVAIL;
 	if (sock->setup->opts.v6only && mr_addr_is_v4(&ep.addr))
 		return -EINVAL;
+	opts = sock->setup->opts;
+	opts.reuseaddr |= to_connect;
 	if (ep.port) {
-		err = mr_tcp_hold(sock->socks->tcp, &ep.addr, ep.port, &sock->setup->opts,
-				  &sock->setup->port);
+		err = mr_tcp_hold(sock->socks->tcp, &ep.addr, ep.port, &opts, &sock->setup->port);
 		if (err)
 			return err;
 	}
@@ -124,6 +126,11 @@ int mr_bind(struct mr_socket *sock, const struct mr_endpoint *local)
 	sock->setup->local = ep;
 	sock->bound = true;
 	return 0;
+}
+
+int mr_bind(struct mr_socket *sock, const struct mr_endpoint *local)
+{
+	return sock_bind(sock, local, false);
 }
 
 /* ---- Listening ----------------------------------------------------------------------------------

@@ -55,16 +55,16 @@ void sock_drop_port(struct mr_socket *sock)
 
 int mr_bind_held(struct mr_socket *sock, const struct mr_endpoint *local, bool fresh)
 {
-	struct mr_steer *steer;
 	int err;
 
-	if (!sock || !local || !local->port || !sock->socks->arbitrated || sock->held)
+	if (!sock || !local || !local->port || sock->held)
 		return -EINVAL;
-	steer = sock->socks->tcp->ip->steer;
-	held(sock, local->port, -1);
-	if (!fresh)
-		mr_steer_set_busy(steer, local->port);
-	err = mr_bind(sock, local);
+	if (sock->socks->arbitrated) {
+		held(sock, local->port, -1);
+		if (!fresh)
+			mr_steer_set_busy(sock->socks->tcp->ip->steer, local->port);
+	}
+	err = sock_bind(sock, local, fresh);
 	if (err)
 		sock_drop_port(sock);
 	return err;

@@ -172,6 +172,25 @@ static bool tuple_free(const struct mr_tcp *tcp, const struct mr_addr *laddr, ui
 			 timewait_spent((const struct mr_tcp_tw *)flow, now));
 }
 
+uint16_t mr_tcp_port_pick_to(struct mr_tcp *tcp, const struct mr_addr *laddr,
+			     const struct mr_endpoint *peer, uint64_t now)
+{
+	uint16_t port = mr_tcp_port_pick(tcp, laddr);
+	struct mr_addr from = *laddr;
+	uint32_t start;
+
+	if (port || (mr_addr_is_any(&from) && mr_ip_source(tcp->ip, &peer->addr, &from)))
+		return port;
+	start = mr_rng_below(tcp->rng, PORT_RANGE);
+	for (uint32_t i = 0; i < PORT_RANGE; i++) {
+		port = (uint16_t)(MR_TCP_PORT_FIRST + (start + i) % PORT_RANGE);
+		if (unused(tcp, laddr, port) &&
+		    tuple_free(tcp, &from, port, &peer->addr, peer->port, true, now))
+			return port;
+	}
+	return 0;
+}
+
 uint16_t tcp_ephemeral_port(struct mr_tcp *tcp, const struct mr_addr *laddr,
 			    const struct mr_addr *raddr, uint16_t rport, uint64_t now)
 {
