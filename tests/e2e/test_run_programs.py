@@ -333,6 +333,110 @@ def haproxy():
                 equal("what came", sha256_file(got), sha256_file(os.path.join(directory, "big")))
 
 
+SSHD = """
+Port 7000
+HostKey DIR/host
+AuthorizedKeysFile DIR/key.pub
+PidFile none
+Subsystem sftp internal-sftp
+StrictModes no
+UsePAM YESNO
+"""
+
+
+def on_stack(pair, state, port=7000):
+    """The sockets of a server's port in that state; all of them must be the stack's."""
+    listed = [e for e in json.loads(run(MILLRACE, "ss", "--json", ns=pair.engine).stdout)
+              if e["state"] == state and e["local"].endswith(":%d" % port)]
+    check(listed and all(e["accelerated"] for e in listed), "%s on port %d: %s", state, port, listed)
+    return listed
+
+
+@contextlib.contextmanager
+def sshd(pair, directory, pam="no"):
+    """sshd and the options that let ssh and scp in."""
+    need("/usr/sbin/sshd", "scp", "ssh-keygen")
+    os.chmod(directory, 0o755)
+    os.makedirs("/run/sshd", exist_ok=True)
+    for name in ("host", "key"):
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", os.path.join(directory, name))
+    config = os.path.join(directory, "conf")
+    with open(config, "w") as f:
+        f.write(SSHD.replace("DIR", directory).replace("YESNO", pam))
+    with shared_server(pair, "/usr/sbin/sshd", "-D", "-e", "-f", config, port=7000):
+        yield ["-i", os.path.join(directory, "key"), "-o", "StrictHostKeyChecking=no", "-o",
+               "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR"]
+
+
+@case("sshd lets a user in, and 100 MB go through scp both ways, over IPv4 and IPv6", timeout=120)
+def scp():
+    with Pair(v6=True) as pair, scratch() as directory:
+        run("ip", "addr", "add", ENGINE6 + "/64", "dev", "v0", "nodad", ns=pair.engine)
+        big, got, back = (os.path.join(directory, n) for n in ("big", "got", "back"))
+        make_file(big, 100 * 1000 * 1000)
+        with sshd(pair, directory) as options:
+            for address, host in ((SHARED, SHARED), (ENGINE6, "[%s]" % ENGINE6)):
+                with Process(["ssh", *options, "-p", "7000", "root@" + address, "cat"], ns=pair.peer,
+                             stdin=subprocess.PIPE) as ssh:
+                    ssh.proc.stdin.write(b"in\n")
+                    ssh.proc.stdin.flush()
+                    wait_for("an answer", lambda: ssh.stdout() == b"in\n", timeout=20)
+                    on_stack(pair, "ESTABLISHED")
+                    ssh.proc.stdin.close()
+                    equal("ssh's status", ssh.wait(), 0)
+                remote = "root@%s:%s" % (host, got)
+                run("scp", *options, "-P", "7000", big, remote, ns=pair.peer, timeout=60)
+                run("scp", *options, "-P", "7000", remote, back, ns=pair.peer, timeout=60)
+                equal("what went there", sha256_file(got), sha256_file(big))
+                equal("what came back", sha256_file(back), sha256_file(big))
+                os.unlink(got)
+                os.unlink(back)
+
+
+@case("sshd with PAM, as Debian sets it up, lets a user in", timeout=60)
+def sshd_pam():
+    with Pair() as pair, scratch() as directory, sshd(pair, directory, pam="yes") as options:
+        for _ in range(3):
+            equal("a command's answer", run("ssh", *options, "-p", "7000", "root@" + SHARED, "echo in", ns=pair.peer,
+                                            timeout=20).stdout, "in\n")
+
+
+@case("a sandboxed child serves its connection by no more system calls than the kernel's would need", timeout=60)
+def sandbox():
+    data = os.urandom(200000)
+    with Pair() as pair, shared_server(pair, os.path.join(BUILD, "tests/tools/sandbox"), "7000", port=7000) as server:
+        wait_for("the first child's end", lambda: server.stdout() == b"1\n")
+        for n, how in enumerate(b"pbt", 1):
+            with pair.peer.connect((SHARED, 7000)) as s:
+                s.sendall(bytes((how,)))
+                for _ in range(3):  # it sleeps in between
+                    time.sleep(0.05)
+                    s.sendall(data)
+                    got = b""
+                    while len(got) < len(data):
+                        part = s.recv(65536)
+                        check(part, "the end after %d bytes: %s", len(got), server.stdout())
+                        got += part
+                    check(got == data, "other bytes came back")
+                s.shutdown(socket.SHUT_WR)
+                equal("the end", s.recv(1), b"")
+            wait_for("the child's end", lambda n=n: server.stdout() == b"1\n" + b"0\n" * n)
+        with pair.peer.connect((SHARED, 7000)) as s:
+            s.sendall(b"w")
+            s.recv(1)
+        wait_for("SIGPIPE", lambda: server.stdout() == b"1\n0\n0\n0\n%d\n" % -signal.SIGPIPE, timeout=15)
+
+
+@case("a program that closes all descriptors it does not know listens on the stack nevertheless")
+def closes_all():
+    one_by_one = "import os, contextlib\n    for fd in range(3, 65536):\n" \
+                 "        with contextlib.suppress(OSError): os.close(fd)\n    "
+    for how in ("import os; os.closerange(3, 1 << 30)\n    ", one_by_one):
+        with Pair() as pair, shared_server(pair, "python3", "-c", ASYNCIO.replace("import", how + "import", 1),
+                                           port=7000):
+            echo_through(pair, 7000, n=2)
+
+
 @case("openssl s_server serves HTTPS, and curl fetches it", timeout=60)
 def https():
     need("openssl", "curl")
@@ -359,6 +463,8 @@ WORKERS = """if 1:
             while True:
                 c, _ = s.accept()
                 while data := c.recv(65536):
+                    if data == b"die\\n":
+                        os.kill(os.getpid(), 9)
                     c.sendall(b"%d " % os.getpid() + data)
                 c.close()
     os.wait()
@@ -390,6 +496,21 @@ def worker_killed():
             with pair.peer.connect((SHARED, 7000), timeout=5) as again, again.makefile("rb") as f:
                 again.sendall(b"hello\n")
                 equal("who answers", f.readline(), b"%d hello\n" % alive)
+
+
+@case("workers in a PID namespace of their own are known by their numbers outside: one dies, its connection ends")
+def pid_namespace():
+    need("unshare")
+    with Pair() as pair, shared_server(pair, "unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "python3",
+                                       "-c", WORKERS, port=7000), contextlib.ExitStack() as stack:
+        conns = [stack.enter_context(pair.peer.connect((SHARED, 7000), timeout=5)) for _ in range(2)]
+        for s in conns:
+            s.sendall(b"hello\n")
+            check(int(s.recv(100).split()[0]) < 10, "it is in no namespace of its own")
+        conns[0].sendall(b"die\n")
+        equal("the dead one's connection", conns[0].recv(100), b"")
+        conns[1].sendall(b"hello\n")
+        check(conns[1].recv(100).endswith(b" hello\n"), "the other one does not answer")
 
 
 @case("PostgreSQL answers pgbench", timeout=90)

@@ -126,6 +126,126 @@ static void a_descriptor_of_the_callers_ends_the_sleep(void **state)
 	}
 }
 
+/* ---- Confined processes ---------------------------------------------------------------------- */
+
+/* As mr_share_confine() leaves it; there is no keeper to be asked. */
+static void confine(void)
+{
+	share->c->kept = true;
+	share->confined = true;
+}
+
+/* How often the keeper was rung. */
+static uint64_t rings(void)
+{
+	uint64_t count = 0;
+
+	return read(share->events[0], &count, sizeof(count)) < 0 ? 0 : count;
+}
+
+static void confining_needs_a_keeper(void **state)
+{
+	(void)state;
+	assert_int_equal(mr_share_confine(share), -ENOTSUP);
+	assert_false(mr_share_confined(share));
+}
+
+static void a_confined_process_rings_once_for_what_it_has_to_send(void **state)
+{
+	const struct mr_stack *st = p.engine[1]->st;
+	struct mr_socket *s;
+
+	(void)state;
+	confine();
+	for (int i = 0; i < 2; i++) {
+		mr_share_lock(share, NULL);
+		assert_int_equal(mr_socket(mr_share_engine(share), &s), 0);
+		assert_int_equal(mr_connect(s, &p.addr[0]), -EINPROGRESS);
+		mr_share_unlock(share);
+	}
+	assert_int_equal(rings(), 1);
+	assert_true(share->c->keeper_turn);
+	assert_true(mr_tcp_owes(&st->tcp));
+	mr_share_unconfine(share);
+	mr_share_lock(share, NULL);
+	mr_share_unlock(share);
+	assert_false(mr_tcp_owes(&st->tcp));
+}
+
+static void a_confined_sleeper_leaves_the_lead_to_the_keeper(void **state)
+{
+	uint64_t soon;
+
+	(void)state;
+	confine();
+	mr_share_lock(share, NULL);
+	soon = mr_share_now(share) + 2 * MR_NS_PER_MS;
+	mr_share_wait_begin(share, waiter);
+	assert_int_equal(mr_share_wait(share, waiter, NULL, 0, soon, NULL), -ETIMEDOUT);
+	assert_ptr_equal(share->c->leader, share_keeper(share->c));
+	assert_true(waiter->passive);
+	mr_share_unlock(share);
+	assert_int_equal(rings(), 1);
+}
+
+static void a_confined_sleeper_is_woken_and_sees_the_callers_descriptor(void **state)
+{
+	struct pollfd pfd = { .events = POLLIN };
+	int fds[2];
+
+	(void)state;
+	confine();
+	assert_int_equal(pipe(fds), 0);
+	pfd.fd = fds[0];
+	assert_int_equal(write(fds[1], "x", 1), 1);
+	mr_share_lock(share, NULL);
+	mr_share_wait_begin(share, waiter);
+	assert_int_equal(mr_share_wait(share, waiter, &pfd, 1, MR_SHARE_FOREVER, NULL), 1);
+	assert_int_equal(pfd.revents, POLLIN);
+	mr_share_wait_begin(share, waiter);
+	mr_share_wake(share, waiter);
+	assert_int_equal(mr_share_wait(share, waiter, NULL, 0, MR_SHARE_FOREVER, NULL), 0);
+	mr_share_unlock(share);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void a_waiter_without_an_event_looks_again_and_again(void **state)
+{
+	int event = share->events[waiter->index];
+	uint64_t soon;
+
+	(void)state;
+	share->events[waiter->index] = -1;
+	share->confined = true; /* so that no new one is made */
+	mr_share_lock(share, NULL);
+	soon = mr_share_now(share) + 3 * MR_NS_PER_MS;
+	mr_share_wait_begin(share, waiter);
+	assert_int_equal(mr_share_wait(share, waiter, NULL, 0, soon, NULL), -ETIMEDOUT);
+	mr_share_unlock(share);
+	share->events[waiter->index] = event;
+}
+
+/* ---- Descriptors ----------------------------------------------------------------------------- */
+
+static void the_engines_descriptors_are_found_in_order(void **state)
+{
+	int fd = -1, last, n = 0;
+
+	(void)state;
+	do {
+		last = fd;
+		fd = mr_share_fd_next(share, last + 1);
+		assert_true(fd < 0 || (fd > last && mr_share_owns_fd(share, fd)));
+		n += fd >= 0;
+	} while (fd >= 0);
+	assert_true(n >= 3); /* two events, and the engine's own */
+	assert_true(mr_share_owns_fd(share, share->events[waiter->index]));
+	assert_false(mr_share_owns_fd(share, STDERR_FILENO));
+	assert_false(mr_share_owns_fd(share, -1));
+	assert_int_equal(mr_share_fd_next(share, last + 1), -1);
+}
+
 #define SHARE_TEST(f) cmocka_unit_test_setup_teardown(f, open_share, close_share)
 
 int main(void)
@@ -134,6 +254,12 @@ int main(void)
 		SHARE_TEST(a_round_tells_whose_readiness_has_grown),
 		SHARE_TEST(a_wake_up_before_the_wait_is_not_lost),
 		SHARE_TEST(a_descriptor_of_the_callers_ends_the_sleep),
+		SHARE_TEST(confining_needs_a_keeper),
+		SHARE_TEST(a_confined_process_rings_once_for_what_it_has_to_send),
+		SHARE_TEST(a_confined_sleeper_leaves_the_lead_to_the_keeper),
+		SHARE_TEST(a_confined_sleeper_is_woken_and_sees_the_callers_descriptor),
+		SHARE_TEST(a_waiter_without_an_event_looks_again_and_again),
+		SHARE_TEST(the_engines_descriptors_are_found_in_order),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -203,13 +203,17 @@ static int fork_keeper(const struct run_args *args, int life, int tell)
 static int make_lifeline(int fd)
 {
 	struct rlimit lim;
+	char text[16];
 	int high;
 
 	if (getrlimit(RLIMIT_NOFILE, &lim))
 		return -errno;
 	high = fcntl(fd, F_DUPFD, (int)mr_min(lim.rlim_cur, (rlim_t)65536) - 2);
 	close(fd);
-	return high < 0 ? -errno : 0;
+	if (high < 0)
+		return -errno;
+	snprintf(text, sizeof(text), "%d", high);
+	return setenv(MR_SHARE_LIFE_ENV, text, 1) ? -ENOMEM : 0;
 }
 
 int run_keeper_start(const struct run_args *args, char *stack, size_t size)

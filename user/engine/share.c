@@ -59,6 +59,7 @@ static int commons_init(struct mr_share *share, const struct mr_config *cfg)
 	if (err)
 		return err;
 	c->magic = SHARE_MAGIC;
+	c->pid_ns = share_pid_ns();
 	mr_list_init(&c->sleepers);
 	for (uint32_t i = 0; i < MR_SHARE_PROCS_MAX; i++) {
 		c->procs[i].index = i;
@@ -287,6 +288,15 @@ void share_drive(struct mr_share *share)
 		dev->ops->adopt(share->engine->dev);
 }
 
+/* What a confined process has to send the keeper sends; it is rung once for all that comes until then. */
+static void call_keeper(struct mr_share *share)
+{
+	if (share->c->keeper_turn)
+		return;
+	share->c->keeper_turn = true;
+	share_write_event(share, share_keeper(share->c));
+}
+
 int share_output(struct mr_share *share)
 {
 	const struct mr_stack *st = share->engine->st;
@@ -294,6 +304,10 @@ int share_output(struct mr_share *share)
 
 	if (share->c->over || (!mr_tcp_owes(&st->tcp) && !st->nif.txq_count))
 		return share->c->over;
+	if (share->confined) {
+		call_keeper(share);
+		return 0;
+	}
 	share_drive(share);
 	err = mr_engine_output(share->engine, share->engine->st->now);
 	/* Neighbours are asked for by who has the mirror of the kernel's. */
@@ -321,6 +335,8 @@ int mr_share_round(struct mr_share *share)
 
 	if (err)
 		return err;
+	if (share->confined)
+		return 0;
 	share_drive(share);
 	mr_engine_input(engine, engine->st->now);
 	if (share->opener && engine->st->now >= engine->st->service_at)
@@ -359,24 +375,37 @@ struct mr_socket *mr_share_socket_next(struct mr_share *share, struct mr_socket 
 	return next == all ? NULL : mr_list_entry(next, struct mr_socket, all_node);
 }
 
-bool mr_share_owns_fd(const struct mr_share *share, int fd)
+static void lower(int *least, int from, int fd)
+{
+	if (fd >= from && (*least < 0 || fd < *least))
+		*least = fd;
+}
+
+int mr_share_fd_next(const struct mr_share *share, int from)
 {
 	const struct mr_engine *engine = share->engine;
+	int least = -1;
 	uint32_t snaplen;
 	int64_t epoch_ns;
 
-	if (fd < 0)
-		return false;
-	if (fd == engine->arena.fd || fd == engine->umem.fd || fd == engine->groups_fd)
-		return true;
+	from = mr_max(from, share->fd_low);
+	lower(&least, from, engine->arena.fd);
+	lower(&least, from, engine->umem.fd);
+	lower(&least, from, engine->groups_fd);
 	for (unsigned i = 0; i < engine->npfds; i++)
-		if (engine->pfds[i].fd == fd)
-			return true;
+		lower(&least, from, engine->pfds[i].fd);
 	for (unsigned i = 0; i < SHARE_WAITERS_MAX; i++)
-		if (share->events[i] == fd)
-			return true;
-	return fd == share->keeper || fd == share->log_fd ||
-	       (engine->cap && fd == mr_pcapng_fd(engine->cap, &snaplen, &epoch_ns));
+		lower(&least, from, share->events[i]);
+	lower(&least, from, share->keeper);
+	lower(&least, from, share->log_fd);
+	if (engine->cap)
+		lower(&least, from, mr_pcapng_fd(engine->cap, &snaplen, &epoch_ns));
+	return least;
+}
+
+bool mr_share_owns_fd(const struct mr_share *share, int fd)
+{
+	return fd >= share->fd_low && mr_share_fd_next(share, fd) == fd;
 }
 
 void mr_share_log(const struct mr_share *share, int level, const char *fmt, ...)

@@ -30,7 +30,10 @@
 
 struct mr_share;
 
-#define MR_SHARE_ENV	   "MILLRACE_STACK" /* environment: the keeper's name, for mr_share_join() */
+#define MR_SHARE_ENV "MILLRACE_STACK" /* environment: the keeper's name, for mr_share_join() */
+#define MR_SHARE_LIFE_ENV                                                                          \
+	"MILLRACE_LIFELINE" /* environment: the descriptor by which the keeper sees that                   \
+			     * somebody is there who may still join */
 #define MR_SHARE_PROCS_MAX 512u
 #define MR_SHARE_FDS_MAX   65536u /* descriptor numbers that a process's table knows */
 
@@ -116,6 +119,15 @@ void mr_share_close(struct mr_share *share);
 void mr_share_fork_prepare(struct mr_share *share);
 void mr_share_fork_parent(struct mr_share *share, pid_t pid);
 int mr_share_fork_child(struct mr_share *share);
+
+/* This process is about to give up most system calls (seccomp(2)). From now on it, and what it forks, only
+ * reads, writes, polls one descriptor of its own at a time, waits for futexes and asks for the time: it
+ * never drives the device, the keeper does, whom it rings. What that takes is fetched now, for the calling
+ * thread and a few more. 0 or a negative errno: -ENOTSUP without a keeper. */
+int mr_share_confine(struct mr_share *share);
+/* It kept its system calls after all. */
+void mr_share_unconfine(struct mr_share *share);
+bool mr_share_confined(const struct mr_share *share);
 
 /* ---- The lock -------------------------------------------------------------------------------- */
 
@@ -207,6 +219,8 @@ void mr_keeper_close(struct mr_keeper *k);
 /* Is this one of the descriptors that the engine needs in this process (sockets, events, memory)? The
  * program must not close them. */
 bool mr_share_owns_fd(const struct mr_share *share, int fd);
+/* The lowest one of them from `from` on; -1: none. */
+int mr_share_fd_next(const struct mr_share *share, int from);
 
 /* One line (no newline) where MILLRACE_LOG or the launcher said; level as in syslog(3). */
 __attribute__((format(printf, 3, 4))) void mr_share_log(const struct mr_share *share, int level,

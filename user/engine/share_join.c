@@ -118,6 +118,8 @@ int share_ask_event(struct mr_share *share, uint32_t waiter)
 	if (!share_send(share->keeper, &rq, sizeof(rq), NULL, 0) &&
 	    share_recv(share->keeper, &answer, sizeof(answer), fds, &nfds, 0) > 0 && nfds == 1)
 		fd = share_fd_high(fds[0]);
+	if (fd >= 0 && fd < share->fd_low)
+		share->fd_low = fd;
 	pthread_mutex_unlock(&share->talk);
 	return fd;
 }
@@ -218,11 +220,21 @@ static int take(int *fd)
 	return taken;
 }
 
+/* Where the program may not write files (RLIMIT_FSIZE), the attempt would end it by a signal. */
+static bool may_log(const struct mr_share *share)
+{
+	struct rlimit lim;
+
+	return !share->confined &&
+	       (lseek(share->log_fd, 0, SEEK_CUR) < 0 ||
+		(!getrlimit(RLIMIT_FSIZE, &lim) && lim.rlim_cur == RLIM_INFINITY));
+}
+
 static void join_log(void *user, int level, const char *line)
 {
 	const struct mr_share *share = user;
 
-	if (share->log_fd >= 0 && level <= share->log_level)
+	if (share->log_fd >= 0 && level <= share->log_level && may_log(share))
 		dprintf(share->log_fd, "millrace: %s[%d]: %s\n", share->self->comm,
 			(int)share->self->pid, line);
 }
@@ -306,7 +318,7 @@ int mr_share_join(struct mr_share **out, const char *name, const struct mr_share
 {
 	struct mr_share *share = share_new(ops);
 	char bare[108];
-	uint64_t secret = split_secret(name, bare, sizeof(bare));
+	uint64_t secret = split_secret(name, bare, sizeof(bare)), pid_ns;
 	int ret = -ENOMEM;
 
 	*out = NULL;
@@ -320,6 +332,9 @@ int mr_share_join(struct mr_share **out, const char *name, const struct mr_share
 		share_free(share);
 		return ret;
 	}
+	share->fd_low = mr_share_fd_next(share, 0);
+	pid_ns = share_pid_ns();
+	share->foreign = pid_ns && pid_ns != share->c->pid_ns;
 	*out = share;
 	return 0;
 }
@@ -332,7 +347,11 @@ void share_join_child(struct mr_share *share)
 
 	if (old < 0)
 		return;
+	if (share->confined) /* it stays with its parent's */
+		return;
 	share->keeper = connect_keeper(share->name);
 	close(old);
+	if (share->keeper >= 0)
+		share->fd_low = mr_min(share->fd_low, share->keeper);
 	tell(share, SHARE_HELLO, share->self->index);
 }

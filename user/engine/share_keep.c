@@ -247,12 +247,13 @@ static void watch_children(struct mr_keeper *k)
 		return;
 	c->keeper_news = false;
 	for (uint32_t i = 0; i < MR_SHARE_PROCS_MAX; i++) {
-		if (c->procs[i].state == PROC_FREE || !c->procs[i].pid ||
-		    &c->procs[i] == k->share->self ||
+		if (c->procs[i].state == PROC_FREE || &c->procs[i] == k->share->self ||
 		    (k->watch[i].pidfd >= 0 && k->watch[i].pid == c->procs[i].pid))
 			continue;
 		if (c->procs[i].state == PROC_FORKING)
 			k->watch[i].until = k->share->engine->st->now + ADOPT_NS;
+		if (!c->procs[i].pid) /* being forked, or of another PID namespace */
+			continue;
 		watch_proc(k, i);
 	}
 }
@@ -608,6 +609,16 @@ static bool leader_is_late(struct mr_keeper *k, uint64_t now)
 	       mr_engine_next(engine, now) + LATE_NS < now;
 }
 
+/* What confined processes have left to send. Nobody else's driving is seen by it. */
+static void take_turn(struct mr_keeper *k)
+{
+	if (!k->share->c->keeper_turn)
+		return;
+	k->share->c->keeper_turn = false;
+	mr_share_round(k->share);
+	k->rounds++;
+}
+
 /* All that can be done now. Returns when there is more. */
 static uint64_t drive(struct mr_keeper *k)
 {
@@ -752,6 +763,7 @@ int mr_keeper_run(struct mr_keeper *k)
 		now = share->engine->st->now;
 		wake_asked(k);
 		watch_children(k);
+		take_turn(k);
 		if (share->engine->shared)
 			mr_shared_ask(share->engine, now);
 		until = expire(k, now);

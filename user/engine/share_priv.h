@@ -21,7 +21,8 @@ struct mr_waiter {
 	uint32_t woken; /* atomic: read without the lock while spinning */
 	uint32_t index;
 	bool used;
-	bool asleep; /* its eventfd has to be written */
+	bool asleep;  /* its eventfd has to be written */
+	bool passive; /* of a confined process: it cannot lead */
 	uint16_t proc;
 	uint64_t until;	     /* while it leads: when it will wake up by itself */
 	uint64_t left_at;    /* ns: returned from its last wait */
@@ -43,6 +44,8 @@ struct mr_commons {
 	bool kept;			   /* there is a keeper: waiters[0] */
 	bool keeper_sound;		   /* it sleeps, and will not look after the device soon */
 	bool keeper_news;		   /* a process was forked: it shall look */
+	bool keeper_turn;		   /* a confined process has something to send: it shall */
+	uint64_t pid_ns;		   /* inode of the namespace that mr_proc.pid belongs to */
 	uint64_t lives;			   /* processes so far */
 	uint64_t kwake[SHARE_KWAKE_WORDS]; /* waiters that the keeper shall wake */
 	struct mr_proc procs[MR_SHARE_PROCS_MAX];
@@ -65,7 +68,10 @@ struct mr_share {
 	void *ports;	       /* the XDP program's map of ports, where it was joined */
 	int log_fd, log_level; /* as the keeper said */
 	int wanted;	       /* a waiter whose event is to be asked for; -1: none */
-	char name[108];	       /* of the keeper */
+	int fd_low;	       /* none of this process's descriptors below is the engine's */
+	bool confined;	       /* see mr_share_confine() */
+	bool foreign;	/* in another PID namespace than the keeper: pids mean nothing to it */
+	char name[108]; /* of the keeper */
 	int events[SHARE_WAITERS_MAX]; /* eventfd of each waiter; -1: not known in this process */
 };
 
@@ -110,6 +116,8 @@ void share_wake_all(struct mr_share *share);
 
 /* ---- share_proc.c */
 struct mr_proc *share_proc_new(struct mr_share *share, enum proc_state state, pid_t pid);
+/* Inode of this process's PID namespace; 0: it cannot be told (no /proc). */
+uint64_t share_pid_ns(void);
 /* Whatever a process had. */
 void share_proc_free(struct mr_share *share, struct mr_proc *proc);
 

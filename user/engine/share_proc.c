@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "engine/share_priv.h"
 
@@ -26,6 +27,13 @@ struct mr_proc *share_proc_new(struct mr_share *share, enum proc_state state, pi
 		return proc;
 	}
 	return NULL;
+}
+
+uint64_t share_pid_ns(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) ? 0 : st.st_ino;
 }
 
 struct mr_proc *mr_share_proc_next(struct mr_share *share, struct mr_proc *after)
@@ -60,7 +68,8 @@ void mr_share_fork_parent(struct mr_share *share, pid_t pid)
 		if (pid < 0) {
 			share_proc_free(share, child);
 		} else if (child->state == PROC_FORKING) {
-			child->pid = pid;
+			/* A number of another namespace is not the keeper's: the child tells. */
+			child->pid = share->foreign ? 0 : pid;
 			share->c->keeper_news = true;
 			if (share->c->kept)
 				share_write_event(share, share_keeper(share->c));
@@ -73,6 +82,7 @@ void mr_share_fork_parent(struct mr_share *share, pid_t pid)
 int mr_share_fork_child(struct mr_share *share)
 {
 	struct mr_proc *self = share->child;
+	uint64_t pid_ns;
 
 	/* Other threads of the parent may have held them, and are not here. */
 	pthread_mutex_init(&share->forking, NULL);
@@ -82,8 +92,12 @@ int mr_share_fork_child(struct mr_share *share)
 	if (!self)
 		return -EUSERS;
 	share->self = self;
+	pid_ns = share->confined ? 0 : share_pid_ns();
+	if (pid_ns)
+		share->foreign = pid_ns != share->c->pid_ns;
 	mr_share_lock(share, NULL);
-	self->pid = getpid();
+	if (!share->foreign)
+		self->pid = getpid();
 	self->state = PROC_LIVE;
 	share->c->keeper_news = true; /* should the parent be gone, and no connection to be had */
 	mr_share_unlock(share);

@@ -27,6 +27,12 @@
 
 #define OWN_FDS 2u /* of a sleeper: its event, the connection to the keeper */
 
+#define EVENTLESS_NS MR_NS_PER_MS /* how long a waiter without an event sleeps at a time */
+
+/* Of a confined process: waiters that it can be sure of, and how often a sleeper asks for the keeper. */
+#define CONFINED_WAITERS 4u
+#define CONFINED_NS	 MR_NS_PER_S
+
 /* What a thread has of its own. */
 struct share_thread {
 	struct mr_share *share;
@@ -91,14 +97,15 @@ static struct share_thread *this_thread(struct mr_share *share)
 	return t;
 }
 
-static struct mr_waiter *waiter_new(struct mr_share *share)
+/* known: one whose event this process has. */
+static struct mr_waiter *waiter_new(struct mr_share *share, bool known)
 {
 	struct mr_commons *c = share->c;
 
 	for (uint32_t i = 0; i < SHARE_WAITERS_MAX; i++) {
 		struct mr_waiter *w = &c->waiters[i];
 
-		if (w->used)
+		if (w->used || (known && share->events[i] < 0))
 			continue;
 		*w = (struct mr_waiter){
 			.index = i,
@@ -112,12 +119,13 @@ static struct mr_waiter *waiter_new(struct mr_share *share)
 }
 
 /* The eventfd of a waiter lives as long as the engine, whoever has the waiter. Asks the keeper where it
- * is not known yet: not with the lock held, which the keeper may want. */
+ * is not known yet: not with the lock held, which the keeper may want. -1 where the process may have no
+ * descriptor more: it will have to look again and again. */
 static int event_of(struct mr_share *share, const struct mr_waiter *w)
 {
 	int *fd = &share->events[w->index];
 
-	if (*fd < 0)
+	if (*fd < 0 && !share->confined)
 		*fd = share->keeper >= 0 ? share_ask_event(share, w->index) :
 					   eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	return *fd;
@@ -133,14 +141,11 @@ struct mr_waiter *mr_share_waiter(struct mr_share *share)
 	if (t->w)
 		return t->w;
 	share_acquire(share);
-	w = waiter_new(share);
+	w = share->confined ? waiter_new(share, true) : NULL;
+	w = w ?: waiter_new(share, false);
 	share_release(share);
-	if (w && event_of(share, w) < 0) {
-		share_acquire(share);
-		share_waiter_free(share, w);
-		share_release(share);
-		return NULL;
-	}
+	if (w)
+		event_of(share, w);
 	t->w = w;
 	return w;
 }
@@ -235,14 +240,22 @@ void share_leader_check(struct mr_share *share)
 
 /* ---- Leading --------------------------------------------------------------------------------- */
 
-/* The one that has slept longest leads from now on. */
+/* The one that has slept longest of those that can leads from now on. */
 static void hand_over(struct mr_share *share)
 {
 	struct mr_commons *c = share->c;
+	struct mr_list *pos;
 
-	if (mr_list_empty(&c->sleepers))
+	mr_list_for_each (pos, &c->sleepers) {
+		struct mr_waiter *w = mr_list_entry(pos, struct mr_waiter, node);
+
+		if (w->passive)
+			continue;
+		c->leader = w;
+		break;
+	}
+	if (!c->leader)
 		return;
-	c->leader = mr_list_first(&c->sleepers, struct mr_waiter, node);
 	c->leader->until = 0;
 	if (c->leader->asleep)
 		share_write_event(share, c->leader);
@@ -256,6 +269,18 @@ static void lead(struct mr_share *share, struct mr_waiter *w)
 	if (c->leader == share_keeper(c) && c->leader->asleep)
 		share_write_event(share, c->leader);
 	c->leader = w;
+}
+
+/* Nobody else does. */
+static void let_keeper_lead(struct mr_share *share)
+{
+	struct mr_commons *c = share->c;
+
+	if (c->leader)
+		return;
+	c->leader = share_keeper(c);
+	c->leader->until = 0;
+	share_write_event(share, c->leader);
 }
 
 static void come(struct mr_share *share, struct mr_waiter *w)
@@ -309,11 +334,27 @@ static int raw_ppoll(struct pollfd *fds, unsigned nfds, const struct timespec *t
 	return (int)syscall(SYS_ppoll, fds, nfds, ts ? &copy : NULL, sigmask, _NSIG / 8);
 }
 
-static int poll_now(struct pollfd *fds, unsigned nfds)
+/* What a confined process may call: poll(2) where the machine has it, which every filter knows. */
+static int confined_poll(struct pollfd *fds, unsigned nfds, uint64_t ns, const sigset_t *sigmask)
+{
+	struct timespec ts;
+
+#ifdef SYS_poll
+	if (!sigmask)
+		return (int)syscall(SYS_poll, fds, nfds,
+				    (int)((ns + MR_NS_PER_MS - 1) / MR_NS_PER_MS));
+#endif
+	return raw_ppoll(fds, nfds, timeout(ns, 0, &ts), sigmask);
+}
+
+static int poll_now(const struct mr_share *share, struct pollfd *fds, unsigned nfds)
 {
 	static const struct timespec none;
-	int n = nfds ? raw_ppoll(fds, nfds, &none, NULL) : 0;
+	int n = 0;
 
+	if (nfds)
+		n = share->confined ? confined_poll(fds, nfds, 0, NULL) :
+				      raw_ppoll(fds, nfds, &none, NULL);
 	return mr_max(n, 0);
 }
 
@@ -357,6 +398,11 @@ static struct pollfd *poll_set(struct mr_share *share, struct share_thread *t,
 	return t->fds;
 }
 
+static uint64_t longest_sleep(const struct mr_share *share, const struct mr_waiter *w)
+{
+	return share->events[w->index] < 0 ? EVENTLESS_NS : MR_TIME_NEVER;
+}
+
 /* Without the lock. The number of fds that are ready, or a negative errno. *device: what is ready of
  * the device is perhaps no packet. */
 static int sleep_on(struct mr_share *share, struct share_thread *t, struct pollfd *fds,
@@ -367,12 +413,15 @@ static int sleep_on(struct mr_share *share, struct share_thread *t, struct pollf
 	uint64_t count;
 	unsigned n;
 	struct pollfd *set = poll_set(share, t, fds, nfds, leads, &n);
+	uint64_t now = clock_now(share), most = longest_sleep(share, t->w);
 	int ready = 0, ret;
 	ssize_t got;
 
 	if (!set)
 		return -ENOMEM;
-	ret = raw_ppoll(set, n, timeout(until, clock_now(share), &ts), sigmask);
+	if (until > now && most < until - now)
+		until = now + most;
+	ret = raw_ppoll(set, n, timeout(until, now, &ts), sigmask);
 	if (ret < 0)
 		return -errno;
 	if (set[0].revents) {
@@ -390,6 +439,40 @@ static int sleep_on(struct mr_share *share, struct share_thread *t, struct pollf
 	return ready;
 }
 
+/* The same in a confined process, where poll(2) may take no more descriptors than the program asks for
+ * (RLIMIT_NOFILE): whether the keeper is there is asked from time to time. A waiter without an event looks
+ * often. */
+static int sleep_confined(struct mr_share *share, struct share_thread *t, struct pollfd *fds,
+			  unsigned nfds, uint64_t until, const sigset_t *sigmask)
+{
+	struct pollfd keeper = { .fd = share->keeper };
+	uint64_t now = clock_now(share), left = until > now ? until - now : 0, count;
+	uint64_t most = mr_min(longest_sleep(share, t->w), CONFINED_NS);
+	unsigned n;
+	struct pollfd *set = poll_set(share, t, fds, nfds, false, &n);
+	int ready = 0, ret;
+	ssize_t got;
+
+	if (!set)
+		return -ENOMEM;
+	set++; /* without the keeper's */
+	set[0] = t->fds[0];
+	ret = confined_poll(set, n - 1, mr_min(left, most), sigmask);
+	if (ret < 0)
+		return -errno;
+	if (!ret && left > most && confined_poll(&keeper, 1, 0, NULL) > 0)
+		return -ENETDOWN;
+	if (set[0].revents) {
+		got = read(set[0].fd, &count, sizeof(count));
+		(void)got;
+	}
+	for (unsigned i = 0; i < nfds; i++) {
+		fds[i].revents = set[1 + i].revents;
+		ready += fds[i].revents != 0;
+	}
+	return ready;
+}
+
 /* One stretch of spinning or sleeping, from a round that left nothing to do. The lock is given up
  * meanwhile. The number of fds that are ready, or a negative errno. */
 static int rest(struct mr_share *share, struct share_thread *t, struct pollfd *fds, unsigned nfds,
@@ -402,6 +485,12 @@ static int rest(struct mr_share *share, struct share_thread *t, struct pollfd *f
 	uint64_t until = deadline, now = engine->st->now;
 	int ret = 0;
 
+	w->passive = share->confined;
+	if (w->passive) {
+		leads = false;
+		let_keeper_lead(share);
+	}
+
 	if (leads) {
 		lead(share, w);
 		w->until = mr_engine_next(engine, now);
@@ -412,7 +501,7 @@ static int rest(struct mr_share *share, struct share_thread *t, struct pollfd *f
 	w->asleep = !leads || !engine->spin_ns;
 	mr_list_add_tail(&c->sleepers, &w->node);
 	share_release(share);
-	if (share->wanted >= 0) {
+	if (share->wanted >= 0 && !share->confined) {
 		event_of(share, &c->waiters[share->wanted]);
 		share->wanted = -1;
 	}
@@ -428,7 +517,8 @@ static int rest(struct mr_share *share, struct share_thread *t, struct pollfd *f
 		if (!w->asleep)
 			goto back;
 	}
-	ret = sleep_on(share, t, fds, nfds, leads, until, sigmask, &device);
+	ret = share->confined ? sleep_confined(share, t, fds, nfds, until, sigmask) :
+				sleep_on(share, t, fds, nfds, leads, until, sigmask, &device);
 back:
 	share_acquire(share);
 	w->asleep = false;
@@ -455,7 +545,7 @@ int mr_share_wait(struct mr_share *share, struct mr_waiter *w, struct pollfd *fd
 		if (err || woken(w))
 			break;
 		if (nfds && !looked)
-			ret = poll_now(fds, nfds);
+			ret = poll_now(share, fds, nfds);
 		looked = true;
 		if (ret || share->engine->st->now >= deadline_ns)
 			break;
@@ -468,8 +558,41 @@ int mr_share_wait(struct mr_share *share, struct mr_waiter *w, struct pollfd *fd
 	if (err)
 		return err;
 	if (woken(w) && !looked && nfds)
-		ret = poll_now(fds, nfds);
+		ret = poll_now(share, fds, nfds);
 	if (ret < 0)
 		return woken(w) ? 0 : ret;
 	return ret || woken(w) ? ret : -ETIMEDOUT;
+}
+
+/* ---- Confinement ----------------------------------------------------------------------------- */
+
+/* Waiters for this thread, and for others and children to come. */
+int mr_share_confine(struct mr_share *share)
+{
+	struct mr_commons *c = share->c;
+	unsigned spare = 0;
+
+	if (!c->kept || share->keeper < 0)
+		return -ENOTSUP;
+	if (!mr_share_waiter(share))
+		return -ENOMEM;
+	for (uint32_t i = 1; i < SHARE_WAITERS_MAX && spare < CONFINED_WAITERS; i++) {
+		if (__atomic_load_n(&c->waiters[i].used, __ATOMIC_RELAXED))
+			continue;
+		if (event_of(share, &c->waiters[i]) < 0)
+			break; /* no descriptor is to be had any more */
+		spare++;
+	}
+	share->confined = true;
+	return 0;
+}
+
+void mr_share_unconfine(struct mr_share *share)
+{
+	share->confined = false;
+}
+
+bool mr_share_confined(const struct mr_share *share)
+{
+	return share->confined;
 }

@@ -7,6 +7,7 @@
  * The table is told before the kernel closes a number: right after, another thread may get it again.
  */
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/sockios.h>
 #include <linux/close_range.h>
 #include <stdarg.h>
@@ -15,11 +16,7 @@
 #include "base/compiler.h"
 #include "base/time.h"
 #include "posix/posix.h"
-
-static bool owned(int fd)
-{
-	return px_share && mr_share_owns_fd(px_share, fd);
-}
+#include "posix/process.h"
 
 /* ---- close ----------------------------------------------------------------------------------- */
 
@@ -60,7 +57,7 @@ static void forget_and_linger(int fd)
 
 PUBLIC int close(int fd)
 {
-	if (mr_unlikely(owned(fd)))
+	if (mr_unlikely(process_owns_fd(fd)))
 		return (int)px_result(-EBADF);
 	forget_and_linger(fd);
 	return REAL(close)(fd);
@@ -69,13 +66,17 @@ PUBLIC int close(int fd)
 /* Nothing of ours in [first, last] is closed; the rest is, in the pieces between. */
 static int close_around(unsigned first, unsigned last, int flags)
 {
-	unsigned from = first;
+	unsigned from = first, fd;
 
-	for (unsigned fd = first; fd <= mr_min(last, MR_SHARE_FDS_MAX - 1); fd++) {
-		if (!(flags & (int)CLOSE_RANGE_CLOEXEC))
+	if (!(flags & (int)CLOSE_RANGE_CLOEXEC))
+		for (fd = first; fd <= mr_min(last, MR_SHARE_FDS_MAX - 1); fd++)
 			forget_and_linger((int)fd);
-		if (!owned((int)fd))
-			continue;
+	while (from <= mr_min(last, (unsigned)INT_MAX)) {
+		int ours = process_fd_next((int)from);
+
+		fd = (unsigned)ours;
+		if (ours < 0 || fd > last)
+			break;
 		if (fd > from && REAL(close_range)(from, fd - 1, flags) < 0)
 			return -1;
 		from = fd + 1;
@@ -87,14 +88,14 @@ PUBLIC int close_range(unsigned first, unsigned last, int flags)
 {
 	if (first > last)
 		return (int)px_result(-EINVAL);
-	if (!px_share)
+	if (process_fd_next(0) < 0)
 		return REAL(close_range)(first, last, flags);
 	return close_around(first, last, flags);
 }
 
 PUBLIC void closefrom(int first)
 {
-	if (!px_share)
+	if (process_fd_next(0) < 0)
 		REAL(closefrom)(first);
 	else
 		close_around((unsigned)mr_max(first, 0), ~0u, 0);
@@ -115,7 +116,7 @@ static int dup_onto(int from, int to, int flags, bool three)
 {
 	int ret;
 
-	if (mr_unlikely(owned(to) || owned(from)))
+	if (mr_unlikely(process_owns_fd(to) || process_owns_fd(from)))
 		return (int)px_result(-EBADF);
 	if (from == to)
 		return three ? REAL(dup3)(from, to, flags) : REAL(dup2)(from, to);
@@ -200,7 +201,7 @@ PUBLIC int fcntl64(int fd, int cmd, ...)
 			fd_copied(fd, ret);
 		return ret;
 	case F_SETFD:
-		if (mr_unlikely(owned(fd)))
+		if (mr_unlikely(process_owns_fd(fd)))
 			return (int)px_result(-EBADF);
 		return REAL(fcntl64)(fd, cmd, arg);
 	default:

@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include "base/compiler.h"
 #include "base/time.h"
+#include "posix/confine.h"
 #include "posix/posix.h"
 
 #define RW_MAX 0x7ffff000u /* Linux moves no more in one call */
@@ -305,8 +306,12 @@ static ssize_t file_send(struct mr_file *f, const struct iovec *iov, int n, size
 /* EPIPE comes with a signal (POSIX), to the thread that wrote. */
 static ssize_t send_result(ssize_t ret, int flags)
 {
-	if (ret == -EPIPE && !(flags & MSG_NOSIGNAL))
-		raise(SIGPIPE);
+	if (ret == -EPIPE && !(flags & MSG_NOSIGNAL)) {
+		if (px_confined())
+			confined_sigpipe();
+		else
+			raise(SIGPIPE);
+	}
 	return px_result(ret);
 }
 

@@ -15,6 +15,7 @@
 #include "base/addr.h"
 #include "base/time.h"
 #include "engine/shared.h"
+#include "posix/confine.h"
 #include "posix/posix.h"
 
 #define BIND_TRIES 64 /* local ports tried, that the kernel may have given away */
@@ -39,7 +40,9 @@ PUBLIC int socket(int domain, int type, int protocol)
 
 	if (fd < 0 || (domain != AF_INET && domain != AF_INET6) || !px_offered())
 		return fd;
-	if ((type & 0xf) == SOCK_STREAM && (!protocol || protocol == IPPROTO_TCP))
+	if (px_confined())
+		fd_kernel(fd, REASON_CONFINED, NULL, NULL);
+	else if ((type & 0xf) == SOCK_STREAM && (!protocol || protocol == IPPROTO_TCP))
 		early_socket(fd);
 	else if (px_share)
 		fd_kernel(fd, REASON_UDP, NULL, NULL);
@@ -160,7 +163,7 @@ PUBLIC int listen(int fd, int backlog)
 		return (int)px_result(ret);
 	}
 	ret = REAL(listen)(fd, backlog);
-	if (ret || !px_offered() || !is_tcp(fd) || !px_join())
+	if (ret || !px_offered() || px_confined() || !is_tcp(fd) || !px_join())
 		return ret;
 	if (kernel_local(fd, &local))
 		return 0;
@@ -331,7 +334,7 @@ static int connect_first(int fd, const struct sockaddr *sa, socklen_t len)
 	enum mr_reason reason;
 	int begun = 0;
 
-	if (len < sizeof(sa->sa_family) || !px_offered() ||
+	if (len < sizeof(sa->sa_family) || !px_offered() || px_confined() ||
 	    (sa->sa_family != AF_INET && sa->sa_family != AF_INET6) ||
 	    addr_to_endpoint(sa, len, &to.peer, &to.scope_id) || !to.peer.port || !is_tcp(fd))
 		return 1;

@@ -6,10 +6,12 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "base/compiler.h"
+#include "posix/confine.h"
 #include "posix/posix.h"
 
 /* Arguments as registers: whatever the number, six words. */
@@ -115,6 +117,10 @@ static long on_files(long nr, const struct words *w, bool *done)
 		return dup3(fd, (int)w->b, (int)w->c);
 	case SYS_ioctl:
 		return ioctl(fd, (unsigned long)w->b, w->c);
+	case SYS_prctl:
+		return prctl(fd, w->b, w->c, w->d, w->e);
+	case SYS_seccomp:
+		return confined_seccomp(w->a, w->b, w->c);
 	case SYS_epoll_create1:
 		return epoll_create1(fd);
 	case SYS_epoll_ctl:

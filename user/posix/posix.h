@@ -80,6 +80,8 @@ uint64_t deadline_timespec(const struct timespec *ts);
 
 /* This thread's waiter, or NULL. Without the lock. */
 struct mr_waiter *wait_mine(void);
+/* Would a call that a signal handler interrupted go on? */
+bool handlers_restart(void);
 /* This thread is the child of a fork: its waiter is the parent's. */
 void wait_forked(void);
 

@@ -5,6 +5,7 @@
  * Called by   the interposed calls. A program that never makes a TCP socket never comes here.
  */
 #include <dirent.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,13 +142,55 @@ static void adopt(void)
 /* Read before the program can have changed its environment; "": none. */
 static char stack_name[128];
 static bool strict;
+static int lifeline = -1, broken_pipe = -1;
 
 __attribute__((constructor(101))) static void read_environment(void)
 {
-	const char *name = getenv(MR_SHARE_ENV);
+	const char *name = getenv(MR_SHARE_ENV), *life = getenv(MR_SHARE_LIFE_ENV);
 
 	snprintf(stack_name, sizeof(stack_name), "%s", name ?: "");
 	strict = getenv("MILLRACE_STRICT") != NULL;
+	if (life)
+		lifeline = (int)strtol(life, NULL, 10);
+	if (lifeline >= 0 && REAL(fcntl64)(lifeline, F_GETFD) < 0)
+		lifeline = -1;
+}
+
+bool process_owns_fd(int fd)
+{
+	return fd >= 0 && (fd == lifeline || fd == broken_pipe ||
+			   (px_share && mr_share_owns_fd(px_share, fd)));
+}
+
+static int lower(int a, int b, int from)
+{
+	return a >= from && (b < 0 || a < b) ? a : b;
+}
+
+int process_fd_next(int from)
+{
+	int fd = px_share ? mr_share_fd_next(px_share, from) : -1;
+
+	return lower(lifeline, lower(broken_pipe, fd, from), from);
+}
+
+int process_broken_pipe(void)
+{
+	return broken_pipe;
+}
+
+/* While there are descriptors to be had: programs lower their limit before they give up their calls. */
+static void make_broken_pipe(void)
+{
+	int fds[2], high;
+
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		return;
+	REAL(close)(fds[0]);
+	high = REAL(fcntl64)(fds[1], F_DUPFD_CLOEXEC, mr_share_fd_next(px_share, 0));
+	broken_pipe = high < 0 ? fds[1] : high;
+	if (high >= 0)
+		REAL(close)(fds[1]);
 }
 
 bool px_offered(void)
@@ -172,6 +215,7 @@ static int join(void)
 		return ret;
 	}
 	px_share = share;
+	make_broken_pipe();
 	__atomic_store_n(&px_table, mr_share_proc(share)->fds, __ATOMIC_RELEASE);
 	adopt();
 	return 0;

@@ -18,6 +18,13 @@ void process_forked(void);
 /* Are there sockets of ours that a program executed now would have? Their cookies are known then. */
 bool process_leaves_sockets(void);
 
+/* A descriptor of the stack, which the program did not make and is not to close. */
+bool process_owns_fd(int fd);
+/* One of them: writing to it makes SIGPIPE. -1: not joined, or it was not to be had. */
+int process_broken_pipe(void);
+/* The lowest of them from `from` on; -1: none. */
+int process_fd_next(int from);
+
 typedef int (*spawn_function)(pid_t *, const char *, const posix_spawn_file_actions_t *,
 			      const posix_spawnattr_t *, char *const[], char *const[]);
 /* Spawn a program that is given this process's references until it has found its own. */

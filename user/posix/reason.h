@@ -16,6 +16,7 @@
 	X(FULL, "no room in the stack")                                                            \
 	X(OPTION, "an option that the stack does not have was set")                                \
 	X(FASTOPEN, "TCP Fast Open")                                                               \
+	X(CONFINED, "made when the program had a seccomp filter")                                  \
 	X(DESCRIPTOR, "the descriptor's number is too high")                                       \
 	X(DOWN, "the stack is gone")
 

@@ -11,6 +11,7 @@
 #include <time.h>
 #include "base/compiler.h"
 #include "base/time.h"
+#include "posix/confine.h"
 #include "posix/posix.h"
 
 static __thread bool prepared; /* this thread has its waiter */
@@ -46,9 +47,10 @@ uint64_t deadline_timespec(const struct timespec *ts)
 	return ns ? deadline_after(ns) : 0;
 }
 
-/* Would a call that a handler interrupted go on? */
-static bool handlers_restart(void)
+bool handlers_restart(void)
 {
+	if (px_confined())
+		return confined_restart();
 	for (int sig = 1; sig < NSIG; sig++) {
 		struct sigaction sa;
 

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * call_confine.c - prctl and seccomp: a program gives up its system calls.
+ * Owns        what has to be known of before, because it cannot be asked for any more.
+ * Called by   the program; the calls that would otherwise ask.
+ *
+ * A filter counts on the calls of the program, not on ours: afterwards a call on an accelerated socket makes
+ * no other system calls than read, write, poll and futex (mr_share_confine()). The stack is joined before if
+ * it has not been, and sockets that are made afterwards stay the kernel's.
+ */
+#include <linux/seccomp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <syslog.h>
+#include <unistd.h>
+#include "posix/confine.h"
+#include "posix/posix.h"
+#include "posix/process.h"
+
+static bool restart; /* what the signal handlers said then */
+
+bool px_confined(void)
+{
+	return px_share && mr_share_confined(px_share);
+}
+
+bool confined_restart(void)
+{
+	return restart;
+}
+
+void confined_sigpipe(void)
+{
+	ssize_t n = REAL(write)(process_broken_pipe(), "", 1);
+
+	(void)n; /* EPIPE */
+}
+
+/* 0, or a negative errno: it goes on as it was, and the filter decides what becomes of it. */
+static int prepare(void)
+{
+	int err;
+
+	restart = handlers_restart();
+	err = mr_share_confine(px_share);
+	if (err)
+		mr_share_log(px_share, LOG_ERR,
+			     "nothing is prepared for the program's seccomp filter: %s",
+			     strerror(-err));
+	return err;
+}
+
+/* Around the call that installs a filter. */
+static long confine(long (*call)(long, long, long, long, long), long a, long b, long c, long d,
+		    long e, bool strict)
+{
+	bool was = px_confined();
+	long ret;
+	int saved;
+
+	if (!px_offered() || !px_join())
+		return call(a, b, c, d, e);
+	if (strict)
+		mr_share_log(px_share, LOG_WARNING,
+			     "seccomp's strict mode allows no poll: the program cannot wait for "
+			     "its sockets");
+	if (!was)
+		prepare();
+	ret = call(a, b, c, d, e);
+	saved = errno;
+	if (ret < 0 && !was)
+		mr_share_unconfine(px_share);
+	errno = saved;
+	return ret;
+}
+
+static long real_prctl(long option, long b, long c, long d, long e)
+{
+	return REAL(prctl)((int)option, b, c, d, e);
+}
+
+static long real_seccomp(long operation, long flags, long args, long d, long e)
+{
+	(void)d;
+	(void)e;
+	return REAL(syscall)(SYS_seccomp, operation, flags, args);
+}
+
+PUBLIC int prctl(int option, ...)
+{
+	long arg[4];
+	va_list ap;
+
+	/* As with fcntl(): what was not given nobody looks at. */
+	va_start(ap, option);
+	for (int i = 0; i < 4; i++)
+		arg[i] = va_arg(ap, long);
+	va_end(ap);
+	if (option != PR_SET_SECCOMP)
+		return REAL(prctl)(option, arg[0], arg[1], arg[2], arg[3]);
+	return (int)confine(real_prctl, option, arg[0], arg[1], arg[2], arg[3],
+			    arg[0] == SECCOMP_MODE_STRICT);
+}
+
+long confined_seccomp(long operation, long flags, long args)
+{
+	if (operation != SECCOMP_SET_MODE_STRICT && operation != SECCOMP_SET_MODE_FILTER)
+		return real_seccomp(operation, flags, args, 0, 0);
+	return confine(real_seccomp, operation, flags, args, 0, 0,
+		       operation == SECCOMP_SET_MODE_STRICT);
+}
