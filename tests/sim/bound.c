@@ -3,7 +3,7 @@
  * bound.c - how long a run may take: an upper bound from what was drawn, so that a stack that recovers too
  * slowly fails, and not only one that has stopped.
  *
- *	T = T_fix + T_app + sum over connections and directions of (T_wire + T_turns + T_loss)
+ *	T = T_fix + T_app + sum over connections and directions of (T_wire + T_turns + T_loss + T_pace)
  *
  *	T_fix	130 s: a handshake whose every try but the last is lost (RFC 6298, doubled from 1 s),
  *		or one segment that is lost as often
@@ -14,6 +14,7 @@
  *		window is less than two segments, RTO in place of the 40 ms: silly windows are waited out
  *	T_loss	3 * (p * n + 3 * sqrt(p * n) + 3) * RTO: each loss is waited for alone, and retransmissions
  *		are lost, too
+ *	T_pace	2 * (bytes + MSS * losses as above) / pace: where the application has set a rate
  *
  * with, for a direction of so many bytes,
  *	MSS	what the smaller MTU leaves
@@ -103,14 +104,16 @@ static uint64_t direction_ns(const struct run *run, const struct wl_side *from,
 	const uint64_t rto = MR_TCP_RTO_MIN_NS + 3 * rtt;
 	const uint64_t p =
 		loss_ppm(there, &run->host[!data], mss) + loss_ppm(back, &run->host[data], mss);
-	const uint64_t losses = n * p / PPM;
+	const uint64_t losses = n * p / PPM, waits = 3 * (losses + 3 * root(losses) + 3);
 	uint64_t t;
 
 	t = (bytes / w + TURNS) * (w < 2 * mss ? rtt + rto : rtt + MR_TCP_DELACK_NS);
 	if (there->queue.rate_bps)
 		t += 2 * 8 * (bytes + HEADERS * n) * MR_NS_PER_S / there->queue.rate_bps;
 	if (p || run->box[0].mtu || run->box[1].mtu)
-		t += 3 * (losses + 3 * root(losses) + 3) * rto;
+		t += waits * rto;
+	if (from->plan.pacing)
+		t += 2 * (bytes + mss * waits) * MR_NS_PER_S / from->plan.pacing;
 	return t;
 }
 

@@ -170,6 +170,8 @@ void flows_open(struct flows *fl, const struct path *path, uint64_t seed)
 {
 	uint64_t bdp = path->rate_bps / 8 * path->rtt_ns / MR_NS_PER_S;
 	struct sim_host_cfg host = {
+		.ecn = MR_ECN_ACCURATE,
+		.mtu_probing = MR_MTU_PROBING_SUSPECT,
 		.mtu = MTU,
 		.chunk_size = 2048,
 		.nframes = NFRAMES,

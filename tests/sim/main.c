@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "flow.h"
@@ -20,10 +21,10 @@
 #include "report.h"
 #include "sim.h"
 
-#define WORKERS_MAX	64u
-#define REPLAYS_SHOWN	5u
-#define JOB_REAL_TIME_S 100u /* of real time: a run takes milliseconds */
-#define NO_JOB		UINT32_MAX
+#define WORKERS_MAX   64u
+#define REPLAYS_SHOWN 5u
+#define JOB_CPU_S     100 /* of computing, which a run does for milliseconds */
+#define NO_JOB	      UINT32_MAX
 
 enum job_state { JOB_WAITS, JOB_RUNS, JOB_OK, JOB_FAILED };
 
@@ -75,6 +76,14 @@ static void run_job(const struct job *j, const struct options *o)
 
 /* ---- Workers --------------------------------------------------------------------------------- */
 
+/* SIGPROF when this process has computed for so long. 0: no limit. */
+static void limit_cpu(time_t seconds)
+{
+	const struct itimerval limit = { .it_value.tv_sec = seconds };
+
+	setitimer(ITIMER_PROF, &limit, NULL);
+}
+
 static void worker(unsigned w, const struct options *o)
 {
 	uint32_t i;
@@ -86,9 +95,9 @@ static void worker(unsigned w, const struct options *o)
 			exit(0);
 		shared->at[w] = i;
 		shared->state[i] = JOB_RUNS;
-		alarm(JOB_REAL_TIME_S);
+		limit_cpu(JOB_CPU_S);
 		run_job(&jobs[i], o);
-		alarm(0);
+		limit_cpu(0);
 		shared->state[i] = JOB_OK;
 	}
 }
@@ -141,7 +150,7 @@ static bool attribute(unsigned w, int status)
 	shared->state[i] = JOB_FAILED;
 	if (WIFSIGNALED(status))
 		fprintf(stderr, "# %s: ",
-			WTERMSIG(status) == SIGALRM ? "does not end" : strsignal(WTERMSIG(status)));
+			WTERMSIG(status) == SIGPROF ? "does not end" : strsignal(WTERMSIG(status)));
 	else
 		fprintf(stderr, "# failed: ");
 	print_job(stderr, &jobs[i]);

@@ -192,6 +192,33 @@ static void draw_asymmetry(struct sim_rng *r, struct sim_wire_cfg wire[2])
 	thin->loss_ppm = mr_max(thin->loss_ppm, (uint32_t)sim_log(r, 20000));
 }
 
+/* What either side has been told to do, from randomness of its own, so that all else that a seed stands for
+ * stays as it was. */
+static void draw_policies(struct run *run, uint64_t seed, bool path)
+{
+	struct sim_rng r = { .s = seed };
+
+	for (int i = 0; i < 2; i++) {
+		struct sim_host_cfg *h = &run->host[i];
+
+		h->ecn = sim_one_in(&r, 2) ? MR_ECN_ACCURATE :
+					     (enum mr_ecn_policy)sim_range(&r, MR_ECN_OFF,
+									   MR_ECN_ACCURATE_PASSIVE);
+		/* Who never looks does not find out of a black hole. */
+		h->mtu_probing = (enum mr_mtu_probing)sim_range(
+			&r, path ? MR_MTU_PROBING_SUSPECT : MR_MTU_PROBING_OFF,
+			MR_MTU_PROBING_ALWAYS);
+		h->congestion = mr_congestion_name((int)sim_below(&r, 4));
+		if (!h->congestion)
+			abort();
+	}
+	for (unsigned i = 0; i < run->wl.nconns; i++)
+		for (unsigned k = 0; k < 2; k++)
+			if (sim_one_in(&r, 8))
+				run->wl.conn[i].side[k].plan.pacing =
+					20000 + sim_log(&r, 100u << 20);
+}
+
 static void draw_run(struct sim *sim, struct run *run, const struct sim_scenario *sc, uint64_t seed)
 {
 	struct sim_rng r = { .s = sim_mix(seed * 64 + (uint64_t)(sc - sim_scenarios)) };
@@ -227,6 +254,8 @@ static void draw_run(struct sim *sim, struct run *run, const struct sim_scenario
 		run->wl.conn[0].open = WL_OPEN_PASSIVE;
 		run->wl.conn[0].side[1].active = false;
 	}
+	draw_policies(run, sim_mix(seed * 64 + (uint64_t)(sc - sim_scenarios) + (1ull << 63)),
+		      sc->faults & FAULT_PATH);
 	run->limit_ns = sim_bound_ns(run) + (run->host[0].v6 ? V6_START_NS : 0);
 }
 

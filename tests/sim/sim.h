@@ -64,7 +64,10 @@ struct sim_host_cfg {
 	bool v6; /* its address is IPv6 */
 	uint32_t mtu, chunk_size, nframes;
 	uint32_t sndbuf, rcvbuf; /* defaults of its sockets */
-	uint64_t epoch_ns;	 /* what the engine's clock shows when the run begins */
+	const char *congestion;	 /* of those, too; NULL: the engine's default */
+	enum mr_ecn_policy ecn;
+	enum mr_mtu_probing mtu_probing;
+	uint64_t epoch_ns; /* what the engine's clock shows when the run begins */
 	uint64_t seed;
 	struct sim_dev_cfg dev;
 };

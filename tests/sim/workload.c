@@ -237,6 +237,8 @@ static void set_options(struct sim *sim, struct wl_side *s)
 		err = err ?: mr_set_option(s->sock, MR_OPT_SNDBUF, p->sndbuf);
 	if (p->rcvbuf)
 		err = err ?: mr_set_option(s->sock, MR_OPT_RCVBUF, p->rcvbuf);
+	if (p->pacing)
+		err = err ?: mr_set_option(s->sock, MR_OPT_MAX_PACING_RATE, (int64_t)p->pacing);
 	if (p->abort || other(s)->plan.abort) {
 		err = err ?: mr_set_option(s->sock, MR_OPT_KEEPIDLE, ABORT_KEEPIDLE_S);
 		err = err ?: mr_set_option(s->sock, MR_OPT_KEEPINTVL, ABORT_KEEPINTVL_S);

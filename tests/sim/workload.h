@@ -45,6 +45,7 @@ struct wl_plan {
 	bool fastopen;
 	bool zc_send, zc_recv, nodelay, cork, more, vectors;
 	uint32_t sndbuf, rcvbuf; /* 0: the default */
+	uint64_t pacing;	 /* bytes per second at the most; 0: no limit */
 };
 
 enum wl_state { WL_WAIT, WL_OPENING, WL_OPEN, WL_DONE };

@@ -117,6 +117,9 @@ static void host_open(struct sim *sim, int i, const struct sim_host_cfg *hc, con
 	cfg.max_sockets = 64;
 	cfg.sndbuf = hc->sndbuf;
 	cfg.rcvbuf = hc->rcvbuf;
+	cfg.congestion = hc->congestion;
+	cfg.ecn = hc->ecn;
+	cfg.mtu_probing = hc->mtu_probing;
 	cfg.seed = hc->seed;
 	cfg.log = host_log;
 	cfg.log_user = h;
