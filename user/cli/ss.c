@@ -18,6 +18,7 @@
 #include "base/compiler.h"
 #include "cli/commands.h"
 #include "cli/run.h"
+#include "cli/ss_summary.h"
 
 #define STACKS_MAX 64
 
@@ -77,6 +78,8 @@ struct rows {
 	unsigned n, max;
 	const char *stack;
 	struct mr_share *share;
+	struct ss_summary sum[STACKS_MAX];
+	unsigned nsum;
 	bool failed;
 };
 
@@ -153,6 +156,7 @@ static int collect(struct rows *rows, const char *name, const char *command)
 	mr_share_lock(rows->share, NULL);
 	if (run_share_ops->list)
 		run_share_ops->list(rows->share, add_row, rows);
+	ss_summary_take(&rows->sum[rows->nsum++], rows->share, name);
 	mr_share_unlock(rows->share);
 	mr_share_close(rows->share);
 	rows->share = NULL;
@@ -285,6 +289,22 @@ static void print_json(const struct rows *rows)
 	json_object_put(list);
 }
 
+static void print_summary(const struct rows *rows)
+{
+	for (unsigned i = 0; i < rows->nsum; i++)
+		ss_summary_print(&rows->sum[i]);
+}
+
+static void print_summary_json(const struct rows *rows)
+{
+	json_object *list = json_object_new_array();
+
+	for (unsigned i = 0; i < rows->nsum; i++)
+		json_object_array_add(list, ss_summary_json(&rows->sum[i]));
+	puts(json_object_to_json_string_ext(list, JSON_C_TO_STRING_PRETTY));
+	json_object_put(list);
+}
+
 /* From the file down to the device, a line for each (the stages that a write passes). */
 static void print_chain(const struct row *r)
 {
@@ -327,7 +347,7 @@ static void print_chain(const struct row *r)
 
 struct ss_args {
 	const char *ifname;
-	bool json;
+	bool json, summary;
 	long pid, fd; /* inspect; -1: not given */
 	unsigned nargs;
 };
@@ -335,6 +355,7 @@ struct ss_args {
 static const struct argp_option options[] = {
 	{ "interface", 'i', "IF", 0, "Only of stacks on this interface", 0 },
 	{ "json", 'j', NULL, 0, "As JSON", 0 },
+	{ "summary", 's', NULL, 0, "How much of what each stack has is in use", 0 },
 	{ 0 },
 };
 
@@ -348,6 +369,9 @@ static error_t parse_opt(int key, char *arg, struct argp_state *state_)
 		break;
 	case 'j':
 		args->json = true;
+		break;
+	case 's':
+		args->summary = true;
 		break;
 	case ARGP_KEY_ARG:
 		if (args->nargs >= 2)
@@ -383,7 +407,9 @@ static int show(int argc, char **argv, const struct argp *argp,
 
 	argp_parse(argp, argc, argv, 0, NULL, &args);
 	ret = collect_all(&rows, args.ifname, argv[0]);
-	if (!ret) {
+	if (!ret && args.summary) {
+		(args.json ? print_summary_json : print_summary)(&rows);
+	} else if (!ret) {
 		keep_wanted(&rows, &args);
 		(args.json ? print_json : print)(&rows);
 	}
