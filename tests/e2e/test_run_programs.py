@@ -9,12 +9,9 @@ import difflib
 import socket
 
 from lib import *
+from runlib import *
 
 CONF = os.path.join(BUILD, "tests/tools/posix_conf")
-
-
-def under(pair, *argv, address=ENGINE + "/24"):
-    return [MILLRACE, "run", "-i", "v0", "--address", address, "--"] + list(argv)
 
 
 class Program(Process):
@@ -191,36 +188,6 @@ def iperf3():
             run("iperf3", "-c", ENGINE, "-t", "1", *extra, ns=pair.peer, timeout=20)
 
 
-SHARED = NEIGHBOUR  # the kernel's address, which programs share with it
-
-
-def shared(*argv, user=None, options=()):
-    return [MILLRACE, "run", "-i", "v0", *options, *(["--user", user] if user else []), "--", *argv]
-
-
-def client(pair, *argv):
-    """A client on the kernel's address, and on the stack. Its output."""
-    done = run(*shared(*argv, options=("--stats",)), ns=pair.engine, timeout=30)
-    check("active_opens" in done.stderr, "%s did not connect on the stack: %s", argv[0], done.stderr)
-    return done.stdout
-
-
-@contextlib.contextmanager
-def shared_server(pair, *argv, port, user=None, options=()):
-    """A server under millrace run on the kernel's address, on the stack, ready when its port answers."""
-    with Process(shared(*argv, user=user, options=options), ns=pair.engine, name=argv[0]) as server:
-        def answers():
-            check(server.alive(), "%s has ended", server.name)
-            with contextlib.suppress(OSError):
-                pair.peer.connect((SHARED, port), timeout=1).close()
-                return True
-        wait_for(argv[0], answers, timeout=15)
-        listed = json.loads(run(MILLRACE, "ss", "--json", ns=pair.engine).stdout)
-        check(any(e["state"] == "LISTEN" and e["accelerated"] and e["local"].endswith(":%d" % port)
-                  for e in listed), "%s does not listen on the stack: %s", argv[0], listed)
-        yield server
-
-
 def echo_through(pair, port, n=20, size=20000):
     """n connections in a row, each answered with what it sent."""
     data = os.urandom(size)
@@ -284,23 +251,6 @@ def ten_thousand():
                 s.sendall(b"x")
             for s in socks:
                 equal("echo", s.recv(10), b"x")
-
-
-@case("2,000 connections in a row leave no socket, no descriptor and no packet buffer behind", timeout=90)
-def in_a_row():
-    with Pair() as pair, shared_server(pair, "python3", "-c", ASYNCIO, port=7000, options=(
-            "--umem-frames=1024", "--max-sockets=500")) as server:
-        def held():
-            return sorted(os.listdir("/proc/%d/fd" % server.pid)), [
-                (e["state"], e["local"], e["fd"], e["accelerated"])
-                for e in json.loads(run(MILLRACE, "ss", "--json", ns=pair.engine).stdout)]
-        before = held()
-        with pair.peer.entered():
-            for _ in range(2000):
-                with socket.create_connection((SHARED, 7000), timeout=5) as s:
-                    s.sendall(b"request")
-                    equal("answer", s.recv(100), b"request")
-        wait_for("the last connection to go", lambda: held() == before)
 
 
 HAPROXY = """

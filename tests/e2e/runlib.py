@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""
+runlib.py - programs under `millrace run`: what the tests of them have in common, on top of lib.py.
+"""
+import contextlib
+import json
+import os
+import time
+
+from lib import *
+
+SHARED = NEIGHBOUR  # the kernel's addresses, which programs share with it
+SHARED6 = "fd77::3"
+
+LONG = bool(os.environ.get("LONG"))  # the numbers of the claims, where a test makes do with less
+
+
+def under(pair, *argv, address=ENGINE + "/24"):
+    """A command line with an address of the stack's own."""
+    return [MILLRACE, "run", "-i", "v0", "--address", address, "--"] + list(argv)
+
+
+def shared(*argv, user=None, options=()):
+    """A command line on the kernel's addresses."""
+    return [MILLRACE, "run", "-i", "v0", *options, *(["--user", user] if user else []), "--", *argv]
+
+
+def client(pair, *argv, timeout=30, cwd=None):
+    """A client on the kernel's address, and on the stack. Its output."""
+    done = run(*shared(*argv, options=("--stats",)), ns=pair.engine, timeout=timeout, cwd=cwd)
+    check("active_opens" in done.stderr, "%s did not connect on the stack: %s", argv[0], done.stderr)
+    return done.stdout
+
+
+def sockets(pair):
+    """What `millrace ss` tells."""
+    return json.loads(run(MILLRACE, "ss", "--json", ns=pair.engine).stdout)
+
+
+def in_use(pair):
+    """What of the one stack there is in use, by the names of `millrace ss --summary`."""
+    (stack,) = json.loads(run(MILLRACE, "ss", "--summary", "--json", ns=pair.engine).stdout)
+    return {key: value["used"] for key, value in stack.items() if key != "stack"}
+
+
+@contextlib.contextmanager
+def shared_pair(**kwargs):
+    """A pair whose engine side has kernel addresses of both families to share."""
+    with Pair(v6=True, **kwargs) as pair:
+        run("ip", "addr", "add", SHARED6 + "/64", "dev", "v0", "nodad", ns=pair.engine)
+        yield pair
+
+
+@contextlib.contextmanager
+def shared_server(pair, *argv, port, user=None, options=(), address=SHARED, timeout=15):
+    """A server under millrace run on the kernel's address, on the stack, ready when its port answers."""
+    with Process(shared(*argv, user=user, options=options), ns=pair.engine, name=argv[0]) as server:
+        def answers():
+            check(server.alive(), "%s has ended", server.name)
+            with contextlib.suppress(OSError):
+                pair.peer.connect((address, port), timeout=1).close()
+                return True
+        wait_for(argv[0], answers, timeout=timeout)
+        check(any(e["state"] == "LISTEN" and e["accelerated"] and e["local"].endswith(":%d" % port)
+                  for e in sockets(pair)), "%s does not listen on the stack: %s", argv[0], sockets(pair))
+        yield server
