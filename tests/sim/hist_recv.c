@@ -250,6 +250,61 @@ TEST(rfc7323_5_5_timestamp_of_24_days_ago_is_not_compared)
 	CHECK_EQ(h, h->engine->st->ctr.drop[MR_DROP_TCP_PAWS], 1);
 }
 
+/* Duplicate ACKs that changed places: each of them is one, as Linux (tcp_disordered_ack). */
+TEST(rfc7323_5_3_duplicate_ack_that_was_overtaken_is_read_and_not_answered)
+{
+	hist_established(h, &(struct hist_peer){ .sack = true, .tsval = 1000 });
+	hist_write(h, 5 * 1448);
+	hist_skip(h);
+	hist_run(h, MS(5));
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .tsval = 1012,
+	       .sack = { { 1 + 3 * 1448, 1 + 4 * 1448 } });
+	CHECK_EQ(h, h->sock->tcb->sacked_bytes, 1448);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = 1448);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .tsval = 1010,
+	       .sack = { { 1 + 4 * 1448, 1 + 5 * 1448 } });
+	CHECK_EQ(h, h->sock->tcb->sacked_bytes, 2 * 1448);
+	CHECK_EQ(h, h->engine->st->ctr.drop[MR_DROP_TCP_PAWS], 0);
+	CHECK_EQ(h, h->sock->tcb->ts_recent, 1012);
+	EXPECT(h, .flags = ACK, .seq = 1449, .ack = 1, .len = 1448); /* recovery goes on */
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 5 * 1448, .tsval = 1020);
+}
+
+/* ACKs from before the peer's last text: they say nothing that is not known, and ask nothing. */
+TEST(rfc7323_5_3_old_acks_without_text_are_not_answered)
+{
+	hist_established(h, &(struct hist_peer){ .tsval = 1000 });
+	INJECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 10, .tsval = 1010);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 11);
+	hist_read(h, 10);
+	for (unsigned i = 0; i < 100; i++) {
+		INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .tsval = 1005);
+		hist_run(h, SEC(1));
+	}
+	EXPECT_NOTHING(h);
+	CHECK_EQ(h, h->engine->st->ctr.drop[MR_DROP_TCP_PAWS], 100);
+}
+
+/* What is none of these is answered, within the limit of challenge ACKs: of one who has lost the thread, it
+ * may be all that he sends. */
+TEST(rfc7323_5_3_acks_that_are_older_than_a_timeout_are_answered_twice_a_second)
+{
+	unsigned n;
+
+	hist_established(h, &(struct hist_peer){ .tsval = 100000 });
+	for (unsigned i = 0; i < 100; i++) {
+		INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .tsval = 100000 - 1201);
+		hist_run(h, MS(20));
+	}
+	n = h->nout - h->next;
+	CHECK(h, n >= 4 && n <= 5);
+	hist_skip(h);
+	CHECK_EQ(h, h->engine->st->ctr.drop[MR_DROP_TCP_PAWS], 100);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .tsval = 100000 - 200); /* the RTO is 204 ms */
+	EXPECT_NOTHING(h);
+	CHECK_EQ(h, h->engine->st->ctr.drop[MR_DROP_TCP_PAWS], 100);
+}
+
 TEST(rst_is_not_subject_to_paws)
 {
 	uint8_t byte;

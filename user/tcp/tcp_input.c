@@ -309,16 +309,44 @@ static bool fills_a_hole_late(const struct mr_tcb *tcb, const struct mr_seg *seg
 	       !paws_old(seg->tsval, tcb->ts_past[0]);
 }
 
+/* What an ACK without text may be whose TSval is older than TS.Recent, as Linux (tcp_disordered_ack). */
+enum ack_order {
+	ACK_UNKNOWN, /* R1 holds: it is answered */
+	ACK_OLD,     /* text that followed it has overtaken it: it says nothing any more */
+	ACK_DUP,     /* a duplicate ACK, reordered with others: its SACK blocks may be news */
+};
+
+static enum ack_order ack_order(const struct mr_tcb *tcb, const struct mr_seg *seg)
+{
+	uint32_t replay_ms =
+		(uint32_t)(tcb->rto_ns / MR_NS_PER_MS) * 6 / 5; /* 1200 Hz at the most */
+
+	if (!(seg->flags & MR_TCP_ACK) || mr_seg_span(seg) || seq_gt(seg->seq, tcb->rcv_nxt))
+		return ACK_UNKNOWN;
+	if (seg->seq != tcb->rcv_nxt)
+		return ACK_OLD;
+	return seg->ack == tcb->snd_una && (uint32_t)seg->wnd << tcb->snd_wscale == tcb->snd_wnd &&
+			       seq_diff(tcb->ts_recent, seg->tsval) <= replay_ms ?
+		       ACK_DUP :
+		       ACK_UNKNOWN;
+}
+
 /* RFC 7323 section 5.3 R1. A duplicate is reported as such whatever its age (as Linux): without that, the
  * sender would not learn that it sent something again for nothing, nor that its path reorders. */
 static enum verdict step0_paws(struct input *in)
 {
 	struct mr_tcb *tcb = in->tcb;
 	const struct mr_seg *seg = in->seg;
+	enum ack_order order;
 
 	if (!tcb->ts_ok || !(seg->opts & MR_TCPOPT_TS) || seg->flags & MR_TCP_RST ||
 	    !timestamp_is_old(tcb, seg->tsval, in->now) || fills_a_hole_late(tcb, seg))
 		return V_NEXT;
+	order = ack_order(tcb, seg);
+	if (order == ACK_DUP)
+		return V_NEXT;
+	if (order == ACK_OLD)
+		return verdict(in, V_DROP, MR_DROP_TCP_PAWS);
 	if (seg->len)
 		duplicate_below(tcb, seg);
 	return verdict(in, seg->len ? V_ACK : V_CHALLENGE, MR_DROP_TCP_PAWS);
