@@ -60,6 +60,36 @@ TEST(duplicate_is_reported_by_dsack)
 	EXPECT(h, .flags = ACK, .seq = 1, .ack = 201, .check_sack = true);
 }
 
+/* Two duplicates that come together and do not touch: an ACK for each. */
+TEST(rfc2883_4_duplicates_that_come_together_have_an_ack_each)
+{
+	hist_established(h, &with_sack);
+	for (unsigned i = 0; i < 3; i++)
+		GIVE(h, .flags = ACK, .seq = 1 + 100 * i, .ack = 1, .len = 100);
+	hist_round(h);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 301, .check_sack = true);
+	GIVE(h, .flags = ACK, .seq = 1, .ack = 1, .len = 100);
+	GIVE(h, .flags = ACK, .seq = 201, .ack = 1, .len = 100);
+	hist_round(h);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 301, .check_sack = true, .sack = { { 1, 101 } });
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 301, .check_sack = true, .sack = { { 201, 301 } });
+	EXPECT_NOTHING(h);
+	/* Out of order it is the same, and each ACK is the duplicate ACK, too. */
+	for (unsigned i = 4; i < 7; i++)
+		GIVE(h, .flags = ACK, .seq = 1 + 100 * i, .ack = 1, .len = 100);
+	hist_round(h);
+	hist_skip(h);
+	GIVE(h, .flags = ACK, .seq = 401, .ack = 1, .len = 100);
+	GIVE(h, .flags = ACK, .seq = 601, .ack = 1, .len = 100);
+	hist_round(h);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 301, .check_sack = true,
+	       .sack = { { 401, 501 }, { 401, 701 } });
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 301, .check_sack = true,
+	       .sack = { { 601, 701 }, { 401, 701 } });
+	EXPECT_NOTHING(h);
+	hist_read(h, 300);
+}
+
 /* ---- Sending --------------------------------------------------------------------------------- */
 
 /* RFC 7323 section 4.1, RFC 2883: the ACK answers the retransmission, whatever its TSecr says. */

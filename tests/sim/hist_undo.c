@@ -99,6 +99,34 @@ TEST(rfc3708_3_report_of_every_retransmission_as_a_duplicate_takes_the_recovery_
 	CHECK(h, info_of(h).ssthresh >= cwnd);
 }
 
+/* Two segments were sent again for nothing, and the reports come in one batch: both count for the undo, and
+ * for the reordering window they are one round trip's (RFC 8985 section 6.2 step 4). */
+TEST(rfc3708_3_two_reports_that_come_together_both_count)
+{
+	struct mr_tcb *tcb;
+	uint32_t cwnd;
+
+	ten_out(h, &(struct hist_peer){ .sack = true }, MSS);
+	cwnd = info_of(h).cwnd;
+	tcb = h->sock->tcb;
+	tcb->rack.reordering_seen = true; /* as if it had been seen before */
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1,
+	       .sack = { { 1 + 3 * MSS, 1 + 6 * MSS }, { 1 + MSS, 1 + 2 * MSS } });
+	hist_run(h, MS(2)); /* the reordering window */
+	CHECK_EQ(h, h->nout - h->next, 2);
+	CHECK_EQ(h, h->out[h->next].t.seq - h->eisn, 1);
+	CHECK_EQ(h, h->out[h->next + 1].t.seq - h->eisn, 1 + 2 * MSS);
+	hist_skip(h);
+	CHECK_EQ(h, tcb->undo.retrans, 2 * MSS);
+	GIVE(h, .flags = ACK, .seq = 1, .ack = 1 + 10 * MSS, .sack = { { 1, 1 + MSS } });
+	GIVE(h, .flags = ACK, .seq = 1, .ack = 1 + 10 * MSS,
+	     .sack = { { 1 + 2 * MSS, 1 + 3 * MSS } });
+	hist_round(h);
+	CHECK_EQ(h, count(h, MR_CTR_TCP_UNDO), 1);
+	CHECK(h, info_of(h).ssthresh >= cwnd);
+	CHECK_EQ(h, tcb->rack.reo_mult, 2);
+}
+
 /* ---- F-RTO ----------------------------------------------------------------------------------- */
 
 /* A timeout because of a delay: what was never sent again arrives. */

@@ -324,7 +324,7 @@ static void a_duplicate_is_told_once_in_front(void **state)
 	c.tcb.gap = &gap;
 	for (uint32_t i = 1; i <= 4; i++)
 		sack_received(&c.tcb, 1000 + 100 * i, 1050 + 100 * i);
-	sack_duplicate(&c.tcb, 500, 600);
+	sack_duplicate(&c.tcp, &c.tcb, 500, 600);
 	sack_fill(&c.tcb, &seg);
 	assert_int_equal(seg.nsack, 3); /* beside timestamps */
 	assert_int_equal(seg.sack[0].start, 500);
@@ -345,13 +345,44 @@ static void a_duplicate_joins_the_one_it_follows(void **state)
 
 	conn_open(&c, *state, 0);
 	c.tcb.rcv_nxt = 1000;
-	sack_duplicate(&c.tcb, 500, 600);
-	sack_duplicate(&c.tcb, 600, 700);
-	sack_duplicate(&c.tcb, 800, 900); /* there is only one block for them */
+	sack_duplicate(&c.tcp, &c.tcb, 500, 600);
+	sack_duplicate(&c.tcp, &c.tcb, 600, 700);
 	sack_fill(&c.tcb, &seg);
 	assert_int_equal(seg.nsack, 1);
 	assert_int_equal(seg.sack[0].start, 500);
 	assert_int_equal(seg.sack[0].end, 700);
+	assert_false(c.tcb.dsack_more);
+	conn_close(&c);
+}
+
+/* An ACK tells of one: the others wait for theirs, as many as there is room for in all. */
+static void rfc2883_4_duplicates_apart_are_told_in_their_order(void **state)
+{
+	struct mr_sack_block b;
+	struct mr_seg seg = { 0 };
+	struct mr_tcb other = { .sack_ok = true };
+	struct conn c;
+
+	conn_open(&c, *state, 0);
+	c.tcb.rcv_nxt = 100000;
+	sack_duplicate(&c.tcp, &other, 1, 2);
+	sack_duplicate(&c.tcp, &other, 3, 4);
+	for (uint32_t i = 0; i < 2 * MR_TCP_DSACKS; i++)
+		sack_duplicate(&c.tcp, &c.tcb, 100 * i, 100 * i + 50);
+	assert_int_equal(c.tcp.ndsacks, MR_TCP_DSACKS);
+	for (uint32_t i = 0; i < MR_TCP_DSACKS - 1; i++) {
+		assert_true(sack_next_duplicate(&c.tcp, &c.tcb, &b));
+		assert_int_equal(b.start, 100 * i);
+		assert_int_equal(b.end, 100 * i + 50);
+	}
+	assert_false(sack_next_duplicate(&c.tcp, &c.tcb, &b));
+	assert_false(c.tcb.dsack_more);
+	sack_fill(&c.tcb, &seg);
+	assert_int_equal(seg.sack[0].start, 100 * (MR_TCP_DSACKS - 1));
+	assert_true(sack_next_duplicate(&c.tcp, &other, &b));
+	assert_int_equal(b.start, 1);
+	assert_false(sack_next_duplicate(&c.tcp, &other, &b));
+	assert_int_equal(c.tcp.ndsacks, 0);
 	conn_close(&c);
 }
 
@@ -471,6 +502,7 @@ int main(void)
 		T(the_most_recent_block_comes_first_and_neighbours_merge),
 		T(a_duplicate_is_told_once_in_front),
 		T(a_duplicate_joins_the_one_it_follows),
+		T(rfc2883_4_duplicates_apart_are_told_in_their_order),
 		T(what_was_sent_before_something_delivered_is_lost_after_the_window),
 		T(reordering_is_waited_for_before_the_timeout),
 		T(reordering_that_was_seen_keeps_the_window_open),

@@ -314,6 +314,7 @@ struct mr_tcb {
 	bool pingpong : 1;    /* requests are answered by data: their ACK waits for it (as Linux) */
 	bool dsack_owed : 1;  /* dsack goes with the next ACK */
 	bool syn_met_old : 1; /* our SYN was answered by an old connection of the peer's */
+	bool dsack_more : 1;  /* and ACKs with what is in tcp.dsacks go before it */
 
 	/* Send side, RFC 9293 section 3.3.1. Windows in bytes, after scaling. */
 	uint32_t iss, snd_una, snd_nxt;
@@ -487,6 +488,13 @@ struct mr_tcp_upcalls {
 
 /* ---- The layer ------------------------------------------------------------------------------- */
 
+/* A duplicate that waits for an ACK of its own: an ACK tells of one (RFC 2883 section 4). */
+struct mr_tcp_dsack {
+	struct mr_tcb *tcb;
+	struct mr_sack_block block;
+};
+#define MR_TCP_DSACKS 32u /* of one round, of all connections; more of them are not told */
+
 struct mr_tcp {
 	struct mr_ip *ip;
 	struct mr_frame_pool *frames;
@@ -508,6 +516,8 @@ struct mr_tcp {
 	struct mr_flow
 		*hand; /* what is about to be changed; it is reset should the process die now */
 	uint32_t mtu_cursor; /* TCBs of the pool before it know of the last change of MTU */
+	struct mr_tcp_dsack dsacks[MR_TCP_DSACKS]; /* the oldest first */
+	uint32_t ndsacks;
 	uint32_t ooo_frames; /* chunks that wait for reassembly, of all connections */
 	uint32_t challenge_tokens;
 	uint64_t challenge_refill_at;

@@ -172,6 +172,9 @@ void mr_tcp_check(const struct mr_tcp *tcp)
 	for (uint32_t i = 0; i < tcp->nbuckets; i++)
 		for (const struct mr_flow *f = tcp->buckets[i]; f; f = f->next)
 			flows++;
+	assert(tcp->ndsacks <= MR_TCP_DSACKS);
+	for (uint32_t i = 0; i < tcp->ndsacks; i++)
+		assert(tcp->dsacks[i].tcb->dsack_more);
 	assert(ooo == tcp->ooo_frames && gaps == tcp->gap_pool.used);
 	assert(held == tcp->listeners.used);
 	assert(tcbs == tcp->tcbs.used && reqs == tcp->synreqs.used);

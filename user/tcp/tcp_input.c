@@ -82,14 +82,14 @@ static void timestamp_update(struct mr_tcb *tcb, const struct mr_seg *seg, uint6
 
 /* Which of the segment's bytes were received and delivered before? RFC 2883. Who sends again has a small window
  * by then, in which a lone segment must not wait for another one: the next ones are acknowledged at once, too. */
-static void duplicate_below(struct mr_tcb *tcb, const struct mr_seg *seg)
+static void duplicate_below(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg)
 {
 	uint32_t end = seg->seq + mr_seg_span(seg);
 
 	if (seq_lt(seg->seq, tcb->rcv_nxt))
 		tcb->quickacks = MR_TCP_QUICKACKS;
 	if (seq_geq(seg->seq, tcb->rcv_nxt - tcb->opts.rcvbuf))
-		sack_duplicate(tcb, seg->seq, seq_lt(end, tcb->rcv_nxt) ? end : tcb->rcv_nxt);
+		sack_duplicate(tcp, tcb, seg->seq, seq_lt(end, tcb->rcv_nxt) ? end : tcb->rcv_nxt);
 }
 
 /* What the peer's SYN offered, in an active or simultaneous open. */
@@ -348,7 +348,7 @@ static enum verdict step0_paws(struct input *in)
 	if (order == ACK_OLD)
 		return verdict(in, V_DROP, MR_DROP_TCP_PAWS);
 	if (seg->len)
-		duplicate_below(tcb, seg);
+		duplicate_below(in->tcp, tcb, seg);
 	return verdict(in, seg->len ? V_ACK : V_CHALLENGE, MR_DROP_TCP_PAWS);
 }
 
@@ -362,7 +362,7 @@ static void trim(struct input *in)
 	if (seq_lt(seg->seq, tcb->rcv_nxt)) {
 		uint32_t n = mr_min(seq_diff(tcb->rcv_nxt, seg->seq), seg->len);
 
-		sack_duplicate(tcb, seg->seq, seg->seq + n);
+		sack_duplicate(in->tcp, tcb, seg->seq, seg->seq + n);
 
 		in->f = pay_trim_front(in->tcp->frames, in->f, n);
 		seg->seq += n;
@@ -403,7 +403,7 @@ static enum verdict step1_sequence(struct input *in)
 		return verdict(in, V_DROP, MR_DROP_TCP_SEQ);
 	/* All of it was received before: its ACK was lost. Of a SYN anybody may say so (RFC 5961 4.2). */
 	if (span && !(seg->flags & MR_TCP_SYN) && seq_leq(end, tcb->rcv_nxt)) {
-		duplicate_below(tcb, seg);
+		duplicate_below(in->tcp, tcb, seg);
 		accecn_duplicate(tcb);
 		return verdict(in, V_ACK, MR_DROP_TCP_DUPLICATE);
 	}
@@ -624,7 +624,7 @@ static enum verdict step7_text(struct input *in)
 		if (reason == MR_DROP_NONE && start != end)
 			sack_received(tcb, start, end);
 		else if (reason == MR_DROP_TCP_DUPLICATE)
-			sack_duplicate(tcb, start, end);
+			sack_duplicate(in->tcp, tcb, start, end);
 
 		tcb->ooo_segs_in++;
 		/* RFC 5681 section 4.2: one duplicate ACK for each, not merged with others. */

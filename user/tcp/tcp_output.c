@@ -635,6 +635,27 @@ static void send_ecn_acks(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	tcb->ecn.nacks = 0;
 }
 
+/* An ACK for each duplicate but the last, which goes with the next one (RFC 2883 section 4: an ACK tells of
+ * one). false: no room. */
+static bool send_dsacks(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+{
+	struct mr_sack_block last = tcb->dsack, block;
+	bool owed = tcb->dsack_owed, ack_now = tcb->ack_now, room;
+
+	while ((room = mr_netif_tx_room(tcp->ip->nif, 1)) &&
+	       sack_next_duplicate(tcp, tcb, &block)) {
+		tcb->dsack = block;
+		tcb->dsack_owed = true;
+		if (tcb->dupacks_owed) /* it is one */
+			tcb->dupacks_owed--;
+		send_bare(tcp, tcb, tcb->snd_nxt, MR_TCP_ACK, now);
+	}
+	tcb->dsack = last;
+	tcb->dsack_owed = owed;
+	tcb->ack_now = ack_now;
+	return room;
+}
+
 /* The SYN with a copy of what is at the head of the send queue (RFC 7413 section 4.2.1). */
 static bool send_syn_data(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
@@ -724,6 +745,8 @@ bool tcp_output(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	}
 	if (tcb->ecn.nacks)
 		send_ecn_acks(tcp, tcb, now);
+	if (tcb->dsack_more && !send_dsacks(tcp, tcb, now))
+		return false;
 	while (tcb->dupacks_owed) {
 		if (!mr_netif_tx_room(tcp->ip->nif, 1))
 			return false;

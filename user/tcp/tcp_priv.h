@@ -195,7 +195,10 @@ void sack_received(struct mr_tcb *tcb, uint32_t start, uint32_t end);
 /* rcv_nxt has moved: blocks that it has passed are not told any more. */
 void sack_forget(struct mr_tcb *tcb);
 /* [start, end) arrived although it was there: told once, as a D-SACK. */
-void sack_duplicate(struct mr_tcb *tcb, uint32_t start, uint32_t end);
+void sack_duplicate(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t start, uint32_t end);
+/* Of the duplicates that wait for an ACK of their own, take out the oldest. false: there is none, and
+ * dsack_more is cleared. */
+bool sack_next_duplicate(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_sack_block *block);
 /* Put what is to be told into a segment without payload. */
 void sack_fill(struct mr_tcb *tcb, struct mr_seg *seg);
 /* Mark what the peer's blocks cover. */

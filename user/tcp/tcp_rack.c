@@ -89,7 +89,9 @@ static void adapt(struct mr_tcb *tcb, const struct ack *ack)
 
 	if (!r->reo_mult)
 		r->reo_mult = 1;
-	if (r->dsack_seen && seq_geq(tcb->snd_una, r->dsack_round))
+	/* Once in a round trip. The RFC's SND.UNA >= RACK.dsack_round would let each of several reports
+	 * count that come while nothing is in flight: what was sent since must have arrived. */
+	if (r->dsack_seen && seq_gt(tcb->snd_una, r->dsack_round))
 		r->dsack_seen = false;
 	if (ack->dsack && !r->dsack_seen && of_recovery(tcb, ack)) {
 		r->dsack_seen = true;

@@ -61,16 +61,41 @@ void sack_forget(struct mr_tcb *tcb)
 	gap->nsack = n;
 }
 
-/* One that follows the block which is owed already joins it (as Linux); another is lost on the peer. */
-void sack_duplicate(struct mr_tcb *tcb, uint32_t start, uint32_t end)
+/* One that follows the block which is owed already joins it (as Linux); before another, that one gets an ACK
+ * of its own. */
+void sack_duplicate(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t start, uint32_t end)
 {
 	if (!tcb->sack_ok || !seq_lt(start, end))
 		return;
-	if (!tcb->dsack_owed)
-		tcb->dsack = (struct mr_sack_block){ start, end };
-	else if (start == tcb->dsack.end)
+	if (tcb->dsack_owed && start == tcb->dsack.end) {
 		tcb->dsack.end = end;
+		return;
+	}
+	if (tcb->dsack_owed) {
+		if (tcp->ndsacks == MR_TCP_DSACKS)
+			return;
+		tcp->dsacks[tcp->ndsacks++] =
+			(struct mr_tcp_dsack){ .tcb = tcb, .block = tcb->dsack };
+		tcb->dsack_more = true;
+	}
+	tcb->dsack = (struct mr_sack_block){ start, end };
 	tcb->dsack_owed = true;
+}
+
+bool sack_next_duplicate(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_sack_block *block)
+{
+	uint32_t i = 0;
+
+	while (i < tcp->ndsacks && tcp->dsacks[i].tcb != tcb)
+		i++;
+	if (i == tcp->ndsacks) {
+		tcb->dsack_more = false;
+		return false;
+	}
+	*block = tcp->dsacks[i].block;
+	tcp->ndsacks--;
+	memmove(&tcp->dsacks[i], &tcp->dsacks[i + 1], (tcp->ndsacks - i) * sizeof(tcp->dsacks[0]));
+	return true;
 }
 
 void sack_fill(struct mr_tcb *tcb, struct mr_seg *seg)

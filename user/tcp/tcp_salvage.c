@@ -183,6 +183,7 @@ void mr_tcp_salvage(struct mr_tcp *tcp, uint64_t now)
 	mr_list_init(&tcp->pending);
 	mr_list_init(&tcp->all);
 	mr_list_init(&tcp->connecting);
+	tcp->ndsacks = 0; /* what says otherwise finds none */
 	salvage_gaps(tcp);
 	salvage_ports(tcp);
 	salvage_tcbs(tcp, now);

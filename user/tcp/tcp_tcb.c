@@ -115,6 +115,8 @@ void tcb_free(struct mr_tcp *tcp, struct mr_tcb *tcb)
 	if (tcb->flow.hash) /* 0 until it has a 4-tuple */
 		flow_remove(tcp, &tcb->flow);
 	tfo_confirmed(tcp, tcb);
+	while (tcb->dsack_more)
+		sack_next_duplicate(tcp, tcb, &tcb->dsack);
 	sndq_free(tcp, tcb);
 	ooo_free(tcp, tcb);
 	mr_list_del(&tcb->connecting_node); /* or the empty in_flight */
