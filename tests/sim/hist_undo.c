@@ -160,6 +160,121 @@ TEST(rfc5682_3_delivery_of_what_was_sent_again_takes_nothing_back)
 	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 10 * MSS);
 }
 
+/* A timeout without SACK and without timestamps because of a delay: the ACKs of what was sent first come one after
+ * the other. Behind the first of them goes new data, the second one takes the timeout back. */
+TEST(rfc5682_2_1_second_ack_that_advances_takes_the_timeout_back)
+{
+	uint32_t cwnd;
+
+	ten_out(h, &(struct hist_peer){ 0 }, MSS);
+	cwnd = info_of(h).cwnd;
+	hist_write(h, 10 * MSS);
+	EXPECT_NOTHING(h);
+	hist_until(h, MS(300));
+	EXPECT_AT(h, MS(200), .flags = ACK, .seq = 1, .ack = 1, .len = MSS);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + MSS);
+	EXPECT(h, .flags = ACK, .seq = 1 + 10 * MSS, .ack = 1, .len = MSS);
+	EXPECT(h, .flags = ACK, .seq = 1 + 11 * MSS, .ack = 1, .len = MSS);
+	EXPECT_NOTHING(h);
+	CHECK_EQ(h, count(h, MR_CTR_TCP_UNDO), 0);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 2 * MSS);
+	CHECK_EQ(h, count(h, MR_CTR_TCP_UNDO), 1);
+	CHECK(h, info_of(h).cwnd >= cwnd && info_of(h).ssthresh >= cwnd);
+	for (unsigned i = 0; h->next < h->nout; i++) /* nothing was sent again */
+		EXPECT(h, .flags = ACK, .seq = 1 + (12 + i) * MSS, .ack = 1, .len = MSS);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 12 * MSS);
+	hist_skip(h);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 20 * MSS);
+	hist_run(h, SEC(2));
+	EXPECT_NOTHING(h);
+	CHECK_EQ(h, count(h, MR_CTR_TCP_RETRANS), 1);
+}
+
+/* Step 3a: the new data meets a hole. Everything is lost after all, and three segments go at the most. */
+TEST(rfc5682_2_1_duplicate_ack_of_the_new_data_means_that_the_timeout_was_real)
+{
+	ten_out(h, &(struct hist_peer){ 0 }, MSS);
+	hist_write(h, 10 * MSS);
+	hist_until(h, MS(300));
+	EXPECT_AT(h, MS(200), .flags = ACK, .seq = 1, .ack = 1, .len = MSS);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + MSS);
+	EXPECT(h, .flags = ACK, .seq = 1 + 10 * MSS, .ack = 1, .len = MSS);
+	EXPECT(h, .flags = ACK, .seq = 1 + 11 * MSS, .ack = 1, .len = MSS);
+	EXPECT_NOTHING(h);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + MSS);
+	CHECK_EQ(h, count(h, MR_CTR_TCP_UNDO), 0);
+	CHECK(h, info_of(h).cwnd <= 3 * MSS);
+	EXPECT(h, .flags = ACK, .seq = 1 + MSS, .ack = 1, .len = MSS);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 2 * MSS);
+	EXPECT(h, .flags = ACK, .seq = 1 + 2 * MSS, .ack = 1, .len = MSS);
+	hist_skip(h);
+	CHECK_EQ(h, count(h, MR_CTR_TCP_UNDO), 0);
+}
+
+/* Step 2a: a duplicate ACK first. What was lost goes again, in slow start. */
+TEST(rfc5682_2_1_duplicate_ack_first_means_that_the_timeout_was_real)
+{
+	ten_out(h, &(struct hist_peer){ 0 }, MSS);
+	hist_write(h, 10 * MSS);
+	hist_until(h, MS(300));
+	EXPECT_AT(h, MS(200), .flags = ACK, .seq = 1, .ack = 1, .len = MSS);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	EXPECT_NOTHING(h);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + MSS);
+	EXPECT(h, .flags = ACK, .seq = 1 + MSS, .ack = 1, .len = MSS);
+	EXPECT(h, .flags = ACK, .seq = 1 + 2 * MSS, .ack = 1, .len = MSS);
+	EXPECT_NOTHING(h);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 10 * MSS);
+	CHECK_EQ(h, count(h, MR_CTR_TCP_UNDO), 0);
+	hist_skip(h);
+}
+
+/* Step 2b without anything new to send, or without a window for it. */
+TEST(rfc5682_2_1_without_new_data_what_was_lost_goes_again)
+{
+	ten_out(h, &(struct hist_peer){ .wnd = 10 * MSS }, MSS);
+	hist_until(h, MS(300));
+	EXPECT_AT(h, MS(200), .flags = ACK, .seq = 1, .ack = 1, .len = MSS);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + MSS);
+	EXPECT(h, .flags = ACK, .seq = 1 + MSS, .ack = 1, .len = MSS);
+	EXPECT(h, .flags = ACK, .seq = 1 + 2 * MSS, .ack = 1, .len = MSS);
+	EXPECT_NOTHING(h);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 10 * MSS);
+	hist_zero(h);
+	/* Once more, with data that the window does not take. */
+	hist_write(h, 20 * MSS);
+	hist_skip(h);
+	hist_until(h, MS(500));
+	CHECK_EQ(h, count(h, MR_CTR_TCP_RTO), 2);
+	hist_skip(h);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 11 * MSS, .wnd = MSS);
+	EXPECT(h, .flags = ACK, .seq = 1 + 11 * MSS, .ack = 1, .len = MSS);
+	EXPECT_NOTHING(h);
+	CHECK_EQ(h, count(h, MR_CTR_TCP_UNDO), 0);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 12 * MSS, .wnd = 20 * MSS);
+	hist_skip(h);
+}
+
+/* Section 3.1 step 2b: with SACK new data goes first, too, and what was delivered late is not sent again. */
+TEST(rfc5682_3_1_new_data_goes_before_what_was_taken_for_lost)
+{
+	ten_out(h, &(struct hist_peer){ .sack = true }, MSS);
+	hist_write(h, 10 * MSS);
+	hist_until(h, SEC(1));
+	CHECK_EQ(h, count(h, MR_CTR_TCP_RTO) > 0, true);
+	hist_skip(h);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + MSS);
+	EXPECT(h, .flags = ACK, .seq = 1 + 11 * MSS, .ack = 1, .len = MSS);
+	EXPECT(h, .flags = ACK, .seq = 1 + 12 * MSS, .ack = 1, .len = MSS);
+	EXPECT_NOTHING(h);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 3 * MSS);
+	CHECK_EQ(h, count(h, MR_CTR_TCP_UNDO), 1);
+	hist_skip(h);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 13 * MSS);
+	hist_skip(h);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 20 * MSS);
+}
+
 /* ---- Proportional rate reduction ------------------------------------------------------------- */
 
 /* Over a recovery seven tenths of what is delivered goes out, evenly, and the window ends there. */

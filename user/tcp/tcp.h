@@ -315,6 +315,8 @@ struct mr_tcb {
 	bool dsack_owed : 1;  /* dsack goes with the next ACK */
 	bool syn_met_old : 1; /* our SYN was answered by an old connection of the peer's */
 	bool dsack_more : 1;  /* and ACKs with what is in tcp.dsacks go before it */
+	bool frto : 1;	      /* since the timeout only the front was sent again (RFC 5682) */
+	bool frto_new : 1;    /* and new data goes before the rest: the next ACK decides */
 
 	/* Send side, RFC 9293 section 3.3.1. Windows in bytes, after scaling. */
 	uint32_t iss, snd_una, snd_nxt;

@@ -3,8 +3,8 @@
  * tcp_loss.c - what a loss does to a connection: recovery, how fast it sends meanwhile, and taking all of
  * it back when the loss turns out to have been none.
  * Owns        loss, recover, dupacks, dup_bytes, ssthresh, prr, undo; lowers cwnd (the control raises it).
- * Implements  RFC 5681 section 3.2 and RFC 6582 (without SACK), RFC 6937bis (PRR), RFC 5682 (F-RTO with
- *             SACK, section 3), RFC 3522 and 4015 (Eifel), RFC 3708 (undo by D-SACK), RFC 6298 (5.4)-(5.6).
+ * Implements  RFC 5681 section 3.2 and RFC 6582 (without SACK), RFC 6937bis (PRR), RFC 5682 (F-RTO,
+ *             with SACK section 3, without section 2), RFC 3522 and 4015 (Eifel), RFC 3708 (undo by D-SACK), RFC 6298 (5.4)-(5.6).
  * Called by   ACK processing and the timers.
  * Not here    what is lost (tcp_rack.c; without SACK the third duplicate ACK, here); sending (tcp_output.c).
  *
@@ -71,6 +71,7 @@ static void leave_recovery(struct mr_tcb *tcb)
 	tcb->loss = MR_LOSS_OPEN;
 	tcb->dupacks = 0;
 	tcb->dup_bytes = 0;
+	tcb->frto = tcb->frto_new = false;
 }
 
 /* Nothing was lost: as if it had not happened. What was judged lost is in flight again. */
@@ -113,6 +114,30 @@ static bool needless(struct mr_tcb *tcb, const struct ack *ack)
 	/* RFC 5682 section 3: after a timeout something is delivered that was never sent again. */
 	return tcb->loss == MR_LOSS_RTO && tcb->sack_ok && ack->orig_delivered &&
 	       seq_lt(tcb->snd_una, tcb->recover);
+}
+
+/* RFC 5682 section 2.1: the first ACK after a timeout that advances lets new data go instead of what was taken
+ * for lost; if the second one advances, too, what it acknowledges was never sent again, and so was not lost.
+ * true: that is so. Section 3.1 does the same with SACK, whose blocks may tell earlier (needless()). */
+static bool frto_ack(struct mr_tcb *tcb, const struct ack *ack)
+{
+	if (tcb->loss != MR_LOSS_RTO || !tcb->frto || (!ack->acked && !ack->dup))
+		return false;
+	if (tcb->frto_new) { /* step 3 */
+		tcb->frto = tcb->frto_new = false;
+		if (!ack->acked)
+			tcb->cwnd = mr_min(tcb->cwnd, 3u * tcb->snd_mss);
+		return ack->acked && ack->orig_delivered && tcb->undo.armed;
+	}
+	/* Step 2. Of what was sent again, all must be acknowledged, and of the rest not all. */
+	tcb->frto_new = ack->acked && !tcb->retrans_out && seq_lt(tcb->snd_una, tcb->recover);
+	tcb->frto = tcb->frto_new;
+	return false;
+}
+
+void loss_frto_give_up(struct mr_tcb *tcb)
+{
+	tcb->frto = tcb->frto_new = false;
 }
 
 /* ---- Recovery -------------------------------------------------------------------------------- */
@@ -258,7 +283,7 @@ void loss_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, 
 	if (tcb->sack_ok)
 		found = rack_ack(tcp, tcb, ack);
 	/* A D-SACK may tell only after the recovery that it was needless. */
-	if ((tcb->loss != MR_LOSS_OPEN || ack->dsack) && needless(tcb, ack))
+	if ((tcb->loss != MR_LOSS_OPEN || ack->dsack) && (needless(tcb, ack) || frto_ack(tcb, ack)))
 		undo(tcp, tcb, ack->now);
 	end_recovery(tcb, ack);
 	if (tlp_ack(tcb, seg, ack) && tcb->loss == MR_LOSS_OPEN)
@@ -299,6 +324,10 @@ void loss_rto(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 
 	MR_COUNT(tcp->ctr, TCP_RTO);
 	accecn_timeout(tcb);
+	/* RFC 5682 step 1: not within a recovery, where other things are sent again, too; nor if the timeout
+	 * may be about the length of a probe. The front alone may time out again and again. */
+	tcb->frto = (tcb->loss == MR_LOSS_OPEN || (tcb->frto && tcb->backoff)) && !tcb->mtup.size;
+	tcb->frto_new = false;
 	/* RFC 5681 section 3.1: a segment that is timed out again does not lower ssthresh again; neither does
 	 * a timeout within a recovery, which has lowered it for this window (as Linux). */
 	if (!tcb->backoff &&

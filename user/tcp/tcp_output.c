@@ -379,6 +379,20 @@ static uint32_t usable_window(const struct mr_tcb *tcb)
 	return seq_gt(edge, tcb->snd_nxt) ? seq_diff(edge, tcb->snd_nxt) : 0;
 }
 
+/* Is new data to go before what was judged lost (RFC 5682)? If it has not gone yet there must be some. */
+static bool new_data_first(struct mr_tcb *tcb)
+{
+	if (!tcb->frto_new)
+		return false;
+	if (tcb->snd_nxt == tcb->recover &&
+	    (seq_diff(tcb->write_seq, tcb->snd_nxt) < tcb->snd_mss ||
+	     usable_window(tcb) < tcb->snd_mss)) {
+		loss_frto_give_up(tcb);
+		return false;
+	}
+	return true;
+}
+
 /* May this segment, smaller than the MSS and the last of the queue, go now? */
 static enum stop small_may_go(const struct mr_tcb *tcb)
 {
@@ -757,7 +771,7 @@ bool tcp_output(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		tcb->tlp.owed = false;
 		send_probe(tcp, tcb, now); /* without room it is not worth waiting for */
 	}
-	why = send_lost(tcp, tcb, now);
+	why = new_data_first(tcb) ? STOP_DONE : send_lost(tcp, tcb, now);
 	if (why == STOP_DONE) {
 		struct mr_frame *unsent = tcb->sndq.unsent;
 

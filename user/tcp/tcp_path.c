@@ -187,6 +187,7 @@ void mtup_timeout(struct mr_tcp *tcp, struct mr_tcb *tcb)
 		return;
 	MR_COUNT(tcp->ctr, TCP_MTU_SUSPECTED);
 	search_begin(tcp, tcb, low);
+	loss_frto_give_up(tcb); /* what was longer has not arrived, if the suspicion is right */
 	tcb_path_changed(tcp, tcb);
 }
 

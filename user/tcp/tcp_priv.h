@@ -326,6 +326,8 @@ void loss_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, 
 /* f is judged lost: it will be sent again, and the congestion control hears of it. */
 void loss_found(struct mr_tcb *tcb, struct mr_frame *f, uint64_t now);
 void loss_rto(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
+/* There is no new data to be sent in place of what was taken for lost (RFC 5682 section 2.1 step 2). */
+void loss_frto_give_up(struct mr_tcb *tcb);
 void loss_reorder_timeout(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
 /* So many bytes up to `end` were sent again: remembered for undo. */
 void loss_retransmitted(struct mr_tcb *tcb, uint32_t end, uint32_t bytes, uint64_t now);
