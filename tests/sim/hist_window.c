@@ -312,6 +312,28 @@ TEST(segment_behind_a_duplicate_is_acknowledged_at_once)
 	EXPECT_NOTHING(h);
 }
 
+/* The same after a gap: in a window of five segments, say, the fifth would wait for the next round trip, or
+ * for 40 ms. */
+TEST(rfc5681_4_2_segments_behind_a_gap_that_was_filled_are_acknowledged_at_once)
+{
+	uint32_t seq = past_quickacks(h);
+
+	INJECT(h, .flags = ACK, .seq = seq + MSS, .ack = 1, .len = MSS);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = seq);
+	INJECT(h, .flags = ACK, .seq = seq, .ack = 1, .len = MSS);
+	seq += 2 * MSS;
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = seq);
+	/* The ACK that filled the gap was one of them. */
+	for (unsigned i = 1; i < MR_TCP_QUICKACKS_LOSS; i++, seq += MSS) {
+		INJECT(h, .flags = ACK, .seq = seq, .ack = 1, .len = MSS);
+		EXPECT(h, .flags = ACK, .seq = 1, .ack = seq + MSS);
+		hist_read(h, MSS);
+		hist_skip(h); /* a window update, perhaps */
+	}
+	INJECT(h, .flags = ACK, .seq = seq, .ack = 1, .len = MSS);
+	EXPECT_NOTHING(h);
+}
+
 TEST(second_full_segment_is_acknowledged_at_once)
 {
 	uint32_t seq = past_quickacks(h);

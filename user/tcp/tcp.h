@@ -40,6 +40,9 @@
 #define MR_TCP_DUPTHRESH 3u  /* RFC 5681 */
 #define MR_TCP_INIT_WND	 10u /* segments (RFC 6928) */
 #define MR_TCP_QUICKACKS 16u /* segments ACKed at once when a connection begins */
+/* The same after a gap: the sender has a smaller window then, in which a lone segment must not wait for another
+ * one. As many as a path with one loss in 100 carries between two of them, mostly. */
+#define MR_TCP_QUICKACKS_LOSS 256u
 #define MR_TCP_SNDBUF                                                                              \
 	(256u << 10) /* bytes, to begin with; they grow with what they are used for, */
 #define MR_TCP_RCVBUF	    (256u << 10)

@@ -228,6 +228,8 @@ static void owe_ack(struct input *in, bool gap)
 	struct mr_tcb *tcb = in->tcb;
 
 	tcb_mark(in->tcp, tcb);
+	if (gap)
+		tcb->quickacks = MR_TCP_QUICKACKS_LOSS;
 	if (gap || tcb->gap || (tcb->quickacks && !tcb->pingpong) ||
 	    tcb->unacked_bytes >= 2u * tcb->rcv_mss) {
 		if (tcb->quickacks)
