@@ -172,6 +172,19 @@ TEST(third_duplicate_ack_sends_the_missing_segment_again)
 	CHECK_EQ(h, h->engine->st->ctr.c[MR_CTR_TCP_RTO], 0);
 }
 
+/* RFC 6298 (5.1), as Linux reads it: a copy of the first segment has its time from when it was sent, or the
+ * timeout would come while it is being answered. */
+TEST(rfc6298_5_1_fast_retransmission_starts_the_timer_anew)
+{
+	ten_in_flight(h);
+	hist_run(h, MS(150));
+	dup_acks(h, 3);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = MSS);
+	hist_until(h, MS(450));
+	EXPECT_AT(h, MS(350), .flags = ACK, .seq = 1, .ack = 1, .len = MSS);
+	CHECK_EQ(h, h->engine->st->ctr.c[MR_CTR_TCP_RTO], 1);
+}
+
 TEST(three_duplicate_acks_in_one_batch_count_as_three)
 {
 	ten_in_flight(h);

@@ -360,6 +360,10 @@ static enum stop send_lost(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		if (fin)
 			tcb->fin_lost = false;
 		count_retrans(tcp, tcb, r.first->seq + r.len, r.len, now);
+		/* As Linux: that copy has its time, too, or the timeout would come while it is answered. */
+		if (f == tcb->sndq.head)
+			tcp_arm_rtx(tcp, tcb, now);
+		tcb->tlp.rearm = true;
 	}
 	if (tcb->fin_lost && !tcb->lost_bytes) {
 		if (!mr_netif_tx_room(tcp->ip->nif, 1))
