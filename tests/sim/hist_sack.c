@@ -275,6 +275,42 @@ TEST(lone_segment_is_probed_when_the_timeout_would_be)
 	INJECT(h, .flags = ACK, .seq = 1, .ack = 101);
 }
 
+/* RFC 8985 section 7.2, beyond it: what a recovery has sent again is a tail, too, when nothing follows. */
+TEST(silence_in_a_recovery_is_probed_once_before_the_timeout)
+{
+	hist_established(h, &with_sack);
+	hist_write(h, 4 * MSS);
+	expect_segments(h, 0, 4);
+	hist_run(h, MS(5));
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .sack = { { 1 + 1 * MSS, 1 + 4 * MSS } });
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = MSS);
+	hist_until(h, MS(250));
+	EXPECT_AT(h, MS(15), .flags = ACK, .seq = 1, .ack = 1, .len = MSS);
+	CHECK_EQ(h, h->engine->st->ctr.c[MR_CTR_TCP_TLP], 1);
+	EXPECT_AT(h, MS(215), .flags = ACK, .seq = 1, .ack = 1, .len = MSS);
+	CHECK_EQ(h, h->engine->st->ctr.c[MR_CTR_TCP_RTO], 1);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 4 * MSS);
+	hist_run(h, SEC(5));
+	EXPECT_NOTHING(h);
+}
+
+TEST(answered_probe_of_a_recovery_ends_it_without_a_timeout)
+{
+	hist_established(h, &with_sack);
+	hist_write(h, 4 * MSS);
+	expect_segments(h, 0, 4);
+	hist_run(h, MS(5));
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .sack = { { 1 + 1 * MSS, 1 + 4 * MSS } });
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = MSS);
+	hist_run(h, MS(12));
+	EXPECT_AT(h, MS(15), .flags = ACK, .seq = 1, .ack = 1, .len = MSS);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 4 * MSS);
+	hist_run(h, SEC(5));
+	EXPECT_NOTHING(h);
+	CHECK_EQ(h, h->engine->st->ctr.c[MR_CTR_TCP_FAST_RETRANS], 1);
+	CHECK_EQ(h, h->engine->st->ctr.c[MR_CTR_TCP_RTO], 0);
+}
+
 /* RFC 8985 section 6.2 step 4: only what a recovery sent for nothing widens the reordering window. */
 TEST(duplicates_of_the_network_do_not_widen_the_reordering_window)
 {

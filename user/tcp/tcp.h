@@ -144,10 +144,11 @@ struct mr_prr {
 /* Tail loss probe (RFC 8985 section 7). */
 struct mr_tlp {
 	uint32_t end_seq;
-	bool out;     /* a probe has been sent and not been answered */
-	bool retrans; /* it was a retransmission */
-	bool owed;    /* send one with the next output */
-	bool rearm;   /* new data was sent or acknowledged: the timer starts anew */
+	bool out : 1;	  /* a probe has been sent and not been answered */
+	bool retrans : 1; /* it was a retransmission */
+	bool owed : 1;	  /* send one with the next output */
+	bool rearm : 1;	  /* data was sent or acknowledged: the timer starts anew */
+	bool again : 1; /* a recovery was silent, and its first segment went once more; nothing arrived since */
 };
 
 /* How fast data is delivered (tcp_rate.c): draft-ietf-ccwg-bbr section 4.1. Bytes that wrap. */

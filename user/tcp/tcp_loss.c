@@ -280,6 +280,10 @@ void loss_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, 
 
 	if (ack->dup)
 		count_dupack(tcp, tcb, ack);
+	if (ack->delivered) {
+		tcb->tlp.again = false;
+		tcb->tlp.rearm |= tcb->loss == MR_LOSS_RECOVERY;
+	}
 	if (tcb->sack_ok)
 		found = rack_ack(tcp, tcb, ack);
 	/* A D-SACK may tell only after the recovery that it was needless. */

@@ -288,7 +288,7 @@ bool rack_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct ack *ack);
 /* A recovery is over: a widened reordering window wears off with them. */
 void rack_recovery_done(struct mr_tcb *tcb);
 void tlp_arm(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
-void tlp_fire(struct mr_tcp *tcp, struct mr_tcb *tcb);
+void tlp_fire(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
 bool tlp_ack(struct mr_tcb *tcb, const struct mr_seg *seg, const struct ack *ack);
 
 /* ---- tcp_rate.c: delivery rate samples ------------------------------------------------------- */

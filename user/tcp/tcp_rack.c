@@ -174,12 +174,24 @@ static uint64_t pto(const struct mr_tcb *tcb)
 
 	if (tcb->srtt_ns) {
 		t = 2 * tcb->srtt_ns;
-		/* The RFC says one segment; a peer may as well wait for the second full one (5681 4.2). */
-		if (seq_diff(tcb->snd_nxt, tcb->snd_una) < 2u * tcb->snd_mss)
+		/* The RFC says one segment; a peer may as well wait for the second full one (5681 4.2); but
+		 * not while something is missing. */
+		if (tcb->loss == MR_LOSS_OPEN &&
+		    seq_diff(tcb->snd_nxt, tcb->snd_una) < 2u * tcb->snd_mss)
 			t += TLP_DELACK_NS;
 		t = mr_max(t, (uint64_t)TLP_MIN_NS);
 	}
 	return t;
+}
+
+/* Where nothing tells of what was sent last, and nothing has been sent again for that reason before. The RFC
+ * leaves recoveries to the timeout; but what a recovery has sent again is its tail, too, and where that is lost
+ * with nothing behind it, 200 ms are hundreds of round trips of a short path. */
+static bool tail_is_silent(const struct mr_tcb *tcb)
+{
+	if (tcb->loss == MR_LOSS_RECOVERY)
+		return !tcb->tlp.again && !tcb->lost_bytes;
+	return tcb->loss == MR_LOSS_OPEN && !tcb->tlp.out && !tcb->sacked_bytes;
 }
 
 /* Section 7.2: after new data was sent, and when an ACK has advanced. A probe that would come after the
@@ -188,8 +200,7 @@ void tlp_arm(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	uint64_t at = now + pto(tcb);
 
-	if (!tcb->sack_ok || tcb->tlp.out || tcb->loss != MR_LOSS_OPEN || tcb->sacked_bytes ||
-	    tcb->snd_una == tcb->snd_nxt || tcb->persist) {
+	if (!tcb->sack_ok || !tail_is_silent(tcb) || tcb->snd_una == tcb->snd_nxt || tcb->persist) {
 		tcb_timer_clear(tcb, MR_TT_TLP);
 		return;
 	}
@@ -201,11 +212,17 @@ void tlp_arm(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 }
 
 /* Section 7.3: the probe itself is made by output, from what is there then. */
-void tlp_fire(struct mr_tcp *tcp, struct mr_tcb *tcb)
+void tlp_fire(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
-	if (tcb->tlp.out || tcb->loss != MR_LOSS_OPEN || tcb->snd_una == tcb->snd_nxt)
+	if (!tail_is_silent(tcb) || tcb->snd_una == tcb->snd_nxt)
 		return;
-	tcb->tlp.owed = true;
+	if (tcb->loss == MR_LOSS_OPEN) {
+		tcb->tlp.owed = true;
+	} else if (tcb->sndq.head && tcb->sndq.head != tcb->sndq.unsent) {
+		MR_COUNT(tcp->ctr, TCP_TLP);
+		tcb->tlp.again = true;
+		loss_found(tcb, tcb->sndq.head, now);
+	}
 	tcb_mark(tcp, tcb);
 }
 

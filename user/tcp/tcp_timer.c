@@ -182,7 +182,7 @@ static void tcb_timer(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 			loss_reorder_timeout(tcp, tcb, now);
 			break;
 		case MR_TT_TLP:
-			tlp_fire(tcp, tcb);
+			tlp_fire(tcp, tcb, now);
 			break;
 		case MR_TT_PACE:
 			tcb_mark(tcp, tcb);
