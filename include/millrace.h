@@ -169,6 +169,9 @@ struct mr_config {
 	const char *congestion;	 /* default of MR_OPT_CONGESTION, by name; NULL: "cubic" */
 	enum mr_ecn_policy ecn;	 /* default of MR_OPT_ECN: MR_ECN_ACCURATE */
 	enum mr_mtu_probing mtu_probing; /* MR_MTU_PROBING_SUSPECT, as Linux's tcp_mtu_probing 1 */
+	/* Keys of TCP Fast Open as Linux's sysctl has them, "aaaaaaaa-bbbbbbbb-cccccccc-dddddddd", and perhaps the
+	 * one before behind a comma; NULL: one is made up, and cookies are good as long as the engine lives. */
+	const char *fastopen_key;
 	/* Write every packet of both directions there (pcapng); NULL: off. With a FIFO, ignore SIGPIPE:
 	 * its reader may go away. An error ends the capture, not the engine, and is logged. */
 	const char *pcap_path;
@@ -402,6 +405,16 @@ enum mr_opt {
 /* 0, -EINVAL (value out of range, or too late), -ENOPROTOOPT (unknown, or read only). */
 int mr_set_option(struct mr_socket *sock, enum mr_opt opt, int64_t value);
 int mr_get_option(const struct mr_socket *sock, enum mr_opt opt, int64_t *value);
+
+/* The keys of the cookies of TCP Fast Open (RFC 7413 section 4.1.1), as Linux's TCP_FASTOPEN_KEY: 16 bytes, which
+ * make the cookies that a listener gives, or 32: the cookies of the second key are good, too, and who has one gets
+ * a new one. So a key is changed: from KEY to NEW, KEY. The same key on several servers, of Linux's too, makes them
+ * take each other's cookies. Before or after mr_listen(). 0 or -EINVAL (another length; a connection). */
+int mr_set_fastopen_key(struct mr_socket *sock, const void *key, size_t len);
+/* Those in force, the engine's where the socket has none of its own. Returns how many bytes were put into key. */
+size_t mr_get_fastopen_key(const struct mr_socket *sock, void *key, size_t size);
+/* The engine's, for all listeners that have none of their own; at first mr_config.fastopen_key. 0 or -EINVAL. */
+int mr_engine_fastopen_key(struct mr_engine *engine, const void *key, size_t len);
 
 /* Congestion control by name ("cubic", "newreno"): its index, or -ENOENT. The reverse: NULL past
  * the last. */

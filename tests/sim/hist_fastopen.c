@@ -160,6 +160,118 @@ TEST(rfc7413_4_2_2_listener_without_it_leaves_the_data_alone)
 	CHECK(h, ack_of(h) == 1 && !h->last.has_tfo);
 }
 
+/* ---- Keys (section 4.1.1) -------------------------------------------------------------------- */
+
+static const uint8_t keys[2][16] = { "the present one.", "the one before.." };
+
+/* Listens with a key of its own. */
+static void listen_with_key(struct hist *h)
+{
+	listen_fast(h, 4);
+	CHECK_EQ(h, mr_set_fastopen_key(h->listener, keys[1], 16), 0);
+}
+
+/* The SYN,ACK of one whose data is taken; the next one comes from another port. */
+static void served(struct hist *h, const struct hist_seg *syn)
+{
+	hist_inject(h, syn);
+	next_out(h);
+	CHECK(h, (h->last.flags & (SYN | ACK)) == (SYN | ACK) && ack_of(h) == 101);
+	h->pport++;
+	h->pisn += 100000;
+}
+
+TEST(rfc7413_4_1_1_cookie_of_the_key_before_is_good_and_renewed)
+{
+	struct hist_seg syn, renewed;
+
+	listen_with_key(h);
+	get_cookie(h, &syn);
+	CHECK_EQ(h, mr_set_fastopen_key(h->listener, keys, 32), 0);
+	served(h, &syn);
+	CHECK(h, h->last.has_tfo && h->last.ntfo == COOKIE);
+	CHECK(h, memcmp(h->last.tfo, syn.tfo, COOKIE) != 0);
+	CHECK_EQ(h, counter(h, MR_CTR_TCP_TFO_RENEWED), 1);
+	renewed = syn;
+	memcpy(renewed.tfo, h->last.tfo, COOKIE);
+	/* The new one is what a SYN that asks gets, too; it is not given again to who has it. */
+	served(h, &renewed);
+	CHECK(h, !h->last.has_tfo);
+	INJECT(h, .flags = SYN, .mss = 1460, .has_tfo = true);
+	CHECK(h, !memcmp(next_out(h)->tfo, renewed.tfo, COOKIE));
+	h->pport++;
+	/* Once the old key is gone, so is what it made. */
+	CHECK_EQ(h, mr_set_fastopen_key(h->listener, keys[0], 16), 0);
+	hist_inject(h, &syn);
+	CHECK(h, (next_out(h), ack_of(h)) == 1);
+	CHECK(h, !memcmp(h->last.tfo, renewed.tfo, COOKIE));
+	h->pport++;
+	served(h, &renewed);
+	CHECK_EQ(h, counter(h, MR_CTR_TCP_TFO_IN), 3);
+	CHECK_EQ(h, counter(h, MR_CTR_TCP_TFO_RENEWED), 1);
+}
+
+/* Section 4.1.3.1: the option may be why the SYN,ACK got lost. */
+TEST(rfc7413_4_1_1_renewed_cookie_is_not_repeated)
+{
+	struct hist_seg syn;
+
+	listen_with_key(h);
+	get_cookie(h, &syn);
+	CHECK_EQ(h, mr_set_fastopen_key(h->listener, keys, 32), 0);
+	served(h, &syn);
+	CHECK(h, h->last.has_tfo);
+	hist_run(h, MS(1100));
+	CHECK(h, next_out(h)->flags & SYN && !h->last.has_tfo);
+}
+
+/* What listeners have no key of their own for, the engine's decides. */
+TEST(rfc7413_4_1_1_key_of_the_engine_is_changed_in_the_same_way)
+{
+	struct hist_seg syn, before;
+	uint8_t key[32];
+
+	listen_fast(h, 4);
+	get_cookie(h, &before); /* by a key that was made up */
+	CHECK_EQ(h, mr_get_fastopen_key(h->listener, key, sizeof(key)), 16);
+	memmove(key + 16, key, 16);
+	memcpy(key, keys[0], 16);
+	CHECK_EQ(h, mr_engine_fastopen_key(h->engine, key, 32), 0);
+	served(h, &before);
+	CHECK(h, h->last.has_tfo);
+	syn = before;
+	memcpy(syn.tfo, h->last.tfo, COOKIE);
+	CHECK_EQ(h, mr_engine_fastopen_key(h->engine, keys[0], 16), 0);
+	served(h, &syn);
+	CHECK_EQ(h, mr_set_fastopen_key(h->listener, keys[1], 16), 0);
+	hist_inject(h, &syn);
+	CHECK(h, (next_out(h), ack_of(h)) == 1);
+}
+
+static const uint8_t linux_key[16] = { /* 00112233-44556677-8899aabb-ccddeeff */
+				       0x33, 0x22, 0x11, 0x00, 0x77, 0x66, 0x55, 0x44,
+				       0xbb, 0xaa, 0x99, 0x88, 0xff, 0xee, 0xdd, 0xcc
+};
+
+static void expect_cookie(struct hist *h, const uint8_t cookie[COOKIE])
+{
+	listen_fast(h, 4);
+	CHECK_EQ(h, mr_set_fastopen_key(h->listener, linux_key, 16), 0);
+	INJECT(h, .flags = SYN, .mss = 1460, .has_tfo = true);
+	CHECK(h, !memcmp(next_out(h)->tfo, cookie, COOKIE));
+}
+
+/* As given by Linux 6.18 with that key at 10.0.0.1 to 10.0.0.2, and at fd00::1 to fd00::2. */
+TEST(rfc7413_4_1_1_servers_that_share_a_key_take_each_others_cookies)
+{
+	expect_cookie(h, (const uint8_t[]){ 0xdc, 0x60, 0xbf, 0x54, 0x7b, 0xe9, 0xbb, 0x12 });
+}
+
+TEST6(rfc7413_4_1_1_servers_that_share_a_key_take_each_others_cookies_over_ipv6)
+{
+	expect_cookie(h, (const uint8_t[]){ 0x18, 0x9a, 0xa7, 0x9a, 0x43, 0x16, 0x15, 0x3b });
+}
+
 /* ---- Client ---------------------------------------------------------------------------------- */
 
 static struct mr_endpoint server(void)

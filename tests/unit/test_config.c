@@ -100,6 +100,14 @@ static void odd_ecn(struct mr_config *c)
 {
 	c->ecn = (enum mr_ecn_policy)6;
 }
+static void odd_fastopen_key(struct mr_config *c)
+{
+	c->fastopen_key = "00112233-44556677-8899aabb";
+}
+static void two_fastopen_keys(struct mr_config *c)
+{
+	c->fastopen_key = "0-1-2-3,00112233-44556677-8899aabb-CCDDEEFF";
+}
 static void odd_probing(struct mr_config *c)
 {
 	c->mtu_probing = (enum mr_mtu_probing)3;
@@ -214,6 +222,40 @@ static void huge_buffer(struct mr_config *c)
 	c->rcvbuf = (16 << 20) + 1;
 }
 
+static void rfc7413_4_1_1_keys_are_read_as_linux_writes_them(void **state)
+{
+	static const struct {
+		const char *text;
+		uint8_t n; /* 0: refused */
+	} rows[] = {
+		{ "00112233-44556677-8899aabb-ccddeeff", 1 },
+		{ "0-1-2-3,00112233-44556677-8899aabb-CCDDEEFF", 2 },
+		{ "", 0 },
+		{ "1-2-3", 0 },
+		{ "1-2-3-4-5", 0 },
+		{ "1-2-3-4,", 0 },
+		{ "1-2-3-4,5-6-7-8,9-a-b-c", 0 },
+		{ "001122334-44556677-8899aabb-ccddeeff", 0 },
+		{ "1-2-3-g", 0 },
+		{ "-1-2-3-4", 0 },
+		{ "0x1-2-3-4", 0 },
+	};
+	static const uint8_t key[16] = { 0x33, 0x22, 0x11, 0x00, 0x77, 0x66, 0x55, 0x44,
+					 0xbb, 0xaa, 0x99, 0x88, 0xff, 0xee, 0xdd, 0xcc };
+	struct mr_tfo_keys keys;
+
+	(void)state;
+	for (unsigned i = 0; i < MR_ARRAY_SIZE(rows); i++) {
+		if (mr_config_fastopen_keys(rows[i].text, &keys) != (rows[i].n != 0) ||
+		    keys.n != rows[i].n)
+			fail_msg("\"%s\" gives %u keys", rows[i].text, keys.n);
+		if (keys.n)
+			assert_memory_equal(keys.key[keys.n - 1], key, sizeof(key));
+	}
+	assert_true(mr_config_fastopen_keys(NULL, &keys));
+	assert_int_equal(keys.n, 0);
+}
+
 static void one_wrong_thing_is_one_sentence(void **state)
 {
 	static const struct {
@@ -224,6 +266,8 @@ static void one_wrong_thing_is_one_sentence(void **state)
 		{ long_ifname, "too long" },
 		{ odd_ecn, "ECN policy" },
 		{ odd_probing, "probing" },
+		{ odd_fastopen_key, "Fast Open key" },
+		{ two_fastopen_keys, NULL },
 		{ no_address, "no address is given" },
 		{ v6_address, NULL },
 		{ v6_anycast_address, "anycast address" },
@@ -386,6 +430,7 @@ int main(void)
 		cmocka_unit_test(defaults_with_interface_and_address_pass),
 		cmocka_unit_test(addresses_are_parsed_and_bounded),
 		cmocka_unit_test(routes_are_parsed),
+		cmocka_unit_test(rfc7413_4_1_1_keys_are_read_as_linux_writes_them),
 		cmocka_unit_test(one_wrong_thing_is_one_sentence),
 		cmocka_unit_test(mode_policy_and_chunks_follow_the_interface),
 		cmocka_unit_test(frames_follow_queues_and_rings),

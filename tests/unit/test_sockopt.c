@@ -55,6 +55,36 @@ static void send_bytes(struct mr_socket *sock, size_t n)
 	pair_pump(&p);
 }
 
+/* ---- Keys ------------------------------------------------------------------------------------- */
+
+static void rfc7413_4_1_1_a_key_is_16_or_32_bytes_and_told_again(void **state)
+{
+	static const uint8_t keys[33] = "0123456789abcdefghijklmnopqrstuv";
+	uint8_t told[40], engines[16];
+	struct mr_socket *l;
+
+	(void)state;
+	open_pair(NULL);
+	assert_int_equal(mr_socket(p.engine[0], &l), 0);
+	assert_int_equal(mr_get_fastopen_key(l, engines, sizeof(engines)), 16);
+	for (size_t len = 0; len <= sizeof(keys); len++)
+		assert_int_equal(mr_set_fastopen_key(l, keys, len),
+				 len == 16 || len == 32 ? 0 : -EINVAL);
+	assert_int_equal(mr_get_fastopen_key(l, told, sizeof(told)), 32);
+	assert_memory_equal(told, keys, 32);
+	assert_int_equal(mr_get_fastopen_key(l, told, 7), 7); /* as Linux: what there is room for */
+	assert_int_equal(mr_set_fastopen_key(c, keys, 16), -EINVAL);
+	/* A connection has none: the engine's is told. */
+	assert_int_equal(mr_get_fastopen_key(c, told, sizeof(told)), 16);
+	assert_memory_equal(told, engines, 16);
+	assert_int_equal(mr_engine_fastopen_key(p.engine[0], keys, 15), -EINVAL);
+	assert_int_equal(mr_engine_fastopen_key(p.engine[0], keys, 32), 0);
+	assert_int_equal(mr_get_fastopen_key(c, told, sizeof(told)), 32);
+	assert_memory_equal(told, keys, 32);
+	mr_close(l);
+	pair_close(&p);
+}
+
 /* ---- Options that are one number there and another one here ---------------------------------- */
 
 static void zero_or_less_is_the_default(void **state)
@@ -680,6 +710,7 @@ static void tcp_info_is_cut_or_filled_up(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rfc7413_4_1_1_a_key_is_16_or_32_bytes_and_told_again),
 		cmocka_unit_test(zero_or_less_is_the_default),
 		cmocka_unit_test(defer_accept_is_rounded_up_as_in_linux),
 		cmocka_unit_test(reuse_and_v6only_come_before_bind),

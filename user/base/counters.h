@@ -78,6 +78,8 @@
 	X(TCP_TFO_OUT, "tcp.fastopen_out",                                                         \
 	  "connects whose SYN took data along that was accepted (RFC 7413)")                       \
 	X(TCP_TFO_IN, "tcp.fastopen_in", "connections begun by a cookie and the data of a SYN")    \
+	X(TCP_TFO_RENEWED, "tcp.fastopen_renewed",                                                 \
+	  "of them: by a cookie of the key before, in place of which a new one was given")         \
 	X(TCP_TFO_REFUSED, "tcp.fastopen_refused",                                                 \
 	  "SYNs with data whose cookie was wrong, or too many unconfirmed connections")            \
 	X(TCP_TFO_AVOIDED, "tcp.fastopen_avoided",                                                 \

@@ -5,9 +5,11 @@
  * Called by   the application (init, add); mr_engine_open() (check, plan).
  * Not here    anything that asks the system (engine_open.c): all of this is pure.
  */
+#include <endian.h>
 #include <errno.h>
 #include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "base/addr.h"
 #include "base/compiler.h"
@@ -220,6 +222,53 @@ static int check_congestion(const char *name, struct mr_error *err)
 			    known);
 }
 
+/* Four words of up to eight hexadecimal digits, as Linux's sysctl has them: each is little-endian bytes of the
+ * key. Returns what follows, NULL: it is none. */
+static const char *read_key(const char *text, uint8_t key[MR_TFO_KEY_LEN])
+{
+	for (unsigned i = 0; i < 4; i++) {
+		size_t digits = strspn(text, "0123456789abcdefABCDEF");
+		uint32_t word;
+
+		if (!digits || digits > 8)
+			return NULL;
+		word = htole32((uint32_t)strtoul(text, NULL, 16));
+		memcpy(key + i * sizeof(word), &word, sizeof(word));
+		text += digits;
+		if (i < 3 && *text++ != '-')
+			return NULL;
+	}
+	return text;
+}
+
+bool mr_config_fastopen_keys(const char *text, struct mr_tfo_keys *keys)
+{
+	uint8_t key[2 * MR_TFO_KEY_LEN];
+	size_t len = MR_TFO_KEY_LEN;
+
+	*keys = (struct mr_tfo_keys){ 0 };
+	if (!text)
+		return true;
+	text = read_key(text, key);
+	if (text && *text == ',') {
+		text = read_key(text + 1, key + len);
+		len *= 2;
+	}
+	return text && !*text && mr_tfo_keys_set(keys, key, len);
+}
+
+static int check_fastopen(const char *text, struct mr_error *err)
+{
+	struct mr_tfo_keys keys;
+
+	if (mr_config_fastopen_keys(text, &keys))
+		return 0;
+	return mr_error_set(
+		err, -EINVAL,
+		"the Fast Open key is not of the form aaaaaaaa-bbbbbbbb-cccccccc-dddddddd, "
+		"or two such with a comma between them");
+}
+
 int mr_config_check(const struct mr_config *cfg, struct mr_error *err)
 {
 	int ret;
@@ -241,7 +290,9 @@ int mr_config_check(const struct mr_config *cfg, struct mr_error *err)
 	if ((unsigned)cfg->mtu_probing > MR_MTU_PROBING_ALWAYS)
 		return mr_error_set(err, -EINVAL, "the way %d of probing the path MTU is unknown",
 				    (int)cfg->mtu_probing);
-	ret = check_sizes(cfg, err) ?: check_congestion(cfg->congestion, err);
+	ret = check_sizes(cfg, err)			     ?:
+		      check_congestion(cfg->congestion, err) ?:
+							       check_fastopen(cfg->fastopen_key, err);
 	if (ret)
 		return ret;
 	if (cfg->shared && (cfg->naddrs || cfg->nroutes))

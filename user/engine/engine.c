@@ -108,6 +108,8 @@ static int stack_init(struct mr_engine *engine, const struct mr_config *cfg,
 	unsigned naddrs = own_addresses(cfg, scfg, own);
 	int err;
 
+	if (!mr_config_fastopen_keys(cfg->fastopen_key, &tcfg.tfo_keys))
+		return -EINVAL;
 	for (unsigned i = 0; i < naddrs; i++)
 		addrs[i] = own[i].addr;
 	scfg->flow_key[0] = tcfg.flow_key[0] = derive(scfg->seed, "flow key 0");
@@ -652,6 +654,11 @@ int mr_socket(struct mr_engine *engine, struct mr_socket **out)
 	if (!engine || !out)
 		return -EINVAL;
 	return mr_socks_open(&engine->st->socks, out);
+}
+
+int mr_engine_fastopen_key(struct mr_engine *engine, const void *key, size_t len)
+{
+	return engine && key && mr_tfo_keys_set(&engine->st->tcp.tfo_keys, key, len) ? 0 : -EINVAL;
 }
 
 void mr_recv_return(struct mr_engine *engine, struct mr_slice *slices, unsigned n)

@@ -111,6 +111,8 @@ void mr_engine_check(const struct mr_engine *engine);
 
 /* Everything that can be said without looking at the interface. 0, or -EINVAL and one sentence. */
 int mr_config_check(const struct mr_config *cfg, struct mr_error *err);
+/* Keys of TCP Fast Open as text (mr_config.fastopen_key). NULL: none. false: it is not of that form. */
+bool mr_config_fastopen_keys(const char *text, struct mr_tfo_keys *keys);
 
 /* What an engine is made of, chosen from the configuration and the interface. */
 struct mr_plan {

@@ -171,6 +171,7 @@ int mr_listen(struct mr_socket *sock, int backlog)
 	err = mr_tcp_listen(tcp, setup->port, setup->backlog, &setup->opts, sock);
 	if (err)
 		return err;
+	setup->port->tfo_keys = setup->tfo_keys;
 	sock->kind = MR_SOCK_LISTENER;
 	sock->disconnected = false;
 	return 0;

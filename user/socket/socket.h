@@ -38,7 +38,8 @@ struct mr_sock_setup {
 	struct mr_tcp_listener *port; /* NULL: none is held */
 	struct mr_list accepted;      /* a listener's queue of completed connections */
 	uint32_t naccepted, backlog;
-	bool used; /* mr_socks_salvage() finds out */
+	struct mr_tfo_keys tfo_keys; /* mr_set_fastopen_key() */
+	bool used;		     /* mr_socks_salvage() finds out */
 };
 
 struct mr_socket {

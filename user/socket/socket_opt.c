@@ -6,6 +6,7 @@
  * Not here    information that is no option (socket_info.c).
  */
 #include <errno.h>
+#include <string.h>
 #include "base/compiler.h"
 #include "base/time.h"
 #include "socket/socket_priv.h"
@@ -324,6 +325,30 @@ static int64_t load(const struct mr_socket *sock, enum mr_opt opt)
 		return o->v6only;
 	}
 	return 0;
+}
+
+int mr_set_fastopen_key(struct mr_socket *sock, const void *key, size_t len)
+{
+	if (!sock || !key || sock->kind == MR_SOCK_STREAM ||
+	    !mr_tfo_keys_set(&sock->setup->tfo_keys, key, len))
+		return -EINVAL;
+	if (sock->kind == MR_SOCK_LISTENER)
+		sock->setup->port->tfo_keys = sock->setup->tfo_keys;
+	return 0;
+}
+
+size_t mr_get_fastopen_key(const struct mr_socket *sock, void *key, size_t size)
+{
+	const struct mr_tfo_keys *keys;
+	size_t n;
+
+	if (!sock || !key)
+		return 0;
+	keys = sock->setup && sock->setup->tfo_keys.n ? &sock->setup->tfo_keys :
+							&sock->socks->tcp->tfo_keys;
+	n = mr_min(size, (size_t)keys->n * MR_TFO_KEY_LEN);
+	memcpy(key, keys->key, n);
+	return n;
 }
 
 int mr_get_option(const struct mr_socket *sock, enum mr_opt opt, int64_t *value)

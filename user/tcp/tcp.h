@@ -238,6 +238,14 @@ struct mr_ecn {
 	};
 };
 
+/* The keys of the cookies of TCP Fast Open (RFC 7413 section 4.1.1): the first makes them, and those of the second,
+ * which was the first before, are still good. */
+#define MR_TFO_KEY_LEN 16u
+struct mr_tfo_keys {
+	uint8_t key[2][MR_TFO_KEY_LEN];
+	uint8_t n; /* 0: none are set here */
+};
+
 /* TCP Fast Open (RFC 7413): tcb.tfo. */
 enum mr_tfo {
 	MR_TFO_NONE,
@@ -319,6 +327,7 @@ struct mr_tcb {
 	bool dsack_owed : 1;  /* dsack goes with the next ACK */
 	bool syn_met_old : 1; /* our SYN was answered by an old connection of the peer's */
 	bool dsack_more : 1;  /* and ACKs with what is in tcp.dsacks go before it */
+	bool tfo_renew : 1;   /* the SYN,ACK has a new cookie for one of the key before */
 	bool frto : 1;	      /* since the timeout only the front was sent again (RFC 5682) */
 	bool frto_new : 1;    /* and new data goes before the rest: the next ACK decides */
 
@@ -455,6 +464,7 @@ struct mr_tcp_listener {
 		cookies_until; /* ns: until then an ACK out of nothing may carry a cookie of ours */
 	struct mr_list reqs;
 	struct mr_tcp_opts opts;
+	struct mr_tfo_keys tfo_keys; /* none: the engine's */
 	void *owner;
 };
 
@@ -528,6 +538,7 @@ struct mr_tcp {
 	uint32_t challenge_tokens;
 	uint64_t challenge_refill_at;
 	uint32_t tfo_pending; /* TCBs in MR_TFO_PENDING */
+	struct mr_tfo_keys tfo_keys;
 	struct mr_tfo_dst tfo_dsts[MR_TFO_SETS][MR_TFO_WAYS];
 	uint8_t mtu_probing; /* enum mr_mtu_probing */
 	uint8_t upcalls;     /* index into this process's table of upcalls */
@@ -538,6 +549,7 @@ struct mr_tcp_cfg {
 	uint32_t max_listeners;
 	uint64_t flow_key[2];
 	enum mr_mtu_probing mtu_probing;
+	struct mr_tfo_keys tfo_keys; /* none: one is made up */
 };
 
 /* Upcall tables are code, so they are known by index and set once per process. 0..3. */
@@ -584,6 +596,8 @@ void mr_tcp_release(struct mr_tcp *tcp, struct mr_tcp_listener *l);
 /* Listen on a port that is held. 0, or -EADDRINUSE: another one listens that shares it only for binding. */
 int mr_tcp_listen(struct mr_tcp *tcp, struct mr_tcp_listener *l, uint32_t backlog,
 		  const struct mr_tcp_opts *opts, void *owner);
+/* Keys of one or two times MR_TFO_KEY_LEN bytes, the present one first. false: len is neither; nothing is changed. */
+bool mr_tfo_keys_set(struct mr_tfo_keys *keys, const void *key, size_t len);
 /* Half-open connections of it are forgotten; completed ones are not the listener's any more. The port is
  * still held. */
 void mr_tcp_unlisten(struct mr_tcp *tcp, struct mr_tcp_listener *l);

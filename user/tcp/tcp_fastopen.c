@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * tcp_fastopen.c - TCP Fast Open: data in the SYN, on the word of a cookie.
- * Owns        the cookies that we give and those that we were given (tcp.tfo_dsts), tcb->tfo.
- * Implements  RFC 7413: sections 4.1 (cookies), 4.1.3.1 (what gets lost), 4.2 (the handshake), 5.1 (the limit
+ * Owns        the cookies that we give and those that we were given (tcp.tfo_dsts), the keys, tcb->tfo.
+ * Implements  RFC 7413: sections 4.1 (cookies; two keys, so that a new one can be set at any time), 4.1.3.1 (what gets lost), 4.2 (the handshake), 5.1 (the limit
  *             of connections that nobody has confirmed).
  * Called by   tcp_listen.c, input, output, the opens.
  *
@@ -10,8 +10,10 @@
  * SYN carries a copy of the head of the send queue, which stays unsent until the SYN,ACK says how much of it
  * was taken: so nothing is to be repaired where none was.
  */
+#include <endian.h>
 #include <string.h>
 
+#include "base/addr.h"
 #include "base/compiler.h"
 #include "base/csum.h"
 #include "base/hash.h"
@@ -25,27 +27,79 @@
 
 /* ---- The server's side ----------------------------------------------------------------------- */
 
-void tfo_cookie(const struct mr_tcp *tcp, const struct mr_flow *flow, uint8_t cookie[8])
+bool mr_tfo_keys_set(struct mr_tfo_keys *keys, const void *key, size_t len)
 {
-	struct {
-		struct mr_addr laddr, raddr;
-		uint32_t purpose, zero;
-	} in = { flow->laddr, flow->raddr, PURPOSE, 0 };
-	uint64_t mac = mr_siphash(tcp->secret, &in, sizeof(in));
+	if (len != MR_TFO_KEY_LEN && len != sizeof(keys->key))
+		return false;
+	*keys = (struct mr_tfo_keys){ .n = (uint8_t)(len / MR_TFO_KEY_LEN) };
+	memcpy(keys->key, key, len);
+	return true;
+}
 
+void tfo_init(struct mr_tcp *tcp)
+{
+	uint64_t made_up[2];
+
+	for (uint32_t i = 0; i < MR_ARRAY_SIZE(made_up); i++) {
+		uint32_t in[2] = { PURPOSE, i };
+
+		made_up[i] = mr_siphash(tcp->secret, in, sizeof(in));
+	}
+	mr_tfo_keys_set(&tcp->tfo_keys, made_up, sizeof(made_up));
+}
+
+static const struct mr_tfo_keys *keys_of(const struct mr_tcp *tcp, const struct mr_tcp_listener *l)
+{
+	return l->tfo_keys.n ? &l->tfo_keys : &tcp->tfo_keys;
+}
+
+/* Over the addresses as they stand in the SYN, client's first, as Linux: servers that share a key take each
+ * other's cookies, whichever of the two they run (section 4.1.1). */
+static void make_cookie(const uint8_t key[MR_TFO_KEY_LEN], const struct mr_flow *flow,
+			uint8_t cookie[COOKIE_LEN])
+{
+	bool v4 = mr_addr_is_v4(&flow->raddr);
+	size_t len = v4 ? 4 : 16, skip = v4 ? 12 : 0;
+	uint64_t k[2], mac;
+	uint8_t in[32];
+
+	memcpy(in, flow->raddr.b + skip, len);
+	memcpy(in + len, flow->laddr.b + skip, len);
+	memcpy(k, key, sizeof(k));
+	k[0] = le64toh(k[0]);
+	k[1] = le64toh(k[1]);
+	mac = htole64(mr_siphash(k, in, 2 * len));
 	memcpy(cookie, &mac, COOKIE_LEN);
 }
 
-bool tfo_cookie_ok(const struct mr_tcp *tcp, const struct mr_flow *flow, const struct mr_seg *syn)
+void tfo_grant(const struct mr_tcp *tcp, const struct mr_tcp_listener *l,
+	       const struct mr_flow *flow, struct mr_seg *synack)
 {
-	uint8_t want[COOKIE_LEN], differs = 0;
+	if (!l)
+		return;
+	synack->opts |= MR_TCPOPT_TFO;
+	synack->ntfo = COOKIE_LEN;
+	make_cookie(keys_of(tcp, l)->key[0], flow, synack->tfo);
+}
+
+enum tfo_made_by tfo_cookie_check(const struct mr_tcp *tcp, const struct mr_tcp_listener *l,
+				  const struct mr_flow *flow, const struct mr_seg *syn)
+{
+	const struct mr_tfo_keys *keys = keys_of(tcp, l);
+	uint8_t want[COOKIE_LEN];
 
 	if (syn->ntfo != COOKIE_LEN)
-		return false;
-	tfo_cookie(tcp, flow, want);
-	for (unsigned i = 0; i < COOKIE_LEN; i++)
-		differs |= (uint8_t)(want[i] ^ syn->tfo[i]);
-	return !differs;
+		return TFO_BY_NONE;
+	for (unsigned k = 0; k < keys->n; k++) {
+		uint8_t differs = 0;
+
+		make_cookie(keys->key[k], flow, want);
+		for (unsigned i = 0; i < COOKIE_LEN; i++)
+			differs |= (uint8_t)(want[i] ^ syn->tfo[i]);
+		if (!differs)
+			return k ? TFO_BY_OLD_KEY : TFO_BY_KEY;
+	}
+	return TFO_BY_NONE;
 }
 
 void tfo_confirmed(struct mr_tcp *tcp, struct mr_tcb *tcb)

@@ -233,13 +233,15 @@ static struct mr_tcb *take_fast_open(struct mr_tcp *tcp, struct mr_tcp_listener 
 {
 	struct mr_tcp_synreq req = { 0 };
 	struct mr_tcb *tcb = NULL;
+	enum tfo_made_by made_by;
 
 	if (!l->opts.fastopen || !(seg->opts & MR_TCPOPT_TFO) || !seg->ntfo || !seg->len ||
 	    request_fill(tcp, l, rx, seg, now, &req))
 		return NULL;
 	req.iss = request_iss(tcp, &req.flow, min_iss, now);
 	/* Section 5.1: a forged cookie is not believed, a stolen one costs no more than this. */
-	if (tfo_cookie_ok(tcp, &req.flow, seg) && tcp->tfo_pending < l->opts.fastopen &&
+	made_by = tfo_cookie_check(tcp, l, &req.flow, seg);
+	if (made_by != TFO_BY_NONE && tcp->tfo_pending < l->opts.fastopen &&
 	    tcp_up(tcp)->accept_room(l->owner))
 		tcb = tcb_of_request(tcp, &req, seg, now);
 	else
@@ -254,7 +256,9 @@ static struct mr_tcb *take_fast_open(struct mr_tcp *tcp, struct mr_tcp_listener 
 	flow_insert(tcp, &tcb->flow);
 	tcb->syn_owed = true;
 	tcb->tfo = MR_TFO_PENDING;
+	tcb->tfo_renew = made_by == TFO_BY_OLD_KEY;
 	tcp->tfo_pending++;
+	MR_COUNT_N(tcp->ctr, TCP_TFO_RENEWED, tcb->tfo_renew);
 	MR_COUNT(tcp->ctr, TCP_PASSIVE_OPENS);
 	MR_COUNT(tcp->ctr, TCP_TFO_IN);
 	tcb->owner = tcp_up(tcp)->accept(l->owner, tcb);

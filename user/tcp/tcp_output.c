@@ -134,6 +134,10 @@ static void syn_options(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_seg *s
 	}
 	if (offer)
 		tfo_syn(tcp, tcb, seg, now);
+	else if (tcb->tfo_renew && !tcb->retrans)
+		tfo_grant(tcp,
+			  listener_lookup(tcp, &tcb->flow.laddr, tcb->flow.lport, tcb->flow.hash),
+			  &tcb->flow, seg);
 	if (offer)
 		ecn_offer(tcb, seg);
 	else

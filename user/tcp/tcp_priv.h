@@ -249,9 +249,15 @@ uint8_t ecn_tos(const struct mr_tcb *tcb, bool new_data);
 bool ecn_counts_with_cwr(const struct mr_tcb *tcb);
 
 /* ---- tcp_fastopen.c -------------------------------------------------------------------------- */
-/* The cookie of this flow's peer, and is that what the SYN has? */
-void tfo_cookie(const struct mr_tcp *tcp, const struct mr_flow *flow, uint8_t cookie[8]);
-bool tfo_cookie_ok(const struct mr_tcp *tcp, const struct mr_flow *flow, const struct mr_seg *syn);
+/* Put the cookie of this flow's peer into a SYN,ACK. l NULL: whose it is is not known any more. */
+void tfo_grant(const struct mr_tcp *tcp, const struct mr_tcp_listener *l,
+	       const struct mr_flow *flow, struct mr_seg *synack);
+/* Which key made the SYN's cookie? */
+enum tfo_made_by { TFO_BY_NONE, TFO_BY_KEY, TFO_BY_OLD_KEY };
+enum tfo_made_by tfo_cookie_check(const struct mr_tcp *tcp, const struct mr_tcp_listener *l,
+				  const struct mr_flow *flow, const struct mr_seg *syn);
+/* The key of an engine that was given none. */
+void tfo_init(struct mr_tcp *tcp);
 /* The handshake is complete, or over. */
 void tfo_confirmed(struct mr_tcp *tcp, struct mr_tcb *tcb);
 /* An active open that wants it; its SYN's option; how much payload may go with that SYN; the answer. */

@@ -94,11 +94,8 @@ static void reply_request(struct mr_tcp *tcp, struct mr_tcp_synreq *req, uint8_t
 		seg.opts |= (uint8_t)(MR_TCPOPT_MSS | (req->wscale_ok ? MR_TCPOPT_WSCALE : 0) |
 				      (req->sack_ok ? MR_TCPOPT_SACK_PERM : 0));
 		if (req->tfo_cookie &&
-		    !req->retries) { /* RFC 7413 section 4.1.3.1: the option may be why */
-			seg.opts |= MR_TCPOPT_TFO;
-			seg.ntfo = 8;
-			tfo_cookie(tcp, &req->flow, seg.tfo);
-		}
+		    !req->retries) /* RFC 7413 section 4.1.3.1: the option may be why */
+			tfo_grant(tcp, req->listener, &req->flow, &seg);
 		ecn_synack(req->ecn_mode, req->ecn_syn, req->retries, !req->ecn_no_option, &seg);
 	} else {
 		seg.seq = req->iss + 1;

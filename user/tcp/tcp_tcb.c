@@ -46,6 +46,9 @@ int mr_tcp_init(struct mr_tcp *tcp, struct mr_arena *arena, struct mr_ip *ip,
 	tcp->secret[0] = mr_rng_u64(rng);
 	tcp->secret[1] = mr_rng_u64(rng);
 	tcp->port_counter = (uint32_t)mr_rng_u64(rng);
+	tcp->tfo_keys = cfg->tfo_keys;
+	if (!tcp->tfo_keys.n)
+		tfo_init(tcp);
 	for (unsigned i = 0; i < MR_TCP_PORT_BUCKETS; i++)
 		mr_list_init(&tcp->ports[i]);
 	mr_list_init(&tcp->pending);
