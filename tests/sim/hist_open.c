@@ -185,6 +185,24 @@ TEST(rfc4987_3_6_second_segment_does_not_end_what_the_first_will_complete)
 	hist_skip(h);
 }
 
+/* The SYN,ACK came twice, and the peer's answer to the second one overtakes all that it has sent. Later the same
+ * would be a sign of life of a connection that is gone. */
+TEST(rfc4987_3_6_answer_to_a_second_syn_ack_is_not_reset)
+{
+	uint32_t tsval;
+
+	cookie_syn(h, 1000);
+	tsval = h->last.tsval;
+	INJECT(h, .flags = ACK, .seq = 101, .ack = 1, .tsval = 1001, .tsecr = tsval);
+	EXPECT_NOTHING(h);
+	cookie_waits(h, SEC(4));
+	INJECT(h, .flags = ACK, .seq = 101, .ack = 1, .tsval = 5001, .tsecr = tsval);
+	EXPECT(h, .flags = RST, .seq = 1);
+	/* Text is waited for as long as the cookie is good. */
+	INJECT(h, .flags = ACK, .seq = 101, .ack = 1, .len = 10, .tsval = 5001, .tsecr = tsval);
+	EXPECT_NOTHING(h);
+}
+
 /* The network doubled the SYN, and its second copy found room: the peer answers the first SYN,ACK. */
 TEST(cookie_is_good_although_its_syn_came_again_and_found_room)
 {

@@ -12,6 +12,9 @@
 #include "tcp/tcp_cong.h"
 #include "tcp/tcp_priv.h"
 
+#define SYNACK_FRESH_NS                                                                            \
+	(3 * MR_NS_PER_S) /* so long after it the first segments of a peer may come */
+
 void synreq_free(struct mr_tcp *tcp, struct mr_tcp_synreq *req)
 {
 	flow_remove(tcp, &req->flow);
@@ -270,6 +273,22 @@ static struct mr_tcb *take_fast_open(struct mr_tcp *tcp, struct mr_tcp_listener 
 	return tcb;
 }
 
+/* Could this be of a connection that a cookie of ours has begun and whose first segment, which alone can be
+ * checked, was lost or overtaken, and comes again? Of text it could as long as that cookie is good. What has none
+ * may be the peer's answer to a SYN,ACK that came twice; if it is more than that, it will be said again soon. */
+static bool may_be_early(const struct mr_tcp *tcp, const struct mr_tcp_synreq *req,
+			 const struct mr_seg *seg, uint64_t now)
+{
+	uint64_t ago;
+
+	if (!cookie_is_recent(tcp, &req->flow, req->iss, now))
+		return false;
+	if (mr_seg_span(seg))
+		return true;
+	ago = req->ts_ok ? tcp_ts_rtt(req->ts_offset, seg->tsecr, now) : 0;
+	return ago && ago < SYNACK_FRESH_NS;
+}
+
 /* An ACK that nobody remembers having asked for: was it asked for by a cookie? If so, it ends `other`,
  * if not NULL: the request that another copy of the same SYN made when there was room again. */
 static enum mr_drop take_cookie(struct mr_tcp *tcp, struct mr_tcp_listener *l,
@@ -288,10 +307,7 @@ static enum mr_drop take_cookie(struct mr_tcp *tcp, struct mr_tcp_listener *l,
 	if (!req.peer_mss) {
 		mr_dst_put(tcp->ip, &req.dst);
 		MR_COUNT(tcp->ctr, TCP_COOKIES_BAD);
-		/* RFC 9293 section 3.10.7.2, second: what acknowledges nothing of ours is reset. But text
-		 * may be the second segment of a connection whose first one, which alone can be checked,
-		 * was lost and will be sent again. */
-		if (!mr_seg_span(seg) || !cookie_is_recent(tcp, &req.flow, req.iss, now))
+		if (!may_be_early(tcp, &req, seg, now)) /* RFC 9293 section 3.10.7.2, second */
 			tcp_reply_rst(tcp, rx, seg, now);
 		return MR_DROP_TCP_COOKIE;
 	}
