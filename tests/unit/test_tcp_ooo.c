@@ -245,6 +245,29 @@ static void single_bytes_in_a_row_share_a_chunk(void **state)
 	assert_int_equal(n->frames.nfree, before);
 }
 
+/* What comes late, or was sent again and overtaken, has its place found in steps of holes, not of packets: on a
+ * long path thousands of those are behind the first hole. */
+static void place_among_many_is_found_in_steps_of_holes(void **state)
+{
+	struct net *n = *state;
+	struct queue q;
+	bool fin;
+
+	queue_open(&q, n);
+	q.tcb.opts.rcvbuf = 1 << 20;
+	for (uint32_t i = 1; i <= 30; i++)
+		if (i != 11 && i != 21)
+			assert_int_equal(insert(n, &q, NEXT + i * 600, 600, 0, 0), MR_DROP_NONE);
+	n->ctr.c[MR_CTR_TCP_OOO_WALKED] = 0;
+	assert_int_equal(insert(n, &q, NEXT + 21 * 600, 600, 0, 0), MR_DROP_NONE);
+	assert_int_equal(insert(n, &q, NEXT + 11 * 600, 600, 0, 0), MR_DROP_NONE);
+	assert_int_equal(insert(n, &q, NEXT + 15 * 600, 600, 0, 0), MR_DROP_TCP_DUPLICATE);
+	assert_true(n->ctr.c[MR_CTR_TCP_OOO_WALKED] <= 4);
+	assert_ptr_equal(q.tcb.gap->q.head->row, q.tcb.gap->q.tail);
+	q.tcb.rcv_nxt = NEXT + 600;
+	assert_int_equal(drain(n, &q, &fin), NEXT + 31 * 600);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -257,6 +280,8 @@ int main(void)
 						net_teardown),
 		cmocka_unit_test_setup_teardown(single_bytes_in_a_row_share_a_chunk, net_setup,
 						net_teardown),
+		cmocka_unit_test_setup_teardown(place_among_many_is_found_in_steps_of_holes,
+						net_setup, net_teardown),
 		cmocka_unit_test_setup_teardown(random_segments_reassemble_to_the_stream, net_setup,
 						net_teardown),
 	};

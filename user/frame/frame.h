@@ -90,7 +90,8 @@ struct mr_frame {
 				sent_node; /* TCP: what is in flight, by time; what is lost */
 			union {
 				struct mr_sent sent; /* until it is acknowledged */
-				/* First or last of a row of SACKED ones: the other end of it. */
+				/* First or last of a row of SACKED ones, or of packets that follow one
+				 * another in the reassembly queue: the other end of it. */
 				struct mr_frame *row;
 			};
 		};

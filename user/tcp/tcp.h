@@ -108,7 +108,7 @@ struct mr_sndq {
 /* Out-of-order segments (packets, chains by frag), sorted by seq, not overlapping; linked by next. */
 struct mr_oooq {
 	struct mr_frame *head, *tail;
-	struct mr_frame *hint; /* where the last one was put; NULL: not known */
+	struct mr_frame *hint; /* first of the row where the last one was put; NULL: not known */
 	uint32_t bytes;
 	uint32_t frames; /* chunks */
 };

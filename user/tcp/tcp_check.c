@@ -79,6 +79,7 @@ void mr_tcb_check_sndq(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 
 static void check_oooq(const struct mr_tcb *tcb)
 {
+	const struct mr_frame *first = NULL;
 	const struct mr_oooq *q;
 	uint32_t bytes = 0, frames = 0, at = tcb->rcv_nxt;
 
@@ -95,11 +96,19 @@ static void check_oooq(const struct mr_tcb *tcb)
 		}
 		assert(len == f->pkt_len && chunks == f->nchunks);
 		assert(f == q->head ? seq_gt(f->seq, at) : seq_geq(f->seq, at));
+		if (!first || f->seq != at) { /* rows are as long as they can be */
+			assert(!first || first->row->next == f);
+			assert(f->row->row == f);
+			first = f;
+		} else {
+			assert(q->hint != f);
+		}
 		at = f->seq + f->pkt_len + !!(f->tcp_flags & MR_TCP_FIN);
 		bytes += f->pkt_len;
 		frames += f->nchunks;
 		assert(f->next || f == q->tail);
 	}
+	assert(first->row == q->tail);
 	assert(bytes == q->bytes && frames == q->frames);
 }
 

@@ -9,6 +9,10 @@
  *
  * The payload view of a received packet is its data view with all headers pulled: data, len,
  * pkt_len.
+ *
+ * Packets that follow one another make rows, which are stepped over at once: what comes late finds its place
+ * in as many steps as there are holes before it, however many packets that are. What is taken out is always
+ * the first of a row.
  */
 #include <string.h>
 
@@ -26,8 +30,8 @@ static uint32_t end(const struct mr_frame *f)
 }
 
 #define SMALL_SEGMENT 512u /* bytes; a window full of segments larger than this finds room */
-#define WALK_MAX      512u /* packets looked at to find one its place; further away there is no room */
-#define ALL_SHARE     8u /* reassembly of all connections together: this part of the UMEM */
+#define WALK_MAX      512u /* rows looked at to find one its place; further away there is no room */
+#define ALL_SHARE     8u   /* reassembly of all connections together: this part of the UMEM */
 
 /* Each segment takes a chunk, however small it is: their number is bounded, so that small ones cannot pin
  * the UMEM; neither can many connections. What is refused the peer will send again. */
@@ -69,18 +73,23 @@ static void account(struct mr_tcp *tcp, struct mr_oooq *q, const struct mr_frame
 	tcp->ooo_frames = add ? tcp->ooo_frames + f->nchunks : tcp->ooo_frames - f->nchunks;
 }
 
-static void unlink_after(struct mr_tcp *tcp, struct mr_oooq *q, struct mr_frame *prev,
+/* Take out f, the first of a row, behind prev, the last of the row before it (NULL: there is none). */
+static void unlink_first(struct mr_tcp *tcp, struct mr_oooq *q, struct mr_frame *prev,
 			 struct mr_frame *f)
 {
 	account(tcp, q, f, false);
+	if (f->row != f) { /* the row begins with the next one now */
+		f->next->row = f->row;
+		f->row->row = f->next;
+	}
+	if (q->hint == f)
+		q->hint = f->row != f ? f->next : prev ? prev->row : NULL;
 	if (prev)
 		prev->next = f->next;
 	else
 		q->head = f->next;
 	if (q->tail == f)
 		q->tail = prev;
-	if (q->hint == f)
-		q->hint = prev;
 	f->next = NULL;
 }
 
@@ -105,8 +114,8 @@ struct mr_frame *pay_trim_front(struct mr_frame_pool *pool, struct mr_frame *f, 
 	return f;
 }
 
-/* The last packet that begins at or before seq goes to *prev; NULL: there is none. It is looked for from
- * where the last one was put: what is sent again comes in order. false: it is too far away. */
+/* The last packet of the last row that begins at or before seq goes to *prev; NULL: there is none. It is looked
+ * for from where the last one was put: what is sent again comes in order. false: it is too far away. */
 static bool find_place(struct mr_tcp *tcp, const struct mr_oooq *q, uint32_t seq,
 		       struct mr_frame **prev)
 {
@@ -114,18 +123,30 @@ static bool find_place(struct mr_tcp *tcp, const struct mr_oooq *q, uint32_t seq
 	uint32_t walked = 0;
 
 	*prev = NULL;
-	if (q->tail && seq_geq(seq, end(q->tail))) /* the usual case: behind everything */
-		*prev = q->tail;
+	if (q->tail && seq_geq(seq, q->tail->row->seq)) /* the usual case: behind everything */
+		next = q->tail->row;
 	else if (q->hint && seq_leq(q->hint->seq, seq))
-		*prev = q->hint;
-	if (*prev)
-		next = (*prev)->next;
+		next = q->hint;
 	for (; next && seq_leq(next->seq, seq) && walked < WALK_MAX; walked++) {
-		*prev = next;
-		next = next->next;
+		*prev = next->row;
+		next = (*prev)->next;
 	}
 	MR_COUNT_N(tcp->ctr, TCP_OOO_WALKED, walked);
 	return !next || seq_gt(next->seq, seq);
+}
+
+/* f is the last of a row: where the next one continues it, they are one. */
+static void join(struct mr_oooq *q, struct mr_frame *f)
+{
+	struct mr_frame *next = f->next, *first = f->row, *last;
+
+	if (!next || end(f) != next->seq)
+		return;
+	last = next->row;
+	if (q->hint == next)
+		q->hint = first;
+	first->row = last;
+	last->row = first;
 }
 
 /* Copy a small segment behind the one that it continues, so that it costs no chunk. f is gone then. */
@@ -163,8 +184,6 @@ enum mr_drop ooo_insert(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame 
 	next = prev ? prev->next : q->head;
 	if (prev && seq_geq(end(prev), end(f)))
 		return MR_DROP_TCP_DUPLICATE;
-	if (next && next->seq == f->seq && seq_geq(end(next), end(f)))
-		return MR_DROP_TCP_DUPLICATE;
 	/* What is there stays; only what is new of f goes in, and what f covers whole makes way. */
 	if (prev && seq_gt(end(prev), f->seq))
 		f = pay_trim_front(tcp->frames, f, seq_diff(end(prev), f->seq));
@@ -172,7 +191,7 @@ enum mr_drop ooo_insert(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame 
 		struct mr_frame *covered = next;
 
 		next = next->next;
-		unlink_after(tcp, q, prev, covered);
+		unlink_first(tcp, q, prev, covered);
 		mr_frame_put_chain(tcp->frames, covered);
 	}
 	if (next && seq_gt(end(f), next->seq)) {
@@ -182,9 +201,12 @@ enum mr_drop ooo_insert(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame 
 	}
 	MR_COUNT(tcp->ctr, TCP_OOO_QUEUED);
 	if (prev && end(prev) == f->seq && append(tcp, q, prev, f)) {
-		q->hint = prev;
+		q->hint = prev->row;
+		join(q, prev);
 		return MR_DROP_NONE;
 	}
+	f->flags &= (uint8_t)~MR_FRAME_META; /* row is in its place */
+	f->row = f;
 	f->next = next;
 	if (prev)
 		prev->next = f;
@@ -192,8 +214,13 @@ enum mr_drop ooo_insert(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame 
 		q->head = f;
 	if (!next)
 		q->tail = f;
-	q->hint = f;
 	account(tcp, q, f, true);
+	join(q, f);
+	q->hint = f;
+	if (prev && end(prev) == f->seq) {
+		q->hint = prev->row;
+		join(q, prev);
+	}
 	return MR_DROP_NONE;
 }
 
@@ -202,7 +229,7 @@ struct mr_frame *ooo_take(struct mr_tcp *tcp, struct mr_tcb *tcb)
 	struct mr_frame *f, *taken = NULL;
 
 	while (!taken && (f = ooo_head(tcb)) && seq_leq(f->seq, tcb->rcv_nxt)) {
-		unlink_after(tcp, &tcb->gap->q, NULL, f);
+		unlink_first(tcp, &tcb->gap->q, NULL, f);
 		gap_put_if_closed(tcp, tcb);
 		if (seq_gt(end(f), tcb->rcv_nxt))
 			taken = pay_trim_front(tcp->frames, f,
@@ -218,7 +245,7 @@ void ooo_free(struct mr_tcp *tcp, struct mr_tcb *tcb)
 	struct mr_frame *f;
 
 	while ((f = ooo_head(tcb))) {
-		unlink_after(tcp, &tcb->gap->q, NULL, f);
+		unlink_first(tcp, &tcb->gap->q, NULL, f);
 		mr_frame_put_chain(tcp->frames, f);
 		gap_put_if_closed(tcp, tcb);
 	}
