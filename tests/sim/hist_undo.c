@@ -61,6 +61,8 @@ TEST(rfc3522_3_2_ack_of_the_first_transmission_takes_the_recovery_back)
 	CHECK_EQ(h, count(h, MR_CTR_TCP_UNDO), 1);
 	CHECK(h, info_of(h).cwnd >= cwnd);
 	CHECK(h, info_of(h).ssthresh >= cwnd);
+	/* And it was late for what had been sent after it (RFC 8985 section 6.2 step 3): the path reorders. */
+	CHECK(h, h->sock->tcb->rack.reordering_seen);
 	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 10 * MSS_TS, .tsval = 1003, .tsecr = first);
 	hist_run(h, SEC(2));
 	EXPECT_NOTHING(h);

@@ -109,8 +109,12 @@ static bool needless(struct mr_tcb *tcb, const struct ack *ack)
 	}
 	/* RFC 3522: the segment at the front was sent again, but the ACK answers something older than this
 	 * recovery's first retransmission. */
-	if (ack->first_copy && u->any_retrans && seq_lt(ack->tsecr, u->retrans_ts))
+	if (ack->first_copy && u->any_retrans && seq_lt(ack->tsecr, u->retrans_ts)) {
+		/* The first copy came late, for what was sent after it had been delivered. RFC 8985 section 6.2
+		 * step 3 looks only at what was sent once; as Linux. */
+		tcb->rack.reordering_seen |= tcb->loss == MR_LOSS_RECOVERY;
 		return true;
+	}
 	/* RFC 5682 section 3: after a timeout something is delivered that was never sent again. */
 	return tcb->loss == MR_LOSS_RTO && tcb->sack_ok && ack->orig_delivered &&
 	       seq_lt(tcb->snd_una, tcb->recover);
