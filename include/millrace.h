@@ -374,7 +374,8 @@ enum mr_opt {
 	MR_OPT_KEEPCNT,	     /* 1..127. Default 9 */
 	MR_OPT_USER_TIMEOUT, /* ms of silence to data or keepalives until -ETIMEDOUT; 0: R2, KEEPCNT */
 	MR_OPT_OOBINLINE,    /* 0/1: urgent data stays in the stream. Default 0 */
-	MR_OPT_CONGESTION, /* mr_congestion_index(), before connect/listen. Default: the configuration's */
+	/* mr_congestion_index(), before connect, or of a listener. Default: the configuration's */
+	MR_OPT_CONGESTION,
 	/* A listener: connections that a cookie has let in and whose handshake is not complete, at the most
 	 * (RFC 7413); such connections come with data at once. 0..65535; 0, the default: none. */
 	MR_OPT_FASTOPEN,

@@ -68,6 +68,166 @@ def calls6():
         compare(pair, "fd77::3", ENGINE6, PEER6, 64)
 
 
+# ---- Option by option ---------------------------------------------------------------------------
+
+# Options that the stack does not have: refused on a socket of its own (ENOPROTOOPT), which is left as it was. Set
+# before, they keep a socket with the kernel.
+REFUSED = {
+    "SOL_SOCKET": {5, 25, 26, 29, 35, 36, 37, 42, 60, 62, 63, 64, 65},  # DONTROUTE, another device, a filter,
+    # time stamps, SO_MARK, SO_PEEK_OFF, SO_ZEROCOPY
+    "TCP": {14, 19, 27, 37},  # MD5SIG, REPAIR, SAVE_SYN, TX_DELAY
+    "IP": {4, 11, 19, 21, 26},  # OPTIONS, RECVERR, TRANSPARENT, MINTTL, RECVERR_RFC4884
+    "IPV6": {6, 25, 31, 33, 50, 54, 73, 75},  # 2292PKTOPTIONS, RECVERR, FLOWINFO_SEND, PKTINFO, HOPOPTS, ...
+}
+# Other departures, each harmless: (level, option, state).
+DEPARTS = {
+    ("SOL_SOCKET", 61, "accepted"),  # SO_TXTIME, which TCP does not use, is not inherited
+    ("TCP", 13, "connected"),  # the congestion control of a connection cannot be changed: EPERM
+    ("TCP", 21, "connected"),  # TCP_QUEUE_SEQ without TCP_REPAIR: another error
+    ("TCP", 35, None),  # TCP_ZEROCOPY_RECEIVE is as in a kernel without it
+    ("IP", 33, "accepted"),  # IP_MULTICAST_TTL of what is accepted is the route's
+    ("IPV6", 1, "accepted"),  # IPV6_ADDRFORM: another error
+    ("IPV6", 17, "accepted"),  # IPV6_MULTICAST_IF is the interface that the connection came by,
+    ("IPV6", 18, "accepted"),  # and IPV6_MULTICAST_HOPS the route's
+}
+OPTION = re.compile(r"(\w+) (\d+) (\S*) (connected|listening|before connect|before listen|accepted): (\w+), now (.*)")
+
+
+def option_answers(pair, local, peer, shim):
+    with scratch() as directory:
+        path = os.path.join(directory, "control")
+        argv = ["python3", os.path.join(os.path.dirname(os.path.abspath(__file__)), "optconf.py"), path, local, peer]
+        with Process([CONF, "peer", path], ns=pair.peer, name="peer"):
+            wait_for("the peer", lambda: os.path.exists(path))
+            done = run(*(shared(*argv, options=("--log", "/dev/null")) if shim else argv), ns=pair.engine, timeout=100)
+    return done.stdout.splitlines()
+
+
+def compare_options(pair, local, peer):
+    want, got = option_answers(pair, local, peer, False), option_answers(pair, local, peer, True)
+    check(len(want) > 1000, "only %d answers", len(want))
+    equal("number of answers", len(got), len(want))
+    refused, wrong = 0, []
+    for kernels, ours in zip(want, got):
+        if kernels == ours:
+            continue
+        level, option, _, state, err, _ = OPTION.match(ours).groups()
+        option = int(option)
+        if option in REFUSED[level] and err == "ENOPROTOOPT" and not state.startswith("before"):
+            refused += 1
+        elif not {(level, option, state), (level, option, None)} & DEPARTS:
+            wrong.append("kernel: %s\nshim:   %s" % (kernels, ours))
+    check(not wrong, "%s", "\n".join(wrong))
+    check(refused > 30, "only %d options were refused: is the stack used at all?", refused)
+
+
+@case("every option of SOL_SOCKET, TCP and IP answers as the kernel's, or is refused", timeout=150)
+def options4():
+    with Pair() as pair:
+        compare_options(pair, SHARED, PEER)
+
+
+@case("every option of SOL_SOCKET, TCP, IP and IPv6 answers as the kernel's, or is refused", timeout=150)
+def options6():
+    with Pair(v6=True) as pair:
+        run("ip", "addr", "add", ENGINE6 + "/64", "dev", "v0", "nodad", ns=pair.engine)
+        compare_options(pair, ENGINE6, PEER6)
+
+
+# Set on a new socket: level, option, value, the reason in `millrace ss`.
+KEEP = """if 1:
+    import ctypes, os, socket, struct, sys, time
+    program = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0xffffffff), 8)
+    fprog = struct.pack("HxxxxxxP", 1, ctypes.addressof(program))
+    one = struct.pack("i", 1)
+    md5 = struct.pack("=HH4s", 2, 0, bytes((10, 9, 9, 9))).ljust(128, b"\\0") + struct.pack("BBHI", 0, 0, 1, 0) + b"k".ljust(80, b"\\0")
+    rows = [(1, 26, fprog), (1, 51, fprog), (1, 36, one), (6, 14, md5), (6, 19, one), (0, 19, one), (0, 4, b"\\1" * 4),
+            (1, 60, one), (1, 37, struct.pack("i", 16)), (1, 25, b"lo\\0"), (6, 27, one), (1, 25, b"v0\\0"), (1, 46, one)]
+    socks = []
+    for i, (level, name, value) in enumerate(rows):
+        s = socket.socket()
+        if level == 1 and name == 51:
+            s.setsockopt(1, 15, one)
+        s.setsockopt(level, name, value)
+        s.bind(("0.0.0.0", 7100 + i))
+        s = socket.socket(fileno=os.dup(s.detach()))
+        s.listen()
+        socks.append(s)
+    print("ready", flush=True)
+    time.sleep(1000)
+"""
+KEPT = ("a BPF filter is attached", "a BPF filter is attached", "SO_MARK is set", "TCP_MD5SIG is set", "TCP_REPAIR is set",
+        "IP_TRANSPARENT is set", "IP_OPTIONS are set", "SO_ZEROCOPY is set", "time stamps were asked for",
+        "bound to another device", "an option that the stack does not have was set", None, None)
+
+
+@case("an option that the stack does not have keeps a socket with the kernel, and ss says which")
+def kept():
+    with Pair() as pair, Process(shared("python3", "-c", KEEP), ns=pair.engine, name="python3") as server:
+        wait_for("its listeners", lambda: server.stdout() == b"ready\n")
+        listed = {int(e["local"].rpartition(":")[2]): e
+                  for e in json.loads(run(MILLRACE, "ss", "--json", ns=pair.engine).stdout)}
+        for i, reason in enumerate(KEPT):
+            e = listed[7100 + i]
+            equal("reason of row %d" % i, e.get("reason"), reason)
+            equal("row %d is the stack's" % i, e["accelerated"], reason is None)
+
+
+FAST_CLIENT = """if 1:
+    import socket, sys
+    for way in "connect", "sendto", "sendto":
+        s = socket.socket()
+        if way == "connect":
+            s.setsockopt(socket.IPPROTO_TCP, 30, 1)  # TCP_FASTOPEN_CONNECT
+            s.connect((sys.argv[1], 7000))
+            s.sendall(b"hello")
+        else:
+            assert s.sendto(b"hello", socket.MSG_FASTOPEN, (sys.argv[1], 7000)) == 5
+        assert s.recv(10) == b"hello", "no answer"
+        s.close()
+"""
+FAST_SERVER = """if 1:
+    import socket
+    l = socket.socket()
+    l.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    l.bind(("0.0.0.0", 7000))
+    l.setsockopt(socket.IPPROTO_TCP, 23, 16)  # TCP_FASTOPEN
+    l.listen()
+    while True:
+        s, _ = l.accept()
+        s.sendall(s.recv(10))
+        s.close()
+"""
+
+
+def netstat(ns, name):
+    """A counter of the kernel's TCP in the namespace."""
+    with ns.entered(), open("/proc/net/netstat") as f:
+        for names, values in zip(*[iter(f)] * 2):
+            if name in names.split():
+                return int(values.split()[names.split().index(name)])
+    raise Failure("there is no counter " + name)
+
+
+@case("TCP Fast Open as the system allows it: the second connection's data goes with the SYN, both ways")
+def fast_open():
+    with Pair() as pair:
+        for ns in (pair.engine, pair.peer):
+            run("sysctl", "-qw", "net.ipv4.tcp_fastopen=3", ns=ns)
+        with Process(["python3", "-c", FAST_SERVER], ns=pair.peer):
+            wait_for("the peer's server", lambda: "7000" in run("ss", "-Hltn", ns=pair.peer).stdout)
+            client(pair, "python3", "-c", FAST_CLIENT, PEER)
+            equal("data in the peer's SYNs", netstat(pair.peer, "TCPFastOpenPassive"), 2)
+        with shared_server(pair, "python3", "-c", FAST_SERVER, port=7000):
+            run("python3", "-c", FAST_CLIENT, SHARED, ns=pair.peer)
+            equal("data of the peer's that came early", netstat(pair.peer, "TCPFastOpenActive"), 2)
+    with Pair() as pair:  # servers have it only where the system says so
+        run("sysctl", "-qw", "net.ipv4.tcp_fastopen=1", ns=pair.engine)
+        with shared_server(pair, "python3", "-c", FAST_SERVER, port=7000):
+            run("python3", "-c", FAST_CLIENT, SHARED, ns=pair.peer)
+            equal("data of the peer's that came early", netstat(pair.peer, "TCPFastOpenActive"), 0)
+
+
 # ---- Servers ------------------------------------------------------------------------------------
 
 

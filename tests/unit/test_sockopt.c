@@ -87,6 +87,20 @@ static void rfc7413_4_1_1_a_key_is_16_or_32_bytes_and_told_again(void **state)
 
 /* ---- Options that are one number there and another one here ---------------------------------- */
 
+static void a_listener_changes_the_congestion_control_of_what_comes(void **state)
+{
+	int reno = mr_congestion_index("newreno");
+
+	(void)state;
+	open_pair(NULL);
+	assert_int_not_equal(option(s, MR_OPT_CONGESTION), reno);
+	assert_int_equal(mr_set_option(s, MR_OPT_CONGESTION, reno), -EINVAL);
+	set(p.listener, MR_OPT_CONGESTION, reno);
+	pair_connect(&p, &c, &s);
+	assert_int_equal(option(s, MR_OPT_CONGESTION), reno);
+	assert_int_not_equal(option(c, MR_OPT_CONGESTION), reno);
+}
+
 static void zero_or_less_is_the_default(void **state)
 {
 	struct mr_socket *sock;
@@ -712,6 +726,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rfc7413_4_1_1_a_key_is_16_or_32_bytes_and_told_again),
 		cmocka_unit_test(zero_or_less_is_the_default),
+		cmocka_unit_test(a_listener_changes_the_congestion_control_of_what_comes),
 		cmocka_unit_test(defer_accept_is_rounded_up_as_in_linux),
 		cmocka_unit_test(reuse_and_v6only_come_before_bind),
 		cmocka_unit_test(a_port_is_shared_by_linuxs_rules),

@@ -182,11 +182,39 @@ PUBLIC ssize_t readv(int fd, const struct iovec *iov, int n)
 	return px_result(fd_recv(fd, iov, n, (size_t)len, 0));
 }
 
-/* Bytes in the receive buffer, for who asked for them (TCP_INQ). */
-static void recv_control(struct msghdr *msg, size_t room)
+/* How many bytes are left to read, for who asked for that (TCP_INQ); behind the last byte, at the end of the
+ * stream, 1. -1: not asked for. */
+static int inq_hint(int fd)
 {
-	(void)room;
+	const struct mr_file *f = fd_get(fd);
+	int64_t n = -1;
+
+	if (!f)
+		return -1;
+	if (f->inq && !mr_get_option(f->sock, MR_OPT_INQ, &n) && !n && mr_ready(f->sock) & MR_IN)
+		n = 1;
+	fd_done();
+	return (int)n;
+}
+
+static void recv_control(int fd, struct msghdr *msg)
+{
+	size_t room = msg->msg_control ? msg->msg_controllen : 0;
+	int inq = room ? inq_hint(fd) : -1;
+	struct cmsghdr *c = msg->msg_control;
+
 	msg->msg_controllen = 0;
+	if (inq < 0)
+		return;
+	if (room < CMSG_LEN(sizeof(inq))) {
+		msg->msg_flags |= MSG_CTRUNC;
+		return;
+	}
+	c->cmsg_level = SOL_TCP;
+	c->cmsg_type = TCP_CM_INQ;
+	c->cmsg_len = CMSG_LEN(sizeof(inq));
+	memcpy(CMSG_DATA(c), &inq, sizeof(inq));
+	msg->msg_controllen = mr_min(room, CMSG_SPACE(sizeof(inq)));
 }
 
 static ssize_t recv_msg(int fd, struct msghdr *msg, int flags)
@@ -200,7 +228,7 @@ static ssize_t recv_msg(int fd, struct msghdr *msg, int flags)
 		return ret;
 	msg->msg_namelen = 0;
 	msg->msg_flags = flags & MSG_OOB && ret ? MSG_OOB : 0;
-	recv_control(msg, msg->msg_controllen);
+	recv_control(fd, msg);
 	return ret;
 }
 
@@ -362,14 +390,15 @@ PUBLIC ssize_t writev(int fd, const struct iovec *iov, int n)
 static ssize_t send_fastopen(int fd, const void *buf, size_t len, int flags,
 			     const struct sockaddr *sa, socklen_t salen)
 {
-	ssize_t ret;
+	const int on = 1;
 
 	if (!sa)
 		return px_result(-EINVAL);
+	/* Where the server has given a cookie before, the connect waits for the data. */
+	setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &on, sizeof(on));
 	if (connect(fd, sa, salen) < 0)
 		return -1;
-	ret = send(fd, buf, len, flags & ~MSG_FASTOPEN);
-	return ret;
+	return send(fd, buf, len, flags & ~MSG_FASTOPEN);
 }
 
 PUBLIC ssize_t sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *sa,

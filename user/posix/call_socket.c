@@ -136,6 +136,7 @@ static enum mr_reason accelerate_listener(int fd, const struct mr_endpoint *loca
 		table_clear(px_share, mr_share_proc(px_share), fd);
 		table_set(px_share, mr_share_proc(px_share), fd, f);
 		early_accelerated(fd, f);
+		opt_listener(fd, f);
 	} else if (f) {
 		file_put(px_share, f);
 	}
@@ -381,7 +382,7 @@ PUBLIC int connect(int fd, const struct sockaddr *sa, socklen_t len)
 /* ---- accept ---------------------------------------------------------------------------------- */
 
 /* The oldest connection that waits in the stack, with a descriptor of its own. With the lock held. */
-static int accept_ours(struct mr_file *listener, int flags, struct mr_endpoint *peer)
+static int accept_ours(int lfd, struct mr_file *listener, int flags, struct mr_endpoint *peer)
 {
 	struct mr_socket *sock;
 	struct mr_file *f;
@@ -407,6 +408,10 @@ static int accept_ours(struct mr_file *listener, int flags, struct mr_endpoint *
 	f->nonblock = flags & SOCK_NONBLOCK;
 	f->rcv_ns = listener->rcv_ns;
 	f->snd_ns = listener->snd_ns;
+	f->inq = listener->inq;
+	f->held = listener->held;
+	mr_set_option(sock, MR_OPT_DEFER_ACCEPT, 0); /* the listener's business */
+	opt_inherit(lfd, listener, fd);
 	table_clear(px_share, mr_share_proc(px_share), fd);
 	table_set(px_share, mr_share_proc(px_share), fd, f);
 	return fd;
@@ -421,7 +426,7 @@ static int accept_once(int lfd, struct mr_file *listener, int flags, struct mr_e
 	*kernel = false;
 	if (listener->sock->kind != MR_SOCK_LISTENER)
 		return -EINVAL;
-	fd = accept_ours(listener, flags, peer);
+	fd = accept_ours(lfd, listener, flags, peer);
 	if (fd != -EAGAIN)
 		return fd;
 	fd = REAL(accept4)(lfd, sa, len, flags);

@@ -3,7 +3,8 @@
  * early.c - what may be accelerated and is not yet: TCP sockets that are neither connected nor listening,
  * epoll instances that watch nothing of ours. Which descriptors they are, and which epoll instances watch
  * them already: the registrations follow.
- * Owns        a bit for each descriptor, a list of registrations. Process-local.
+ * Owns        a bit for each descriptor, and why it will never be accelerated; a list of registrations.
+ *	       Process-local.
  * Called by   socket(), dup(), epoll_ctl(), close(); the acceleration.
  */
 #include <pthread.h>
@@ -17,6 +18,8 @@ struct early {
 };
 
 static uint64_t bits[MR_SHARE_FDS_MAX / 64];
+static uint8_t
+	kept[MR_SHARE_FDS_MAX]; /* enum mr_reason; where the bit is not set it means nothing */
 static struct early *list;
 static pthread_mutex_t mutex = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 
@@ -33,8 +36,21 @@ bool early_known(int fd)
 
 void early_socket(int fd)
 {
-	if ((uint32_t)fd < MR_SHARE_FDS_MAX)
-		__atomic_fetch_or(&bits[fd / 64], bit(fd), __ATOMIC_RELAXED);
+	if ((uint32_t)fd >= MR_SHARE_FDS_MAX)
+		return;
+	kept[fd] = REASON_NONE;
+	__atomic_fetch_or(&bits[fd / 64], bit(fd), __ATOMIC_RELAXED);
+}
+
+void early_keep(int fd, enum mr_reason reason)
+{
+	if (early_known(fd))
+		kept[fd] = (uint8_t)reason;
+}
+
+enum mr_reason early_kept(int fd)
+{
+	return early_known(fd) ? (enum mr_reason)kept[fd] : REASON_NONE;
 }
 
 static void drop_registrations(int fd, int epfd)
@@ -66,8 +82,10 @@ void early_forget(int fd)
 void early_copied(int from, int to)
 {
 	early_forget(to);
-	if (early_known(from))
+	if (early_known(from)) {
 		early_socket(to);
+		early_keep(to, early_kept(from));
+	}
 }
 
 void early_epoll(int epfd, int op, int fd, const struct epoll_event *event)

@@ -29,10 +29,13 @@ struct mr_file {
 	uint16_t family;
 	bool nonblock; /* O_NONBLOCK as the program sees it */
 	bool v6only;
+	bool inq;		 /* TCP_INQ */
+	uint8_t held;		 /* SO_REUSEADDR 1, SO_REUSEPORT 2: as told */
 	bool connecting;	 /* connect() has not told yet how it ended */
 	uint32_t scope_id;	 /* of link-local addresses */
 	uint64_t cookie;	 /* SO_COOKIE of the kernel socket behind it; 0: not asked yet */
 	uint64_t rcv_ns, snd_ns; /* SO_RCVTIMEO, SO_SNDTIMEO; 0: for ever */
+	uint64_t inherited[3];	 /* of a listener: options (opt.c) that the kernel's socket has */
 	struct mr_socket *sock;	 /* FILE_STREAM */
 	struct mr_endpoint local, peer; /* FILE_KERNEL: as far as known */
 	struct mr_list items;		/* struct mr_epitem.file_node: who watches this file */

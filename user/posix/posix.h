@@ -107,6 +107,9 @@ void early_socket(int fd);
 bool early_known(int fd);
 void early_forget(int fd);
 void early_copied(int from, int to);
+/* Something was set that only the kernel's socket can do, or (REASON_NONE) no longer. */
+void early_keep(int fd, enum mr_reason reason);
+enum mr_reason early_kept(int fd);
 /* It was registered with the kernel's epoll instance, changed, removed. */
 void early_epoll(int epfd, int op, int fd, const struct epoll_event *event);
 /* It is f now: its registrations move into the stack. With the lock held. */
@@ -120,6 +123,9 @@ struct mr_file *ep_of_fd(int epfd);
 /* Options (opt.c). */
 int opt_take(int fd, struct mr_file *f); /* the kernel socket's, before it is accelerated */
 bool opt_refuses(int fd, enum mr_reason *reason);
+/* What the connections that come from listener f, which is fd, inherit; and one, to, inherits it. */
+void opt_listener(int fd, struct mr_file *f);
+void opt_inherit(int from, const struct mr_file *listener, int to);
 int opt_linger_ms(const struct mr_file *f);
 
 #endif

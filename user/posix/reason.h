@@ -15,7 +15,14 @@
 	X(PORT, "the port is taken in the stack")                                                  \
 	X(FULL, "no room in the stack")                                                            \
 	X(OPTION, "an option that the stack does not have was set")                                \
-	X(FASTOPEN, "TCP Fast Open")                                                               \
+	X(FILTER, "a BPF filter is attached")                                                      \
+	X(MARK, "SO_MARK is set")                                                                  \
+	X(TIMESTAMPS, "time stamps were asked for")                                                \
+	X(ZEROCOPY, "SO_ZEROCOPY is set")                                                          \
+	X(SIGNED, "TCP_MD5SIG is set")                                                             \
+	X(REPAIR, "TCP_REPAIR is set")                                                             \
+	X(TRANSPARENT, "IP_TRANSPARENT is set")                                                    \
+	X(IP_OPTIONS, "IP_OPTIONS are set")                                                        \
 	X(CONFINED, "made when the program had a seccomp filter")                                  \
 	X(DESCRIPTOR, "the descriptor's number is too high")                                       \
 	X(DOWN, "the stack is gone")

@@ -232,7 +232,8 @@ int mr_set_option(struct mr_socket *sock, enum mr_opt opt, int64_t value)
 		return -EINVAL;
 	if (opt == MR_OPT_CONGESTION && !mr_congestion_name((int)value))
 		return -EINVAL;
-	if (sock->kind != MR_SOCK_NEW && options[opt].before)
+	if (options[opt].before && sock->kind != MR_SOCK_NEW &&
+	    !(sock->kind == MR_SOCK_LISTENER && opt == MR_OPT_CONGESTION))
 		return -EINVAL;
 	if ((sock->kind != MR_SOCK_NEW || sock->bound) && options[opt].unbound)
 		return -EINVAL;
