@@ -219,6 +219,38 @@ static void senders_that_are_stuck_leave_room_for_others(void **state)
 	pair_close(&p);
 }
 
+/* A program that has stopped reading, and writes something first, which the peer waits for: iperf3 -R does. */
+static void what_nobody_reads_leaves_a_frame_to_write_with(void **state)
+{
+	enum { N = 10 };
+	struct pair_cfg cfg = {
+		.nframes = 512, .max_sockets = 2 * N, .rcvbuf = 1 << 20, .sndbuf = 1 << 20
+	};
+	struct mr_socket *c[N], *s[N];
+	uint64_t got = 0;
+
+	(void)state;
+	pair_open(&p, &cfg);
+	for (unsigned i = 0; i < N; i++)
+		pair_connect(&p, &c[i], &s[i]);
+	for (unsigned turn = 0; turn < 20; turn++) {
+		for (unsigned i = 0; i < N - 1; i++)
+			send_until_full(s[i], 0, 4096); /* nobody reads c[i] */
+		pair_run(&p, MR_NS_PER_S);
+	}
+	assert_true(nfree(0) < p.engine[0]->st->socks.tx_reserve / 2);
+	fill(0, 5000);
+	for (uint64_t sent = 0; sent < 5000; got += recv_all(s[N - 1], got, 4096)) {
+		ssize_t n = mr_send(c[N - 1], buf + sent, 5000 - sent, 0);
+
+		assert_true(n > 0);
+		sent += (uint64_t)n;
+		pair_run(&p, 50 * MR_NS_PER_MS);
+	}
+	assert_int_equal(got, 5000);
+	pair_close(&p);
+}
+
 /* A window of less than a segment: each of those that are stuck has a frame cut in two, beyond its share, and
  * keeps both while no ACK comes. */
 static void frames_cut_for_a_thousand_small_windows_leave_the_last_ones(void **state)
@@ -1296,6 +1328,7 @@ int main(void)
 		cmocka_unit_test(single_bytes_do_not_pin_the_umem),
 		cmocka_unit_test(forty_senders_on_few_frames_all_finish),
 		cmocka_unit_test(senders_that_are_stuck_leave_room_for_others),
+		cmocka_unit_test(what_nobody_reads_leaves_a_frame_to_write_with),
 		cmocka_unit_test(frames_cut_for_a_thousand_small_windows_leave_the_last_ones),
 		cmocka_unit_test(sends_leave_frames_for_receiving_and_wake_in_turn),
 		cmocka_unit_test(an_iovec_is_one_write),

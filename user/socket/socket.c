@@ -523,6 +523,7 @@ int mr_socks_init(struct mr_socks *socks, struct mr_arena *arena, struct mr_tcp 
 	 * stop a little before, so that they cannot take its share; receive buffers become thrifty when
 	 * that share itself is in use. In a pool that is hardly larger than the rings, less must do. */
 	socks->tx_reserve = mr_min(all / 4 + all / 32, ours / 2);
+	socks->tx_few = ours / 4;
 	socks->rx_low = mr_min(all / 4, ours / 3);
 	mr_list_init(&socks->ready);
 	mr_list_init(&socks->starved);

@@ -96,8 +96,9 @@ struct mr_socks {
 	bool reported;	 /* readiness is told as it changes (mr_socks_changed()), not by interest */
 	bool arbitrated; /* the kernel gives out the ports: struct mr_arbiter */
 	uint32_t last_id;
-	uint32_t nholding;		 /* sockets whose receive buffer is not empty */
-	uint32_t tx_reserve;		 /* free frames that sends leave for receiving */
+	uint32_t nholding;   /* sockets whose receive buffer is not empty */
+	uint32_t tx_reserve; /* free frames that sends leave for receiving */
+	uint32_t tx_few; /* sends that hold fewer, all together, have a claim to more than that */
 	uint32_t sndbuf_max, rcvbuf_max; /* bytes; that buffers may grow to by themselves */
 	uint32_t rx_low; /* fewer free frames: receive buffers save frames, windows shrink */
 };

@@ -21,6 +21,7 @@
 #include "socket/socket_priv.h"
 
 #define WAKE_FRAMES  8u	 /* a share worth waking a socket for */
+#define LAST_PART    64u /* of all frames, for ACKs: below where received payload is dropped */
 #define SPARE_FRAMES 32u /* beyond twice what sndbuf bytes need, for writers of single bytes */
 
 static uint32_t most_frames(const struct mr_socket *sock, uint32_t fill)
@@ -59,8 +60,18 @@ bool send_writable(const struct mr_socket *sock)
 	       q->frames + q->frames / 2 <= frames;
 }
 
-/* Frames that this socket may take from the pool now: n such that it holds no more than stays free. One
- * that holds none gets one even out of the reserve's upper half, so that a short answer always gets out. */
+/* May one that holds none have one out of the reserve, so that a short answer always gets out? Out of its upper
+ * half; and out of all but the last ones for ACKs as long as sends hold little: then it is what nobody reads that
+ * holds the rest, and its reader may want to write first. */
+static bool first_frame(const struct mr_socks *socks)
+{
+	uint32_t nfree = socks->frames->nfree;
+
+	return nfree > socks->tx_reserve / 2 || (nfree > socks->frames->nframes / LAST_PART &&
+						 socks->tcp->sndq_frames < socks->tx_few);
+}
+
+/* Frames that this socket may take from the pool now: n such that it holds no more than stays free. */
 static uint32_t frames_left(const struct mr_socket *sock)
 {
 	const struct mr_socks *socks = sock->socks;
@@ -68,7 +79,7 @@ static uint32_t frames_left(const struct mr_socket *sock)
 	uint32_t spare = nfree > socks->tx_reserve ? nfree - socks->tx_reserve : 0;
 	uint32_t share = spare > held ? (spare - held + 1) / 2 : 0;
 
-	return share || held || nfree <= socks->tx_reserve / 2 ? share : 1;
+	return share || held || !first_frame(socks) ? share : 1;
 }
 
 bool send_may_wake(const struct mr_socket *sock)

@@ -535,6 +535,7 @@ struct mr_tcp {
 	struct mr_tcp_dsack dsacks[MR_TCP_DSACKS]; /* the oldest first */
 	uint32_t ndsacks;
 	uint32_t ooo_frames; /* chunks that wait for reassembly, of all connections */
+	uint32_t sndq_frames; /* frames in send queues, of all connections */
 	uint32_t challenge_tokens;
 	uint64_t challenge_refill_at;
 	uint32_t tfo_pending; /* TCBs in MR_TFO_PENDING */

@@ -159,7 +159,7 @@ static uint32_t check_listener(const struct mr_tcp_listener *l)
 
 void mr_tcp_check(const struct mr_tcp *tcp)
 {
-	uint32_t tcbs = 0, reqs = 0, flows = 0, ooo = 0, gaps = 0, held = 0;
+	uint32_t tcbs = 0, reqs = 0, flows = 0, ooo = 0, gaps = 0, held = 0, queued = 0;
 	struct mr_list *pos;
 
 	mr_list_for_each (pos, &tcp->all) {
@@ -168,6 +168,7 @@ void mr_tcp_check(const struct mr_tcp *tcp)
 		mr_tcb_check(tcp, tcb);
 		ooo += tcb->gap ? tcb->gap->q.frames : 0;
 		gaps += tcb->gap != NULL;
+		queued += tcb->sndq.frames;
 		tcbs++;
 	}
 	for (unsigned i = 0; i < MR_TCP_PORT_BUCKETS; i++) {
@@ -185,7 +186,7 @@ void mr_tcp_check(const struct mr_tcp *tcp)
 	for (uint32_t i = 0; i < tcp->ndsacks; i++)
 		assert(tcp->dsacks[i].tcb->dsack_more);
 	assert(ooo == tcp->ooo_frames && gaps == tcp->gap_pool.used);
-	assert(held == tcp->listeners.used);
+	assert(held == tcp->listeners.used && queued == tcp->sndq_frames);
 	assert(tcbs == tcp->tcbs.used && reqs == tcp->synreqs.used);
 	assert(flows == tcbs + reqs + tcp->tws.used);
 }

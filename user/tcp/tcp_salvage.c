@@ -43,8 +43,9 @@ static void tcb_empty(struct mr_tcb *tcb)
 	tcb->write_seq = tcb->snd_nxt;
 }
 
-static void hold_sndq(const struct mr_tcb *tcb)
+static void hold_sndq(struct mr_tcp *tcp, const struct mr_tcb *tcb)
 {
+	tcp->sndq_frames += tcb->sndq.frames;
 	for (struct mr_frame *f = tcb->sndq.head; f; f = f->next)
 		mr_frame_salvage_hold(f);
 }
@@ -73,7 +74,7 @@ static void keep_tcb(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	if (&tcb->flow == tcp->hand)
 		tcb_empty(tcb);
 	else
-		hold_sndq(tcb);
+		hold_sndq(tcp, tcb);
 	tcb_mark(tcp, tcb); /* whatever it owes; who owes nothing leaves the list */
 }
 
@@ -184,6 +185,7 @@ void mr_tcp_salvage(struct mr_tcp *tcp, uint64_t now)
 	mr_list_init(&tcp->all);
 	mr_list_init(&tcp->connecting);
 	tcp->ndsacks = 0; /* what says otherwise finds none */
+	tcp->sndq_frames = 0;
 	salvage_gaps(tcp);
 	salvage_ports(tcp);
 	salvage_tcbs(tcp, now);

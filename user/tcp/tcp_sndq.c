@@ -37,7 +37,7 @@ static struct mr_frame *frame_get(struct mr_tcp *tcp)
 	return f;
 }
 
-static void queue_tail(struct mr_tcb *tcb, struct mr_frame *f)
+static void queue_tail(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f)
 {
 	struct mr_sndq *q = &tcb->sndq;
 
@@ -51,6 +51,7 @@ static void queue_tail(struct mr_tcb *tcb, struct mr_frame *f)
 	if (!q->unsent)
 		q->unsent = f;
 	q->frames++;
+	tcp->sndq_frames++;
 }
 
 static void wrote(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t n, unsigned flags)
@@ -96,7 +97,7 @@ uint32_t mr_tcp_write(struct mr_tcp *tcp, struct mr_tcb *tcb, const void *buf, u
 			f = frame_get(tcp);
 			if (!f)
 				break;
-			queue_tail(tcb, f);
+			queue_tail(tcp, tcb, f);
 			room = fill;
 		}
 		f = tcb->sndq.tail;
@@ -127,7 +128,7 @@ void mr_tcp_frame_queue(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame 
 {
 	rate_check_app_limited(tcb);
 	f->csum = mr_csum(f->pay, f->pay_len);
-	queue_tail(tcb, f);
+	queue_tail(tcp, tcb, f);
 	tcb->sndq.bytes += f->pay_len;
 	tcb->write_seq += f->pay_len;
 	wrote(tcp, tcb, f->pay_len, flags);
@@ -156,6 +157,7 @@ static int cut(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, uint3
 	if (tcb->sndq.tail == f)
 		tcb->sndq.tail = rest;
 	tcb->sndq.frames++;
+	tcp->sndq_frames++;
 	return 0;
 }
 
@@ -192,6 +194,7 @@ static void pull_next(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f
 	if (tcb->sndq.tail == g)
 		tcb->sndq.tail = f;
 	tcb->sndq.frames--;
+	tcp->sndq_frames--;
 	mr_frame_put(tcp->frames, g);
 }
 
@@ -265,6 +268,7 @@ static void pop_head(struct mr_tcp *tcp, struct mr_tcb *tcb)
 	mr_list_del(&f->sent_node);
 	sack_popped(tcb, f);
 	q->frames--;
+	tcp->sndq_frames--;
 	q->head = f->next;
 	if (!q->head)
 		q->tail = NULL;
