@@ -69,7 +69,47 @@ def _():
     with Pair() as pair:
         done = millrace_run(pair, "sh", "-c", "sleep 1.5 >/dev/null 2>&1 & exit 3", timeout=10)
         equal("status", done.returncode, 3)
-        equal("XDP afterwards", pair.xdp(), None)
+        check(pair.xdp(), "the keeper has ended")
+        wait_for("the keeper's end", lambda: not pair.xdp())
+
+
+DAEMON = """if 1:
+    import os, socket, sys, time
+    s = socket.create_server(("0.0.0.0", 7000))
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, 1) if len(sys.argv) > 1 else None
+"""
+
+
+@case("who reads what a command writes sees the end when it ends, though a process that it has started goes on")
+def _():
+    daemon = DAEMON + """
+    if not os.fork():
+        os.setsid()
+        null = os.open("/dev/null", os.O_RDWR)
+        for fd in range(3):
+            os.dup2(null, fd)
+        while os.path.exists(os.environ["ALIVE"]):
+            time.sleep(0.05)
+    """
+    with Pair() as pair, scratch() as directory:
+        alive = os.path.join(directory, "alive")
+        with open(alive, "w"):
+            pass
+        try:
+            done = millrace_run(pair, "env", "ALIVE=" + alive, "python3", "-c", daemon, timeout=10)
+            equal("status", done.returncode, 0)
+            check(pair.xdp(), "the keeper has ended")
+        finally:
+            os.unlink(alive)
+        wait_for("the keeper's end", lambda: not pair.xdp())
+
+
+@case("what a program has to be told of comes by the keeper, with the program's name")
+def _():
+    with Pair() as pair:
+        done = millrace_run(pair, "python3", "-c", DAEMON.replace("s.setsockopt", "try: s.setsockopt").replace(
+            "else None", "else None\n    except OSError: pass"), "mark")
+        check(re.search(r"millrace: python3\[\d+\]: option 36 of level 1", done.stderr), "stderr: %s", done.stderr)
 
 
 @case("options come from the command line, then the environment, then the profile")

@@ -374,7 +374,7 @@ static void print_counters(struct mr_engine *engine)
 
 int main(int argc, char **argv)
 {
-	struct mr_keeper_cfg kc = { .uid = 0, .log_fd = STDERR_FILENO, .log_level = 5 };
+	struct mr_keeper_cfg kc = { .uid = 0, .log_level = 5 };
 	struct mr_config cfg;
 	struct mr_error error;
 	struct mr_share *share;

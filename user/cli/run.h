@@ -12,13 +12,14 @@ struct run_args {
 	const char *log_path; /* NULL: standard error */
 	bool strict;
 	uid_t uid;	/* of the program */
+	pid_t main_pid; /* its process */
 	char **program; /* its argv */
 };
 
 /* Start the keeper: a process of its own session that has opened the engine when this returns. stack is
  * the value of MR_SHARE_ENV for the program. This process has a descriptor from now on that the program
  * shall inherit: with its last copy the keeper's work ends. 0; or negative, after one sentence. */
-int run_keeper_start(const struct run_args *args, char *stack, size_t size);
+int run_keeper_start(struct run_args *args, char *stack, size_t size);
 
 /* The table that the shim and the keeper have in common. */
 extern const struct mr_share_ops *const run_share_ops;

@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <syslog.h>
@@ -36,6 +37,7 @@ struct report {
 };
 
 static volatile sig_atomic_t stop;
+static bool to_syslog;
 
 static void on_term(int signo)
 {
@@ -48,8 +50,32 @@ static void log_line(void *user, int level, const char *line)
 	static const int shown[] = { LOG_NOTICE, LOG_INFO, LOG_DEBUG };
 	const struct run_args *args = user;
 
-	if (level <= shown[mr_min(args->common.verbose, 2)])
+	if (level > shown[mr_min(args->common.verbose, 2)])
+		return;
+	if (to_syslog)
+		syslog(level, "%s", line);
+	else
 		fprintf(stderr, "millrace: %s\n", line);
+}
+
+/* The command is over for who started it, also where it has left processes that go on: somebody may read what
+ * it wrote, up to the end. Counters that were asked for are part of it. */
+static void main_ended(void *user)
+{
+	const struct run_args *args = user;
+	struct stat st;
+	int null;
+
+	if (args->log_path || args->common.stats || fstat(STDERR_FILENO, &st) < 0 ||
+	    !(S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)))
+		return;
+	null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	if (null < 0)
+		return;
+	dup2(null, STDERR_FILENO);
+	close(null);
+	openlog("millrace", LOG_PID, LOG_DAEMON);
+	to_syslog = true;
 }
 
 static int log_level(const struct run_args *args)
@@ -125,8 +151,10 @@ static int keep(const struct run_args *args, struct mr_share *share, int life,
 	struct mr_keeper_cfg kc = {
 		.uid = args->uid,
 		.life_fd = life,
-		.log_fd = STDERR_FILENO,
 		.log_level = log_level(args),
+		.main_pid = args->main_pid,
+		.main_ended = main_ended,
+		.user = (void *)(uintptr_t)args,
 		.sigmask = &asleep,
 		.stop = &stop,
 	};
@@ -216,7 +244,7 @@ static int make_lifeline(int fd)
 	return setenv(MR_SHARE_LIFE_ENV, text, 1) ? -ENOMEM : 0;
 }
 
-int run_keeper_start(const struct run_args *args, char *stack, size_t size)
+int run_keeper_start(struct run_args *args, char *stack, size_t size)
 {
 	struct report report = { .code = -EPIPE, .text = "the keeper has died" };
 	int life[2], tell[2], err;
@@ -227,6 +255,7 @@ int run_keeper_start(const struct run_args *args, char *stack, size_t size)
 		return -errno;
 	}
 	fflush(stderr);
+	args->main_pid = getpid();
 	err = fork_keeper(args, life[0], tell[1]);
 	close(life[0]);
 	close(tell[1]);

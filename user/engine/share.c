@@ -83,7 +83,7 @@ struct mr_share *share_new(const struct mr_share_ops *ops)
 	if (!share)
 		return NULL;
 	share->ops = ops;
-	share->keeper = share->log_fd = share->wanted = -1;
+	share->keeper = share->wanted = -1;
 	for (unsigned i = 0; i < SHARE_WAITERS_MAX; i++)
 		share->events[i] = -1;
 	pthread_mutex_init(&share->forking, NULL);
@@ -111,8 +111,6 @@ void share_free(struct mr_share *share)
 		munmap(share->ports, MR_XDP_PORTS_BYTES);
 	if (share->keeper >= 0)
 		close(share->keeper);
-	if (share->log_fd >= 0)
-		close(share->log_fd);
 	free(share);
 }
 
@@ -397,7 +395,6 @@ int mr_share_fd_next(const struct mr_share *share, int from)
 	for (unsigned i = 0; i < SHARE_WAITERS_MAX; i++)
 		lower(&least, from, share->events[i]);
 	lower(&least, from, share->keeper);
-	lower(&least, from, share->log_fd);
 	if (engine->cap)
 		lower(&least, from, mr_pcapng_fd(engine->cap, &snaplen, &epoch_ns));
 	return least;

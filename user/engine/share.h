@@ -197,8 +197,10 @@ struct mr_keeper;
 struct mr_keeper_cfg {
 	uid_t uid;   /* of the programs; others join only with the secret in MR_SHARE_ENV's value */
 	int life_fd; /* the read end of a pipe whose write end the programs inherit; -1: none */
-	int log_fd;  /* where their log goes, and ... */
-	int log_level;
+	int log_level;	/* of their log, which goes where the engine's goes */
+	pid_t main_pid; /* of the process that all this is for; 0: none. At its end ... */
+	void (*main_ended)(void *user); /* ... this is called; others may go on */
+	void *user;
 	const sigset_t *sigmask;	   /* while it sleeps; NULL: as it is */
 	const volatile sig_atomic_t *stop; /* end when it is set; NULL: never */
 };
@@ -222,7 +224,8 @@ bool mr_share_owns_fd(const struct mr_share *share, int fd);
 /* The lowest one of them from `from` on; -1: none. */
 int mr_share_fd_next(const struct mr_share *share, int from);
 
-/* One line (no newline) where MILLRACE_LOG or the launcher said; level as in syslog(3). */
+/* One line (no newline) for the keeper's log; level as in syslog(3). Lost where the keeper does not keep up,
+ * and in a confined process. */
 __attribute__((format(printf, 3, 4))) void mr_share_log(const struct mr_share *share, int level,
 							const char *fmt, ...);
 

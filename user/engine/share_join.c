@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -220,23 +221,20 @@ static int take(int *fd)
 	return taken;
 }
 
-/* Where the program may not write files (RLIMIT_FSIZE), the attempt would end it by a signal. */
-static bool may_log(const struct mr_share *share)
-{
-	struct rlimit lim;
-
-	return !share->confined &&
-	       (lseek(share->log_fd, 0, SEEK_CUR) < 0 ||
-		(!getrlimit(RLIMIT_FSIZE, &lim) && lim.rlim_cur == RLIM_INFINITY));
-}
-
-static void join_log(void *user, int level, const char *line)
+/* The keeper writes it: the program may have closed, or not be allowed to write, what the log is. */
+static void join_log(void *user, int level, const char *text)
 {
 	const struct mr_share *share = user;
+	struct share_line line = { .op = SHARE_LINE, .level = level };
+	size_t len = mr_min(strlen(text), sizeof(line.text));
+	ssize_t n;
 
-	if (share->log_fd >= 0 && level <= share->log_level && may_log(share))
-		dprintf(share->log_fd, "millrace: %s[%d]: %s\n", share->self->comm,
-			(int)share->self->pid, line);
+	if (level > share->log_level || share->keeper < 0 || share->confined)
+		return;
+	memcpy(line.text, text, len);
+	n = send(share->keeper, &line, offsetof(struct share_line, text) + len,
+		 MSG_NOSIGNAL | MSG_DONTWAIT);
+	(void)n;
 }
 
 /* Opening a port is a store to memory, at the same address in every process. */
@@ -283,7 +281,7 @@ static int map_engine(struct mr_engine *engine, struct joining *j)
 
 static int join(struct mr_share *share, const char *name, uint64_t secret)
 {
-	struct joining j = { .fds = { -1, -1, -1, -1, -1, -1 } };
+	struct joining j = { .fds = { -1, -1, -1, -1, -1 } };
 	int err;
 
 	share->keeper = connect_keeper(name);
@@ -298,7 +296,6 @@ static int join(struct mr_share *share, const char *name, uint64_t secret)
 		share->c = (struct mr_commons *)(uintptr_t)j.w.commons;
 		share->self = &share->c->procs[j.w.slot];
 		share->events[0] = take(&j.fds[SHARE_FD_EVENT]);
-		share->log_fd = take(&j.fds[SHARE_FD_LOG]);
 		share->log_level = j.w.log_level;
 		share->engine->log = join_log;
 		share->engine->log_user = share;

@@ -40,13 +40,15 @@
 #define SOUND_NS   (250 * MR_NS_PER_MS) /* then it looks so often, as long as there are timers */
 #define LATE_NS                                                                                    \
 	(20 * MR_NS_PER_MS) /* a leader that has not come so long after its time is stopped */
-#define ADOPT_NS   (10 * MR_NS_PER_S) /* to come again after an exec, or at all after a fork */
-#define LINGER_NS  (5 * MR_NS_PER_S)  /* for what the last process left unsent */
+#define ADOPT_NS (10 * MR_NS_PER_S) /* to come again after an exec, or at all after a fork */
+#define MAIN_ENDED_NS                                                                              \
+	(50 * MR_NS_PER_MS)	     /* the keeper's own end may come first, and tells it better */
+#define LINGER_NS  (5 * MR_NS_PER_S) /* for what the last process left unsent */
 #define BACKLOG	   128
 #define EVENTS_MAX 64
 #define NO_SLOT	   UINT32_MAX
 
-enum source { SOURCE_LISTEN = 1, SOURCE_CONN, SOURCE_PROC, SOURCE_LIFE };
+enum source { SOURCE_LISTEN = 1, SOURCE_CONN, SOURCE_PROC, SOURCE_LIFE, SOURCE_MAIN };
 
 struct conn {
 	int fd; /* -1: free */
@@ -68,6 +70,8 @@ struct mr_keeper {
 	char name[108];
 	uint64_t secret;
 	int listener, epoll;
+	int main;	       /* pidfd; -1: not watched (any more) */
+	uint64_t main_told_at; /* 0: it lives, or its end has been told */
 	struct conn *conns;
 	unsigned nconns;
 	struct watch watch[MR_SHARE_PROCS_MAX];
@@ -148,7 +152,7 @@ int mr_keeper_open(struct mr_keeper **out, struct mr_share *share, const struct 
 		return mr_error_set(err, -ENOMEM, "out of memory");
 	k->share = share;
 	k->cfg = *cfg;
-	k->listener = -1;
+	k->listener = k->main = -1;
 	k->secret = mr_rng_u64(&share->engine->st->rng);
 	snprintf(k->name, sizeof(k->name), "millrace/%s/%d-%08x", share->engine->ifname,
 		 (int)getpid(), (unsigned)mr_rng_u64(&share->engine->st->rng));
@@ -158,6 +162,10 @@ int mr_keeper_open(struct mr_keeper **out, struct mr_share *share, const struct 
 	ret = k->epoll < 0 ? -errno : listen_as(k);
 	if (!ret && cfg->life_fd >= 0)
 		ret = watch_fd(k, cfg->life_fd, SOURCE_LIFE, 0);
+	if (!ret && cfg->main_pid) {
+		k->main = (int)syscall(SYS_pidfd_open, cfg->main_pid, 0);
+		ret = k->main < 0 ? -errno : watch_fd(k, k->main, SOURCE_MAIN, 0);
+	}
 	if (ret) {
 		mr_keeper_close(k);
 		return mr_error_set(err, ret, "cannot wait for programs: %s", strerror(-ret));
@@ -187,6 +195,8 @@ void mr_keeper_close(struct mr_keeper *k)
 	free(k->conns);
 	if (k->listener >= 0)
 		close(k->listener);
+	if (k->main >= 0)
+		close(k->main);
 	if (k->epoll >= 0)
 		close(k->epoll);
 	free(k);
@@ -394,7 +404,6 @@ static int welcome(struct mr_keeper *k, const struct conn *conn)
 	fds[SHARE_FD_ARENA] = engine->arena.fd;
 	fds[SHARE_FD_UMEM] = engine->umem.fd;
 	fds[SHARE_FD_EVENT] = k->share->events[0];
-	fds[SHARE_FD_LOG] = k->cfg.log_fd;
 	if (engine->cap) {
 		w.has_capture = 1;
 		fds[nfds++] = mr_pcapng_fd(engine->cap, &w.snaplen, &w.epoch_ns);
@@ -479,17 +488,42 @@ static void on_event(struct mr_keeper *k, const struct conn *conn, uint32_t wait
 		share_send(conn->fd, &answer, sizeof(answer), event, 1);
 }
 
+/* Part of a line, of letters that cannot do harm to who reads it. */
+static void on_line(const struct mr_keeper *k, const struct conn *conn,
+		    const struct share_line *line, size_t len)
+{
+	char text[sizeof(line->text) + 1];
+
+	if (conn->slot == NO_SLOT || line->level > k->cfg.log_level)
+		return;
+	for (size_t i = 0; i < len; i++)
+		text[i] = (unsigned char)line->text[i] < ' ' ? ' ' : line->text[i];
+	text[len] = '\0';
+	engine_log(k->share->engine, line->level, "%s[%d]: %s", k->share->c->procs[conn->slot].comm,
+		   (int)conn->pid, text);
+}
+
 static void on_request(struct mr_keeper *k, struct conn *conn)
 {
+	const size_t head = offsetof(struct share_line, text);
 	int fds[SHARE_FDS_PER_MESSAGE];
+	union {
+		struct share_request rq;
+		struct share_line line;
+	} msg;
 	struct share_request rq;
 	unsigned nfds;
-	ssize_t n = share_recv(conn->fd, &rq, sizeof(rq), fds, &nfds, MSG_DONTWAIT);
+	ssize_t n = share_recv(conn->fd, &msg, sizeof(msg), fds, &nfds, MSG_DONTWAIT);
 
 	for (unsigned i = 0; i < nfds; i++)
 		close(fds[i]);
 	if (n == -EAGAIN)
 		return;
+	if (n >= (ssize_t)head && msg.rq.op == SHARE_LINE) {
+		on_line(k, conn, &msg.line, (size_t)n - head);
+		return;
+	}
+	rq = msg.rq;
 	if (n != sizeof(rq)) {
 		conn_close(k, conn);
 		return;
@@ -507,6 +541,8 @@ static void on_request(struct mr_keeper *k, struct conn *conn)
 		break;
 	case SHARE_EVENT:
 		on_event(k, conn, rq.arg);
+		break;
+	case SHARE_LINE:
 		break;
 	}
 }
@@ -566,6 +602,12 @@ static void serve(struct mr_keeper *k)
 		case SOURCE_LIFE:
 			k->life_over = true;
 			epoll_ctl(k->epoll, EPOLL_CTL_DEL, k->cfg.life_fd, NULL);
+			break;
+		case SOURCE_MAIN:
+			close(k->main);
+			k->main = -1;
+			k->main_told_at = k->share->engine->clock(k->share->engine->clock_user) +
+					  MAIN_ENDED_NS;
 			break;
 		}
 	}
@@ -751,6 +793,18 @@ static bool over(struct mr_keeper *k, uint64_t now, uint64_t *until)
 	return false;
 }
 
+/* Returns when to look again. */
+static uint64_t tell_main_ended(struct mr_keeper *k, uint64_t now)
+{
+	if (!k->main_told_at)
+		return MR_TIME_NEVER;
+	if (now < k->main_told_at)
+		return k->main_told_at;
+	k->main_told_at = 0;
+	k->cfg.main_ended(k->cfg.user);
+	return MR_TIME_NEVER;
+}
+
 int mr_keeper_run(struct mr_keeper *k)
 {
 	struct mr_share *share = k->share;
@@ -768,6 +822,7 @@ int mr_keeper_run(struct mr_keeper *k)
 			mr_shared_ask(share->engine, now);
 		until = expire(k, now);
 		until = mr_min(until, look_after_driving(k, now));
+		until = mr_min(until, tell_main_ended(k, now));
 		end = over(k, now, &until);
 		leads = c->leader == share_keeper(c);
 		mr_share_unlock(share);

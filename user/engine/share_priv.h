@@ -64,12 +64,12 @@ struct mr_share {
 	bool opener;
 	void (*unstick)(struct mr_share *share); /* the keeper's: the lock is not given back */
 	pthread_key_t key;			 /* of this thread's struct share_thread */
-	int keeper;	       /* connection; -1: none, this process has opened the engine */
-	void *ports;	       /* the XDP program's map of ports, where it was joined */
-	int log_fd, log_level; /* as the keeper said */
-	int wanted;	       /* a waiter whose event is to be asked for; -1: none */
-	int fd_low;	       /* none of this process's descriptors below is the engine's */
-	bool confined;	       /* see mr_share_confine() */
+	int keeper;	/* connection; -1: none, this process has opened the engine */
+	void *ports;	/* the XDP program's map of ports, where it was joined */
+	int log_level;	/* as the keeper said */
+	int wanted;	/* a waiter whose event is to be asked for; -1: none */
+	int fd_low;	/* none of this process's descriptors below is the engine's */
+	bool confined;	/* see mr_share_confine() */
 	bool foreign;	/* in another PID namespace than the keeper: pids mean nothing to it */
 	char name[108]; /* of the keeper */
 	int events[SHARE_WAITERS_MAX]; /* eventfd of each waiter; -1: not known in this process */

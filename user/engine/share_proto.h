@@ -17,6 +17,7 @@ enum share_op {
 	SHARE_HELLO,	/* arg: slot of a forked child, life: its; no answer */
 	SHARE_ADOPTED,	/* the table is filled; no answer */
 	SHARE_EVENT,	/* arg: a waiter -> struct share_answer with its eventfd */
+	SHARE_LINE,	/* struct share_line, for the log; no answer */
 };
 
 struct share_request {
@@ -27,14 +28,21 @@ struct share_request {
 	char comm[16];
 };
 
+/* Sent up to the end of the text. */
+struct share_line {
+	uint32_t op;
+	int32_t level;
+	char text[512];
+};
+
 struct share_answer {
 	int32_t err;
 	uint32_t nfds;
 };
 
-/* With it come, in this order: arena, UMEM, the keeper's event, the log, the capture if any,
- * the map of ports if any, and first sockets. */
-enum share_fd { SHARE_FD_ARENA, SHARE_FD_UMEM, SHARE_FD_EVENT, SHARE_FD_LOG, SHARE_FDS };
+/* With it come, in this order: arena, UMEM, the keeper's event, the capture if any, the map of ports if
+ * any, and first sockets. */
+enum share_fd { SHARE_FD_ARENA, SHARE_FD_UMEM, SHARE_FD_EVENT, SHARE_FDS };
 
 struct share_welcome {
 	struct share_answer answer; /* nfds counts all of this message */
