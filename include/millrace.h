@@ -455,10 +455,12 @@ int mr_sock_info(const struct mr_socket *sock, struct mr_sock_info *info);
 
 /* The same as Linux's struct tcp_info (getsockopt TCP_INFO; <linux/tcp.h>), cut or filled up with zeros
  * to size bytes. What is counted in segments there is counted in bytes here: it is told in full
- * segments, rounded up. 0 are those that this stack does not keep: tcpi_retrans, tcpi_fackets,
- * tcpi_last_ack_sent, tcpi_busy_time, tcpi_rwnd_limited, tcpi_sndbuf_limited, tcpi_delivered,
- * tcpi_delivered_ce, tcpi_delivery_rate, tcpi_reord_seen, tcpi_dsack_dups,
- * tcpi_rcv_rtt, tcpi_rcv_space. Returns the bytes filled. */
+ * segments, rounded up: tcpi_unacked, _sacked, _lost, _retrans, _delivered, _delivered_ce, _snd_cwnd,
+ * _snd_ssthresh. tcpi_reord_seen and tcpi_dsack_dups end at 65535. Marks of the classic kind of ECN are not in
+ * tcpi_delivered_ce, nor TCPI_OPT_ECN_SEEN in tcpi_options: only AccECN counts them. tcpi_ato and
+ * tcpi_reordering are constants here, tcpi_rcv_ssthresh is the window. 0 is what Linux does not keep either
+ * (tcpi_fackets, tcpi_last_ack_sent), and what this version of the struct does not have: tcpi_rcv_wnd and what
+ * follows it. Returns the bytes filled. */
 size_t mr_tcp_info(const struct mr_socket *sock, void *buf, size_t size);
 
 /* Counters of every layer, in a fixed order, by name ("tcp.retrans_segs", "xdp.redirect_tcp",

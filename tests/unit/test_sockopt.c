@@ -663,7 +663,7 @@ static void nodelay_set_anew_pushes_what_is_corked(void **state)
 
 /* ---- TCP_INFO -------------------------------------------------------------------------------- */
 
-static void tcp_info_says_what_happened(void **state)
+static void rfc4898_4_tcp_info_says_what_happened(void **state)
 {
 	struct tcp_info ti;
 
@@ -704,7 +704,7 @@ static void tcp_info_says_what_happened(void **state)
 }
 
 /* A program built against older or newer headers asks for less or more. */
-static void tcp_info_is_cut_or_filled_up(void **state)
+static void rfc4898_4_tcp_info_is_cut_or_filled_up(void **state)
 {
 	uint8_t large[sizeof(struct tcp_info) + 40];
 	struct tcp_info ti;
@@ -752,8 +752,8 @@ int main(void)
 		cmocka_unit_test(shutting_down_a_listener_ends_it),
 		cmocka_unit_test(shutting_down_while_connecting_disconnects),
 		cmocka_unit_test(nodelay_set_anew_pushes_what_is_corked),
-		cmocka_unit_test(tcp_info_says_what_happened),
-		cmocka_unit_test(tcp_info_is_cut_or_filled_up),
+		cmocka_unit_test(rfc4898_4_tcp_info_says_what_happened),
+		cmocka_unit_test(rfc4898_4_tcp_info_is_cut_or_filled_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -158,7 +158,7 @@ static void an_interval_below_the_least_rtt_gives_no_rate(void **state)
 
 	(void)state;
 	path_open(&p);
-	p.tcb.rack.min_rtt_ns[0] = 10 * MS;
+	p.tcb.rack.min_rtt[0] = 10 * MS / 16;
 	path_send(&p);
 	p.now += 9 * MS;
 	p.frame[0].flags |= MR_FRAME_RETRANS;

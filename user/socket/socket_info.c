@@ -103,9 +103,9 @@ static uint8_t linux_ca_state(const struct mr_tcb *tcb)
 	return tcb->dupacks || tcb->sacked_bytes ? TCP_CA_Disorder : TCP_CA_Open;
 }
 
-static uint32_t segments(const struct mr_tcb *tcb, uint32_t bytes)
+static uint32_t segments(const struct mr_tcb *tcb, uint64_t bytes)
 {
-	return bytes / tcb->snd_mss + !!(bytes % tcb->snd_mss);
+	return (uint32_t)(bytes / tcb->snd_mss + !!(bytes % tcb->snd_mss));
 }
 
 static uint32_t ms_since(uint64_t now, uint64_t at)
@@ -131,9 +131,24 @@ static void info_path(const struct mr_tcb *tcb, struct tcp_info *ti)
 	ti->tcpi_snd_wnd = tcb->snd_wnd;
 	ti->tcpi_pacing_rate = mr_tcp_pacing_rate(tcb) ?: UINT64_MAX; /* as Linux: not paced */
 	ti->tcpi_max_pacing_rate = tcb->opts.max_pacing_rate ?: UINT64_MAX;
+	ti->tcpi_delivery_rate = mr_tcp_delivery_rate(tcb);
+	ti->tcpi_delivery_rate_app_limited = tcb->told_app_limited & 1u;
+	ti->tcpi_rcv_rtt = tcb->rcv_rtt_us;
+	ti->tcpi_reord_seen = tcb->rack.reord_seen;
+	ti->tcpi_dsack_dups = tcb->rack.dsack_dups;
 }
 
-static void info_progress(const struct mr_tcb *tcb, uint64_t now, struct tcp_info *ti)
+static void info_time(const struct mr_tcb *tcb, uint64_t now, struct tcp_info *ti)
+{
+	ti->tcpi_last_data_sent = ms_since(now, tcb->last_sent_at);
+	ti->tcpi_last_data_recv = ms_since(now, tcb->last_data_at);
+	ti->tcpi_last_ack_recv = ms_since(now, tcb->last_rcv_at);
+	ti->tcpi_busy_time = mr_tcp_chrono_us(tcb, MR_CHRONO_BUSY, now);
+	ti->tcpi_rwnd_limited = mr_tcp_chrono_us(tcb, MR_CHRONO_RWND, now);
+	ti->tcpi_sndbuf_limited = mr_tcp_chrono_us(tcb, MR_CHRONO_SNDBUF, now);
+}
+
+static void info_progress(const struct mr_tcb *tcb, struct tcp_info *ti)
 {
 	uint32_t out = tcb->sndq.bytes - mr_tcp_unsent(tcb);
 
@@ -144,9 +159,9 @@ static void info_progress(const struct mr_tcb *tcb, uint64_t now, struct tcp_inf
 	ti->tcpi_unacked = segments(tcb, out);
 	ti->tcpi_sacked = segments(tcb, tcb->sacked_bytes);
 	ti->tcpi_lost = segments(tcb, tcb->lost_bytes);
-	ti->tcpi_last_data_sent = ms_since(now, tcb->last_sent_at);
-	ti->tcpi_last_data_recv = ms_since(now, tcb->last_data_at);
-	ti->tcpi_last_ack_recv = ms_since(now, tcb->last_rcv_at);
+	ti->tcpi_retrans = segments(tcb, tcb->retrans_out);
+	ti->tcpi_delivered = segments(tcb, tcb->bytes_acked + tcb->sacked_bytes);
+	ti->tcpi_delivered_ce = segments(tcb, tcb->ecn.delivered_ce);
 	ti->tcpi_rcv_ssthresh = tcb->rcv_wnd;
 	ti->tcpi_total_retrans = (uint32_t)tcb->retrans;
 	ti->tcpi_bytes_acked = tcb->bytes_acked;
@@ -161,19 +176,25 @@ static void info_progress(const struct mr_tcb *tcb, uint64_t now, struct tcp_inf
 	ti->tcpi_rcv_ooopack = tcb->ooo_segs_in;
 }
 
-static void info_connection(const struct mr_tcb *tcb, uint64_t now, struct tcp_info *ti)
+static void info_connection(const struct mr_socket *sock, struct tcp_info *ti)
 {
+	const struct mr_tcb *tcb = sock->tcb;
+
 	ti->tcpi_state = linux_state(tcb->state);
 	ti->tcpi_options = (uint8_t)((tcb->ts_ok ? TCPI_OPT_TIMESTAMPS : 0) |
 				     (tcb->sack_ok ? TCPI_OPT_SACK : 0) |
 				     (tcb->wscale_ok ? TCPI_OPT_WSCALE : 0) |
-				     (tcb->ecn.mode != MR_ECN_MODE_NONE ? TCPI_OPT_ECN : 0));
+				     (tcb->ecn.mode != MR_ECN_MODE_NONE ? TCPI_OPT_ECN : 0) |
+				     (tcb->syn_data ? TCPI_OPT_SYN_DATA : 0));
+	ti->tcpi_fastopen_client_fail = tcb->tfo_fail & 3u;
+	ti->tcpi_rcv_space = sock->read_bytes;
 	if (tcb->wscale_ok) {
 		ti->tcpi_snd_wscale = tcb->snd_wscale & 0xfu;
 		ti->tcpi_rcv_wscale = tcb->rcv_wscale & 0xfu;
 	}
 	info_path(tcb, ti);
-	info_progress(tcb, now, ti);
+	info_time(tcb, sock->socks->now, ti);
+	info_progress(tcb, ti);
 }
 
 size_t mr_tcp_info(const struct mr_socket *sock, void *buf, size_t size)
@@ -190,7 +211,7 @@ size_t mr_tcp_info(const struct mr_socket *sock, void *buf, size_t size)
 		ti.tcpi_sacked = sock->setup->backlog;
 	}
 	if (sock->tcb)
-		info_connection(sock->tcb, sock->socks->now, &ti);
+		info_connection(sock, &ti);
 	memset(buf, 0, size);
 	memcpy(buf, &ti, n);
 	return n;

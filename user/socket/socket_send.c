@@ -131,6 +131,7 @@ static uint32_t admit(struct mr_socket *sock, size_t len)
 	uint32_t room = buffer_room(sock, fill), frames;
 	uint64_t most;
 
+	sock->tcb->write_short = room < len;
 	if (!room) {
 		MR_COUNT(sock->socks->ctr, SOCK_SEND_FULL);
 		return 0;

@@ -127,11 +127,14 @@ struct mr_gap {
 /* What RACK knows of the most recently sent segment that was delivered (RFC 8985 section 5.2), and how
  * long it waits for reordering. */
 struct mr_rack {
-	uint64_t sent_at;		    /* RACK.xmit_ts, ns; 0: nothing delivered yet */
-	uint64_t rtt_ns;		    /* RACK.rtt */
-	uint64_t min_rtt_ns[2], min_rtt_at; /* least RTT of this and the last period; 0: none */
+	uint64_t sent_at; /* RACK.xmit_ts, ns; 0: nothing delivered yet */
+	uint64_t rtt_ns;  /* RACK.rtt */
+	uint32_t min_rtt[2],
+		min_rtt_at_ms; /* least RTT, 16 ns, of this and the last period; 0: none */
 	uint32_t end_seq, fack;
 	uint32_t dsack_round;
+	uint16_t reord_seen,
+		dsack_dups; /* TCP_INFO: ACKs that showed reordering; segments; 65535: or more */
 	uint8_t reo_mult, reo_persist; /* RACK.reo_wnd_mult, _persist */
 	bool reordering_seen, dsack_seen;
 };
@@ -157,6 +160,16 @@ struct mr_rate {
 	uint64_t first_sent_at; /* C.first_send_time, ns */
 	uint32_t delivered, lost;
 	uint32_t app_limited; /* until so much is delivered samples are the application's; 0: not */
+	uint32_t told;	      /* the sample for TCP_INFO, in 64 bytes per second */
+};
+
+/* What holds the sender up, as TCP_INFO has it: the time of each adds up in tcb.chrono_ms. */
+enum mr_chrono {
+	MR_CHRONO_IDLE,
+	MR_CHRONO_BUSY, /* there is something to send, or not acknowledged; nothing else is known */
+	MR_CHRONO_RWND, /* the peer's window */
+	MR_CHRONO_SNDBUF, /* the send buffer: the application could not write more */
+	MR_CHRONO_MAX
 };
 
 /* When data may leave next, where it is paced (tcp_pace.c). */
@@ -330,6 +343,11 @@ struct mr_tcb {
 	bool tfo_renew : 1;   /* the SYN,ACK has a new cookie for one of the key before */
 	bool frto : 1;	      /* since the timeout only the front was sent again (RFC 5682) */
 	bool frto_new : 1;    /* and new data goes before the rest: the next ACK decides */
+	bool syn_data : 1;    /* the SYN took data along, which was taken (RFC 7413) */
+	bool write_short : 1; /* the application would have written more than the buffer takes */
+	bool told_app_limited : 1; /* rate.told was limited by the application */
+	uint8_t tfo_fail : 2;	   /* TCP_INFO: tcpi_fastopen_client_fail */
+	uint8_t chrono : 2;	   /* enum mr_chrono */
 
 	/* Send side, RFC 9293 section 3.3.1. Windows in bytes, after scaling. */
 	uint32_t iss, snd_una, snd_nxt;
@@ -356,6 +374,7 @@ struct mr_tcb {
 	uint32_t rcv_rtt_ref, rcv_rtt_since_us; /* of the measurement under way */
 	uint32_t last_ack_sent;			/* rcv_nxt of the last segment sent (RFC 7323) */
 	uint32_t ts_recent;
+	uint32_t chrono_at_ms;	    /* of the clock: since when it is as tcb.chrono says */
 	uint64_t ts_recent_at;	    /* ns: PAWS forgets after 24 days */
 	uint32_t ts_past[2];	    /* TS.Recent as of ts_past_seq, and as of half a GiB before */
 	uint32_t ts_past_seq;	    /* rcv_nxt then */
@@ -388,8 +407,9 @@ struct mr_tcb {
 	struct mr_pace pace;
 	struct mr_cwv cwv;
 	struct mr_mtup mtup;
-	uint64_t cc_priv[16];  /* of the congestion control */
-	uint64_t last_sent_at; /* ns, of data */
+	uint32_t chrono_ms[MR_CHRONO_MAX - 1]; /* from MR_CHRONO_BUSY on */
+	uint64_t cc_priv[16];		       /* of the congestion control */
+	uint64_t last_sent_at;		       /* ns, of data */
 
 	/* RTT, RFC 6298. */
 	uint64_t srtt_ns, rttvar_ns, rto_ns; /* srtt_ns 0: no sample yet */
@@ -648,6 +668,15 @@ uint32_t mr_tcp_fill_size(const struct mr_tcp *tcp, const struct mr_tcb *tcb);
 
 /* What is queued goes out now, small or not (MR_OPT_NODELAY set anew). */
 void mr_tcp_push(struct mr_tcp *tcp, struct mr_tcb *tcb);
+
+/* The last sample of the delivery rate that the application did not limit, or a greater one; bytes per second. */
+static inline uint64_t mr_tcp_delivery_rate(const struct mr_tcb *tcb)
+{
+	return (uint64_t)tcb->rate.told << 6;
+}
+
+/* How long, in us of ms, the connection was held up by this so far; MR_CHRONO_BUSY: or by anything. */
+uint64_t mr_tcp_chrono_us(const struct mr_tcb *tcb, enum mr_chrono what, uint64_t now);
 
 /* Bytes in the send queue that were never sent. */
 static inline uint32_t mr_tcp_unsent(const struct mr_tcb *tcb)

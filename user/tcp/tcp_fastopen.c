@@ -11,6 +11,7 @@
  * was taken: so nothing is to be repaired where none was.
  */
 #include <endian.h>
+#include <linux/tcp.h>
 #include <string.h>
 
 #include "base/addr.h"
@@ -194,6 +195,11 @@ void tfo_synack(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *syn
 		remember(tcp, &tcb->flow.raddr, now, AVOID_S);
 		MR_COUNT(tcp->ctr, TCP_TFO_AVOIDED);
 	}
+	tcb->syn_data = taken != 0;
+	if (tcb->tfo != MR_TFO_NONE && !taken)
+		tcb->tfo_fail = tcb->retrans		? TFO_SYN_RETRANSMITTED :
+				tcb->tfo == MR_TFO_SENT ? TFO_DATA_NOT_ACKED :
+							  TFO_COOKIE_UNAVAILABLE;
 	if (taken) {
 		MR_COUNT(tcp->ctr, TCP_TFO_OUT);
 		sndq_drop(tcp, tcb, taken);

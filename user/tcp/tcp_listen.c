@@ -259,6 +259,7 @@ static struct mr_tcb *take_fast_open(struct mr_tcp *tcp, struct mr_tcp_listener 
 	flow_insert(tcp, &tcb->flow);
 	tcb->syn_owed = true;
 	tcb->tfo = MR_TFO_PENDING;
+	tcb->syn_data = true;
 	tcb->tfo_renew = made_by == TFO_BY_OLD_KEY;
 	tcp->tfo_pending++;
 	MR_COUNT_N(tcp->ctr, TCP_TFO_RENEWED, tcb->tfo_renew);

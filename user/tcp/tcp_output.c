@@ -599,6 +599,37 @@ void tcp_arm_rtx(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	tcb_timer_set(tcp, tcb, MR_TT_RTX, at);
 }
 
+/* What holds the connection up until the next output (Linux's tcp_chrono_start() and _stop()). */
+static void chrono(struct mr_tcb *tcb, enum stop why, uint64_t now)
+{
+	uint32_t now_ms = (uint32_t)(now / MR_NS_PER_MS);
+	enum mr_chrono is = MR_CHRONO_BUSY;
+
+	if (!tcb->sndq.head)
+		is = MR_CHRONO_IDLE;
+	else if (why == STOP_WINDOW)
+		is = MR_CHRONO_RWND;
+	else if (!tcb->sndq.unsent && tcb->write_short && tcb_in_flight(tcb) < tcb->cwnd)
+		is = MR_CHRONO_SNDBUF;
+	if (is == (enum mr_chrono)tcb->chrono)
+		return;
+	if (tcb->chrono != MR_CHRONO_IDLE)
+		tcb->chrono_ms[tcb->chrono - 1] += now_ms - tcb->chrono_at_ms;
+	tcb->chrono = (uint8_t)(is & 3);
+	tcb->chrono_at_ms = now_ms;
+}
+
+uint64_t mr_tcp_chrono_us(const struct mr_tcb *tcb, enum mr_chrono what, uint64_t now)
+{
+	uint32_t since = (uint32_t)(now / MR_NS_PER_MS) - tcb->chrono_at_ms;
+	uint64_t ms = 0;
+
+	for (int i = MR_CHRONO_BUSY; i < MR_CHRONO_MAX; i++)
+		if (what == MR_CHRONO_BUSY || (int)what == i)
+			ms += tcb->chrono_ms[i - 1] + (tcb->chrono == i ? since : 0);
+	return ms * (MR_NS_PER_MS / MR_NS_PER_US);
+}
+
 /* sent: new data went out. */
 static void after_send(struct mr_tcp *tcp, struct mr_tcb *tcb, enum stop why, bool sent,
 		       uint64_t now)
@@ -606,6 +637,7 @@ static void after_send(struct mr_tcp *tcp, struct mr_tcb *tcb, enum stop why, bo
 	bool out = tcb->snd_nxt != tcb->snd_una;
 	bool full = why == STOP_CWND || tcb_in_flight(tcb) >= tcb->cwnd;
 
+	chrono(tcb, why, now);
 	if (sent || full)
 		cwv_output(tcb, full, !tcb->sndq.unsent, now);
 	if (why == STOP_PACE)

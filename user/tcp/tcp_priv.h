@@ -51,6 +51,7 @@ struct ack {
 	bool dup;	     /* a duplicate ACK by RFC 5681's definition */
 	bool dsack;	     /* it reports a duplicate: dsack_block */
 	bool orig_delivered; /* something that was sent only once was delivered */
+	bool reordered;	     /* and something sent after it had been before */
 	bool first_copy; /* the first frame that it acknowledges was sent again, and it answers an older copy */
 	bool acked_in_recovery; /* it ended one: cwnd has been set */
 	struct mr_sack_block dsack_block;
@@ -203,8 +204,7 @@ bool sack_next_duplicate(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_sack_
 void sack_fill(struct mr_tcb *tcb, struct mr_seg *seg);
 /* Mark what the peer's blocks cover. */
 /* Does it report a duplicate? */
-void sack_dsack(struct mr_tcp *tcp, const struct mr_tcb *tcb, const struct mr_seg *seg,
-		struct ack *ack);
+void sack_dsack(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, struct ack *ack);
 /* The other blocks. */
 void sack_input(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, struct ack *ack);
 void sack_renege(struct mr_tcb *tcb);

@@ -11,7 +11,8 @@
  */
 #include "tcp/tcp_priv.h"
 
-#define MIN_RTT_PERIOD_NS (10 * MR_NS_PER_S)
+#define MIN_RTT_PERIOD_MS 10000u
+#define MIN_RTT_SHIFT	  4   /* units of 16 ns: 32 bits reach up to 68 s */
 #define REO_PERSIST	  16u /* recoveries that a widened window lasts (section 6.2, step 4) */
 #define REO_MULT_MAX	  20u
 #define TLP_DELACK_NS	  (200 * MR_NS_PER_MS) /* TLP.max_ack_delay: what a peer may wait */
@@ -25,24 +26,28 @@ static bool sent_after(uint64_t t1, uint32_t seq1, uint64_t t2, uint32_t seq2)
 
 uint64_t mr_tcp_min_rtt(const struct mr_tcb *tcb)
 {
-	const struct mr_rack *r = &tcb->rack;
+	const uint32_t *least = tcb->rack.min_rtt;
+	uint64_t units = mr_min(least[0], least[1]);
 
-	if (!r->min_rtt_ns[0] || !r->min_rtt_ns[1])
-		return r->min_rtt_ns[0] + r->min_rtt_ns[1];
-	return mr_min(r->min_rtt_ns[0], r->min_rtt_ns[1]);
+	if (!units)
+		units = least[0] + least[1];
+	return units << MIN_RTT_SHIFT;
 }
 
 void rack_rtt(struct mr_tcb *tcb, uint64_t rtt_ns, uint64_t now)
 {
 	struct mr_rack *r = &tcb->rack;
 
-	if (now - r->min_rtt_at >= MIN_RTT_PERIOD_NS) {
-		r->min_rtt_ns[1] = r->min_rtt_ns[0];
-		r->min_rtt_ns[0] = 0;
-		r->min_rtt_at = now;
+	uint32_t now_ms = (uint32_t)(now / MR_NS_PER_MS);
+	uint32_t rtt = (uint32_t)mr_min(rtt_ns >> MIN_RTT_SHIFT, (uint64_t)UINT32_MAX) ?: 1;
+
+	if (now_ms - r->min_rtt_at_ms >= MIN_RTT_PERIOD_MS) {
+		r->min_rtt[1] = r->min_rtt[0];
+		r->min_rtt[0] = 0;
+		r->min_rtt_at_ms = now_ms;
 	}
-	if (!r->min_rtt_ns[0] || rtt_ns < r->min_rtt_ns[0])
-		r->min_rtt_ns[0] = rtt_ns;
+	if (!r->min_rtt[0] || rtt < r->min_rtt[0])
+		r->min_rtt[0] = rtt;
 }
 
 /* Steps 2 and 3 for one frame that was just acknowledged, either way. */
@@ -60,8 +65,12 @@ void rack_delivered(struct mr_tcb *tcb, const struct mr_frame *f, struct ack *ac
 			return;
 	} else {
 		ack->orig_delivered = true;
-		if (seq_lt(end, r->fack))
+		if (seq_lt(end, r->fack)) {
 			r->reordering_seen = true;
+			r->reord_seen = (uint16_t)(r->reord_seen +
+						   (!ack->reordered && r->reord_seen < UINT16_MAX));
+			ack->reordered = true;
+		}
 	}
 	if (seq_gt(end, r->fack))
 		r->fack = end;

@@ -78,6 +78,17 @@ void rate_delivered(struct mr_tcb *tcb, const struct mr_frame *f, struct ack *ac
 	ack->newest_end = end;
 }
 
+/* For TCP_INFO, as Linux: what the application limited counts only if it is more than what is known. */
+static void tell(struct mr_tcb *tcb, const struct mr_rate_sample *rs)
+{
+	uint32_t told = (uint32_t)mr_min(rs->rate >> 6, (uint64_t)UINT32_MAX);
+
+	if (!rs->rate || (rs->app_limited && told < tcb->rate.told))
+		return;
+	tcb->rate.told = told;
+	tcb->told_app_limited = rs->app_limited;
+}
+
 void rate_generate(struct mr_tcb *tcb, struct ack *ack)
 {
 	struct mr_rate_sample *rs = &ack->rs;
@@ -95,6 +106,7 @@ void rate_generate(struct mr_tcb *tcb, struct ack *ack)
 	/* Less than any RTT is no interval: what was sent again had arrived the first time. */
 	if (rs->interval_ns && rs->interval_ns >= mr_tcp_min_rtt(tcb))
 		rs->rate = (uint64_t)rs->delivered * MR_NS_PER_S / rs->interval_ns;
+	tell(tcb, rs);
 }
 
 void rate_app_limited(struct mr_tcb *tcb)

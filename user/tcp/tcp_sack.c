@@ -239,14 +239,18 @@ static uint32_t take_block(struct mr_tcb *tcb, const struct mr_sack_block *b, bo
 	return steps;
 }
 
-void sack_dsack(struct mr_tcp *tcp, const struct mr_tcb *tcb, const struct mr_seg *seg,
-		struct ack *ack)
+void sack_dsack(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, struct ack *ack)
 {
+	uint32_t segs;
+
 	if (!tcb->sack_ok || !(seg->opts & MR_TCPOPT_SACK) || !is_dsack(seg))
 		return;
 	MR_COUNT(tcp->ctr, TCP_DSACK_IN);
 	ack->dsack = true;
 	ack->dsack_block = seg->sack[0];
+	segs = (seq_diff(seg->sack[0].end, seg->sack[0].start) + tcb->snd_mss - 1) / tcb->snd_mss;
+	segs += tcb->rack.dsack_dups;
+	tcb->rack.dsack_dups = (uint16_t)mr_min(segs, (uint32_t)UINT16_MAX);
 }
 
 void sack_input(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, struct ack *ack)
