@@ -301,6 +301,25 @@ TEST(rfc6937_6_recovery_sends_seven_tenths_of_what_is_delivered)
 	hist_skip(h);
 }
 
+/* RFC 5681 section 3.1, as Linux: the ACK that ends a recovery is one of congestion avoidance already. What it
+ * delivers counts, which is the retransmission; not what was reported before. */
+TEST(rfc5681_3_1_ack_that_ends_a_recovery_counts_for_growth)
+{
+	CHECK_EQ(h, mr_socket(h->engine, &h->listener), 0);
+	CHECK_EQ(h, mr_set_option(h->listener, MR_OPT_CONGESTION, mr_congestion_index("newreno")),
+		 0);
+	hist_listen(h, 16);
+	hist_established(h, &(struct hist_peer){ .sack = true });
+	hist_write(h, 50 * MSS);
+	hist_skip(h);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .sack = { { 1 + MSS, 1 + 10 * MSS } });
+	hist_skip(h);
+	CHECK_EQ(h, info_of(h).ssthresh, 5 * MSS);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 10 * MSS);
+	CHECK_EQ(h, info_of(h).cwnd, 5 * MSS + MSS / 5);
+	hist_skip(h);
+}
+
 /* ---- Reneging -------------------------------------------------------------------------------- */
 
 /* The peer throws away what it has reported: it is sent all the same in the end. */

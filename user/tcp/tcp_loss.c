@@ -269,13 +269,20 @@ static void probe_repaired(struct mr_tcb *tcb, uint64_t now)
 /* Progress outside of fast recovery: the control may let cwnd grow, if it was the limit (RFC 7661). */
 static void progress(struct mr_tcb *tcb, const struct ack *ack)
 {
+	uint32_t acked = ack->acked;
+
 	if (tcb->loss == MR_LOSS_OPEN) {
 		tcb->dupacks = 0;
 		tcb->dup_bytes = 0;
 	}
-	if (!has_model(tcb) && !ack->acked_in_recovery &&
-	    (tcb->loss == MR_LOSS_RTO || cwv_may_grow(tcb)))
-		control(tcb)->acked(tcb, ack->acked, ack->rtt_ns, ack->now);
+	if (has_model(tcb) || !(tcb->loss == MR_LOSS_RTO || cwv_may_grow(tcb)))
+		return;
+	/* The ACK that ends a recovery counts for what it delivers, as Linux: the rest was delivered while the
+	 * window was kept down. Without SACK nobody knows how much that is. */
+	if (ack->acked_in_recovery)
+		acked = tcb->sack_ok ? mr_min(acked, ack->delivered) : 0;
+	if (acked)
+		control(tcb)->acked(tcb, acked, ack->rtt_ns, ack->now);
 }
 
 void loss_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, struct ack *ack)
