@@ -41,7 +41,7 @@ WARN     := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-pr
 ifdef FUZZ
 SANFLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined \
             -fno-omit-frame-pointer
-OPT      := -O1 -g
+OPT      := -O2 -g
 endif
 
 LIBS     := -lbpf -lelf -lz -lmnl -lcap
@@ -74,7 +74,7 @@ TEST_LIB := $(sort $(wildcard tests/lib/*.c))
 TEST_LIB_OBJ := $(TEST_LIB:%.c=$(BUILD)/%.o)
 FUZZ_NAMES := tcp_options segment calls packets pcapng http
 FUZZ_BIN := $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/%)
-FUZZ_LIB_OBJ := $(addprefix $(BUILD)/tests/,fuzz/host.o sim/simdev.o sim/gso.o sim/packet.o) \
+FUZZ_LIB_OBJ := $(addprefix $(BUILD)/tests/,fuzz/host.o fuzz/memory.o sim/simdev.o sim/gso.o sim/packet.o) \
             $(if $(FUZZ),,$(BUILD)/tests/fuzz/replay.o)
 TEST_BPF := $(patsubst %.bpf.c,$(BUILD)/%.bpf.o,$(sort $(wildcard tests/e2e/*.bpf.c tests/bench/*.bpf.c)))
 BENCH_BIN := $(BUILD)/tests/bench/bench $(BUILD)/tests/bench/bench_raw
@@ -177,10 +177,11 @@ $(FUZZ_BIN): $(BUILD)/%: $(BUILD)/%.o $(FUZZ_LIB_OBJ) $(BUILD)/libcli.a $(BUILD)
 ifdef FUZZ
 $(BUILD)/user/tcp/tcp_check.o: SANFLAGS :=
 $(BUILD)/user/tcp/tcp_check.o: OPT := -O2 -g
-$(FUZZ_LIB_OBJ): SANFLAGS := $(subst fuzzer-no-link$(comma),,$(SANFLAGS))
+$(FUZZ_LIB_OBJ) $(BUILD)/tests/fuzz/calls.o $(BUILD)/tests/fuzz/segment.o: \
+		SANFLAGS := $(subst fuzzer-no-link$(comma),,$(SANFLAGS))
 # libFuzzer watches what is compared, to put it into its inputs. That helps where bytes of the input are
 # compared; elsewhere it is a third of the time, for nothing.
-FUZZ_PARSERS := $(BUILD)/user/tcp/tcp_wire.o $(BUILD)/user/tcp/tcp_input.o $(BUILD)/user/dev/pcapng.o \
+FUZZ_PARSERS := $(BUILD)/user/tcp/tcp_wire.o $(BUILD)/user/dev/pcapng.o \
             $(filter $(BUILD)/user/ip/% $(BUILD)/user/link/%,$(LIB_OBJ))
 $(filter-out $(FUZZ_PARSERS),$(LIB_OBJ)): SANFLAGS += -fno-sanitize-coverage=trace-cmp
 endif

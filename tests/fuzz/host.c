@@ -14,7 +14,7 @@
 #define CHUNK 2048u
 
 /* The tables are walked only so often: they are large, and mostly empty. */
-#define CHECK_ALL 8u
+#define CHECK_ALL 32u
 
 static uint64_t host_clock(void *user)
 {
@@ -43,6 +43,7 @@ void fuzz_host_open(struct fuzz_host *h, const struct fuzz_host_cfg *fc, const u
 		.max_chunks = MR_FRAME_MAX_CHUNKS,
 		.completion_ns = 20 * MR_NS_PER_US,
 		.ragged = fc->ragged,
+		.gso = fc->gso,
 		.pad = fc->pad,
 		.seed = 1,
 	};
@@ -66,6 +67,9 @@ void fuzz_host_open(struct fuzz_host *h, const struct fuzz_host_cfg *fc, const u
 	cfg.max_sockets = 8;
 	cfg.sndbuf = fc->sndbuf;
 	cfg.rcvbuf = fc->rcvbuf;
+	cfg.congestion = fc->congestion;
+	cfg.ecn = fc->ecn;
+	cfg.mtu_probing = fc->mtu_probing;
 	ret = mr_config_add_address(&cfg, fc->prefix);
 	FUZZ_CHECK(!ret, "mr_config_add_address: %d", ret);
 	if (fc->prefix6)
@@ -80,6 +84,7 @@ void fuzz_host_open(struct fuzz_host *h, const struct fuzz_host_cfg *fc, const u
 	h->dev->broken = host_broken;
 	ret = mr_engine_start(h->engine, &cfg, &h->dev->base, &err);
 	FUZZ_CHECK(!ret, "mr_engine_start: %d %s", ret, err.text);
+	h->engine->st->nif.gso_bytes = fc->gso ? UINT16_MAX : 0;
 }
 
 void fuzz_host_check(struct fuzz_host *h)

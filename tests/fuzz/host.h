@@ -18,7 +18,10 @@ struct fuzz_host_cfg {
 	uint8_t mac_end;     /* last byte of its MAC address 02:00:00:00:00:xx */
 	uint32_t nframes;
 	uint32_t sndbuf, rcvbuf;
-	bool ragged, pad; /* of the device */
+	bool ragged, pad, gso;	/* of the device */
+	const char *congestion; /* NULL: the default */
+	enum mr_ecn_policy ecn;
+	enum mr_mtu_probing mtu_probing;
 	/* What it transmits, complete packets. */
 	void (*sent)(void *user, const uint8_t *pkt, uint32_t len);
 	void *user;

@@ -276,6 +276,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.prefix6 = "2001:db8::1/64",
 		.mac_end = 1,
 		.nframes = 512,
+		.ecn = MR_ECN_ACCURATE,
+		.mtu_probing = MR_MTU_PROBING_SUSPECT,
 		.sndbuf = 4096,
 		.rcvbuf = 4096,
 		.ragged = how & 1,

@@ -694,6 +694,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.prefix = "10.0.0.1/24",
 		.mac_end = 1,
 		.nframes = how & 4 ? 64 : 256,
+		.ecn = MR_ECN_ACCURATE,
+		.mtu_probing = MR_MTU_PROBING_SUSPECT,
 		.sndbuf = 16384,
 		.rcvbuf = how & 8 ? 4096 : 16384,
 		.ragged = how & 16,

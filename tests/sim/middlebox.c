@@ -14,9 +14,8 @@
 
 #define ETHERTYPE_IPV6 0x86dd
 #define IPV6_HLEN      40u
-#define ICMP_HLEN      8u
+#define IPV4_HLEN_MAX  60u
 #define PROTO_TCP      6
-#define PROTO_ICMPV6   58
 #define CSUM_OFF       16
 
 /* Where the parts of a TCP packet are. */
@@ -119,43 +118,14 @@ static bool has_ecn_flags(const struct view *v)
 /* An ICMP error back to host `to`, about this packet, whose sequence number is another one if `forged`. */
 static void complain(struct sim *sim, int to, const struct view *v, uint32_t mtu, bool forged)
 {
-	uint8_t e[PKT_ETH_HLEN + IPV6_HLEN + ICMP_HLEN + IPV6_HLEN + MR_TCP_HLEN_MAX] = { 0 };
-	const uint8_t *eth = v->ip - PKT_ETH_HLEN;
-	uint32_t ip_hlen = v->v6 ? IPV6_HLEN : PKT_IP_HLEN;
-	uint32_t quoted = (uint32_t)(v->tcp - v->ip) + 8, n = ICMP_HLEN + quoted;
-	uint8_t *ip = e + PKT_ETH_HLEN, *icmp = ip + ip_hlen;
+	uint8_t about[PKT_ETH_HLEN + IPV4_HLEN_MAX + 8], error[PKT_TOO_BIG_LEN];
+	uint32_t quoted = PKT_ETH_HLEN + (uint32_t)(v->tcp - v->ip) + 8, len;
 
-	memcpy(e, eth + 6, 6);
-	memcpy(e + 6, eth, 6);
-	memcpy(e + 12, eth + 12, 2);
-	memcpy(icmp + ICMP_HLEN, v->ip, quoted);
-	pkt_put32(icmp + 4, mtu);
+	memcpy(about, v->ip - PKT_ETH_HLEN, quoted);
 	if (forged)
-		pkt_put32(icmp + ICMP_HLEN + quoted - 4, (uint32_t)sim_rand(&sim->wire[to].rng));
-	if (v->v6) {
-		icmp[0] = 2;
-		ip[0] = 0x60;
-		pkt_put16(ip + 4, n);
-		ip[6] = PROTO_ICMPV6;
-		ip[7] = 64;
-		memcpy(ip + 8, v->ip + 24, 16); /* as if the peer were the router */
-		memcpy(ip + 24, v->ip + 8, 16);
-		pkt_put16(icmp + 2,
-			  (uint16_t)~pkt_sum(pkt_sum(PROTO_ICMPV6 + n, ip + 8, 32), icmp, n));
-	} else {
-		icmp[0] = 3;
-		icmp[1] = 4;
-		ip[0] = 0x45;
-		pkt_put16(ip + 2, ip_hlen + n);
-		ip[8] = 64;
-		ip[9] = 1;
-		memcpy(ip + 12, v->ip + 16, 4);
-		memcpy(ip + 16, v->ip + 12, 4);
-		pkt_put16(ip + 10, (uint16_t)~pkt_sum(0, ip, ip_hlen));
-		pkt_put16(icmp + 2, (uint16_t)~pkt_sum(0, icmp, n));
-	}
-	sim_wire_deliver(sim, to, sim->now + sim->wire[to].cfg.delay_ns + 1, e,
-			 PKT_ETH_HLEN + ip_hlen + n);
+		pkt_put32(about + quoted - 4, (uint32_t)sim_rand(&sim->wire[to].rng));
+	len = pkt_too_big(error, about, mtu);
+	sim_wire_deliver(sim, to, sim->now + sim->wire[to].cfg.delay_ns + 1, error, len);
 }
 
 static bool too_big(const struct sim *sim, const struct sim_box *box, uint32_t len)

@@ -16,6 +16,7 @@
 #define PROTO_ICMPV6   58
 #define PROTO_FRAGMENT 44
 #define IPV6_HLEN      40u
+#define ICMP_HLEN      8u
 #define PROTO_TCP      6
 #define TCP_HLEN       20u
 
@@ -228,6 +229,45 @@ bool pkt_tcp_parse(const uint8_t *pkt, uint32_t len, struct pkt_tcp *t)
 	t->payload = l4 + hlen;
 	t->len = l4_len - hlen;
 	return parse_options(l4 + TCP_HLEN, hlen - TCP_HLEN, t);
+}
+
+uint32_t pkt_too_big(uint8_t error[PKT_TOO_BIG_LEN], const uint8_t *pkt, uint32_t mtu)
+{
+	const uint8_t *about = pkt + PKT_ETH_HLEN;
+	bool v6 = about[0] >> 4 == 6;
+	uint32_t ip_hlen = v6 ? IPV6_HLEN : PKT_IP_HLEN;
+	uint32_t quoted = (v6 ? IPV6_HLEN : (about[0] & 15u) * 4) + 8, n = ICMP_HLEN + quoted;
+	uint8_t *ip = error + PKT_ETH_HLEN, *icmp = ip + ip_hlen;
+
+	memset(error, 0, PKT_TOO_BIG_LEN);
+	memcpy(error, pkt + 6, 6);
+	memcpy(error + 6, pkt, 6);
+	memcpy(error + 12, pkt + 12, 2);
+	memcpy(icmp + ICMP_HLEN, about, quoted);
+	pkt_put32(icmp + 4, mtu);
+	if (v6) {
+		icmp[0] = 2;
+		ip[0] = 0x60;
+		pkt_put16(ip + 4, n);
+		ip[6] = PROTO_ICMPV6;
+		ip[7] = 64;
+		memcpy(ip + 8, about + 24, 16); /* as if the peer were the router */
+		memcpy(ip + 24, about + 8, 16);
+		pkt_put16(icmp + 2,
+			  (uint16_t)~pkt_sum(pkt_sum(PROTO_ICMPV6 + n, ip + 8, 32), icmp, n));
+	} else {
+		icmp[0] = 3;
+		icmp[1] = 4;
+		ip[0] = 0x45;
+		pkt_put16(ip + 2, ip_hlen + n);
+		ip[8] = 64;
+		ip[9] = 1;
+		memcpy(ip + 12, about + 16, 4);
+		memcpy(ip + 16, about + 12, 4);
+		pkt_put16(ip + 10, (uint16_t)~pkt_sum(0, ip, ip_hlen));
+		pkt_put16(icmp + 2, (uint16_t)~pkt_sum(0, icmp, n));
+	}
+	return PKT_ETH_HLEN + ip_hlen + n;
 }
 
 static void format_flags(uint8_t flags, char out[9])

@@ -50,6 +50,10 @@ bool pkt_arp_reply(uint8_t reply[PKT_ARP_REPLY_LEN], const uint8_t *req, uint32_
 		   const uint8_t mac[6]);
 /* Mark an IP packet as having met congestion (RFC 3168). False: it is not ECT, and unchanged. */
 bool pkt_set_ce(uint8_t *pkt, uint32_t len);
+/* The error of a router about this IPv4 or IPv6 packet with TCP: too long, `mtu` bytes would pass (0: it does
+ * not say). Returns its length. */
+#define PKT_TOO_BIG_LEN 110u
+uint32_t pkt_too_big(uint8_t error[PKT_TOO_BIG_LEN], const uint8_t *pkt, uint32_t mtu);
 /* The RFC 1071 sum of a buffer, byte by byte; not complemented. */
 uint16_t pkt_sum(uint32_t start, const uint8_t *p, size_t len);
 /* One line for a trace; returns buf. size: 256 is always enough. */

@@ -149,7 +149,7 @@ void sim_dev_deliver(struct sim_dev *dev, const uint8_t *pkt, uint32_t len)
 
 static struct sim_tx *tx_slot(struct sim_dev *dev, unsigned i)
 {
-	return &dev->tx[i % SIM_DEV_RING_MAX];
+	return &dev->tx[i % dev->cfg.tx_ring];
 }
 
 static int simdev_tx(struct mr_dev *base, struct mr_frame *f, uint64_t now)
@@ -189,7 +189,7 @@ static int simdev_tx(struct mr_dev *base, struct mr_frame *f, uint64_t now)
 	return 0;
 }
 
-static void send_one(struct sim_dev *dev, const struct sim_tx *tx)
+static void send_chain(struct sim_dev *dev, const struct sim_tx *tx)
 {
 	uint8_t pkt[MR_FRAME_MAX_CHUNKS * 4096];
 	uint32_t len = 0;
@@ -205,6 +205,14 @@ static void send_one(struct sim_dev *dev, const struct sim_tx *tx)
 		sim_gso_cut(pkt, len, tx->gso_size, dev->send, dev->user);
 	else
 		dev->send(dev->user, pkt, len);
+}
+
+static void send_one(struct sim_dev *dev, const struct sim_tx *tx)
+{
+	if (tx->nchunks == 1 && !tx->gso_size)
+		dev->send(dev->user, tx->chunk[0].data, tx->chunk[0].len);
+	else
+		send_chain(dev, tx);
 }
 
 static int simdev_kick(struct mr_dev *base)
@@ -311,20 +319,22 @@ uint64_t sim_dev_next(const struct sim_dev *dev)
 	if (dev->rx_head)
 		return *dev->clock;
 	if (dev->tx_reaped != dev->tx_kicked)
-		return dev->tx[dev->tx_reaped % SIM_DEV_RING_MAX].done_at;
+		return dev->tx[dev->tx_reaped % dev->cfg.tx_ring].done_at;
 	return MR_TIME_NEVER;
 }
 
 struct sim_dev *sim_dev_new(const struct sim_dev_cfg *cfg, struct mr_frame_pool *frames,
 			    struct mr_counters *ctr, const uint64_t *clock)
 {
-	struct sim_dev *dev = calloc(1, sizeof(*dev));
+	struct sim_dev *dev = malloc(sizeof(*dev) + cfg->tx_ring * sizeof(dev->tx[0]));
 
 	if (!dev)
 		abort();
-	dev->base = (struct mr_dev){ .ops = &simdev_ops, .frames = frames, .ctr = ctr };
-	dev->cfg = *cfg;
-	dev->rng.s = cfg->seed;
-	dev->clock = clock;
+	*dev = (struct sim_dev){
+		.base = { .ops = &simdev_ops, .frames = frames, .ctr = ctr },
+		.cfg = *cfg,
+		.rng.s = cfg->seed,
+		.clock = clock,
+	};
 	return dev;
 }

@@ -54,13 +54,13 @@ struct sim_dev {
 	/* A rule of the device interface was broken; does not return. */
 	void (*broken)(void *user, const char *what);
 	void *user;
-	struct sim_tx tx[SIM_DEV_RING_MAX];
 	/* Free running: [reaped, kicked) are sent and not completed, [kicked, queued) not sent. */
 	unsigned tx_reaped, tx_kicked, tx_queued;
 	struct sim_rx *rx_head, *rx_tail;
 	uint32_t rx_count;
 	uint64_t cut; /* packets that were cut into segments */
 	uint64_t dropped_no_frame, dropped_ring_full;
+	struct sim_tx tx[]; /* cfg.tx_ring of them */
 };
 
 /* The engine that is started with &dev->base owns and frees it. frames and ctr are the engine's. */
