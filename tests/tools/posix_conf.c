@@ -17,6 +17,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -24,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/sched.h>
 #include <linux/sockios.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -1832,6 +1834,94 @@ static void case_fork(void)
 	peer("close %d", c.h);
 }
 
+/* ---- Processes that the C library has not made ---- */
+
+static pid_t clone_plain(void)
+{
+	return (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+}
+
+static pid_t clone_in_namespace(void)
+{
+	return (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
+}
+
+static pid_t clone_third(void)
+{
+	struct clone_args args = { .exit_signal = SIGCHLD };
+
+	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+}
+
+/* The child sends and is killed at any point of it: on a connection that may not outlive that. */
+static void clone_and_kill(pid_t (*make)(void))
+{
+	struct conn c = passive();
+	int status;
+
+	for (int i = 0; i < 60; i++) {
+		pid_t pid = make();
+
+		if (!pid)
+			for (;;)
+				send(c.fd, "x", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (pid < 0)
+			die("clone");
+		usleep((useconds_t)(500 + 37 * i));
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+	}
+	finish(c);
+}
+
+static void case_clone(void)
+{
+	pid_t (*const make[])(void) = { clone_plain, clone_in_namespace, clone_third };
+
+	for (size_t i = 0; i < MR_ARRAY_SIZE(make); i++) {
+		struct conn c = passive();
+		int status;
+		pid_t pid = make[i]();
+
+		if (!pid)
+			_exit(send(c.fd, "abc", 3, 0) == 3 ? 0 : 1);
+		T(waitpid(pid, &status, 0) == pid);
+		T(status);
+		T(peer("recv %d 3", c.h));
+		clone_and_kill(make[i]);
+		T(send(c.fd, "def", 3, 0));
+		T(peer("recv %d 3", c.h));
+		finish(c);
+	}
+}
+
+static int close_and_end(void *arg)
+{
+	int fd = *(int *)arg;
+
+	return send(fd, "abc", 3, 0) == 3 && !close(fd) ? 7 : 1;
+}
+
+/* A child with memory of its own, and one like vfork()'s, close what is the parent's, too. */
+static void case_clone_function(void)
+{
+	static char stack[65536] __attribute__((aligned(16)));
+	const int flags[] = { SIGCHLD, CLONE_VM | CLONE_VFORK | SIGCHLD };
+
+	for (size_t i = 0; i < MR_ARRAY_SIZE(flags); i++) {
+		struct conn c = passive();
+		int status;
+		pid_t pid = clone(close_and_end, stack + sizeof(stack), flags[i], &c.fd);
+
+		T(waitpid(pid, &status, 0) == pid);
+		T(WEXITSTATUS(status));
+		T(peer("recv %d 3", c.h));
+		T(send(c.fd, "def", 3, 0));
+		T(peer("recv %d 3", c.h));
+		finish(c);
+	}
+}
+
 /* Each child has its descriptors, however soon the one before it has ended. */
 static void case_fork_often(void)
 {
@@ -2034,6 +2124,8 @@ static const struct test_case {
 	C(streams),
 	C(syscall),
 	C(fork),
+	C(clone),
+	C(clone_function),
 	C(fork_often),
 	C(fork_accept),
 	C(exec),

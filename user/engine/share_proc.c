@@ -67,8 +67,9 @@ void mr_share_fork_parent(struct mr_share *share, pid_t pid)
 		mr_share_lock(share, NULL);
 		if (pid < 0) {
 			share_proc_free(share, child);
-		} else if (child->state == PROC_FORKING) {
-			/* A number of another namespace is not the keeper's: the child tells. */
+		} else if (child->state != PROC_FREE && !child->pid) {
+			/* It may live already, in another namespace, and end before it can tell. Ours is
+			 * the keeper's, or else only the child can. */
 			child->pid = share->foreign ? 0 : pid;
 			share->c->keeper_news = true;
 			if (share->c->kept)

@@ -10,7 +10,6 @@
  * The functions of the C library that fork by themselves (daemon, forkpty) are made of ours here.
  */
 #include <fcntl.h>
-#include <pthread.h>
 #include <pty.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -25,21 +24,10 @@
 
 static pid_t fork_by(pid_t (*real_fork)(void))
 {
-	pid_t pid;
-	int saved;
+	bool shared = process_fork_begin();
+	pid_t pid = real_fork();
 
-	if (!px_share)
-		return real_fork();
-	process_fork_lock();
-	mr_share_fork_prepare(px_share);
-	pid = real_fork();
-	saved = errno;
-	if (pid)
-		mr_share_fork_parent(px_share, pid);
-	else
-		process_forked();
-	process_fork_unlock();
-	errno = saved;
+	process_fork_end(shared, pid);
 	return pid;
 }
 

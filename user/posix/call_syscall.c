@@ -13,6 +13,7 @@
 #include "base/compiler.h"
 #include "posix/confine.h"
 #include "posix/posix.h"
+#include "posix/process.h"
 
 /* Arguments as registers: whatever the number, six words. */
 struct words {
@@ -161,10 +162,34 @@ static long on_old_calls(long nr, const struct words *w, bool *done)
 	}
 }
 
+static long on_processes(long nr, const struct words *w, bool *done)
+{
+	const long arg[6] = { w->a, w->b, w->c, w->d, w->e, w->f };
+
+	switch (nr) {
+#ifdef SYS_fork
+	case SYS_fork:
+		return process_clone(nr, arg);
+#endif
+#ifdef SYS_vfork
+	case SYS_vfork: /* returning from a call that shares the parent's stack */
+		return process_clone(SYS_fork, arg);
+#endif
+	case SYS_clone:
+	case SYS_clone3:
+		*done = process_clones(nr, arg);
+		return *done ? process_clone(nr, arg) : 0;
+	default:
+		*done = false;
+		return 0;
+	}
+}
+
 PUBLIC long syscall(long nr, ...)
 {
 	long (*const families[])(long, const struct words *, bool *) = { on_sockets, on_files,
-									 other_form, on_old_calls };
+									 other_form, on_old_calls,
+									 on_processes };
 	struct words w;
 	va_list ap;
 

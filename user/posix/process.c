@@ -25,22 +25,35 @@ static enum { UNDECIDED, JOINED, NONE } state;
 
 static pthread_mutex_t fork_mutex = PTHREAD_MUTEX_INITIALIZER;
 
-void process_fork_lock(void)
-{
-	pthread_mutex_lock(&fork_mutex);
-}
-
-void process_fork_unlock(void)
-{
-	pthread_mutex_unlock(&fork_mutex);
-}
-
-void process_forked(void)
+static void forked(void)
 {
 	wait_forked();
 	if (mr_share_fork_child(px_share) < 0)
 		mr_share_log(px_share, LOG_ERR, "a forked child has lost its sockets");
 	__atomic_store_n(&px_table, mr_share_proc(px_share)->fds, __ATOMIC_RELEASE);
+}
+
+bool process_fork_begin(void)
+{
+	if (!px_share)
+		return false;
+	pthread_mutex_lock(&fork_mutex);
+	mr_share_fork_prepare(px_share);
+	return true;
+}
+
+void process_fork_end(bool shared, pid_t pid)
+{
+	int saved = errno;
+
+	if (!shared)
+		return;
+	if (pid)
+		mr_share_fork_parent(px_share, pid);
+	else
+		forked();
+	pthread_mutex_unlock(&fork_mutex);
+	errno = saved;
 }
 
 static uint64_t cookie_of(int fd)
@@ -80,16 +93,11 @@ int process_spawn(spawn_function spawn, pid_t *pid, const char *path,
 		  const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attr,
 		  char *const argv[], char *const envp[])
 {
+	bool shared = process_fork_begin();
 	pid_t child = -1;
-	int ret;
+	int ret = spawn(&child, path, actions, attr, argv, envp);
 
-	if (!px_share)
-		return spawn(pid, path, actions, attr, argv, envp);
-	process_fork_lock();
-	mr_share_fork_prepare(px_share);
-	ret = spawn(&child, path, actions, attr, argv, envp);
-	mr_share_fork_parent(px_share, ret ? -1 : child);
-	process_fork_unlock();
+	process_fork_end(shared, ret ? -1 : child);
 	if (!ret && pid)
 		*pid = child;
 	return ret;

@@ -10,11 +10,17 @@
 /* Environment: this program was started with sockets of the stack among its descriptors. */
 #define INHERIT_ENV "MILLRACE_INHERIT"
 
-/* One thread forks at a time: from before prepare until parent or child have been told. */
-void process_fork_lock(void);
-void process_fork_unlock(void);
-/* This process is the child of a fork. */
-void process_forked(void);
+/* Around the call that makes a child with a copy of our memory; the end is for both, parent and child. One thread
+ * forks at a time. `shared` is what begin returned: false, this process is in no stack and nothing is done.
+ * `pid` is the call's result; errno stays as it is. */
+bool process_fork_begin(void);
+void process_fork_end(bool shared, pid_t pid);
+
+/* Is this system call one that forks? clone(2) and clone3(2) onto another stack are not: such a child
+ * cannot return through us. */
+bool process_clones(long nr, const long arg[6]);
+/* Make such a child. As syscall(). */
+long process_clone(long nr, const long arg[6]);
 /* Are there sockets of ours that a program executed now would have? Their cookies are known then. */
 bool process_leaves_sockets(void);
 

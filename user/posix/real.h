@@ -74,6 +74,7 @@
 	  (int, struct epoll_event *, int, const struct timespec *, const sigset_t *))             \
 	X(pid_t, fork, (void))                                                                     \
 	X(pid_t, _Fork, (void))                                                                    \
+	X(int, clone, (int (*)(void *), void *, int, void *, ...))                                 \
 	X(int, execve, (const char *, char *const[], char *const[]))                               \
 	X(int, execvpe, (const char *, char *const[], char *const[]))                              \
 	X(int, fexecve, (int, char *const[], char *const[]))                                       \
