@@ -204,7 +204,8 @@ bench: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) all $(BENCH_BIN) $(BUILD)/tests/bench/raw.bpf.o
 	@BUILD=$(BUILD) scripts/bench $(BENCH_ARGS)
 
-# Goodput of each congestion control over a grid of paths, beside its theoretical bound: a few minutes.
+# Goodput of each congestion control over a grid of paths, beside its theoretical bound; fails where one is below:
+# ten minutes or more.
 sim-report: $(SIM_BIN)
 	@$(SIM_BIN) --report docs/sim-report.md
 

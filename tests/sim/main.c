@@ -43,7 +43,7 @@ struct shared {
 };
 
 struct options {
-	const char *scenario, *hist, *flow, *pcap, *report;
+	const char *scenario, *hist, *flow, *pcap, *report, *cells;
 	uint64_t first, last;
 	bool seeds_given, verbose, list;
 	unsigned workers;
@@ -230,7 +230,7 @@ static bool report_all(void)
 static const char usage[] =
 	"usage: sim [--scenario NAME] [--hist NAME] [--flow NAME] [--seed N | --seeds A-B]\n"
 	"           [--jobs N] [--pcap FILE] [-v] [--list]\n"
-	"       sim --report FILE | --idle N\n"
+	"       sim --report FILE | --cells PATTERN | --idle N\n"
 	"Without a choice every scenario, every history and every test of flows runs.\n"
 	"  --scenario NAME  only this scenario; \"hist\", \"flow\": only the histories, the flows\n"
 	"  --hist NAME      only this history\n"
@@ -243,6 +243,8 @@ static const char usage[] =
 	"  --list           print the names of scenarios, histories and tests of flows\n"
 	"  --report FILE    goodput by congestion control over a grid of paths; printed, and "
 	"written to FILE\n"
+	"  --cells PATTERN  cells of that, as \"cubic/20ms/1%/0%\" (RTT, loss, reordering), and "
+	"what happened\n"
 	"  --idle N         a report: what N connections cost that do nothing\n";
 
 static void bad_usage(void)
@@ -274,6 +276,7 @@ static void parse_options(int argc, char **argv, struct options *o)
 		{ "pcap", required_argument, NULL, 'p' },
 		{ "list", no_argument, NULL, 'l' },
 		{ "report", required_argument, NULL, 'r' },
+		{ "cells", required_argument, NULL, 'c' },
 		{ "idle", required_argument, NULL, 'i' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
@@ -314,6 +317,9 @@ static void parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 'r':
 			o->report = optarg;
+			break;
+		case 'c':
+			o->cells = optarg;
 			break;
 		case 'i':
 			sim_idle(stdout, (uint32_t)mr_min(number(optarg, &end), (1ull << 20) - 1));
@@ -362,8 +368,8 @@ int main(int argc, char **argv)
 
 	self = argv[0];
 	parse_options(argc, argv, &o);
-	if (o.report)
-		return !sim_report(o.report, o.workers);
+	if (o.report || o.cells)
+		return !sim_report(o.report, o.cells, o.workers);
 	choose_jobs(&o);
 	if (!njobs) {
 		fprintf(stderr,

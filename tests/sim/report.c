@@ -2,8 +2,11 @@
 /*
  * report.c - what one bulk transfer gets of a path, for each congestion control, loss rate, RTT and share
  * of reordered packets, beside what a textbook says that it must get.
- * Called by   `make sim-report`.
+ * Called by   `make sim-report`; flow_report.c for a few of its cells.
+ * Not here    the textbook (textbook.c).
  */
+#include <assert.h>
+#include <fnmatch.h>
 #include <math.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -15,18 +18,27 @@
 #include "base/compiler.h"
 #include "flow.h"
 #include "report.h"
+#include "textbook.h"
 
-#define RATE_BPS    MBIT(100)
-#define MSS	    1448.0 /* with timestamps */
-#define PACKET	    1514.0 /* the same on the wire */
-#define FULL	    0.95   /* of the link counts as full */
-#define SEEDS	    2u
+#define RATE_BPS  MBIT(100)
+#define MSS	  1448.0 /* with timestamps */
+#define PACKET	  1514.0 /* the same on the wire */
+#define QUEUE_MIN 16.0	 /* packets: flow.c's queue is at least that */
+#define FULL	  0.95	 /* of the link counts as full */
+#define FEW_SEGMENTS                                                                               \
+	10.0 /* below, whole segments and the round trips of recoveries count for more than 10 % */
+#define BBR_LOSS    0.02 /* what BBR bears while it probes */
+#define RTO_MIN_S   0.2
 #define LOSSES	    5u
 #define RTTS	    4u
 #define REORDERS    3u
 #define CONTROLS    3u
 #define CELLS	    (CONTROLS * REORDERS * RTTS * LOSSES)
-#define REAL_TIME_S 100u
+#define BATCH	    8u	/* runs of a cell before it is looked at */
+#define BATCHES	    20u /* of cells that stay close to their bound */
+#define RUNS	    (BATCH * BATCHES)
+#define SURE	    3.0 /* standard errors above the bound are enough */
+#define REAL_TIME_S 300u
 
 static const char *const controls[CONTROLS] = { "cubic", "bbr", "newreno" };
 static const uint32_t losses_ppm[LOSSES] = { 0, 100, 1000, 10000, 50000 };
@@ -37,13 +49,22 @@ struct cell {
 	unsigned control, reorder, rtt, loss;
 };
 
+/* What one run got, and what happened meanwhile. */
+struct result {
+	bool done;
+	double goodput; /* Mbit/s */
+	double sent, lost, overflowed, retrans, recoveries, timeouts, probes, undone, dsacks, old;
+};
+
 /* Written by the workers. */
 struct shared {
 	uint32_t next;
-	double goodput[CELLS][SEEDS]; /* Mbit/s; negative: the run failed */
+	struct result result[CELLS][RUNS];
 };
 
 static struct shared *shared;
+static unsigned runs_of[CELLS]; /* that were asked for */
+static const char *pattern;	/* NULL: all cells */
 
 static struct cell cell_of(unsigned i)
 {
@@ -60,124 +81,136 @@ static unsigned index_of(struct cell c)
 	return ((c.control * REORDERS + c.reorder) * RTTS + c.rtt) * LOSSES + c.loss;
 }
 
+static const char *name_of(struct cell c)
+{
+	static char name[64];
+
+	snprintf(name, sizeof(name), "%s/%ums/%g%%/%g%%", controls[c.control], rtts_ms[c.rtt],
+		 losses_ppm[c.loss] / 1e4, reorders_ppm[c.reorder] / 1e4);
+	return name;
+}
+
+static bool chosen(unsigned i)
+{
+	return !pattern || !fnmatch(pattern, name_of(cell_of(i)), 0);
+}
+
+static bool is(struct cell c, const char *control)
+{
+	return !strcmp(controls[c.control], control);
+}
+
 /* ---- Bounds ---------------------------------------------------------------------------------- */
 
-/* Payload of a full link, Mbit/s. */
-static double link_mbit(void)
+/* Where a bound comes from, as the tables tell it. */
+enum model { LINK, MATHIS, CUBIC, ROUNDS, BBR, MODELS };
+
+static const char *const signs[MODELS] = {
+	[LINK] = "l", [MATHIS] = "m", [CUBIC] = "c", [ROUNDS] = "r", [BBR] = "b",
+};
+
+struct bound {
+	double mbit;
+	enum model model;
+};
+
+static struct tb_path path_of(struct cell c)
 {
-	return (double)RATE_BPS / 1e6 * MSS / PACKET;
+	struct tb_path path = {
+		.p = losses_ppm[c.loss] / 1e6,
+		.rtt_s = rtts_ms[c.rtt] / 1e3 + PACKET * 8 / (double)RATE_BPS,
+		.rate_bps = (double)RATE_BPS,
+		.mss = MSS,
+		.packet = PACKET,
+	};
+
+	path.queue_packets = fmax(tb_bdp(&path), QUEUE_MIN);
+	return path;
 }
 
-/* Mbit/s of a window of so many segments. */
-static double window_mbit(double segments, double rtt_s)
+static struct bound loss_based(struct cell c, bool cubic)
 {
-	return segments * MSS * 8 / rtt_s / 1e6;
+	static double rounds[2][RTTS][LOSSES]; /* takes a while, and reordering is no part of it */
+	struct tb_path path = path_of(c);
+	double window = cubic ? tb_cubic_window(path.p, path.rtt_s) : tb_mathis_window(path.p);
+	double *r = &rounds[cubic][c.rtt][c.loss];
+
+	/* The formulas speak of a mean window. Its peaks are a third above it, and must not be cut off by the
+	 * link: the mean of what is the least of two is not the least of their means. */
+	if (window >= FEW_SEGMENTS && window * 4 / 3 <= tb_bdp(&path))
+		return (struct bound){ tb_of_window(&path, window), cubic ? CUBIC : MATHIS };
+	if (!(*r > 0))
+		*r = tb_rounds(&path, cubic ? &tb_cubic_reno : &tb_reno);
+	return (struct bound){ *r, ROUNDS };
 }
 
-/* Mathis et al. 1997: sqrt(3/2) / sqrt(p) segments are sent in an RTT; so many of them arrive. */
-static double mathis(double p, double rtt_s)
+static struct bound bound(struct cell c)
 {
-	return window_mbit(sqrt(1.5 / p), rtt_s) * (1 - p);
-}
+	struct tb_path path = path_of(c);
+	double most = FULL * tb_link(&path);
+	struct bound b = { most, LINK };
 
-/* RFC 9438 section 5.1, with C = 0.4 and beta = 0.7: 1.054 * RTT^0.75 / p^0.75 segments; never less than
- * Reno (section 4.3). */
-static double cubic(double p, double rtt_s)
-{
-	double segments = pow(0.4 * 3.7 / (4 * 0.3), 0.25) * pow(rtt_s, 0.75) / pow(p, 0.75);
-
-	return fmax(window_mbit(segments, rtt_s) * (1 - p), mathis(p, rtt_s));
-}
-
-/* draft-ietf-ccwg-bbr section 5.3.3.5.2: of what was found when probing, a rate of (1 - p)^N is left after
- * N rounds of cruising with loss. A cycle is 63 rounds, or 2.5 s if that is less. Every 5 s half of it is
- * given up to probe the RTT (5.3.4), for 200 ms and a round trip on either side. Above the loss rate that it
- * bears while probing (2 %) BBR takes loss for a full queue, as Reno would. */
-static double bbr(double p, double rtt_s)
-{
-	double rounds = fmin(63, fmax(2.5 / rtt_s, 1));
-	double mean = p > 0 ? (1 - pow(1 - p, rounds)) / (p * rounds) : 1;
-	double probe_rtt = 0.5 * (0.2 + 2 * rtt_s) / 5;
-
-	if (p > 0.02)
-		return fmin(mathis(p, rtt_s), link_mbit());
-	return link_mbit() * mean * (1 - p) * (1 - probe_rtt);
-}
-
-/* Seconds: that of the path, and the time that a packet takes to get onto the link. */
-static double rtt(struct cell c)
-{
-	return rtts_ms[c.rtt] / 1e3 + PACKET * 8 / (double)RATE_BPS;
-}
-
-static double bound(struct cell c)
-{
-	double p = losses_ppm[c.loss] / 1e6, rtt_s = rtts_ms[c.rtt] / 1e3,
-	       most = FULL * link_mbit();
-
-	if (!strcmp(controls[c.control], "bbr"))
-		return fmin(bbr(p, rtt_s) * FULL, most);
-	if (!losses_ppm[c.loss])
-		return most;
-	return fmin(!strcmp(controls[c.control], "cubic") ? cubic(p, rtt_s) : mathis(p, rtt_s),
-		    most);
-}
-
-/* Mathis leaves out that windows are whole segments, and that a recovery takes a round trip in which nothing
- * grows: a fifth at 5 % of loss. What a control that multiplies by beta, and grows by `slow` segments a round
- * up to where it was and by one beyond, gets of such a world: segments that arrive, per RTT. */
-static double ideal_window(double p, double beta, double slow)
-{
-	const unsigned rounds = 100000;
-	struct sim_rng rng = { .s = 1 };
-	double w = 10, prior = 10;
-	uint64_t arrived = 0;
-	bool recovery = false;
-
-	for (unsigned i = 0; i < rounds; i++) {
-		unsigned n = (unsigned)w, lost = 0;
-
-		for (unsigned k = 0; k < n; k++)
-			lost += sim_ppm(&rng, (uint32_t)(p * 1e6));
-		arrived += n - lost;
-		if (lost) {
-			prior = w;
-			w = fmax(w * beta, 2);
-		} else if (!recovery) {
-			w += w < prior ? slow : 1;
-		}
-		recovery = lost;
-	}
-	return (double)arrived / rounds;
-}
-
-static double ideal(struct cell c)
-{
-	double p = losses_ppm[c.loss] / 1e6;
-	bool is_cubic = !strcmp(controls[c.control], "cubic");
-
-	return window_mbit(is_cubic ? ideal_window(p, 0.7, 9.0 / 17) : ideal_window(p, 0.5, 1),
-			   rtt(c));
+	if (is(c, "bbr") && path.p <= BBR_LOSS)
+		return (struct bound){ FULL * tb_bbr(&path), BBR };
+	if (path.p > 0)
+		b = loss_based(c, is(c, "cubic"));
+	return b.mbit < most ? b : (struct bound){ most, LINK };
 }
 
 /* ---- Runs ------------------------------------------------------------------------------------ */
 
-/* Long enough for 40 losses at the bound, between 10 and 150 s. */
+/* Long enough for 500 losses at the bound, or 120,000 packets; at least for ten seconds and a hundred round
+ * trips. */
 static uint64_t duration(struct cell c)
 {
-	double p = losses_ppm[c.loss] / 1e6, packets_per_s = bound(c) * 1e6 / 8 / MSS;
-	double s = p > 0 ? 40 / p / packets_per_s : 0;
+	double p = losses_ppm[c.loss] / 1e6, packets_per_s = bound(c).mbit * 1e6 / 8 / MSS;
+	double s = p > 0 ? fmin(500 / p, 120000) / packets_per_s : 0;
 
-	return (uint64_t)(fmin(fmax(s, 10), 150) * 1e9);
+	return (uint64_t)(fmax(fmax(s, 10), rtts_ms[c.rtt] / 10.0) * 1e9);
 }
 
-static double run(struct cell c, uint64_t seed)
+static struct result look(const struct flows *fl)
+{
+	const struct mr_counters *a = &fl->sim.host[0].engine->st->ctr,
+				 *b = &fl->sim.host[1].engine->st->ctr;
+
+	return (struct result){
+		.sent = (double)fl->sim.wire[0].sent,
+		.lost = (double)fl->sim.wire[0].lost,
+		.overflowed = (double)fl->sim.wire[0].queue.overflowed,
+		.retrans = (double)a->c[MR_CTR_TCP_RETRANS],
+		.recoveries = (double)a->c[MR_CTR_TCP_FAST_RETRANS],
+		.timeouts = (double)a->c[MR_CTR_TCP_RTO],
+		.probes = (double)a->c[MR_CTR_TCP_TLP],
+		.undone = (double)a->c[MR_CTR_TCP_UNDO],
+		.dsacks = (double)a->c[MR_CTR_TCP_DSACK_IN],
+		.old = (double)b->drop[MR_DROP_TCP_PAWS],
+	};
+}
+
+/* sum += sign * r */
+static void add(struct result *sum, const struct result *r, double sign)
+{
+	sum->goodput += sign * r->goodput;
+	sum->sent += sign * r->sent;
+	sum->lost += sign * r->lost;
+	sum->overflowed += sign * r->overflowed;
+	sum->retrans += sign * r->retrans;
+	sum->recoveries += sign * r->recoveries;
+	sum->timeouts += sign * r->timeouts;
+	sum->probes += sign * r->probes;
+	sum->undone += sign * r->undone;
+	sum->dsacks += sign * r->dsacks;
+	sum->old += sign * r->old;
+}
+
+static struct result run(struct cell c, uint64_t seed)
 {
 	const uint64_t rtt_ns = rtts_ms[c.rtt] * MR_NS_PER_MS;
 	const uint64_t warm_up = 5 * MR_NS_PER_S + 60 * rtt_ns;
 	static struct flows fl;
+	struct result before, r;
 	struct flow *f;
-	double goodput;
 
 	memset(&fl, 0, sizeof(fl));
 	fl.sim.scenario = "report";
@@ -191,47 +224,61 @@ static double run(struct cell c, uint64_t seed)
 	f = flow_add(&fl, &(struct flow_cfg){ .control = controls[c.control] });
 	flows_until(&fl, warm_up);
 	flow_mark(&fl, f);
+	before = look(&fl);
 	flows_until(&fl, warm_up + duration(c));
-	goodput = flow_goodput(&fl, f) / 1e6;
+	r = look(&fl);
+	add(&r, &before, -1);
+	r.goodput = flow_goodput(&fl, f) / 1e6;
+	r.done = true;
 	flows_close(&fl);
-	return goodput;
+	return r;
+}
+
+double sim_report_cell(const char *name, unsigned runs, double *least)
+{
+	double sum = 0;
+	unsigned i = 0;
+
+	while (strcmp(name, name_of(cell_of(i))) != 0) {
+		i++;
+		assert(i < CELLS);
+	}
+	for (unsigned s = 1; s <= runs; s++)
+		sum += run(cell_of(i), s).goodput;
+	*least = bound(cell_of(i)).mbit;
+	return sum / runs;
 }
 
 static void worker(void)
 {
 	uint32_t i;
 
-	while ((i = __atomic_fetch_add(&shared->next, 1, __ATOMIC_RELAXED)) < CELLS * SEEDS) {
-		unsigned cell = i / SEEDS;
+	while ((i = __atomic_fetch_add(&shared->next, 1, __ATOMIC_RELAXED)) < CELLS * RUNS) {
+		unsigned cell = i / RUNS, n = i % RUNS;
 
-		shared->goodput[cell][i % SEEDS] = -1;
+		if (n >= runs_of[cell] || shared->result[cell][n].done)
+			continue;
 		alarm(REAL_TIME_S);
-		shared->goodput[cell][i % SEEDS] = run(cell_of(cell), 1 + i % SEEDS);
+		shared->result[cell][n] = run(cell_of(cell), 1 + n);
 		alarm(0);
-		if (isatty(STDERR_FILENO) && i % 20 == 0)
-			fprintf(stderr, "\r%u of %u runs ", i, CELLS * SEEDS);
+		if (isatty(STDERR_FILENO))
+			fprintf(stderr, "\r%-24s run %-3u", name_of(cell_of(cell)), 1 + n);
 	}
 	_exit(0);
 }
 
-static bool run_all(unsigned workers)
+/* All that runs_of asks for and is not there yet. False: a run failed. */
+static bool run_batch(unsigned workers)
 {
-	unsigned running = 0;
 	bool ok = true;
 	int status;
 
 	fflush(NULL);
-	while (running < workers || shared->next < CELLS * SEEDS) {
-		if (running == workers) { /* one has died of its run: another goes on */
-			wait(&status);
-			ok &= WIFEXITED(status) && !WEXITSTATUS(status);
-			running--;
-		}
+	shared->next = 0;
+	for (unsigned i = 0; i < workers; i++)
 		if (!fork())
 			worker();
-		running++;
-	}
-	while (running--) {
+	while (workers--) {
 		wait(&status);
 		ok &= WIFEXITED(status) && !WEXITSTATUS(status);
 	}
@@ -240,11 +287,49 @@ static bool run_all(unsigned workers)
 
 static double mean(struct cell c)
 {
+	unsigned i = index_of(c);
 	double sum = 0;
 
-	for (unsigned s = 0; s < SEEDS; s++)
-		sum += shared->goodput[index_of(c)][s];
-	return sum / SEEDS;
+	for (unsigned n = 0; n < runs_of[i]; n++)
+		sum += shared->result[i][n].goodput;
+	return sum / runs_of[i];
+}
+
+/* The standard error of the mean. */
+static double error(struct cell c)
+{
+	unsigned i = index_of(c);
+	double m = mean(c), sum = 0;
+
+	for (unsigned n = 0; n < runs_of[i]; n++)
+		sum += pow(shared->result[i][n].goodput - m, 2);
+	return sqrt(sum / runs_of[i] / (runs_of[i] - 1));
+}
+
+static bool is_below(struct cell c)
+{
+	return mean(c) < bound(c).mbit;
+}
+
+/* Every cell; those that may be below their bound, or seem so by chance, again and again. */
+static bool run_all(unsigned workers)
+{
+	bool ok = true, more = true;
+
+	for (unsigned batch = 0; ok && more && batch < BATCHES; batch++) {
+		more = false;
+		for (unsigned i = 0; i < CELLS; i++) {
+			struct cell c = cell_of(i);
+
+			if (!chosen(i) || (batch && mean(c) - SURE * error(c) > bound(c).mbit))
+				continue;
+			runs_of[i] += BATCH;
+			more = true;
+		}
+		if (more)
+			ok = run_batch(workers);
+	}
+	return ok;
 }
 
 /* ---- Tables ---------------------------------------------------------------------------------- */
@@ -268,39 +353,52 @@ static void say(const char *fmt, ...)
 
 static void head(void)
 {
+	struct tb_path path = path_of((struct cell){ 0 });
+
 	say("# Goodput in the simulator\n\n"
 	    "Made by `make sim-report`; do not edit. One transfer over a link of %llu Mbit/s with "
 	    "a drop-tail\n"
 	    "queue of one bandwidth-delay product (at least 16 packets), data lost behind it at "
-	    "random. Of the\n"
-	    "data packets a share comes late, by up to half of the RTT (small delays are as likely "
-	    "as large\n"
-	    "ones). The mean of %u seeds in Mbit/s of payload, after a warm-up, / the bound of "
-	    "that cell.\n\n"
-	    "Bounds are of what arrives, so (1 - p) of what the models say is sent; none is above "
-	    "%.0f %% of the\n"
-	    "link's payload (%.1f Mbit/s), which counts as full. The RTT has a packet's "
-	    "transmission in it.\n"
-	    "- NewReno: Mathis et al. 1997, MSS / RTT * sqrt(3 / 2) / sqrt(p).\n"
-	    "- CUBIC: RFC 9438 section 5.1, and Reno's where that is more (section 4.3).\n"
-	    "- BBR: draft-ietf-ccwg-bbr section 5.3.3.5.2 says that a rate of (1 - p)^N is left "
-	    "after N rounds\n"
-	    "  of cruising with a loss rate p; the bound is 95 %% of the mean over a cycle of 63 "
-	    "rounds or\n"
-	    "  2.5 s, less what probing the RTT gives up (5.3.4: half the rate for 200 ms and two "
-	    "RTTs, every\n"
-	    "  5 s). Above the 2 %% that it bears while it probes, BBR takes loss for congestion, "
-	    "and Reno's\n"
-	    "  bound is taken:\n"
-	    "  no literature has a response function of version 3 there.\n\n"
+	    "random, each\n"
+	    "packet by itself. Of the data packets a share comes late, by up to half of the RTT "
+	    "(small delays are\n"
+	    "as likely as large ones). The RTT has a packet's transmission in it.\n\n"
+	    "A cell is the mean of %u runs or more, in Mbit/s of payload after a warm-up, its "
+	    "standard error, and\n"
+	    "the bound. Cells less than %.0f standard errors above their bound were run up to %u "
+	    "times. Bounds are\n"
+	    "of what arrives, (1 - p) of what the models say is sent; none is above %.0f %% of the "
+	    "link's payload\n"
+	    "(%.1f Mbit/s), which counts as full. Which model it is, a letter says:\n"
+	    "- l, the link: full.\n"
+	    "- m, Mathis et al. 1997, equation (3): MSS / RTT * sqrt(3 / 2) / sqrt(p).\n"
+	    "- c, RFC 9438 section 5.1, and Reno's (m) where that is more (section 4.3).\n"
+	    "- r, rounds: where those formulas mean windows of less than %.0f segments, or windows "
+	    "whose peaks the\n"
+	    "  link cuts off. Theirs is for light to moderate loss, fractions of segments, "
+	    "recoveries that take no\n"
+	    "  time and a link that is never the limit. This is the process that they simplify, "
+	    "played round by\n"
+	    "  round (Padhye et al. 2000, section II): whole segments, independent losses, a round "
+	    "trip without\n"
+	    "  growth in each recovery, the link and its queue; no timeouts "
+	    "(tests/sim/textbook.c).\n"
+	    "- b, BBR: draft-ietf-ccwg-bbr section 5.3.3.5.2 says that a rate of (1 - p)^N is left "
+	    "after N rounds of\n"
+	    "  cruising with a loss rate p; the bound is 95 %% of the mean over a cycle of 63 "
+	    "rounds or 2.5 s, less\n"
+	    "  what probing the RTT gives up (5.3.4: half the rate for 200 ms and two RTTs, every "
+	    "5 s). No literature\n"
+	    "  has a response function of version 3. Above the 2 %% that it bears while it probes, "
+	    "BBR takes loss for\n"
+	    "  congestion, and Reno's bound is taken.\n\n"
 	    "Reordering has no part in the bounds. A cell below its bound has a `<`.\n",
-	    (unsigned long long)(RATE_BPS / 1000000), SEEDS, FULL * 100, FULL * link_mbit());
+	    (unsigned long long)(RATE_BPS / 1000000), BATCH, SURE, RUNS, FULL * 100,
+	    FULL * tb_link(&path), FEW_SEGMENTS);
 }
 
-static unsigned table(unsigned control, unsigned reorder)
+static void table(unsigned control, unsigned reorder)
 {
-	unsigned below = 0;
-
 	say("\n## %s, %g %% reordered\n\n| RTT |", controls[control], reorders_ppm[reorder] / 1e4);
 	for (unsigned l = 0; l < LOSSES; l++)
 		say(" loss %g %% |", losses_ppm[l] / 1e4);
@@ -311,48 +409,58 @@ static unsigned table(unsigned control, unsigned reorder)
 		say("\n| %u ms |", rtts_ms[r]);
 		for (unsigned l = 0; l < LOSSES; l++) {
 			struct cell c = { control, reorder, r, l };
-			bool low = mean(c) < bound(c);
+			int digits = bound(c).mbit < 10 ? bound(c).mbit < 1 ? 3 : 2 : 1;
 
-			say(" %s%.1f / %.1f |", low ? "`<` " : "", mean(c), bound(c));
-			below += low;
+			say(" %s%.*f ± %.*f / %.*f%s |", is_below(c) ? "`<` " : "", digits, mean(c),
+			    digits, error(c), digits, bound(c).mbit, signs[bound(c).model]);
 		}
 	}
 	say("\n");
+}
+
+static unsigned list_below(void)
+{
+	unsigned below = 0;
+
+	for (unsigned i = 0; i < CELLS; i++)
+		below += is_below(cell_of(i));
+	say("\n## Below their bound: %u of %u cells\n\n", below, CELLS);
+	for (unsigned i = 0; i < CELLS; i++) {
+		struct cell c = cell_of(i);
+
+		if (is_below(c))
+			say("- %s: %.3f ± %.3f of %.3f Mbit/s\n", name_of(c), mean(c), error(c),
+			    bound(c).mbit);
+	}
 	return below;
 }
 
-/* Which cells are below, and what there is to be had. */
-static void explain(unsigned below)
+/* Where closed formulas end: what each of them says. */
+static void few_segments(void)
 {
-	say("\n## Below their bound: %u of %u cells\n\n", below, CELLS);
-	if (!below)
-		return;
-	say("Heavy loss: Mathis's formula has windows of any fraction of a segment and recoveries "
-	    "that take no\n"
-	    "time; at 5.5 segments (5 %%) both count. `ideal` is the model that it simplifies: "
-	    "whole segments,\n"
-	    "independent losses, a round trip without growth in each recovery, nothing else.\n\n"
-	    "Reordering on long paths: what arrives late while a hole is being filled has an older "
-	    "timestamp\n"
-	    "than the retransmission that filled it, and RFC 7323 section 5.3 (R1, PAWS) makes the "
-	    "receiver\n"
-	    "drop it: 0.6 %% of the packets of CUBIC at 100 ms with 10 %% late. That is loss, and "
-	    "is taken for it.\n\n");
-	say("| control | reordered | RTT | loss | Mbit/s | bound | ideal "
-	    "|\n|---|---|---|---|---|---|---|\n");
-	for (unsigned i = 0; i < CELLS; i++) {
-		struct cell c = cell_of(i);
-		bool models = losses_ppm[c.loss] >= 1000 && strcmp(controls[c.control], "bbr") != 0;
+	say("\n## Windows of few segments: 5 %% loss, no reordering\n\n"
+	    "What the closed formulas would say, Mbit/s that arrive: Mathis beyond its range; "
+	    "PFTK's T(p) with a first\n"
+	    "timeout of RTT + 200 ms, as the engine has it, and the same with no timeouts.\n\n"
+	    "| control | RTT | Mbit/s | rounds | Mathis | PFTK | PFTK without timeouts | timeouts "
+	    "for each 1000 losses |\n"
+	    "|---|---|---|---|---|---|---|---|\n");
+	for (unsigned k = 0; k < CONTROLS; k++) {
+		for (unsigned r = 0; r < RTTS; r++) {
+			struct cell c = { k, 0, r, LOSSES - 1 };
+			struct tb_path path = path_of(c);
+			struct result sum = { 0 };
 
-		if (mean(c) >= bound(c))
-			continue;
-		say("| %s | %g %% | %u ms | %g %% | %.2f | %.2f |", controls[c.control],
-		    reorders_ppm[c.reorder] / 1e4, rtts_ms[c.rtt], losses_ppm[c.loss] / 1e4,
-		    mean(c), bound(c));
-		if (models)
-			say(" %.2f |\n", fmin(ideal(c), link_mbit()));
-		else
-			say(" |\n");
+			if (is(c, "bbr"))
+				continue;
+			for (unsigned n = 0; n < runs_of[index_of(c)]; n++)
+				add(&sum, &shared->result[index_of(c)][n], 1);
+			say("| %s | %u ms | %.3f | %.3f | %.3f | %.3f | %.3f | %.1f |\n",
+			    controls[k], rtts_ms[r], mean(c), bound(c).mbit,
+			    tb_of_window(&path, tb_mathis_window(path.p)),
+			    tb_pftk(&path, path.rtt_s + RTO_MIN_S), tb_pftk(&path, 0),
+			    1000 * sum.timeouts / (sum.lost + sum.overflowed));
+		}
 	}
 }
 
@@ -373,24 +481,56 @@ static bool light_reordering(void)
 	return ok;
 }
 
-bool sim_report(const char *path, unsigned workers)
+/* Chosen cells, and what happened in them for each 100 packets that the path took. False: one is below. */
+static bool details(void)
 {
-	unsigned below = 0;
-	bool ran, light;
+	bool ok = true;
 
+	printf("%-22s %9s %8s %9s %9s %8s | for 100 lost: %s\n", "cell", "Mbit/s", "error", "bound",
+	       "sent", "lost", "resent recoveries timeouts probes undone D-SACKs old");
+	for (unsigned i = 0; i < CELLS; i++) {
+		struct cell c = cell_of(i);
+		struct result sum = { 0 };
+		double unit;
+
+		if (!chosen(i))
+			continue;
+		for (unsigned n = 0; n < runs_of[i]; n++)
+			add(&sum, &shared->result[i][n], 1);
+		unit = fmax(1, sum.lost + sum.overflowed) / 100;
+		printf("%-22s %9.3f %8.3f %8.3f%s %9.0f %8.0f | %20.1f %10.1f %8.1f %6.1f %6.1f "
+		       "%7.1f %3.1f%s\n",
+		       name_of(c), mean(c), error(c), bound(c).mbit, signs[bound(c).model],
+		       sum.sent, sum.lost + sum.overflowed, sum.retrans / unit,
+		       sum.recoveries / unit, sum.timeouts / unit, sum.probes / unit,
+		       sum.undone / unit, sum.dsacks / unit, sum.old / unit,
+		       is_below(c) ? "  <" : "");
+		ok &= !is_below(c);
+	}
+	return ok;
+}
+
+bool sim_report(const char *path, const char *cells, unsigned workers)
+{
+	unsigned below;
+	bool light;
+
+	pattern = cells;
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		      0);
-	if (shared == MAP_FAILED)
+	if (shared == MAP_FAILED || !run_all(workers))
 		return false;
-	ran = run_all(workers);
+	if (cells)
+		return details();
 	file = path ? fopen(path, "w") : NULL;
 	head();
 	for (unsigned k = 0; k < CONTROLS; k++)
 		for (unsigned o = 0; o < REORDERS; o++)
-			below += table(k, o);
+			table(k, o);
 	light = light_reordering();
-	explain(below);
-	if (file)
-		fclose(file);
-	return ran && light && (file || !path);
+	few_segments();
+	below = list_below();
+	if (path && (!file || fclose(file)))
+		return false;
+	return !below && light;
 }
