@@ -8,6 +8,8 @@ the kernel beside it, and the peer crosses a wire that is as bad as the test say
     10.77.0.1 and fd77::1 the peer's
 """
 import re
+import select
+import threading
 
 from lib import *
 
@@ -73,3 +75,68 @@ class Relay(Process):
                 way, rest = line.split(": ")
                 counts[way] = {k: int(v) for k, v in re.findall(r"(\w+) (\d+)", rest)}
         return counts
+
+
+# ---- Two flows over one bottleneck --------------------------------------------------------------
+
+
+def choose(sock, control):
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, control.encode())
+
+
+def feed(listener, control):
+    """Send zeros to whoever connects, until it goes."""
+    sock, _ = listener.accept()
+    choose(sock, control)
+    with sock, contextlib.suppress(OSError):
+        while True:
+            sock.sendall(bytes(1 << 16))
+
+
+def drain_both(socks, seconds):
+    """Bytes that came on each, all over the same time."""
+    got = dict.fromkeys(socks, 0)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for sock in select.select(socks, [], [], 0.1)[0]:
+            part = sock.recv(1 << 20)
+            check(part, "a sender has ended")
+            got[sock] += len(part)
+    return [got[sock] for sock in socks]
+
+
+@contextlib.contextmanager
+def zeros(pair, *options):
+    """A Millrace that has /zeros, which nobody ever reads to its end. It takes no room."""
+    with scratch() as top:
+        with open(os.path.join(top, "zeros"), "wb") as f:
+            f.truncate(8 << 30)
+        with serve(pair, top, "--rx-csum", "verify", *options) as server:
+            yield server
+
+
+def share(faults, control, against, kernel_first, ahead, settle, span):
+    """Bytes that a flow of Millrace and one of the kernel beside it get of one wire in the same `span` seconds.
+    The first is `ahead` before the other, and both have `settle` to find their shares."""
+    with Wired() as pair, pair.relay(*faults), zeros(pair, "--congestion", control), \
+            pair.engine.listen((NEIGHBOUR, PORT)) as listener:
+        thread = threading.Thread(target=feed, args=(listener, against), daemon=True)
+        thread.start()
+        flows = {}
+        for who in ("kernel", "millrace") if kernel_first else ("millrace", "kernel"):
+            if who == "kernel":
+                flows[who] = pair.peer.connect((NEIGHBOUR, PORT))
+            else:
+                flows[who] = pair.peer.connect((ENGINE, PORT))
+                flows[who].sendall(b"GET /zeros HTTP/1.1\r\nHost: x\r\n\r\n")
+            drain_both(list(flows.values()), ahead if len(flows) == 1 else settle)
+        socks = [flows["millrace"], flows["kernel"]]
+        got = drain_both(socks, span)
+        for sock in socks:
+            sock.close()
+        thread.join(10)
+    return got
+
+
+def jain(a, b):
+    return (a + b) ** 2 / (2 * (a * a + b * b))
