@@ -21,7 +21,7 @@ static struct flow *start(struct flows *fl, const struct path *path, uint64_t ns
 
 static double pacing_mbit(const struct flow *f)
 {
-	return (double)flow_tcb(f)->pace.rate * 8 / 1e6;
+	return (double)flow_tcb(f)->sending->pace.rate * 8 / 1e6;
 }
 
 /* Bytes that are on the way without a queue. */

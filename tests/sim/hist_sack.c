@@ -348,7 +348,7 @@ TEST(prr_counts_only_what_was_in_flight_when_recovery_began)
 	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + MSS, .sack = { { 1 + 3 * MSS, 1 + 6 * MSS } });
 	CHECK_EQ(h, tcb->loss, MR_LOSS_RECOVERY);
 	/* 10 in flight, 3 SACKed, of which 1 by this ACK. */
-	CHECK_EQ(h, tcb->prr.recover_fs, 8 * MSS);
+	CHECK_EQ(h, tcb->sending->prr.recover_fs, 8 * MSS);
 	hist_skip(h);
 	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 11 * MSS);
 }

@@ -520,6 +520,43 @@ static void inject(int side, const void *bytes, uint32_t len)
 	memcpy(slot->bytes, bytes, len);
 }
 
+/* What a connection needs for sending is there from its first data until a minute after its last. */
+static void a_connection_that_is_silent_gives_its_sending_state_back(void **state)
+{
+	const struct mr_pool *pool[2];
+	struct mr_socket *client, *server;
+
+	(void)state;
+	pair_open(&p, NULL);
+	for (int i = 0; i < 2; i++)
+		pool[i] = &p.engine[i]->st->tcp.sendings;
+	pair_connect(&p, &client, &server);
+	assert_int_equal(pool[0]->used + pool[1]->used, 0);
+	for (int turn = 0; turn < 2; turn++) {
+		assert_int_equal(mr_send(client, "hello", 5, 0), 5);
+		pair_pump(&p);
+		assert_int_equal(mr_recv(server, buf, sizeof(buf), 0), 5);
+		pair_run(&p, MR_TCP_FORGET_NS - MR_NS_PER_S);
+		assert_int_equal(pool[0]->used, 1);
+		assert_int_equal(pool[1]->used, 0); /* it has only received */
+		pair_run(&p, 2 * MR_NS_PER_S);
+		assert_int_equal(pool[0]->used, 0);
+	}
+	/* Not while something waits for its acknowledgment. */
+	p.dev[1]->cut = true;
+	assert_int_equal(mr_send(client, "hello", 5, 0), 5);
+	pair_run(&p, 3 * MR_TCP_FORGET_NS);
+	assert_int_equal(pool[0]->used, 1);
+	p.dev[1]->cut = false;
+	pair_run(&p, MR_TCP_RTO_MAX_NS);
+	assert_int_equal(mr_recv(server, buf, sizeof(buf), 0), 5);
+	mr_close(client);
+	mr_close(server);
+	pair_run(&p, MR_NS_PER_S);
+	assert_int_equal(pool[0]->used + pool[1]->used, 0);
+	pair_close(&p);
+}
+
 static void every_dropped_frame_has_a_reason(void **state)
 {
 	const struct mr_counters *ctr;
@@ -652,6 +689,7 @@ int main(void)
 		cmocka_unit_test(closing_the_engine_resets_every_peer),
 		cmocka_unit_test(every_frame_comes_back),
 		cmocka_unit_test(counters_have_names_of_their_own),
+		cmocka_unit_test(a_connection_that_is_silent_gives_its_sending_state_back),
 		cmocka_unit_test(every_dropped_frame_has_a_reason),
 		cmocka_unit_test(a_capture_is_complete_after_close),
 		cmocka_unit_test(the_same_seed_is_the_same_run),

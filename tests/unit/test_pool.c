@@ -47,14 +47,14 @@ static void a_pool_gives_up_to_its_limit_and_reuses(void **state)
 	assert_int_equal(mr_arena_open(&arena, "test", 8192), 0);
 	assert_int_equal(mr_pool_init(&pool, &arena, 70, 4), 0);
 	assert_int_equal(pool.size, 72); /* whole cache lines would be nearly twice as much */
-	assert_int_equal(mr_pool_init(&pool, &arena, 120, 4), 0);
+	assert_int_equal(mr_pool_init(&pool, &arena, 126, 4), 0);
 	assert_int_equal(pool.size, 128);
 	for (uint32_t i = 0; i < 4; i++) {
 		obj[i] = mr_pool_get(&pool);
 		assert_non_null(obj[i]);
 		assert_int_equal((uintptr_t)obj[i] % 64, 0);
 		assert_int_equal(mr_pool_index(&pool, obj[i]), i);
-		memset(obj[i], 0xaa, 120);
+		memset(obj[i], 0xaa, 126);
 	}
 	assert_null(mr_pool_get(&pool));
 	mr_pool_put(&pool, obj[1]);

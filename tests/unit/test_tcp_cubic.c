@@ -18,6 +18,7 @@
 /* A sender that cwnd alone holds back, on a path of constant RTT, ACKed two segments at a time. */
 struct path {
 	struct mr_tcb tcb;
+	struct mr_sending sending;
 	uint64_t now, rtt_ns;
 };
 
@@ -26,7 +27,8 @@ static void path_open(struct path *p, uint32_t mss, uint64_t rtt_ns)
 	memset(p, 0, sizeof(*p));
 	p->tcb.snd_mss = (uint16_t)mss;
 	p->tcb.srtt_ns = rtt_ns;
-	p->tcb.cwv.limited = true;
+	p->tcb.sending = &p->sending;
+	p->sending.cwv.limited = true;
 	p->rtt_ns = rtt_ns;
 	p->now = 1000 * MS;
 	mr_cong_cubic.init(&p->tcb, p->now);
@@ -194,7 +196,7 @@ static void a_loss_leaves_seven_tenths_of_the_window_in_use(void **state)
 		struct path p;
 
 		path_open(&p, MSS, 100 * MS);
-		p.tcb.cwv.limited = rows[i].limited;
+		p.sending.cwv.limited = rows[i].limited;
 		p.tcb.cwnd = rows[i].cwnd;
 		assert_int_equal(mr_cong_cubic.ssthresh(&p.tcb, rows[i].in_flight, p.now),
 				 rows[i].ssthresh);

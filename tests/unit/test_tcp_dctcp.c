@@ -16,7 +16,11 @@
 
 static void open_tcb(struct mr_tcb *tcb)
 {
+	static struct mr_sending sending;
+
 	memset(tcb, 0, sizeof(*tcb));
+	memset(&sending, 0, sizeof(sending));
+	tcb->sending = &sending;
 	tcb->snd_mss = MSS;
 	tcb->snd_una = tcb->snd_nxt = 0u - 30 * MSS; /* wraps soon */
 	mr_cong_dctcp.init(tcb, 1);

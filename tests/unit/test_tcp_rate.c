@@ -17,6 +17,7 @@
 /* A sender with a queue of segments, and the time. */
 struct path {
 	struct mr_tcb tcb;
+	struct mr_sending sending;
 	struct mr_frame frame[FRAMES];
 	uint32_t sent;
 	uint64_t now;
@@ -26,9 +27,11 @@ static void path_open(struct path *p)
 {
 	memset(p, 0, sizeof(*p));
 	p->tcb.state = MR_TCP_ESTABLISHED;
+	p->tcb.sending = &p->sending;
+	p->sending.tcb = &p->tcb;
 	p->tcb.snd_mss = MSS;
 	p->tcb.cwnd = 100 * MSS;
-	p->tcb.rate.delivered = 0u - 3 * MSS; /* wraps soon */
+	p->sending.rate.delivered = 0u - 3 * MSS; /* wraps soon */
 	p->tcb.write_seq = FRAMES * MSS;
 	p->now = 1000 * MS;
 }
@@ -140,14 +143,14 @@ static void a_full_window_is_not_the_applications_limit(void **state)
 	path_send(&p);
 	p.tcb.write_seq = p.tcb.snd_nxt;
 	rate_check_app_limited(&p.tcb);
-	assert_int_equal(p.tcb.rate.app_limited, 0);
+	assert_int_equal(p.sending.rate.app_limited, 0);
 	p.tcb.cwnd = 3 * MSS;
 	p.tcb.lost_bytes = MSS; /* to be sent again: no bubble either */
 	rate_check_app_limited(&p.tcb);
-	assert_int_equal(p.tcb.rate.app_limited, 0);
+	assert_int_equal(p.sending.rate.app_limited, 0);
 	p.tcb.lost_bytes = 0;
 	rate_check_app_limited(&p.tcb);
-	assert_int_not_equal(p.tcb.rate.app_limited, 0);
+	assert_int_not_equal(p.sending.rate.app_limited, 0);
 }
 
 /* Section 4.1.2.3: an interval below the least RTT is that of an ACK of the first transmission. */
@@ -176,9 +179,9 @@ static void losses_since_the_transmission_are_told(void **state)
 	(void)state;
 	path_open(&p);
 	path_send(&p);
-	p.tcb.rate.lost += 5 * MSS;
+	p.sending.rate.lost += 5 * MSS;
 	path_send(&p);
-	p.tcb.rate.lost += 2 * MSS;
+	p.sending.rate.lost += 2 * MSS;
 	p.now += MS;
 	rs = path_ack(&p, 0, 1);
 	assert_int_equal(rs.lost, 7 * MSS);

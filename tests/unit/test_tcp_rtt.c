@@ -73,7 +73,8 @@ static void an_echo_of_something_never_sent_is_no_sample(void **state)
 
 static void slow_start_doubles_and_avoidance_adds_one_segment_per_window(void **state)
 {
-	struct mr_tcb tcb = { .snd_mss = 1000 };
+	struct mr_sending sending = { 0 };
+	struct mr_tcb tcb = { .snd_mss = 1000, .sending = &sending };
 	uint32_t before;
 
 	(void)state;
@@ -92,7 +93,8 @@ static void slow_start_doubles_and_avoidance_adds_one_segment_per_window(void **
 
 static void slow_start_ends_at_ssthresh_exactly(void **state)
 {
-	struct mr_tcb tcb = { .snd_mss = 1000 };
+	struct mr_sending sending = { 0 };
+	struct mr_tcb tcb = { .snd_mss = 1000, .sending = &sending };
 
 	(void)state;
 	mr_cong_newreno.init(&tcb, 0);
@@ -103,7 +105,8 @@ static void slow_start_ends_at_ssthresh_exactly(void **state)
 
 static void loss_halves_the_flight_but_leaves_two_segments(void **state)
 {
-	struct mr_tcb tcb = { .snd_mss = 1000, .cwnd = 50000 };
+	struct mr_sending sending = { 0 };
+	struct mr_tcb tcb = { .snd_mss = 1000, .cwnd = 50000, .sending = &sending };
 
 	(void)state;
 	assert_int_equal(mr_cong_newreno.ssthresh(&tcb, 50000, 0), 25000);

@@ -19,6 +19,7 @@
 struct conn {
 	struct mr_tcp tcp;
 	struct mr_tcb tcb;
+	struct mr_sending sending;
 };
 
 /* Segments of MSS bytes are sent, one millisecond apart from time 1 ms. */
@@ -53,6 +54,8 @@ static void conn_open(struct conn *c, struct net *n, uint32_t segments)
 	for (int i = 0; i < MR_TT_MAX; i++)
 		c->tcb.timers[i] = MR_TIME_NEVER;
 	c->tcb.state = MR_TCP_ESTABLISHED;
+	c->tcb.sending = &c->sending;
+	c->sending.tcb = &c->tcb;
 	c->tcb.sack_ok = true;
 	c->tcb.rto_ns = MR_TCP_RTO_INIT_NS;
 	c->tcb.snd_mss = MSS;
@@ -257,7 +260,8 @@ static void a_block_behind_many_holes_is_found_by_and_by(void **state)
 	conn_send(&c, MANY);
 	for (uint32_t i = 1; i < MANY - 10; i += 2)
 		take(&c, MR_NS_PER_S, 0, 1, (const uint32_t[][2]){ { i * MSS, (i + 1) * MSS } });
-	memset(c.tcb.sack_hint, 0, sizeof(c.tcb.sack_hint)); /* as if this were the first one */
+	memset(c.sending.sack_hint, 0,
+	       sizeof(c.sending.sack_hint)); /* as if this were the first one */
 	while (!(c.tcb.sndq.tail->flags & MR_FRAME_SACKED) && acks++ < 10)
 		take(&c, MR_NS_PER_S, 0, 1, last);
 	assert_in_range(acks, 2, 6);

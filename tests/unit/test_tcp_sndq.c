@@ -19,6 +19,7 @@
 struct conn {
 	struct mr_tcp tcp;
 	struct mr_tcb tcb;
+	struct mr_sending sending;
 };
 
 static void conn_open(struct conn *c, struct net *n, uint32_t first_seq)
@@ -31,6 +32,8 @@ static void conn_open(struct conn *c, struct net *n, uint32_t first_seq)
 	mr_list_init(&c->tcb.in_flight);
 	mr_list_init(&c->tcb.lost);
 	c->tcb.state = MR_TCP_ESTABLISHED;
+	c->tcb.sending = &c->sending;
+	c->sending.tcb = &c->tcb;
 	c->tcb.snd_mss = MSS;
 	c->tcb.snd_una = c->tcb.snd_nxt = c->tcb.write_seq = first_seq;
 }

@@ -20,7 +20,7 @@ int mr_pool_init(struct mr_pool *pool, struct mr_arena *arena, size_t size, uint
 	size_t unit = size > CACHE_LINE ? CACHE_LINE : sizeof(void *);
 	size_t rounded = round_up(size, unit);
 
-	if (rounded - size > size / 8) /* whole cache lines would cost too much of the memory */
+	if (rounded - size > size / 32) /* whole cache lines would cost too much of the memory */
 		rounded = round_up(size, sizeof(void *));
 	*pool = (struct mr_pool){ 0 };
 	if (!size || rounded > UINT32_MAX || (max && rounded > SIZE_MAX / max))

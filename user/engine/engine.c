@@ -52,8 +52,8 @@ static size_t arena_size(const struct mr_config *cfg, const struct mr_stack_cfg 
 {
 	const size_t pad = 64, slack = 1 << 20;
 	size_t connection = sizeof(struct mr_tcb) + sizeof(struct mr_tcp_synreq) +
-			    sizeof(struct mr_tcp_tw) + sizeof(struct mr_gap) + 4 * pad +
-			    4 * sizeof(struct mr_flow *);
+			    sizeof(struct mr_tcp_tw) + sizeof(struct mr_gap) +
+			    sizeof(struct mr_sending) + 5 * pad + 2 * sizeof(struct mr_flow *);
 	size_t sock = sizeof(struct mr_socket) + sizeof(struct mr_sock_setup) +
 		      sizeof(struct mr_tcp_listener) + 3 * pad;
 	size_t neigh = sizeof(struct mr_neigh) + pad + 4 * sizeof(struct mr_list);

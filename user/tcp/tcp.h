@@ -31,9 +31,11 @@
 #define MR_TCP_ORPHAN_RETRIES  8u		   /* Linux tcp_orphan_retries */
 #define MR_TCP_TIMEWAIT_NS     (60 * MR_NS_PER_S)  /* 2 MSL; Linux TCP_TIMEWAIT_LEN */
 #define MR_TCP_FIN_TIMEOUT_NS  (60 * MR_NS_PER_S)  /* FIN-WAIT-2 without an application */
-#define MR_TCP_CORK_NS	       (200 * MR_NS_PER_MS)
-#define MR_TCP_MSS_DEFAULT     536u /* RFC 9293 3.7.1, when the peer sends no MSS option: of IPv4, */
-#define MR_TCP_MSS_DEFAULT6    1220u /* of IPv6 */
+#define MR_TCP_FORGET_NS                                                                           \
+	(60 * MR_NS_PER_S) /* silence after which struct mr_sending is given back */
+#define MR_TCP_CORK_NS	    (200 * MR_NS_PER_MS)
+#define MR_TCP_MSS_DEFAULT  536u  /* RFC 9293 3.7.1, when the peer sends no MSS option: of IPv4, */
+#define MR_TCP_MSS_DEFAULT6 1220u /* of IPv6 */
 #define MR_TCP_MSS_MIN                                                                             \
 	88u		     /* Linux TCP_MIN_SND_MSS 48 + options; a smaller offer counts as this \
 			      */
@@ -312,6 +314,20 @@ enum mr_tcb_timer {
 
 #define MR_TCP_SACK_HINTS 3u /* an ACK has three blocks beside timestamps */
 
+/* What a connection has only while it sends: from its first data or FIN on, until it has been silent for
+ * MR_TCP_FORGET_NS. One that is idle does without. */
+struct mr_sending {
+	uint64_t cc_priv
+		[16]; /* of the congestion control. In front: of a free one it is overwritten */
+	struct mr_tcb *tcb; /* whose; NULL: nobody's */
+	struct mr_frame
+		*sack_hint[MR_TCP_SACK_HINTS]; /* where blocks were found of late: tcp_sack.c */
+	struct mr_prr prr;
+	struct mr_rate rate;
+	struct mr_pace pace;
+	struct mr_cwv cwv;
+};
+
 struct mr_tcb {
 	struct mr_flow flow; /* first: a flow of kind MR_FLOW_TCB is a TCB */
 	uint8_t state;	     /* enum mr_tcp_state; only tcb_set_state() writes it */
@@ -396,19 +412,13 @@ struct mr_tcb {
 		struct mr_list connecting_node; /* tcp.connecting, until it is established */
 	};
 	struct mr_list lost; /* frames to be sent again, the first of the queue first */
-	struct mr_frame
-		*sack_hint[MR_TCP_SACK_HINTS]; /* where blocks were found of late: tcp_sack.c */
 	struct mr_rack rack;
-	struct mr_prr prr;
+	struct mr_sending *sending; /* its own, or tcp.not_sending */
 	struct mr_tlp tlp;
 	struct mr_undo undo;
 	struct mr_ecn ecn;
-	struct mr_rate rate;
-	struct mr_pace pace;
-	struct mr_cwv cwv;
 	struct mr_mtup mtup;
 	uint32_t chrono_ms[MR_CHRONO_MAX - 1]; /* from MR_CHRONO_BUSY on */
-	uint64_t cc_priv[16];		       /* of the congestion control */
 	uint64_t last_sent_at;		       /* ns, of data */
 
 	/* RTT, RFC 6298. */
@@ -435,7 +445,9 @@ struct mr_tcb {
 	uint32_t segs_in, segs_out, retrans;
 	uint32_t data_segs_in, data_segs_out, ooo_segs_in;
 };
-_Static_assert(sizeof(struct mr_tcb) <= 1024, "a connection that is idle costs this, too");
+_Static_assert(sizeof(struct mr_tcb) <= 800,
+	       "with a socket and its place in the table, a connection that is\n"
+	       "idle costs no more than 1 KiB");
 
 /* SYN-RECEIVED of a listener: what must be known to answer and to make the TCB later. */
 struct mr_tcp_synreq {
@@ -539,7 +551,8 @@ struct mr_tcp {
 	struct mr_rng *rng;
 	uint64_t flow_key[2]; /* of mr_flow_hash(), shared with the XDP program */
 	uint64_t secret[2];   /* ISNs, timestamp offsets, ports */
-	struct mr_pool tcbs, synreqs, tws, listeners, gap_pool;
+	struct mr_pool tcbs, synreqs, tws, listeners, gap_pool, sendings;
+	struct mr_sending not_sending; /* of all that do not: zeros, which nobody writes to */
 	struct mr_flow **buckets;
 	uint32_t nbuckets; /* power of two */
 	uint32_t port_counter;
@@ -554,7 +567,7 @@ struct mr_tcp {
 	uint32_t mtu_cursor; /* TCBs of the pool before it know of the last change of MTU */
 	struct mr_tcp_dsack dsacks[MR_TCP_DSACKS]; /* the oldest first */
 	uint32_t ndsacks;
-	uint32_t ooo_frames; /* chunks that wait for reassembly, of all connections */
+	uint32_t ooo_frames;  /* chunks that wait for reassembly, of all connections */
 	uint32_t sndq_frames; /* frames in send queues, of all connections */
 	uint32_t challenge_tokens;
 	uint64_t challenge_refill_at;
@@ -672,7 +685,7 @@ void mr_tcp_push(struct mr_tcp *tcp, struct mr_tcb *tcb);
 /* The last sample of the delivery rate that the application did not limit, or a greater one; bytes per second. */
 static inline uint64_t mr_tcp_delivery_rate(const struct mr_tcb *tcb)
 {
-	return (uint64_t)tcb->rate.told << 6;
+	return (uint64_t)tcb->sending->rate.told << 6;
 }
 
 /* How long, in us of ms, the connection was held up by this so far; MR_CHRONO_BUSY: or by anything. */

@@ -75,14 +75,15 @@ struct bbr {
 		bw_probe_sample : 1, probed_too_high : 1, precautionary : 1, idle_restart : 1,
 		probe_rtt_expired : 1, probe_rtt_round_done : 1, probe_rtt_draining : 1;
 };
-_Static_assert(sizeof(struct bbr) <= sizeof(((struct mr_tcb *)0)->cc_priv), "private state fits");
+_Static_assert(sizeof(struct bbr) <= sizeof(((struct mr_sending *)0)->cc_priv),
+	       "private state fits");
 
 /* What a loss has made BBR leave. */
 enum undo_state { UNDO_NONE, UNDO_STARTUP, UNDO_UP };
 
 static struct bbr *priv(struct mr_tcb *tcb)
 {
-	return (struct bbr *)tcb->cc_priv;
+	return (struct bbr *)tcb->sending->cc_priv;
 }
 
 static uint32_t clamp32(uint64_t v)
@@ -172,7 +173,7 @@ static uint32_t bdp(const struct mr_tcb *tcb, const struct bbr *b, uint32_t rate
 /* Section 5.6.3. */
 static uint32_t send_quantum(const struct mr_tcb *tcb)
 {
-	uint64_t q = mr_min(tcb->pace.rate / QUANTUM_PER_S, (uint64_t)QUANTUM_MAX);
+	uint64_t q = mr_min(tcb->sending->pace.rate / QUANTUM_PER_S, (uint64_t)QUANTUM_MAX);
 
 	return mr_max((uint32_t)q, 2u * tcb->snd_mss);
 }
@@ -231,7 +232,7 @@ static uint32_t beta(uint32_t v)
 
 static void start_round(const struct mr_tcb *tcb, struct bbr *b)
 {
-	b->next_round = tcb->rate.delivered;
+	b->next_round = tcb->sending->rate.delivered;
 }
 
 static void update_round(const struct mr_tcb *tcb, struct bbr *b, const struct mr_rate_sample *rs)
@@ -395,7 +396,7 @@ static bool time_to_go_down(const struct mr_tcb *tcb, struct bbr *b,
 		b->precautionary = true;
 		return true;
 	}
-	if (tcb->cwv.limited && tcb->cwnd >= b->inflight_longterm)
+	if (tcb->sending->cwv.limited && tcb->cwnd >= b->inflight_longterm)
 		reset_full_bw(b, clamp32(rs->rate >> BW_SHIFT)); /* that is the limit, not bw */
 	else if (b->full_bw_now)
 		return true;
@@ -405,7 +406,7 @@ static bool time_to_go_down(const struct mr_tcb *tcb, struct bbr *b,
 /* ProbeInflightLongtermUpward() */
 static void probe_upward(const struct mr_tcb *tcb, struct bbr *b, const struct mr_rate_sample *rs)
 {
-	if (!tcb->cwv.limited || tcb->cwnd < b->inflight_longterm)
+	if (!tcb->sending->cwv.limited || tcb->cwnd < b->inflight_longterm)
 		return;
 	b->up_acked += rs->newly_acked;
 	if (b->up_acked >= b->up_acked_per_inc) {
@@ -560,7 +561,7 @@ static void update_latest(const struct mr_tcb *tcb, struct bbr *b, const struct 
 	b->inflight_latest = mr_max(b->inflight_latest, rs->delivered);
 	b->loss_round_start = seq_geq(rs->prior_delivered, b->loss_round);
 	if (b->loss_round_start)
-		b->loss_round = tcb->rate.delivered;
+		b->loss_round = tcb->sending->rate.delivered;
 }
 
 static void advance_latest(struct bbr *b, const struct mr_rate_sample *rs)
@@ -634,7 +635,7 @@ static void save_state(const struct mr_tcb *tcb, struct bbr *b)
 static void note_loss(const struct mr_tcb *tcb, struct bbr *b)
 {
 	if (!b->loss_in_round) {
-		b->loss_round = tcb->rate.delivered;
+		b->loss_round = tcb->sending->rate.delivered;
 		if (tcb->loss == MR_LOSS_OPEN)
 			save_state(tcb, b);
 	}
@@ -670,7 +671,7 @@ static uint32_t inflight_at_loss(uint32_t size, uint32_t tx_in_flight, uint32_t 
 static void bbr_lost(struct mr_tcb *tcb, const struct mr_frame *f, uint64_t now)
 {
 	struct bbr *b = priv(tcb);
-	uint32_t lost = tcb->rate.lost - f->sent.lost;
+	uint32_t lost = tcb->sending->rate.lost - f->sent.lost;
 
 	note_loss(tcb, b);
 	if (f->seq != b->lost_end && b->loss_ranges < UINT8_MAX)
@@ -738,8 +739,8 @@ static void set_pacing_rate(struct mr_tcb *tcb, const struct bbr *b, uint32_t ga
 {
 	uint64_t rate = ((uint64_t)bw(b) << BW_SHIFT) * gain / GAIN_UNIT * PACING_MARGIN / 100;
 
-	if (rate && (b->full_bw_reached || rate > tcb->pace.rate))
-		tcb->pace.rate = rate;
+	if (rate && (b->full_bw_reached || rate > tcb->sending->pace.rate))
+		tcb->sending->pace.rate = rate;
 }
 
 /* BoundCwndForModel() */
@@ -786,7 +787,7 @@ static void bbr_init(struct mr_tcb *tcb, uint64_t now)
 	b->up_acked_per_inc = INF;
 	reset_shortterm(b);
 	enter_startup(b);
-	tcb->pace.rate =
+	tcb->sending->pace.rate =
 		mr_max((uint64_t)tcb->cwnd * MR_NS_PER_S / rtt_ns * STARTUP_PACING_GAIN / GAIN_UNIT,
 		       (uint64_t)1);
 }
@@ -824,7 +825,7 @@ static void bbr_send_begin(struct mr_tcb *tcb, uint64_t now)
 {
 	struct bbr *b = priv(tcb);
 
-	if (!tcb->rate.app_limited)
+	if (!tcb->sending->rate.app_limited)
 		return;
 	b->idle_restart = true;
 	b->extra_acked_start = now;

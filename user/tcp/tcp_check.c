@@ -4,6 +4,8 @@
  * Called by   tests, simulator and fuzzers, after every step. Not by the engine: it walks
  * everything.
  */
+#include <string.h>
+
 #include "tcp/tcp_priv.h"
 
 void mr_tcb_check_sndq(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
@@ -42,7 +44,7 @@ void mr_tcb_check_sndq(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 		}
 		assert(!row_end || f->flags & MR_FRAME_SACKED);
 		for (unsigned i = 0; i < MR_TCP_SACK_HINTS; i++)
-			if (f == tcb->sack_hint[i]) { /* never within a row */
+			if (f == tcb->sending->sack_hint[i]) { /* never within a row */
 				hints++;
 				assert(!row_end || row_end->row == f);
 			}
@@ -64,7 +66,7 @@ void mr_tcb_check_sndq(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 	}
 	assert(!flying && again == tcb->retrans_out && sacked == tcb->sacked_bytes && !row_end);
 	for (unsigned i = 0; i < MR_TCP_SACK_HINTS; i++)
-		hints -= tcb->sack_hint[i] != NULL;
+		hints -= tcb->sending->sack_hint[i] != NULL;
 	assert(!hints);
 	assert(unsent == (q->unsent != NULL));
 	assert(seq == tcb->write_seq && bytes == q->bytes && frames == q->frames &&
@@ -132,6 +134,9 @@ void mr_tcb_check(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 	assert(seq_leq(tcb->snd_una, tcb->snd_nxt));
 	assert(seq_leq(tcb->snd_nxt, tcb->write_seq + 1));
 	assert(tcb->snd_mss);
+	assert(tcb->sending == &tcp->not_sending || tcb->sending->tcb == tcb);
+	/* All of this is made or judged by what it knows. */
+	assert(tcb_sends(tcb) || !tcb_synchronized(tcb) || tcb->snd_una == tcb->snd_nxt);
 	if (tcb_synchronized(tcb)) {
 		assert(tcb->cwnd);
 		assert(tcb->fin_rcvd == (tcb->state >= MR_TCP_CLOSE_WAIT));
@@ -159,7 +164,9 @@ static uint32_t check_listener(const struct mr_tcp_listener *l)
 
 void mr_tcp_check(const struct mr_tcp *tcp)
 {
-	uint32_t tcbs = 0, reqs = 0, flows = 0, ooo = 0, gaps = 0, held = 0, queued = 0;
+	static const struct mr_sending none;
+	uint32_t sendings = 0, tcbs = 0, reqs = 0, flows = 0, ooo = 0, gaps = 0, held = 0,
+		 queued = 0;
 	struct mr_list *pos;
 
 	mr_list_for_each (pos, &tcp->all) {
@@ -169,6 +176,7 @@ void mr_tcp_check(const struct mr_tcp *tcp)
 		ooo += tcb->gap ? tcb->gap->q.frames : 0;
 		gaps += tcb->gap != NULL;
 		queued += tcb->sndq.frames;
+		sendings += tcb_sends(tcb);
 		tcbs++;
 	}
 	for (unsigned i = 0; i < MR_TCP_PORT_BUCKETS; i++) {
@@ -186,6 +194,8 @@ void mr_tcp_check(const struct mr_tcp *tcp)
 	for (uint32_t i = 0; i < tcp->ndsacks; i++)
 		assert(tcp->dsacks[i].tcb->dsack_more);
 	assert(ooo == tcp->ooo_frames && gaps == tcp->gap_pool.used);
+	assert(sendings == tcp->sendings.used);
+	assert(!memcmp(&tcp->not_sending, &none, sizeof(none)));
 	assert(held == tcp->listeners.used && queued == tcp->sndq_frames);
 	assert(tcbs == tcp->tcbs.used && reqs == tcp->synreqs.used);
 	assert(flows == tcbs + reqs + tcp->tws.used);

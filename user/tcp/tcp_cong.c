@@ -61,5 +61,5 @@ void mr_cong_grow(struct mr_tcb *tcb, uint32_t acked, uint32_t *part)
 
 uint32_t mr_cong_used(const struct mr_tcb *tcb, uint32_t in_flight)
 {
-	return tcb->cwv.limited ? tcb->cwnd : mr_min(tcb->cwnd, in_flight);
+	return tcb->sending->cwv.limited ? tcb->cwnd : mr_min(tcb->cwnd, in_flight);
 }

@@ -39,11 +39,12 @@ struct cubic {
 	uint32_t cwnd_left; /* as that ACK left it */
 	uint32_t remainder; /* of its increment: fractions of a byte, in 1 / cwnd */
 };
-_Static_assert(sizeof(struct cubic) <= sizeof(((struct mr_tcb *)0)->cc_priv), "private state fits");
+_Static_assert(sizeof(struct cubic) <= sizeof(((struct mr_sending *)0)->cc_priv),
+	       "private state fits");
 
 static struct cubic *priv(struct mr_tcb *tcb)
 {
-	return (struct cubic *)tcb->cc_priv;
+	return (struct cubic *)tcb->sending->cc_priv;
 }
 
 static void cubic_init(struct mr_tcb *tcb, uint64_t now)

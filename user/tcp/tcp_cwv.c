@@ -26,21 +26,22 @@ void cwv_send_begin(struct mr_tcb *tcb, uint64_t now)
 	uint32_t iw = mr_min(mr_cong_initial_window(tcb->snd_mss), tcb->cwnd);
 	uint64_t idle = now - tcb->last_sent_at, rto = rtt_rto(tcb);
 
-	if (tcb->snd_una != tcb->snd_nxt || !tcb->last_sent_at || idle <= rto || has_model(tcb))
+	if (!tcb_sends(tcb) || tcb->snd_una != tcb->snd_nxt || !tcb->last_sent_at || idle <= rto ||
+	    has_model(tcb))
 		return;
 	remember(tcb);
 	/* Half for each RTO, down to the initial window. */
 	for (; idle > rto && tcb->cwnd > iw; idle -= rto)
 		tcb->cwnd /= 2;
 	tcb->cwnd = mr_max(tcb->cwnd, iw);
-	tcb->cwv.full_at = now;
-	tcb->cwv.used = 0;
+	tcb->sending->cwv.full_at = now;
+	tcb->sending->cwv.used = 0;
 }
 
 /* Less than cwnd was in flight for a whole RTO: half way to what was. */
 static void adapt(struct mr_tcb *tcb, uint64_t now)
 {
-	struct mr_cwv *v = &tcb->cwv;
+	struct mr_cwv *v = &tcb->sending->cwv;
 	uint32_t used = mr_max(v->used, mr_cong_initial_window(tcb->snd_mss));
 
 	if (used < tcb->cwnd) {
@@ -54,8 +55,10 @@ static void adapt(struct mr_tcb *tcb, uint64_t now)
 void cwv_output(struct mr_tcb *tcb, bool limited, bool app, uint64_t now)
 {
 	uint32_t flight = tcb_in_flight(tcb);
-	struct mr_cwv *v = &tcb->cwv;
+	struct mr_cwv *v = &tcb->sending->cwv;
 
+	if (!tcb_sends(tcb)) /* a SYN,ACK */
+		return;
 	if (limited || !seq_lt(tcb->snd_una, v->round_end) ||
 	    (!v->limited && flight > v->max_flight)) {
 		v->limited = limited;
@@ -76,6 +79,6 @@ bool cwv_may_grow(const struct mr_tcb *tcb)
 {
 	/* In slow start half a window in use is enough: doubling it is what it is for. */
 	if (tcb->cwnd < tcb->ssthresh)
-		return tcb->cwnd < 2 * (uint64_t)tcb->cwv.max_flight;
-	return tcb->cwv.limited;
+		return tcb->cwnd < 2 * (uint64_t)tcb->sending->cwv.max_flight;
+	return tcb->sending->cwv.limited;
 }

@@ -19,11 +19,12 @@ struct dctcp {
 	uint32_t alpha; /* parts of ALPHA_ONE */
 	uint32_t part;	/* of a byte, of growth in congestion avoidance */
 };
-_Static_assert(sizeof(struct dctcp) <= sizeof(((struct mr_tcb *)0)->cc_priv), "private state fits");
+_Static_assert(sizeof(struct dctcp) <= sizeof(((struct mr_sending *)0)->cc_priv),
+	       "private state fits");
 
 static struct dctcp *priv(struct mr_tcb *tcb)
 {
-	return (struct dctcp *)tcb->cc_priv;
+	return (struct dctcp *)tcb->sending->cc_priv;
 }
 
 static void dctcp_init(struct mr_tcb *tcb, uint64_t now)

@@ -274,7 +274,8 @@ static void slow_down(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	const struct mr_cong_ops *control = mr_cong(tcb->opts.congestion);
 	uint32_t flight = seq_diff(tcb->snd_nxt, tcb->snd_una);
 
-	if (tcb->loss != MR_LOSS_OPEN || seq_lt(tcb->snd_una, tcb->ecn.reduced_at) || !flight)
+	if (tcb->loss != MR_LOSS_OPEN || seq_lt(tcb->snd_una, tcb->ecn.reduced_at) || !flight ||
+	    !tcb_sends(tcb))
 		return;
 	MR_COUNT(tcp->ctr, TCP_ECN_REDUCED);
 	tcb->ssthresh = (control->marked ?: control->ssthresh)(tcb, tcb_in_flight(tcb), now);
@@ -294,7 +295,7 @@ void ecn_echoed(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg
 		marked = accecn_echoed(tcp, tcb, seg, ack);
 		ce = mr_min(tcb->ecn.delivered_ce - before, ack->acked);
 	}
-	if (tcb->ecn.mode != MR_ECN_MODE_NONE && control->ecn) {
+	if (tcb->ecn.mode != MR_ECN_MODE_NONE && control->ecn && tcb_sends(tcb)) {
 		if (ce || marked)
 			control->ecn(tcb, ce, true);
 		if (!marked || ce < ack->acked)

@@ -115,7 +115,7 @@ static void established(struct input *in)
 	tcb->backoff = 0;
 	tcb->stalled_since = 0;
 	mtup_established(in->tcp, tcb);
-	tcb_cong_start(tcb, tcb->retrans != 0 || tcb->ecn.syn_marked, in->now);
+	tcb_cong_start(tcb, tcb->retrans != 0 || tcb->ecn.syn_marked);
 	tcb_timer_clear(tcb, MR_TT_RTX);
 	mr_tcp_opts_changed(in->tcp, tcb, in->now); /* starts keepalive */
 	if (tcb->owner)

@@ -196,7 +196,7 @@ static struct mr_tcb *establish(struct mr_tcp *tcp, struct mr_tcp_synreq *req,
 	ecn_server(tcb, req, seg);
 	if (req->sent_at)
 		rtt_sample(tcb, now - req->sent_at);
-	tcb_cong_start(tcb, req->retries != 0 || tcb->ecn.syn_marked, now);
+	tcb_cong_start(tcb, req->retries != 0 || tcb->ecn.syn_marked);
 	tcb_set_state(tcb, MR_TCP_SYN_RECEIVED);
 	tcb_set_state(tcb, MR_TCP_ESTABLISHED);
 	flow_insert(tcp, &tcb->flow);
@@ -254,7 +254,7 @@ static struct mr_tcb *take_fast_open(struct mr_tcp *tcp, struct mr_tcp_listener 
 		return NULL;
 	ecn_client(tcb, seg, rx->tos); /* as in a simultaneous open: this is a SYN */
 	tcb->snd_una = tcb->snd_nxt = tcb->snd_sml = tcb->iss;
-	tcb_cong_start(tcb, false, now);
+	tcb_cong_start(tcb, false);
 	tcb_set_state(tcb, MR_TCP_SYN_RECEIVED);
 	flow_insert(tcp, &tcb->flow);
 	tcb->syn_owed = true;

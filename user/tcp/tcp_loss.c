@@ -31,7 +31,7 @@ void loss_found(struct mr_tcb *tcb, struct mr_frame *f, uint64_t now)
 	if (f->flags & (MR_FRAME_LOST | MR_FRAME_SACKED))
 		return;
 	sndq_mark_lost(tcb, f);
-	tcb->rate.lost += f->pay_len;
+	tcb->sending->rate.lost += f->pay_len;
 	if (control(tcb)->lost)
 		control(tcb)->lost(tcb, f, now);
 }
@@ -176,14 +176,14 @@ static void enter_recovery(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t deli
 	tcb->recover = tcb->snd_nxt;
 	tcb->loss = MR_LOSS_RECOVERY;
 	tcb->tlp.out = false;
-	tcb->prr = (struct mr_prr){ .recover_fs = mr_max(recover_fs, 1u) };
+	tcb->sending->prr = (struct mr_prr){ .recover_fs = mr_max(recover_fs, 1u) };
 }
 
 /* RFC 6937bis section 6: how much may go out for what this ACK says was delivered. */
 static void prr_ack(struct mr_tcb *tcb, uint32_t delivered, bool progress)
 {
 	uint32_t pipe = tcb_in_flight(tcb), mss = tcb->snd_mss, count;
-	struct mr_prr *p = &tcb->prr;
+	struct mr_prr *p = &tcb->sending->prr;
 
 	if (has_model(tcb))
 		return;

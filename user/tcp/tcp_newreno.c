@@ -10,12 +10,12 @@
 struct newreno {
 	uint32_t part; /* of a byte, of growth in congestion avoidance */
 };
-_Static_assert(sizeof(struct newreno) <= sizeof(((struct mr_tcb *)0)->cc_priv),
+_Static_assert(sizeof(struct newreno) <= sizeof(((struct mr_sending *)0)->cc_priv),
 	       "private state fits");
 
 static struct newreno *priv(struct mr_tcb *tcb)
 {
-	return (struct newreno *)tcb->cc_priv;
+	return (struct newreno *)tcb->sending->cc_priv;
 }
 
 static void newreno_init(struct mr_tcb *tcb, uint64_t now)

@@ -295,7 +295,7 @@ static bool xmit_run(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct run *r
 	}
 	pace_sent(tcb, r->len, now);
 	if (tcb->loss == MR_LOSS_RECOVERY)
-		tcb->prr.out += r->len;
+		tcb->sending->prr.out += r->len;
 	MR_COUNT_N(tcp->ctr, TCP_SEGS_OUT, segs);
 	tcb->segs_out += segs;
 	tcb->data_segs_out += segs;
@@ -641,7 +641,7 @@ static void after_send(struct mr_tcp *tcp, struct mr_tcb *tcb, enum stop why, bo
 	if (sent || full)
 		cwv_output(tcb, full, !tcb->sndq.unsent, now);
 	if (why == STOP_PACE)
-		tcb_timer_set(tcp, tcb, MR_TT_PACE, tcb->pace.next);
+		tcb_timer_set(tcp, tcb, MR_TT_PACE, tcb->sending->pace.next);
 	if (why == STOP_CORK && tcb->timers[MR_TT_CORK] == MR_TIME_NEVER)
 		tcb_timer_set(tcp, tcb, MR_TT_CORK, now + MR_TCP_CORK_NS);
 	if (why == STOP_FRAMES && !out)
@@ -807,6 +807,8 @@ bool tcp_output(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		tcb->dupacks_owed--;
 		send_bare(tcp, tcb, tcb->snd_nxt, MR_TCP_ACK, now);
 	}
+	if (tcb->sndq.head || tcb->fin_queued)
+		tcb_sending_begin(tcp, tcb, now);
 	if (tcb->tlp.owed) {
 		tcb->tlp.owed = false;
 		send_probe(tcp, tcb, now); /* without room it is not worth waiting for */

@@ -30,13 +30,13 @@ uint64_t mr_tcp_pacing_rate(const struct mr_tcb *tcb)
 	uint64_t most = tcb->opts.max_pacing_rate;
 
 	if (!most)
-		return tcb->pace.rate;
-	return mr_max(mr_min(most, tcb->pace.rate ?: window_rate(tcb)), (uint64_t)1);
+		return tcb->sending->pace.rate;
+	return mr_max(mr_min(most, tcb->sending->pace.rate ?: window_rate(tcb)), (uint64_t)1);
 }
 
 bool pace_allows(const struct mr_tcb *tcb, uint64_t now)
 {
-	return tcb->pace.next <= now || !mr_tcp_pacing_rate(tcb);
+	return tcb->sending->pace.next <= now || !mr_tcp_pacing_rate(tcb);
 }
 
 uint32_t pace_burst(const struct mr_tcb *tcb)
@@ -52,5 +52,6 @@ void pace_sent(struct mr_tcb *tcb, uint32_t bytes, uint64_t now)
 	uint64_t rate = mr_tcp_pacing_rate(tcb), earliest = now > BURST_NS ? now - BURST_NS : 0;
 
 	if (rate)
-		tcb->pace.next = mr_max(tcb->pace.next, earliest) + bytes * MR_NS_PER_S / rate;
+		tcb->sending->pace.next =
+			mr_max(tcb->sending->pace.next, earliest) + bytes * MR_NS_PER_S / rate;
 }

@@ -19,8 +19,16 @@ void tcb_set_state(struct mr_tcb *tcb, enum mr_tcp_state state);
 void tcb_mark(struct mr_tcp *tcp, struct mr_tcb *tcb);
 /* The connection is over: the TCB goes, then the owner hears err. */
 void tcb_end(struct mr_tcp *tcp, struct mr_tcb *tcb, int err);
-/* The connection is established: begin congestion control. */
-void tcb_cong_start(struct mr_tcb *tcb, bool syn_lost, uint64_t now);
+/* The connection is established: its first windows. */
+void tcb_cong_start(struct mr_tcb *tcb, bool syn_lost);
+/* It has something to send: congestion control begins. */
+void tcb_sending_begin(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
+void tcb_sending_end(struct mr_tcp *tcp, struct mr_tcb *tcb);
+/* Is what tcb->sending points to its own? */
+static inline bool tcb_sends(const struct mr_tcb *tcb)
+{
+	return tcb->sending->tcb != NULL;
+}
 
 void tcb_timer_set(struct mr_tcp *tcp, struct mr_tcb *tcb, enum mr_tcb_timer which,
 		   uint64_t deadline);

@@ -29,12 +29,12 @@ static uint64_t to_ns(uint32_t d)
 void rate_send_begin(struct mr_tcb *tcb, uint64_t now)
 {
 	if (!tcb_in_flight(tcb))
-		tcb->rate.first_sent_at = tcb->rate.delivered_at = now;
+		tcb->sending->rate.first_sent_at = tcb->sending->rate.delivered_at = now;
 }
 
 void rate_sent(const struct mr_tcb *tcb, struct mr_frame *f, uint32_t in_flight, uint64_t now)
 {
-	const struct mr_rate *r = &tcb->rate;
+	const struct mr_rate *r = &tcb->sending->rate;
 
 	f->sent = (struct mr_sent){
 		.delivered = r->delivered,
@@ -49,7 +49,7 @@ void rate_sent(const struct mr_tcb *tcb, struct mr_frame *f, uint32_t in_flight,
 void rate_delivered(struct mr_tcb *tcb, const struct mr_frame *f, struct ack *ack)
 {
 	struct mr_rate_sample *rs = &ack->rs;
-	struct mr_rate *r = &tcb->rate;
+	struct mr_rate *r = &tcb->sending->rate;
 	uint32_t end = f->seq + f->pay_len;
 
 	r->delivered += f->pay_len;
@@ -83,16 +83,16 @@ static void tell(struct mr_tcb *tcb, const struct mr_rate_sample *rs)
 {
 	uint32_t told = (uint32_t)mr_min(rs->rate >> 6, (uint64_t)UINT32_MAX);
 
-	if (!rs->rate || (rs->app_limited && told < tcb->rate.told))
+	if (!rs->rate || (rs->app_limited && told < tcb->sending->rate.told))
 		return;
-	tcb->rate.told = told;
+	tcb->sending->rate.told = told;
 	tcb->told_app_limited = rs->app_limited;
 }
 
 void rate_generate(struct mr_tcb *tcb, struct ack *ack)
 {
 	struct mr_rate_sample *rs = &ack->rs;
-	struct mr_rate *r = &tcb->rate;
+	struct mr_rate *r = &tcb->sending->rate;
 
 	/* The bubble has passed. */
 	if (r->app_limited && seq_gt(r->delivered, r->app_limited))
@@ -111,9 +111,9 @@ void rate_generate(struct mr_tcb *tcb, struct ack *ack)
 
 void rate_app_limited(struct mr_tcb *tcb)
 {
-	uint32_t until = tcb->rate.delivered + tcb_in_flight(tcb);
+	uint32_t until = tcb->sending->rate.delivered + tcb_in_flight(tcb);
 
-	tcb->rate.app_limited = until ?: 1;
+	tcb->sending->rate.app_limited = until ?: 1;
 }
 
 void rate_check_app_limited(struct mr_tcb *tcb)
@@ -121,6 +121,7 @@ void rate_check_app_limited(struct mr_tcb *tcb)
 	/* What is left is less than a segment and waits for company (as Linux counts). */
 	bool nothing = seq_lt(tcb->write_seq, tcb->snd_nxt + tcb->snd_mss);
 
-	if (tcb_synchronized(tcb) && nothing && !tcb->lost_bytes && tcb_in_flight(tcb) < tcb->cwnd)
+	if (tcb_sends(tcb) && tcb_synchronized(tcb) && nothing && !tcb->lost_bytes &&
+	    tcb_in_flight(tcb) < tcb->cwnd)
 		rate_app_limited(tcb);
 }

@@ -141,9 +141,9 @@ static void remember(struct mr_tcb *tcb, struct mr_frame *f)
 	struct mr_frame *push = f;
 
 	for (unsigned i = 0; i < MR_TCP_SACK_HINTS && push; i++) {
-		struct mr_frame *out = tcb->sack_hint[i];
+		struct mr_frame *out = tcb->sending->sack_hint[i];
 
-		tcb->sack_hint[i] = push;
+		tcb->sending->sack_hint[i] = push;
 		push = out == f ? NULL : out;
 	}
 }
@@ -154,7 +154,7 @@ static struct mr_frame *recall(const struct mr_tcb *tcb, uint32_t seq)
 	struct mr_frame *best = tcb->sndq.head;
 
 	for (unsigned i = 0; i < MR_TCP_SACK_HINTS; i++) {
-		struct mr_frame *h = tcb->sack_hint[i];
+		struct mr_frame *h = tcb->sending->sack_hint[i];
 
 		if (h && seq_leq(h->seq, seq) && seq_gt(h->seq, best->seq))
 			best = h;
@@ -166,8 +166,8 @@ static struct mr_frame *recall(const struct mr_tcb *tcb, uint32_t seq)
 static void forget(struct mr_tcb *tcb, const struct mr_frame *from, struct mr_frame *to)
 {
 	for (unsigned i = 0; i < MR_TCP_SACK_HINTS; i++)
-		if (tcb->sack_hint[i] == from)
-			tcb->sack_hint[i] = to;
+		if (tcb->sending->sack_hint[i] == from)
+			tcb->sending->sack_hint[i] = to;
 }
 
 /* Put f into the row that ends with prev, and into the one that begins behind it. Returns its last. */
@@ -279,5 +279,5 @@ void sack_renege(struct mr_tcb *tcb)
 		mr_list_add_tail(&tcb->in_flight, &f->sent_node);
 		rate_sent(tcb, f, 0, f->sent_at); /* what was noted is gone */
 	}
-	memset(tcb->sack_hint, 0, sizeof(tcb->sack_hint));
+	memset(tcb->sending->sack_hint, 0, sizeof(tcb->sending->sack_hint));
 }

@@ -93,6 +93,19 @@ static void salvage_tcbs(struct mr_tcp *tcp, uint64_t now)
 	}
 }
 
+static void salvage_sendings(struct mr_tcp *tcp)
+{
+	mr_pool_salvage(&tcp->sendings);
+	for (uint32_t i = 0; i < tcp->sendings.fresh; i++) {
+		struct mr_sending *s = mr_pool_at(&tcp->sendings, i);
+		bool used = s->tcb && in_use(&s->tcb->flow, MR_FLOW_TCB) && s->tcb->sending == s;
+
+		if (!used)
+			s->tcb = NULL;
+		mr_pool_salvage_slot(&tcp->sendings, s, used);
+	}
+}
+
 /* The timer is armed when all else is done. */
 static void salvage_synreqs(struct mr_tcp *tcp)
 {
@@ -189,6 +202,7 @@ void mr_tcp_salvage(struct mr_tcp *tcp, uint64_t now)
 	salvage_gaps(tcp);
 	salvage_ports(tcp);
 	salvage_tcbs(tcp, now);
+	salvage_sendings(tcp);
 	salvage_synreqs(tcp);
 	salvage_tws(tcp);
 }

@@ -309,8 +309,8 @@ uint64_t sndq_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t una, struct a
 		f->seq = una;
 		f->csum = mr_csum(f->pay, f->pay_len);
 		ack->delivered += n;
-		tcb->rate.delivered += n;
-		tcb->rate.delivered_at = ack->now;
+		tcb->sending->rate.delivered += n;
+		tcb->sending->rate.delivered_at = ack->now;
 	}
 	return sent_at;
 }

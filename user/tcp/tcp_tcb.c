@@ -61,10 +61,11 @@ int mr_tcp_init(struct mr_tcp *tcp, struct mr_arena *arena, struct mr_ip *ip,
 		      mr_pool_init(&tcp->synreqs, arena, sizeof(struct mr_tcp_synreq), cfg->max_connections) ?:
 		      mr_pool_init(&tcp->tws, arena, sizeof(struct mr_tcp_tw), cfg->max_connections) ?:
 		      mr_pool_init(&tcp->gap_pool, arena, sizeof(struct mr_gap), cfg->max_connections) ?:
+		      mr_pool_init(&tcp->sendings, arena, sizeof(struct mr_sending), cfg->max_connections) ?:
 		      mr_pool_init(&tcp->listeners, arena, sizeof(struct mr_tcp_listener),
 				   cfg->max_listeners);
 	/* clang-format on */
-	return err ?: tcp_table_init(tcp, arena, 2 * cfg->max_connections);
+	return err ?: tcp_table_init(tcp, arena, cfg->max_connections);
 }
 
 void mr_tcp_opts_default(struct mr_tcp_opts *opts)
@@ -90,6 +91,7 @@ struct mr_tcb *tcb_alloc(struct mr_tcp *tcp, const struct mr_tcp_opts *opts, uin
 		return NULL;
 	tcb->state = MR_TCP_CLOSED;
 	tcb->opts = *opts;
+	tcb->sending = &tcp->not_sending;
 	tcb->rto_ns = MR_TCP_RTO_INIT_NS;
 	tcb->rcv_space = mr_tcp_rcv_limit(opts);
 	tcb->snd_mss = MR_TCP_MSS_DEFAULT;
@@ -122,6 +124,7 @@ void tcb_free(struct mr_tcp *tcp, struct mr_tcb *tcb)
 		sack_next_duplicate(tcp, tcb, &tcb->dsack);
 	sndq_free(tcp, tcb);
 	ooo_free(tcp, tcb);
+	tcb_sending_end(tcp, tcb);
 	mr_list_del(&tcb->connecting_node); /* or the empty in_flight */
 	mr_timer_cancel(tcp->wheel, &tcb->timer);
 	mr_list_del(&tcb->pending_node);
@@ -197,9 +200,38 @@ void tcb_timer_set(struct mr_tcp *tcp, struct mr_tcb *tcb, enum mr_tcb_timer whi
 		mr_timer_arm(tcp->wheel, &tcb->timer, deadline);
 }
 
-void tcb_cong_start(struct mr_tcb *tcb, bool syn_lost, uint64_t now)
+void tcb_sending_begin(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
+	uint32_t cwnd = tcb->cwnd, ssthresh = tcb->ssthresh;
+	struct mr_sending *s;
+
+	if (tcb_sends(tcb))
+		return;
+	s = mr_pool_get(&tcp->sendings);
+	assert(s && cwnd); /* there are as many as TCBs */
+	s->tcb = tcb;
+	s->rate.app_limited = 1; /* so far */
+	tcb->sending = s;
 	mr_cong(tcb->opts.congestion)->init(tcb, now);
+	tcb->cwnd = cwnd;
+	tcb->ssthresh = ssthresh;
+}
+
+void tcb_sending_end(struct mr_tcp *tcp, struct mr_tcb *tcb)
+{
+	struct mr_sending *s = tcb->sending;
+
+	if (!tcb_sends(tcb))
+		return;
+	tcb->sending = &tcp->not_sending;
+	s->tcb = NULL;
+	mr_pool_put(&tcp->sendings, s);
+}
+
+void tcb_cong_start(struct mr_tcb *tcb, bool syn_lost)
+{
+	tcb->cwnd = mr_cong_initial_window(tcb->snd_mss);
+	tcb->ssthresh = UINT32_MAX;
 	if (!syn_lost)
 		return;
 	tcb->cwnd = tcb->snd_mss; /* RFC 5681 section 3.1: the path has just lost something */

@@ -150,9 +150,20 @@ static bool keep(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	return true;
 }
 
+/* When what is known of the path is too old to be worth its memory: cwnd has long been down to the initial
+ * window then (tcp_cwv.c), and congestion control begins anew with it and ssthresh. A model of the path is
+ * kept. */
+static uint64_t forget_at(const struct mr_tcb *tcb)
+{
+	if (!tcb_sends(tcb) || tcb->sndq.head || tcb->snd_una != tcb->snd_nxt ||
+	    tcb->loss != MR_LOSS_OPEN || mr_cong(tcb->opts.congestion)->control)
+		return MR_TIME_NEVER;
+	return tcb->last_sent_at + MR_TCP_FORGET_NS;
+}
+
 static void tcb_timer(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
-	uint64_t next = MR_TIME_NEVER;
+	uint64_t next;
 
 	rate_check_app_limited(tcb);
 	for (int i = 0; i < MR_TT_MAX; i++) {
@@ -193,6 +204,9 @@ static void tcb_timer(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		if (!alive)
 			return;
 	}
+	if (forget_at(tcb) <= now)
+		tcb_sending_end(tcp, tcb);
+	next = forget_at(tcb);
 	for (int i = 0; i < MR_TT_MAX; i++)
 		next = mr_min(next, tcb->timers[i]);
 	if (next != MR_TIME_NEVER)
