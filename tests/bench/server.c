@@ -12,7 +12,8 @@
 #include "work.h"
 
 #define EVENTS_MAX 256u
-#define TURNS	   16u /* of reading or writing before the next connection has its turn */
+#define STOP_US	   50000 /* so late a signal may be seen that comes just before wait() */
+#define TURNS	   16u	 /* of reading or writing before the next connection has its turn */
 
 struct listener {
 	struct bench_conn *conn;
@@ -171,7 +172,7 @@ int bench_server(const struct bench_args *args)
 	printf("ready\n");
 	fflush(stdout);
 	while (!bench_stopping()) {
-		int n = stack->wait(events, EVENTS_MAX, -1);
+		int n = stack->wait(events, EVENTS_MAX, STOP_US);
 
 		if (n < 0) {
 			fprintf(stderr, "bench: %s\n", strerror(-n));
