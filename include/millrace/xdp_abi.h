@@ -258,8 +258,15 @@ struct mr_note_nd {
 /*
  * The flow hash: SipHash-1-3 over (remote address, local address, remote port, local port), keyed
  * so that a remote cannot aim at one bucket. Both sides must agree, hence it is here. Addresses are
- * four words as on the wire (IPv4 mapped). Never 0, so that 0 can say "no hash".
+ * four words as on the wire (IPv4 mapped: of these only the last word is hashed, which halves the
+ * work). The last word of the message holds the ports and, as SipHash has it, the message's length.
+ * Never 0, so that 0 can say "no hash".
  */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define MR_V4_MAPPED 0xffff0000u
+#else
+#define MR_V4_MAPPED 0x0000ffffu
+#endif
 #define MR_ROTL64(x, b) (((x) << (b)) | ((x) >> (64 - (b))))
 #define MR_SIPROUND(v0, v1, v2, v3)                                                                \
 	do {                                                                                       \
@@ -279,6 +286,14 @@ struct mr_note_nd {
 		(v2) = MR_ROTL64(v2, 32);                                                          \
 	} while (0)
 
+#define MR_SIPWORD(v0, v1, v2, v3, word)                                                           \
+	do {                                                                                       \
+		__u64 w_ = (word);                                                                 \
+		(v3) ^= w_;                                                                        \
+		MR_SIPROUND(v0, v1, v2, v3);                                                       \
+		(v0) ^= w_;                                                                        \
+	} while (0)
+
 static inline __attribute__((always_inline)) __u32 mr_flow_hash(const __u64 key[2],
 								const __be32 remote[4],
 								const __be32 local[4], __be16 rport,
@@ -286,21 +301,20 @@ static inline __attribute__((always_inline)) __u32 mr_flow_hash(const __u64 key[
 {
 	__u64 v0 = key[0] ^ 0x736f6d6570736575ull, v1 = key[1] ^ 0x646f72616e646f6dull;
 	__u64 v2 = key[0] ^ 0x6c7967656e657261ull, v3 = key[1] ^ 0x7465646279746573ull;
-	const __u64 words[6] = {
-		(__u64)remote[0] << 32 | remote[1], (__u64)remote[2] << 32 | remote[3],
-		(__u64)local[0] << 32 | local[1],   (__u64)local[2] << 32 | local[3],
-		(__u64)rport << 16 | lport,	    (__u64)36 << 56,
-	};
-	__u64 h;
+	__u64 last = (__u64)rport << 16 | lport, h;
 
-#ifdef __clang__
-#pragma unroll
-#endif
-	for (int i = 0; i < 6; i++) {
-		v3 ^= words[i];
-		MR_SIPROUND(v0, v1, v2, v3);
-		v0 ^= words[i];
+	if (remote[2] == MR_V4_MAPPED && local[2] == MR_V4_MAPPED && !remote[0] && !remote[1] &&
+	    !local[0] && !local[1]) {
+		MR_SIPWORD(v0, v1, v2, v3, (__u64)remote[3] << 32 | local[3]);
+		last |= (__u64)12 << 56;
+	} else {
+		MR_SIPWORD(v0, v1, v2, v3, (__u64)remote[0] << 32 | remote[1]);
+		MR_SIPWORD(v0, v1, v2, v3, (__u64)remote[2] << 32 | remote[3]);
+		MR_SIPWORD(v0, v1, v2, v3, (__u64)local[0] << 32 | local[1]);
+		MR_SIPWORD(v0, v1, v2, v3, (__u64)local[2] << 32 | local[3]);
+		last |= (__u64)36 << 56;
 	}
+	MR_SIPWORD(v0, v1, v2, v3, last);
 	v2 ^= 0xff;
 	MR_SIPROUND(v0, v1, v2, v3);
 	MR_SIPROUND(v0, v1, v2, v3);
