@@ -169,6 +169,8 @@ struct mr_timer *mr_wheel_pop(struct mr_wheel *w, uint64_t now)
 	struct mr_timer *t;
 
 	while (mr_list_empty(&w->due)) {
+		if (now_tick < w->tick) /* still within the tick of the last call */
+			return NULL;
 		tick = next_tick(w);
 		if (tick > now_tick) {
 			advance(w, now_tick + 1);

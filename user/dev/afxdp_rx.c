@@ -14,6 +14,7 @@
 /* Enough for one 64 KiB packet in chunks of 2048 (kernel and headroom leave at least 1536 of each).
  */
 #define FILL_LOW 64u
+#define PREFETCH 4u /* packets */
 
 /* Three quarters of the frames at the most lie ready for receiving, the same for each queue. The
  * rest is for transmit: a burst that arrives must not take the frames that its answers need. */
@@ -131,6 +132,16 @@ static void gather(struct mr_afxdp *d, struct mr_afxdp_queue *q, struct mr_frame
 	q->s->part_tail = f;
 }
 
+/* Metadata, headers with options, and the beginning of the payload. */
+static void prefetch_packet(const struct mr_afxdp *d, const struct xdp_desc *desc)
+{
+	const uint8_t *data = d->dev.frames->umem + desc->addr;
+
+	__builtin_prefetch(data - sizeof(struct mr_rx_meta));
+	__builtin_prefetch(data);
+	__builtin_prefetch(data + 64);
+}
+
 static unsigned rx_queue(struct mr_afxdp *d, unsigned queue, struct mr_frame_queue *out,
 			 unsigned budget)
 {
@@ -140,10 +151,16 @@ static unsigned rx_queue(struct mr_afxdp *d, unsigned queue, struct mr_frame_que
 	uint32_t idx, n = mr_xsk_ring_peek(ring, ring->size, &idx), i;
 	unsigned packets = 0;
 
+	/* The sender's processor has just written it: all the lines of one packet come at once, instead of one
+	 * after the other as each is looked at. */
+	for (i = 0; i < n && i < PREFETCH; i++)
+		prefetch_packet(d, mr_xsk_ring_desc(ring, idx + i));
 	for (i = 0; i < n && packets < budget; i++) {
 		const struct xdp_desc *desc = mr_xsk_ring_desc(ring, idx + i);
 		struct mr_frame *f = take_chunk(d, queue, desc);
 
+		if (i + PREFETCH < n)
+			prefetch_packet(d, mr_xsk_ring_desc(ring, idx + i + PREFETCH));
 		/* A chunk missing makes its packet too short; the checks above us will find that. */
 		if (mr_likely(f != NULL))
 			gather(d, q, f);

@@ -99,6 +99,10 @@ static inline uint32_t mr_xsk_ring_untaken(const struct mr_xsk_ring *r)
 /* Does the kernel want a system call before it looks at this ring (XDP_USE_NEED_WAKEUP)? */
 static inline bool mr_xsk_ring_needs_wakeup(const struct mr_xsk_ring *r)
 {
+	/* Set is set, however old the look: at worst one call is too many. In copy mode a TX ring's is
+	 * always set, so that the barrier below is not paid for. */
+	if (__atomic_load_n(r->flags, __ATOMIC_RELAXED) & XDP_RING_NEED_WAKEUP)
+		return true;
 	/* The index published before must be visible to the driver before its flag is read here:
 	 * else it goes to sleep on the old index while we read the old flag. Store before load
 	 * needs a full barrier. */
