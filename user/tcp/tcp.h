@@ -520,8 +520,8 @@ struct mr_tcp_upcalls {
 	 * it there. */
 	void (*data)(void *owner, struct mr_frame *chunk);
 	/* Acknowledged: the send queue has become shorter, or the FIN has arrived; or it is filled in other
-	 * portions now (mr_tcp_fill_size()). Also, for those who want it (opts.notsent_lowat): less of
-	 * it is unsent. */
+	 * portions now (mr_tcp_fill_size()), or in fewer. Also, for those who want it
+	 * (opts.notsent_lowat): less of it is unsent. */
 	void (*acked)(void *owner);
 	/* The peer's FIN is in order. */
 	void (*fin)(void *owner);

@@ -816,9 +816,12 @@ bool tcp_output(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	why = new_data_first(tcb) ? STOP_DONE : send_lost(tcp, tcb, now);
 	if (why == STOP_DONE) {
 		struct mr_frame *unsent = tcb->sndq.unsent;
+		uint32_t frames = tcb->sndq.frames;
 
 		why = send_new(tcp, tcb, now);
-		if (tcb->opts.notsent_lowat && tcb->owner && unsent != tcb->sndq.unsent)
+		/* Less of it is unsent, or in fewer frames: a probe of the path's MTU has packed them. */
+		if (tcb->owner && ((tcb->opts.notsent_lowat && unsent != tcb->sndq.unsent) ||
+				   tcb->sndq.frames < frames))
 			tcp_up(tcp)->acked(tcb->owner);
 	}
 	after_send(tcp, tcb, why, tcb->snd_nxt != nxt, now);
