@@ -84,6 +84,7 @@
 	  "ICMP error quotes no connection of ours or a sequence not in flight")                   \
 	X(ICMP_MTU, "drop.icmp_mtu",                                                               \
 	  "ICMPv6 packet too big that names an MTU below 1280 (RFC 8201 4)")                       \
+	X(MLD_BAD, "drop.mld_bad", "query of no multicast router on this link (RFC 3810 6.2)")     \
 	X(ICMP_RATE, "drop.icmp_rate", "answer withheld by the ICMP rate limit")                   \
 	X(NO_FRAME, "drop.no_frame", "no free frame (UMEM exhausted)")                             \
 	X(NO_MEMORY, "drop.no_memory", "arena exhausted")                                          \

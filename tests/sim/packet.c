@@ -15,6 +15,7 @@
 #define PROTO_ICMP     1
 #define PROTO_ICMPV6   58
 #define PROTO_FRAGMENT 44
+#define PROTO_HOPOPTS  0
 #define IPV6_HLEN      40u
 #define ICMP_HLEN      8u
 #define PROTO_TCP      6
@@ -92,6 +93,14 @@ static bool ipv6_l4(const uint8_t *pkt, uint32_t len, const uint8_t **l4, uint32
 	return *l4_len <= len - PKT_ETH_HLEN - IPV6_HLEN;
 }
 
+/* A report of groups has a router alert in front (RFC 3810 section 5). */
+static bool report_checksum_ok(const uint8_t *ip, const uint8_t *l4, uint32_t l4_len)
+{
+	return l4_len > 8 && l4[0] == PROTO_ICMPV6 && !l4[1] &&
+	       pkt_sum(pkt_sum(PROTO_ICMPV6 + l4_len - 8, ip + 8, 32), l4 + 8, l4_len - 8) ==
+		       0xffff;
+}
+
 /* TCP or ICMPv6 and nothing else: the pseudo-header guards the addresses, the length, the protocol. A
  * fragment alone has no checksum. */
 static bool ipv6_checksum_ok(const uint8_t *pkt, uint32_t len)
@@ -101,6 +110,8 @@ static bool ipv6_checksum_ok(const uint8_t *pkt, uint32_t len)
 
 	if (ipv6_l4(pkt, len, &l4, &l4_len) && ip[6] == PROTO_FRAGMENT)
 		return l4_len > 8;
+	if (ipv6_l4(pkt, len, &l4, &l4_len) && ip[6] == PROTO_HOPOPTS)
+		return report_checksum_ok(ip, l4, l4_len);
 	return ipv6_l4(pkt, len, &l4, &l4_len) && (ip[6] == PROTO_TCP || ip[6] == PROTO_ICMPV6) &&
 	       pkt_sum(pkt_sum(ip[6] + l4_len, ip + 8, 32), l4, l4_len) == 0xffff;
 }

@@ -106,7 +106,7 @@ static void bad_icmp_is_dropped(void **state)
 	} rows[] = {
 		{ 128, 30, true, MR_DROP_ICMP_BAD_CSUM }, { 128, 31, true, MR_DROP_ICMP_BAD_CSUM },
 		{ 135, 30, true, MR_DROP_ICMP_BAD_CSUM }, { 129, 8, false, MR_DROP_ICMP_TYPE },
-		{ 130, 16, false, MR_DROP_ICMP_TYPE },	  { 0, 60, false, MR_DROP_ICMP_TYPE },
+		{ 132, 16, false, MR_DROP_ICMP_TYPE },	  { 0, 60, false, MR_DROP_ICMP_TYPE },
 		{ 5, 60, false, MR_DROP_ICMP_TYPE },	  { 255, 0, false, MR_DROP_ICMP_TYPE },
 		{ 1, 0, false, MR_DROP_ICMP_TRUNCATED },  { 1, 47, false, MR_DROP_ICMP_TRUNCATED },
 	};

@@ -26,6 +26,7 @@
 
 static const uint8_t other_mac[6] = { 0x02, 0, 0, 0, 0, 0x55 };
 static const uint8_t all_nodes_mac[6] = { 0x33, 0x33, 0, 0, 0, 1 };
+static const uint8_t mld_routers_mac[6] = { 0x33, 0x33, 0, 0, 0, 0x16 };
 static uint8_t buf[512];
 
 /* One packet that was sent, taken apart; every one is checked for what all have in common. */
@@ -38,9 +39,12 @@ struct sent {
 
 static bool take(struct net *n, struct sent *s)
 {
-	uint32_t len = net_sent(n, buf, sizeof(buf)), opt_at;
 	const uint8_t *ip = buf + 14, *icmp = ip + 40;
+	uint32_t len, opt_at;
 
+	do /* reports of groups are test_mld.c's */
+		len = net_sent(n, buf, sizeof(buf));
+	while (len && !memcmp(buf, mld_routers_mac, 6));
 	memset(s, 0, sizeof(*s));
 	if (!len)
 		return false;
@@ -221,12 +225,11 @@ static void rfc7527_our_own_probe_is_no_duplicate(void **state)
 	struct net *n = fresh();
 	struct mr_addr a = addr("2001:db8::1");
 	struct sent s;
-	uint32_t len;
 
 	(void)state;
 	net_run(n, n->now + MR_NS_PER_MS);
-	len = net_sent(n, buf, sizeof(buf));
-	assert_dropped(n, net_input_bytes(n, buf, len), MR_DROP_ND_NOT_OURS);
+	assert_true(take(n, &s)); /* it is in buf */
+	assert_dropped(n, net_input_bytes(n, buf, 14 + 40 + 24 + 8), MR_DROP_ND_NOT_OURS);
 	net_run(n, n->now + 20 * S);
 	assert_true(mr_link_usable(&n->link, &a));
 	while (take(n, &s))

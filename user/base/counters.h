@@ -38,6 +38,8 @@
 	X(ND_ADVERTS_OUT, "nd.adverts_out", "neighbour advertisements sent")                       \
 	X(ND_ROUTER_SOLICITS_OUT, "nd.router_solicits_out", "router solicitations sent")           \
 	X(ND_ROUTER_ADVERTS_IN, "nd.router_adverts_in", "router advertisements received")          \
+	X(MLD_QUERIES_IN, "mld.queries_in", "queries of multicast routers")                        \
+	X(MLD_REPORTS_OUT, "mld.reports_out", "reports of the groups that we are in (RFC 3810)")   \
 	X(ND_DUPLICATES, "nd.duplicates", "addresses of ours that another host has (RFC 4862)")    \
 	X(NEIGH_CREATED, "neigh.created", "neighbour entries made")                                \
 	X(NEIGH_EVICTED, "neigh.evicted", "unused neighbour entries removed for new ones")         \

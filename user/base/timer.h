@@ -25,7 +25,7 @@ enum mr_timer_kind {
 	MR_TIMER_TIMEWAIT,
 	MR_TIMER_NEIGH,
 	MR_TIMER_ARP_ANNOUNCE,
-	MR_TIMER_ND,	 /* duplicate address detection, router solicitation */
+	MR_TIMER_ND,	 /* duplicate address detection, router solicitation, MLD */
 	MR_TIMER_ROUTER, /* the lifetime of a default router */
 	MR_TIMER_REASM,	 /* a datagram that came in fragments, not whole yet */
 };

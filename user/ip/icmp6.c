@@ -155,6 +155,29 @@ static enum mr_up discovery(struct mr_ip *ip, struct mr_frame *f, uint64_t now,
 	return MR_UP_DONE;
 }
 
+/* Consumed where it was of use. */
+static enum mr_up listener_query(struct mr_ip *ip, struct mr_frame *f, uint64_t now,
+				 const struct mr_ip_rx *rx, enum mr_drop *reason)
+{
+	const struct mr_mld_packet pkt = {
+		.src = rx->src,
+		.hlim = rx->ttl,
+		.router_alert = rx->router_alert,
+		.msg = f->data,
+		.len = f->pkt_len,
+	};
+
+	*reason = MR_DROP_MLD_BAD;
+	if (f->len < mr_min(f->pkt_len, 28u) ||
+	    rx->fragmented) /* what is looked at is in one piece */
+		return MR_UP_DROP;
+	*reason = mr_mld_input(ip->link, &pkt, now);
+	if (*reason != MR_DROP_NONE)
+		return MR_UP_DROP;
+	mr_frame_put_chain(ip->frames, f);
+	return MR_UP_DONE;
+}
+
 enum mr_up mr_icmp6_input(struct mr_ip *ip, struct mr_frame *f, uint64_t now,
 			  const struct mr_ip_rx *rx, struct mr_icmp_err *ierr, enum mr_drop *reason)
 {
@@ -172,6 +195,8 @@ enum mr_up mr_icmp6_input(struct mr_ip *ip, struct mr_frame *f, uint64_t now,
 		return echo(ip, f, now, rx, reason);
 	if (type >= MR_ND_TYPE_FIRST && type <= MR_ND_TYPE_LAST)
 		return discovery(ip, f, now, rx, reason);
+	if (type == MR_MLD_QUERY)
+		return listener_query(ip, f, now, rx, reason);
 	*reason = MR_DROP_ICMP_TYPE;
 	if (type < MR_ICMP6_UNREACHABLE || type > MR_ICMP6_PARAM_PROBLEM)
 		return MR_UP_DROP;

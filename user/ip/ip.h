@@ -73,8 +73,9 @@ struct mr_ip_rx {
 	uint8_t proto;
 	uint8_t tos; /* or traffic class, with the ECN bits */
 	uint8_t ttl;
-	bool csum_ok;	 /* L4 checksum is verified, or accepted as partial */
-	bool fragmented; /* a fragment header was there (RFC 6980) */
+	bool csum_ok;	   /* L4 checksum is verified, or accepted as partial */
+	bool fragmented;   /* a fragment header was there (RFC 6980) */
+	bool router_alert; /* that option was there (RFC 2711) */
 };
 
 /* ---- Reassembly ------------------------------------------------------------------------------ */

@@ -16,6 +16,7 @@
 #define EXTHDRS_MAX 6 /* as the XDP program: RFC 8200 section 4.1 names six */
 
 #define OPT_PAD1	 0
+#define OPT_ROUTER_ALERT 5
 #define OPT_ACTION(type) ((type) >> 6) /* RFC 8200 section 4.2, of a type that is unknown */
 #define ACTION_SKIP	 0
 #define ACTION_DISCARD	 1
@@ -33,6 +34,7 @@ struct walk {
 	uint32_t nexthdr_at; /* offset of the byte that said what it is */
 	bool fragmented;     /* there was a fragment header */
 	bool whole;	     /* put together */
+	bool router_alert;
 };
 
 static enum mr_drop complain(const struct walk *w, uint8_t code, uint32_t pointer)
@@ -43,7 +45,7 @@ static enum mr_drop complain(const struct walk *w, uint8_t code, uint32_t pointe
 
 /* The options of a hop-by-hop or destination header that is len bytes long. None of those that a
  * host may see changes anything for it: what is unknown is treated as its type demands. */
-static enum mr_drop check_options(const struct walk *w, uint32_t len)
+static enum mr_drop check_options(struct walk *w, uint32_t len)
 {
 	const uint8_t *h = w->iph + w->off;
 
@@ -54,6 +56,7 @@ static enum mr_drop check_options(const struct walk *w, uint32_t len)
 		}
 		if (len - at < 2 || h[at + 1] > len - at - 2)
 			return MR_DROP_IP_EXTHDR;
+		w->router_alert |= h[at] == OPT_ROUTER_ALERT && h[at + 1] == 2;
 		switch (OPT_ACTION(h[at])) {
 		case ACTION_SKIP:
 			break;
@@ -78,7 +81,7 @@ static bool is_part(const uint8_t *h)
 }
 
 /* The extension header at hand, of which len bytes are there. */
-static enum mr_drop check_exthdr(const struct walk *w, uint8_t kind, uint32_t len)
+static enum mr_drop check_exthdr(struct walk *w, uint8_t kind, uint32_t len)
 {
 	const uint8_t *h = w->iph + w->off;
 
@@ -292,6 +295,7 @@ enum mr_up mr_ipv6_input(struct mr_ip *ip, struct mr_frame **packet, uint64_t no
 		return MR_UP_DROP;
 	rx->l4_len = f->pkt_len - w.off;
 	rx->fragmented |= w.fragmented;
+	rx->router_alert = w.router_alert;
 
 	if (rx->proto == IPPROTO_ICMPV6) {
 		mr_frame_pull(f, w.off);

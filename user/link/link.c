@@ -59,6 +59,7 @@ void mr_link_salvage(struct mr_link *link)
 {
 	mr_timer_salvage(link->wheel, &link->announce);
 	mr_timer_salvage(link->wheel, &link->nd);
+	mr_timer_salvage(link->wheel, &link->mld.timer);
 	mr_neigh_salvage(link);
 }
 
@@ -151,6 +152,10 @@ struct mr_neigh *mr_link_timer(struct mr_link *link, struct mr_timer *t, uint64_
 	}
 	if (t == &link->nd) {
 		mr_nd_timer(link, now);
+		return NULL;
+	}
+	if (t == &link->mld.timer) {
+		mr_mld_timer(link, now);
 		return NULL;
 	}
 	n = mr_container_of(t, struct mr_neigh, timer);

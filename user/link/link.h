@@ -24,6 +24,15 @@ enum mr_laddr_state {
 	MR_LADDR_DUPLICATE, /* somebody has: it stays unused */
 };
 
+/* What multicast routers are to be told (mld.c). */
+struct mr_mld {
+	struct mr_timer timer;
+	uint64_t asked;	     /* bit i: the group that address i stands for */
+	uint64_t not_before; /* ns: the next report */
+	uint32_t v1_until_s; /* of the clock: until then somebody asks who only knows version 1 */
+	uint8_t again;	     /* reports of having joined that are still to come */
+};
+
 struct mr_link {
 	struct mr_netif *nif;
 	struct mr_frame_pool *frames;
@@ -45,7 +54,8 @@ struct mr_link {
 	uint64_t defend_at; /* ns: an address conflict is answered again from then on */
 	struct mr_timer nd; /* once a second after the start, see ndisc.c */
 	uint8_t nd_tick;
-	bool router_heard;    /* no more solicitations */
+	bool router_heard; /* no more solicitations */
+	struct mr_mld mld;
 	uint8_t dad_nonce[6]; /* by which a solicitation of ours is known when it comes back */
 	bool kernel; /* addresses and neighbours are the kernel's: nothing is asked or said here */
 	struct mr_list asks; /* then: neighbours to ask the kernel for, see mr_neigh_next_ask() */
@@ -132,6 +142,19 @@ struct mr_nd_news {
  * stays the caller's. MR_DROP_NONE, or why it was of no use. */
 enum mr_drop mr_nd_input(struct mr_link *link, const struct mr_nd_packet *pkt, uint64_t now,
 			 struct mr_nd_news *news);
+
+/* What ip knows of a packet that carries a query of a multicast router. */
+struct mr_mld_packet {
+	struct mr_addr src;
+	uint8_t hlim;
+	bool router_alert;
+	const uint8_t *msg; /* from the ICMPv6 type on; the checksum is right */
+	uint32_t len;
+};
+#define MR_MLD_QUERY 130 /* type of ICMPv6 */
+
+/* A query. The packet stays the caller's. MR_DROP_NONE, or why it was of no use. */
+enum mr_drop mr_mld_input(struct mr_link *link, const struct mr_mld_packet *pkt, uint64_t now);
 
 /* May this IPv6 address of ours be used? False also for one that is not ours. */
 bool mr_link_usable(const struct mr_link *link, const struct mr_addr *addr);

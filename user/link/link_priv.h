@@ -24,6 +24,9 @@ void mr_nd_start(struct mr_link *link, uint64_t now);
 void mr_nd_timer(struct mr_link *link, uint64_t now);
 /* Say where those of our IPv6 addresses are that may be used. */
 void mr_nd_announce(struct mr_link *link);
+/* mld.c: say which groups we are in; before addresses are probed, and again when they may be used. */
+void mr_mld_joined(struct mr_link *link, uint64_t now);
+void mr_mld_timer(struct mr_link *link, uint64_t now);
 /* The Ethernet address of a multicast group that we are in? (RFC 2464 section 7) */
 bool mr_nd_is_group_mac(const struct mr_link *link, const uint8_t mac[6]);
 

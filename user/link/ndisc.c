@@ -262,6 +262,7 @@ void mr_nd_start(struct mr_link *link, uint64_t now)
 
 	memcpy(link->dad_nonce, &nonce, sizeof(link->dad_nonce));
 	mr_timer_init(&link->nd, MR_TIMER_ND);
+	mr_timer_init(&link->mld.timer, MR_TIMER_ND);
 	for (unsigned i = 0; i < link->naddrs; i++) {
 		if (mr_addr_is_v4(&link->addrs[i]))
 			continue;
@@ -274,6 +275,11 @@ void mr_nd_start(struct mr_link *link, uint64_t now)
 
 void mr_nd_timer(struct mr_link *link, uint64_t now)
 {
+	bool usable = false;
+
+	/* RFC 4862 section 5.4.2: whoever defends the address must be able to hear and be heard. */
+	if (link->nd_tick == TICK_PROBE)
+		mr_mld_joined(link, now);
 	for (unsigned i = 0; i < link->naddrs; i++) {
 		if (link->addr_state[i] != MR_LADDR_TENTATIVE)
 			continue;
@@ -282,8 +288,11 @@ void mr_nd_timer(struct mr_link *link, uint64_t now)
 		} else {
 			set_state(link, i, MR_LADDR_USABLE);
 			announce(link, &link->addrs[i]);
+			usable = true;
 		}
 	}
+	if (usable) /* RFC 3590 section 4: once more, from an address */
+		mr_mld_joined(link, now);
 	if (!link->router_heard && link->nd_tick >= TICK_USABLE && link->nd_tick < TICK_LAST &&
 	    (link->nd_tick - TICK_USABLE) % (TICK_SOLICIT_2 - TICK_USABLE) == 0)
 		solicit_routers(link);
