@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * notes.h - what the kernel keeps but an engine wants to know of: where neighbours are (arp.h), and
- * advertisements by IPv6 multicast. The kernel needs them as much as the engine, and a packet cannot
+ * notes.h - what the kernel keeps but an engine wants to know of: where neighbours are (arp.h),
+ * advertisements by IPv6 multicast, and queries of multicast routers. The kernel needs them as much as the engine, and a packet cannot
  * be given to both: it is passed, and a copy noted.
  */
 #ifndef MR_BPF_NOTES_H
@@ -19,6 +19,7 @@ struct {
 /* Entries of mr_addrs, kept by user space: while it is 0 there is nobody to read notes. */
 volatile __u32 mr_naddrs;
 
+#define MLD_QUERY	 130
 #define ND_ROUTER_ADVERT 134
 #define ND_SOLICIT	 135
 #define ND_ADVERT	 136
@@ -26,7 +27,34 @@ volatile __u32 mr_naddrs;
 #define ND_HLIM	   255 /* RFC 4861 section 7.1: what was forwarded is not to be believed */
 #define ND_LEN_MIN 16  /* of a router advertisement, the shorter one */
 
-/* An advertisement to a group. Its checksum and the rest are left to the engine: this is rare. */
+#define MLD_HLIM 1 /* RFC 3810 section 6.2: only a neighbour asks, */
+
+/* and each router looks at it, for it carries a router alert (RFC 2711), in front or behind padding. */
+#define OPT_ROUTER_ALERT 5
+
+struct hop_by_hop {
+	__u8 nexthdr, len; /* len 0: 8 bytes */
+	__u8 options[6];
+};
+
+static __always_inline bool has_router_alert(const struct packet *p)
+{
+	struct cursor c = cursor_at(p->ctx, p->l4_off - sizeof(struct hop_by_hop));
+	struct hop_by_hop *h = cursor_take(&c, sizeof(*h));
+
+	return h && h->nexthdr == NEXTHDR_ICMP && !h->len &&
+	       ((h->options[0] == OPT_ROUTER_ALERT && h->options[1] == 2) ||
+		(h->options[2] == OPT_ROUTER_ALERT && h->options[3] == 2));
+}
+
+static __always_inline bool is_noted(const struct packet *p, __u8 type)
+{
+	if (type == MLD_QUERY)
+		return p->hlim == MLD_HLIM && has_router_alert(p);
+	return (type == ND_ROUTER_ADVERT || type == ND_ADVERT) && p->hlim == ND_HLIM;
+}
+
+/* An advertisement to a group, or a query. Its checksum and the rest are left to the engine: this is rare. */
 static __always_inline bool note_nd(struct packet *p)
 {
 	struct cursor c = p->c;
@@ -34,8 +62,8 @@ static __always_inline bool note_nd(struct packet *p)
 	__u8 *type = cursor_take(&c, ND_LEN_MIN);
 	__u32 len = p->l4_len;
 
-	if (!type || (*type != ND_ROUTER_ADVERT && *type != ND_ADVERT) || p->hlim != ND_HLIM ||
-	    p->fault || !mr_naddrs || len < ND_LEN_MIN || len > MR_NOTE_ND_BYTES)
+	if (!type || !is_noted(p, *type) || p->fault || !mr_naddrs || len < ND_LEN_MIN ||
+	    len > MR_NOTE_ND_BYTES)
 		return false;
 	note = bpf_ringbuf_reserve(&mr_notes, sizeof(*note), 0);
 	if (!note)

@@ -247,9 +247,10 @@ struct mr_note_arp {
 	__be32 spa;
 };
 
-#define MR_NOTE_ND_BYTES 256 /* an advertisement that is longer is not noted */
+#define MR_NOTE_ND_BYTES 256 /* a message that is longer is not noted */
 
-/* A multicast ICMPv6 advertisement with hop limit 255. Its checksum is not verified yet. */
+/* A multicast ICMPv6 message: an advertisement with hop limit 255, or a query of a multicast router with hop limit 1
+ * and a router alert. Its checksum is not verified yet. */
 struct mr_note_nd {
 	__be32 src[4], dst[4];
 	__u32 len;

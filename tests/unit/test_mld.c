@@ -408,6 +408,26 @@ static void rfc3810_8_2_1_version_1_is_spoken_with_who_asks_in_it(void **state)
 	assert_int_equal(r.type, REPORT_V2);
 }
 
+/* What comes by a group is the kernel's as well, so the XDP program notes it. */
+static void rfc3810_6_2_a_query_that_was_noted_is_as_good(void **state)
+{
+	struct mr_addr src = addr("fe80::9"), dst = addr("ff02::1");
+	struct mr_note_nd note = { .len = 28 };
+	struct net *n = *state;
+	struct report r;
+
+	memcpy(note.src, src.b, 16);
+	memcpy(note.dst, dst.b, 16);
+	build_icmp6(note.msg, "fe80::9", "ff02::1", QUERY, 0, 1000u << 16, (uint8_t[20]){ 0 }, 20);
+	note.msg[27] ^= 1;
+	mr_ip_nd_note(&n->ip, &note, n->now);
+	assert_int_equal(n->ctr.drop[MR_DROP_ICMP_BAD_CSUM], 1);
+	note.msg[27] ^= 1;
+	mr_ip_nd_note(&n->ip, &note, n->now);
+	answer(n, S + MS, &r);
+	assert_int_equal(r.kind, IS_EXCLUDE);
+}
+
 /* The kernel has its own addresses and speaks for them. */
 static void rfc3810_6_a_shared_engine_reports_nothing(void **state)
 {
@@ -433,6 +453,7 @@ int main(void)
 		T6(rfc3810_5_1_3_long_delays_are_written_with_an_exponent),
 		T6(rfc3810_6_2_bad_queries_are_dropped),
 		T6(rfc3810_11_a_flood_of_queries_gets_few_answers),
+		T6(rfc3810_6_2_a_query_that_was_noted_is_as_good),
 		T6(rfc3810_8_2_1_version_1_is_spoken_with_who_asks_in_it),
 		cmocka_unit_test_setup_teardown(rfc3810_6_a_shared_engine_reports_nothing,
 						net_setup_shared, net_teardown),

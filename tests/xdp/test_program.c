@@ -682,8 +682,14 @@ static int keep_nd_note(void *ctx, void *data, size_t size)
 	return 0;
 }
 
-static void advertisements_to_groups_are_noted(void **state)
+static void advertisements_and_queries_to_groups_are_noted(void **state)
 {
+#define QUERY MULTICAST_ND(130), .payload = 20, .ext = "H"
+#define ALERT_AT(at)                                                                               \
+	{ L3, (at), 5 },                                                                           \
+	{                                                                                          \
+		L3, (at) + 1, 2                                                                    \
+	}
 #define MULTICAST_ND(kind)                                                                         \
 	.v6 = true, .group = true, .src = "fe80::9", .dst = "ff02::1", .proto = IPPROTO_ICMPV6,    \
 	.icmp_type = (kind)
@@ -720,6 +726,25 @@ static void advertisements_to_groups_are_noted(void **state)
 		  MR_XDP_PASS_MULTICAST },
 		{ "redirect",
 		  { MULTICAST_ND(137), .payload = 32, .before = { { HLIM_255 } } },
+		  MR_XDP_PASS_MULTICAST },
+		{ "RFC 3810 6.2: a query with a router alert",
+		  { QUERY, .before = { { L3, 7, 1 }, ALERT_AT(42) } },
+		  MR_XDP_ND_NOTED },
+		{ "the same, padding in front",
+		  { QUERY, .before = { { L3, 7, 1 }, ALERT_AT(44) } },
+		  MR_XDP_ND_NOTED },
+		{ "a query without an alert",
+		  { QUERY, .before = { { L3, 7, 1 } } },
+		  MR_XDP_PASS_MULTICAST },
+		{ "a query without options",
+		  { MULTICAST_ND(130), .payload = 20, .before = { { L3, 7, 1 } } },
+		  MR_XDP_PASS_MULTICAST },
+		{ "a query that was forwarded",
+		  { QUERY, .before = { { L3, 7, 2 }, ALERT_AT(42) } },
+		  MR_XDP_PASS_MULTICAST },
+		{ "an advertisement with a query's hop limit",
+		  { MULTICAST_ND(134), .payload = 56, .ext = "H",
+		    .before = { { L3, 7, 1 }, ALERT_AT(42) } },
 		  MR_XDP_PASS_MULTICAST },
 	};
 	struct millrace_bpf *prog = progs[MR_CSUM_OFF];
@@ -1545,7 +1570,7 @@ int main(void)
 		cmocka_unit_test(every_ip_packet_gets_its_verdict),
 		cmocka_unit_test(every_arp_packet_gets_its_verdict),
 		cmocka_unit_test(gratuitous_arp_of_others_is_noted),
-		cmocka_unit_test(advertisements_to_groups_are_noted),
+		cmocka_unit_test(advertisements_and_queries_to_groups_are_noted),
 		cmocka_unit_test(the_policy_decides_which_tcp_checksum_passes),
 		cmocka_unit_test(one_changed_byte_anywhere_in_a_long_packet_is_found),
 		cmocka_unit_test(no_icmp_checksum_is_accepted_as_partial),

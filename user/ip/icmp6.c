@@ -208,6 +208,20 @@ enum mr_up mr_icmp6_input(struct mr_ip *ip, struct mr_frame *f, uint64_t now,
 	return MR_UP_ICMP_ERR;
 }
 
+/* What was noted of it has been looked at already. */
+static enum mr_drop query_note(struct mr_ip *ip, const struct mr_nd_packet *pkt, uint64_t now)
+{
+	const struct mr_mld_packet query = {
+		.src = pkt->src,
+		.hlim = 1,
+		.router_alert = true,
+		.msg = pkt->msg,
+		.len = pkt->len,
+	};
+
+	return mr_mld_input(ip->link, &query, now);
+}
+
 void mr_ip_nd_note(struct mr_ip *ip, const struct mr_note_nd *note, uint64_t now)
 {
 	struct mr_nd_packet pkt = {
@@ -216,7 +230,7 @@ void mr_ip_nd_note(struct mr_ip *ip, const struct mr_note_nd *note, uint64_t now
 		.len = note->len,
 	};
 	enum mr_drop reason = MR_DROP_ICMP_TRUNCATED;
-	struct mr_nd_news news;
+	struct mr_nd_news news = { .about = MR_ND_NEIGHBOUR };
 
 	memcpy(pkt.src.w, note->src, sizeof(note->src));
 	memcpy(pkt.dst.w, note->dst, sizeof(note->dst));
@@ -226,7 +240,8 @@ void mr_ip_nd_note(struct mr_ip *ip, const struct mr_note_nd *note, uint64_t now
 	    mr_csum_fold(mr_csum_add(
 		    mr_csum(note->msg, note->len),
 		    mr_csum_pseudo(&pkt.src, &pkt.dst, IPPROTO_ICMPV6, note->len))) == 0xffff)
-		reason = mr_nd_input(ip->link, &pkt, now, &news);
+		reason = note->msg[0] == MR_MLD_QUERY ? query_note(ip, &pkt, now) :
+							mr_nd_input(ip->link, &pkt, now, &news);
 	if (reason == MR_DROP_NONE)
 		mr_router_news(ip, &news, now);
 	else
