@@ -286,6 +286,44 @@ static void the_oldest_waiting_packet_makes_room(void **state)
 	mr_neigh_put(&n->link, neigh);
 }
 
+/* Whoever asks us in the name of many: the answers wait for neighbours that are not there. */
+static void packets_that_wait_take_a_quarter_of_the_frames(void **state)
+{
+	const uint32_t room = NET_FRAMES / MR_NEIGH_WAITING_SHARE, each = 4;
+	struct net *n = *state;
+	struct mr_neigh *late, *first = get(n, "10.0.1.0");
+	uint8_t buf[64];
+
+	for (uint32_t i = 0; i < room; i++) {
+		struct mr_addr a = mr_addr_v4(htonl(0x0a000100 + i / each));
+		struct mr_neigh *neigh = mr_neigh_get(&n->link, &a, n->now);
+
+		assert_int_equal(output(n, neigh, (uint8_t)i), 0);
+		mr_neigh_put(&n->link, neigh);
+		if (i % each == 0)
+			assert_int_equal(net_sent(n, buf, sizeof(buf)), 42);
+	}
+	assert_int_equal(n->link.waiting, room);
+	assert_int_equal(n->ctr.drop[MR_DROP_NEIGH_QUEUE_FULL], 0);
+	/* One more of a neighbour that has some takes the place of its oldest; a new one is asked for. */
+	assert_int_equal(output(n, first, 200), 0);
+	assert_int_equal(first->waiting_count, each);
+	late = get(n, "10.0.2.2");
+	assert_int_equal(output(n, late, 1), 0);
+	assert_int_equal(late->waiting_count, 0);
+	assert_sent_request(n, to_all, "10.0.2.2");
+	assert_int_equal(n->link.waiting, room);
+	assert_int_equal(n->ctr.drop[MR_DROP_NEIGH_QUEUE_FULL], 2);
+	mr_neigh_put(&n->link, first);
+	mr_neigh_put(&n->link, late);
+	for (unsigned s = 0; s < 10; s++) {
+		net_run(n, n->now + SEC);
+		while (mr_netif_txq_peek(&n->nif))
+			net_sent(n, buf, sizeof(buf));
+	}
+	assert_int_equal(n->link.waiting, 0);
+}
+
 static void the_least_recently_used_unheld_entry_makes_room(void **state)
 {
 	struct net *n = *state;
@@ -386,6 +424,7 @@ int main(void)
 		NET_TEST(an_unresolved_neighbour_cannot_be_confirmed),
 		NET_TEST(a_request_of_the_peer_resolves_it_too),
 		NET_TEST(the_oldest_waiting_packet_makes_room),
+		NET_TEST(packets_that_wait_take_a_quarter_of_the_frames),
 		NET_TEST(the_least_recently_used_unheld_entry_makes_room),
 		NET_TEST(a_cache_of_held_entries_is_full),
 		NET_TEST(an_evicted_entry_takes_its_packets_along),

@@ -58,6 +58,7 @@ struct mr_link {
 	struct mr_mld mld;
 	uint8_t dad_nonce[6]; /* by which a solicitation of ours is known when it comes back */
 	bool kernel; /* addresses and neighbours are the kernel's: nothing is asked or said here */
+	uint32_t waiting;    /* chunks of packets that wait for an answer, of all neighbours */
 	struct mr_list asks; /* then: neighbours to ask the kernel for, see mr_neigh_next_ask() */
 };
 

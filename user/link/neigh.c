@@ -40,6 +40,7 @@ void mr_neigh_salvage(struct mr_link *link)
 {
 	mr_list_init(&link->lru);
 	mr_list_init(&link->asks);
+	link->waiting = 0;
 	for (unsigned i = 0; i < BUCKETS; i++)
 		mr_list_init(&link->buckets[i]);
 	mr_pool_salvage(&link->neighs);
@@ -49,7 +50,7 @@ void mr_neigh_salvage(struct mr_link *link)
 
 /* ---- Packets that wait ----------------------------------------------------------------------- */
 
-static struct mr_frame *waiting_pop(struct mr_neigh *n)
+static struct mr_frame *waiting_pop(struct mr_link *link, struct mr_neigh *n)
 {
 	struct mr_frame *f = n->waiting_head, *pos;
 
@@ -59,10 +60,17 @@ static struct mr_frame *waiting_pop(struct mr_neigh *n)
 	if (!n->waiting_head)
 		n->waiting_tail = NULL;
 	n->waiting_count--;
+	link->waiting -= f->nchunks;
 	f->txnext = NULL;
 	mr_frame_for_each_chunk (pos, f)
 		pos->tx_refs--;
 	return f;
+}
+
+/* Who makes us answer to addresses that nobody has must not get all frames to wait there. */
+static bool room_to_wait(const struct mr_link *link, const struct mr_frame *f)
+{
+	return link->waiting + f->nchunks <= link->frames->nframes / MR_NEIGH_WAITING_SHARE;
 }
 
 static void waiting_push(struct mr_link *link, struct mr_neigh *n, struct mr_frame *f)
@@ -70,9 +78,15 @@ static void waiting_push(struct mr_link *link, struct mr_neigh *n, struct mr_fra
 	struct mr_frame *pos;
 
 	/* RFC 1122 section 2.3.2.2: keep the latest. */
-	if (n->waiting_count == MR_NEIGH_QUEUE_MAX) {
-		mr_frame_put_chain(link->frames, waiting_pop(n));
+	while (n->waiting_head &&
+	       (n->waiting_count == MR_NEIGH_QUEUE_MAX || !room_to_wait(link, f))) {
+		mr_frame_put_chain(link->frames, waiting_pop(link, n));
 		link->ctr->drop[MR_DROP_NEIGH_QUEUE_FULL]++;
+	}
+	if (!room_to_wait(link, f)) {
+		mr_frame_put_chain(link->frames, f);
+		link->ctr->drop[MR_DROP_NEIGH_QUEUE_FULL]++;
+		return;
 	}
 	assert(!f->tx_refs);
 	mr_frame_for_each_chunk (pos, f)
@@ -84,13 +98,14 @@ static void waiting_push(struct mr_link *link, struct mr_neigh *n, struct mr_fra
 		n->waiting_head = f;
 	n->waiting_tail = f;
 	n->waiting_count++;
+	link->waiting += f->nchunks;
 }
 
 static void waiting_drop(struct mr_link *link, struct mr_neigh *n, enum mr_drop reason)
 {
 	struct mr_frame *f;
 
-	while ((f = waiting_pop(n))) {
+	while ((f = waiting_pop(link, n))) {
 		mr_frame_put_chain(link->frames, f);
 		link->ctr->drop[reason]++;
 	}
@@ -177,7 +192,7 @@ static void send_waiting(struct mr_link *link, struct mr_neigh *n, uint64_t now)
 	if (n->waiting_head && n->state == MR_NEIGH_STALE)
 		enter_delay(link, n, now);
 	/* IPv4 may have a next hop of IPv6 (RFC 8950). */
-	while ((f = waiting_pop(n)))
+	while ((f = waiting_pop(link, n)))
 		mr_eth_send(link, f, n->mac, v4 || *f->data >> 4 == 4 ? ETH_P_IP : ETH_P_IPV6);
 }
 

@@ -37,6 +37,8 @@ enum mr_neigh_state {
 
 #define MR_NEIGH_QUEUE_MAX                                                                         \
 	64u /* packets that wait, per neighbour; the oldest is dropped for a new one */
+#define MR_NEIGH_WAITING_SHARE                                                                     \
+	4u /* and of all neighbours together: this part of the frames; anybody can name neighbours */
 #define MR_NEIGH_MAX	      4096u
 #define MR_NEIGH_REACHABLE_NS (30 * MR_NS_PER_S)
 #define MR_NEIGH_DELAY_NS     (5 * MR_NS_PER_S)
