@@ -107,6 +107,36 @@ TEST(rfc5961_3_4_5_a_million_blind_guesses)
 	CHECK_EQ(h, h->engine->st->tcp.tcbs.used, 1);
 }
 
+/* Somebody who sees the connection feeds each end a byte in the name of the other (Abramov and Herzberg 2011):
+ * each ACK is then of something never sent, and its number is the one before what is expected. Two such ends must
+ * not answer each other for ever. What a peer asks with true numbers is answered every time. */
+TEST(rfc5961_5_2_ends_that_were_fed_a_byte_each_do_not_storm)
+{
+	uint64_t sent;
+
+	hist_established(h, &(struct hist_peer){ 0 });
+	h->quiet = true;
+	INJECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 1); /* not the peer's */
+	hist_run(h, MS(100));
+	hist_skip(h);
+	sent = counter(h, MR_CTR_TCP_SEGS_OUT);
+	for (unsigned i = 0; i < 10000; i++) {
+		INJECT(h, .flags = ACK, .seq = 1, .ack = 2);
+		hist_skip(h);
+		hist_run(h, MR_NS_PER_MS);
+	}
+	sent = counter(h, MR_CTR_TCP_SEGS_OUT) - sent;
+	printf("# 10000 ACKs of an end that was led astray in 10 s: %" PRIu64 " answers\n", sent);
+	CHECK(h, sent <= 2 * 10 + 1);
+	sent = counter(h, MR_CTR_TCP_SEGS_OUT);
+	for (unsigned i = 0; i < 10; i++) {
+		INJECT(h, .flags = ACK, .seq = 1, .ack = 1);
+		hist_skip(h);
+	}
+	CHECK_EQ(h, counter(h, MR_CTR_TCP_SEGS_OUT) - sent, 10);
+	CHECK_EQ(h, hist_state(h), MR_TCP_ESTABLISHED);
+}
+
 /* ---- Holes ----------------------------------------------------------------------------------- */
 
 #define HOLES 65536u

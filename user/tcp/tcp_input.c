@@ -409,8 +409,9 @@ static enum verdict step1_sequence(struct input *in)
 		accecn_duplicate(tcb);
 		return verdict(in, V_ACK, MR_DROP_TCP_DUPLICATE);
 	}
-	if (seg->seq == tcb->rcv_nxt - 1 &&
-	    seg->len <= 1) /* a probe of window or life: always answered */
+	/* A probe of window or life is always answered. One that acknowledges what we never sent is none: two ends
+	 * that somebody has fed a byte each would answer each other's ACKs for ever. */
+	if (seg->seq == tcb->rcv_nxt - 1 && seg->len <= 1 && seq_leq(seg->ack, tcb->snd_nxt))
 		return verdict(in, V_ACK, MR_DROP_TCP_SEQ);
 	return verdict(in, V_CHALLENGE, MR_DROP_TCP_SEQ);
 }
