@@ -359,6 +359,28 @@ TEST(second_full_segment_of_a_peer_with_smaller_ones_is_acknowledged_at_once)
 	EXPECT(h, .flags = ACK, .seq = 1, .ack = seq + 1400);
 }
 
+/* The path has become narrow, or the peer tries what it carries: two of 1024 bytes are two full segments. */
+TEST(rfc5681_4_2_full_segments_that_have_become_shorter_are_acknowledged_in_pairs)
+{
+	uint32_t seq = past_quickacks(h);
+
+	/* The first two tell, after the usual delay. */
+	INJECT(h, .flags = ACK, .seq = seq, .ack = 1, .len = 1024);
+	INJECT(h, .flags = ACK, .seq = seq + 1024, .ack = 1, .len = 1024);
+	hist_run(h, MS(100));
+	hist_skip(h);
+	for (seq += 2048; seq < 20000; seq += 2048) {
+		INJECT(h, .flags = ACK, .seq = seq, .ack = 1, .len = 1024);
+		EXPECT_NOTHING(h);
+		INJECT(h, .flags = ACK, .seq = seq + 1024, .ack = 1, .len = 1024);
+		EXPECT(h, .flags = ACK, .seq = 1, .ack = seq + 2048);
+	}
+	/* What ends a write, or is small, does not count as one. */
+	INJECT(h, .flags = PSH | ACK, .seq = seq, .ack = 1, .len = 100);
+	INJECT(h, .flags = PSH | ACK, .seq = seq + 100, .ack = 1, .len = 100);
+	EXPECT_NOTHING(h);
+}
+
 /* What is not acceptable by RFC 9293 section 3.10.7.4 need not be looked at: the peer has not seen the ACK
  * of a probe, or of a segment that it has already. */
 TEST(delayed_ack_is_not_replaced_by_a_window_probe)

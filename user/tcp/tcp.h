@@ -44,7 +44,7 @@
 #define MR_TCP_QUICKACKS 16u /* segments ACKed at once when a connection begins */
 /* The same after a gap: the sender has a smaller window then, in which a lone segment must not wait for another
  * one. As many as a path with one loss in 100 carries between two of them, mostly. */
-#define MR_TCP_QUICKACKS_LOSS 256u
+#define MR_TCP_QUICKACKS_LOSS 255u
 #define MR_TCP_SNDBUF                                                                              \
 	(256u << 10) /* bytes, to begin with; they grow with what they are used for, */
 #define MR_TCP_RCVBUF	    (256u << 10)
@@ -382,7 +382,8 @@ struct mr_tcb {
 	uint32_t rcv_up;	/* sequence number of the urgent byte, if urg_in */
 	uint16_t rcv_mss;	/* largest segment seen, for delayed ACKs and window updates */
 	uint16_t adv_mss;	/* what we offered */
-	uint16_t quickacks;	/* segments that are still ACKed at once */
+	uint8_t quickacks;	/* segments that are still ACKed at once */
+	uint8_t last_len;	/* of the last segment that may be a full one, see full_segment() */
 	uint16_t dupacks_owed;	/* ACKs that must not be merged into one (RFC 5681 section 4.2) */
 	uint32_t unacked_bytes; /* received in order since the last ACK went out */
 	/* The receiver's own idea of the round-trip time, for the size of its buffer; us. */

@@ -154,6 +154,27 @@ static enum verdict fast_open_text(struct input *in)
 	return V_NEXT;
 }
 
+/* How long the peer's full segments are, as Linux has it: as long as the longest; or, two in a row of one length
+ * that no write ended with, as those: the path has become narrow, or the peer tries what it carries. Of the length
+ * before, what is kept (a byte that is not 0) is enough. */
+static void full_segment(struct mr_tcb *tcb, uint32_t len, uint8_t flags)
+{
+	bool last = flags & (MR_TCP_PSH | MR_TCP_FIN | MR_TCP_URG);
+	uint8_t before = tcb->last_len;
+
+	tcb->last_len = 0;
+	if (len >= tcb->rcv_mss) {
+		tcb->rcv_mss = (uint16_t)mr_max((uint32_t)tcb->rcv_mss,
+						mr_min(len, (uint32_t)tcb->adv_mss));
+		return;
+	}
+	if (len < MR_TCP_MSS_DEFAULT && (last || len < MR_TCP_MSS_MIN))
+		return;
+	tcb->last_len = (uint8_t)(len % UINT8_MAX + 1);
+	if (tcb->last_len == before)
+		tcb->rcv_mss = (uint16_t)len;
+}
+
 /* Hand payload in order to the socket, chunk by chunk. */
 static void deliver(struct input *in, struct mr_frame *f)
 {
@@ -170,8 +191,7 @@ static void deliver(struct input *in, struct mr_frame *f)
 	tcb->unacked_bytes += len;
 	if (tcb->ecn.opt_last) /* and no duplicate since: that ACK has arrived, it seems */
 		accecn_answered(tcb);
-	tcb->rcv_mss =
-		(uint16_t)mr_max((uint32_t)tcb->rcv_mss, mr_min(len, (uint32_t)tcb->adv_mss));
+	full_segment(tcb, len, flags);
 	while (f) {
 		struct mr_frame *rest = f->frag;
 
