@@ -135,7 +135,7 @@ $(BUILD)/libmillrace-preload.so: $(SHIM_OBJ) $(BUILD)/libmillrace-shim.a user/po
 	$(if $(V),,@echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libmillrace-preload.so \
 		-Wl,--version-script=user/posix/preload.map -Wl,--as-needed $(if $(SAN),,-Wl,-z,defs) \
-		-o $@ $(SHIM_OBJ) $(BUILD)/libmillrace-shim.a $(LIBS)
+		-o $@ $(SHIM_OBJ) $(BUILD)/libmillrace-shim.a
 
 # ---- Tests ---------------------------------------------------------------------------------------
 tests: all $(UNIT_BIN) $(SIM_BIN) $(XDP_BIN) $(TOOL_BIN) $(FUZZ_BIN) $(BENCH_BIN) $(TEST_BPF)

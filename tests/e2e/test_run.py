@@ -33,6 +33,13 @@ def _():
         equal("XDP afterwards", pair.xdp(), None)
 
 
+@case("the library that goes into every program needs the C library only")
+def _():
+    need("readelf")
+    needed = re.findall(r"NEEDED.*\[(.*)\]", run("readelf", "-d", PRELOAD).stdout)
+    check(all(re.match(r"libc\.|ld-linux|lib.*san", lib) for lib in needed), "it needs %s", needed)
+
+
 @case("a program that is not there, or no program: 127 and 126; a wrong option: 125, with one sentence")
 def _():
     with Pair() as pair:

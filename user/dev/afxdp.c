@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * afxdp.c - open and close the AF_XDP device, and report on it.
+ * afxdp.c - the AF_XDP device as every process has it: join it, leave it, report on it.
  * Owns        struct mr_afxdp and its sockets.
  * Authority   Documentation/networking/af_xdp.rst, in particular XDP_SHARED_UMEM.
  * Called by   the engine; traffic goes through the operations (dev.h).
- * Not here    one socket (xsk.c), receiving (afxdp_rx.c), sending (afxdp_tx.c), link state
+ * Not here    opening (afxdp_open.c), one socket (xsk.c), receiving (afxdp_rx.c), sending (afxdp_tx.c), link state
  *	       (afxdp_link.c).
  */
 #include <errno.h>
@@ -17,14 +17,7 @@
 #include "base/error.h"
 #include "dev/afxdp_int.h"
 
-#define BUSY_TRIES  100 /* of 10 ms each */
-#define RING_MIN    64u
-#define RING_MAX    32768u
-#define HEADER_ROOM 256u /* XDP_PACKET_HEADROOM, lost at the front of every received chunk */
-#define L2_BYTES    22u	 /* Ethernet and two VLAN tags, beyond the MTU */
-#define MAX_QUEUES  1024u
-
-static void afxdp_reap(struct mr_dev *dev)
+void mr_afxdp_reap(struct mr_dev *dev)
 {
 	struct mr_afxdp *d = to_afxdp(dev);
 
@@ -34,7 +27,7 @@ static void afxdp_reap(struct mr_dev *dev)
 }
 
 /* Descriptors that wait for a doorbell do not count: with the link down they may wait for long. */
-static bool afxdp_rx_ready(const struct mr_dev *dev)
+bool mr_afxdp_rx_ready(const struct mr_dev *dev)
 {
 	const struct mr_afxdp *d = to_afxdp(dev);
 
@@ -46,16 +39,13 @@ static bool afxdp_rx_ready(const struct mr_dev *dev)
 	return false;
 }
 
-/* The rings, then the netlink socket: a poll() on a ring is not woken when the interface dies. */
-static unsigned afxdp_fds(const struct mr_dev *dev, int *fds, unsigned max)
+unsigned mr_afxdp_fds(const struct mr_dev *dev, int *fds, unsigned max)
 {
 	const struct mr_afxdp *d = to_afxdp(dev);
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < d->s->cfg.nqueues && n < max; i++)
 		fds[n++] = d->q[i].xsk.fd;
-	if (n < max && d->nl)
-		fds[n++] = mr_afxdp_link_fd(d);
 	return n;
 }
 
@@ -80,10 +70,9 @@ static void read_statistics(struct mr_afxdp *d)
 	d->stats = sum;
 }
 
-static void afxdp_counters(struct mr_dev *dev,
-			   void (*each)(void *user, const char *name, const char *text,
-					uint64_t value),
-			   void *user)
+void mr_afxdp_counters(struct mr_dev *dev,
+		       void (*each)(void *user, const char *name, const char *text, uint64_t value),
+		       void *user)
 {
 	struct mr_afxdp *d = to_afxdp(dev);
 	const struct xdp_statistics *s = &d->stats;
@@ -102,44 +91,20 @@ static void afxdp_counters(struct mr_dev *dev,
 	     s->tx_ring_empty_descs);
 }
 
-/* With the sockets closed the kernel holds no chunk any more, whatever ring it was in. */
-static void reclaim_frames(struct mr_afxdp *d)
-{
-	struct mr_frame_pool *frames = d->dev.frames;
-
-	for (unsigned i = 0; i < d->s->cfg.nqueues; i++) {
-		if (d->s->q[i].part)
-			mr_frame_put_chain(frames, d->s->q[i].part);
-	}
-	for (uint32_t i = 0; i < frames->nframes; i++) {
-		struct mr_frame *f = &frames->frames[i];
-
-		if (!(f->flags & MR_FRAME_IN_DEV))
-			continue;
-		f->flags &= (uint8_t)~MR_FRAME_IN_DEV;
-		if (f->tx_refs)
-			mr_netif_tx_done(frames, f);
-		else
-			mr_frame_put(frames, f);
-	}
-}
-
-/* What this process has: mappings and descriptors. */
-static void free_process(struct mr_afxdp *d)
+void mr_afxdp_free(struct mr_afxdp *d)
 {
 	for (unsigned i = 0; i < d->s->cfg.nqueues; i++)
 		mr_xsk_close(&d->q[i].xsk);
 	mr_afxdp_gso_close(d);
-	mr_afxdp_link_close(d);
 	free(d);
 }
 
 static void afxdp_leave(struct mr_dev *dev)
 {
-	free_process(to_afxdp(dev));
+	mr_afxdp_free(to_afxdp(dev));
 }
 
-static void afxdp_adopt(struct mr_dev *dev)
+void mr_afxdp_adopt(struct mr_dev *dev)
 {
 	struct mr_afxdp *d = to_afxdp(dev);
 
@@ -149,126 +114,43 @@ static void afxdp_adopt(struct mr_dev *dev)
 				mr_xsk_ring_adopt(&d->q[i].xsk.ring[k]);
 }
 
-static void afxdp_close(struct mr_dev *dev)
+int mr_afxdp_service_rings(struct mr_dev *dev)
 {
 	struct mr_afxdp *d = to_afxdp(dev);
 
-	for (unsigned i = 0; i < d->s->cfg.nqueues; i++)
-		mr_xsk_close(&d->q[i].xsk);
-	reclaim_frames(d);
-	free_process(d);
+	if (d->s->gone) {
+		d->s->link.up = false;
+		return -ENETDOWN;
+	}
+	/* What was queued while the interface was down waits for a doorbell. What the doorbell says
+	 * otherwise is heard again by the next one. */
+	return mr_afxdp_kick(dev) == -ENETDOWN ? -ENETDOWN : 0;
 }
 
-static const struct mr_dev_ops AFXDP_OPS = {
+/* Of a process that has joined: it hears of the link by what the opener writes down. */
+static const struct mr_dev_ops JOINED_OPS = {
 	.rx = mr_afxdp_rx,
 	.tx = mr_afxdp_tx,
 	.kick = mr_afxdp_kick,
-	.reap = afxdp_reap,
-	.rx_ready = afxdp_rx_ready,
-	.fds = afxdp_fds,
-	.service = mr_afxdp_service,
-	.counters = afxdp_counters,
-	.adopt = afxdp_adopt,
+	.reap = mr_afxdp_reap,
+	.rx_ready = mr_afxdp_rx_ready,
+	.fds = mr_afxdp_fds,
+	.service = mr_afxdp_service_rings,
+	.counters = mr_afxdp_counters,
+	.adopt = mr_afxdp_adopt,
 	.salvage = mr_afxdp_salvage,
 	.leave = afxdp_leave,
-	.close = afxdp_close,
+	.close = afxdp_leave,
 };
 
-static bool ring_size_ok(uint32_t n)
-{
-	return n >= RING_MIN && n <= RING_MAX && !(n & (n - 1));
-}
-
-static int check_cfg(const struct mr_afxdp_cfg *cfg, struct mr_error *err)
-{
-	if (!cfg->nqueues || cfg->nqueues > MAX_QUEUES)
-		return mr_error_set(err, -EINVAL, "%s has %u receive queues: 1 to %u can be served",
-				    cfg->ifname, cfg->nqueues, MAX_QUEUES);
-	if (!ring_size_ok(cfg->rx_ring) || !ring_size_ok(cfg->tx_ring))
-		return mr_error_set(
-			err, -EINVAL,
-			"ring sizes must be powers of two from %u to %u, not %u (RX) and %u (TX)",
-			RING_MIN, RING_MAX, cfg->rx_ring, cfg->tx_ring);
-	return 0;
-}
-
-static int open_queues(struct mr_afxdp *d, const struct mr_umem *umem, struct mr_error *err)
-{
-	int patience = BUSY_TRIES;
-	struct mr_xsk_cfg xc = {
-		.ifname = d->s->ifname,
-		.ifindex = d->s->cfg.ifindex,
-		.size = { [MR_XSK_FILL] = d->s->cfg.rx_ring,
-			  [MR_XSK_COMPLETION] = d->s->cfg.tx_ring,
-			  [MR_XSK_RX] = d->s->cfg.rx_ring },
-		.zero_copy = d->s->cfg.zero_copy,
-		.umem = umem->base,
-		.umem_size = (size_t)d->dev.frames->nframes * d->dev.frames->chunk_size,
-		.chunk_size = d->dev.frames->chunk_size,
-		.shared_fd = -1,
-		.patience = &patience,
-	};
-
-	d->s->ntx = mr_min(mr_afxdp_link_tx_queues(d), d->s->cfg.nqueues);
-	for (unsigned i = 0; i < d->s->cfg.nqueues; i++) {
-		int ret;
-
-		xc.queue = i;
-		/* bind() takes a TX ring beyond the transmit queues as well (seen on Linux 6.18):
-		 * it looks at the larger of both numbers. Nothing must be sent there. */
-		xc.size[MR_XSK_TX] = i < d->s->ntx ? d->s->cfg.tx_ring : 0;
-		ret = mr_xsk_open(&d->q[i].xsk, &xc, err);
-		if (ret)
-			return ret;
-		xc.shared_fd = d->q[0].xsk.fd;
-	}
-	d->s->multibuf = d->q[0].xsk.multibuf;
-	d->s->budget = d->q[0].xsk.budget;
-	return 0;
-}
-
-/* Without multi-buffer the kernel would drop what does not fit one chunk, and only count it. */
-static int check_mtu(struct mr_afxdp *d, struct mr_error *err)
-{
-	uint32_t room = d->dev.frames->chunk_size - HEADER_ROOM - L2_BYTES;
-
-	d->s->link.mtu_max = d->s->multibuf ? UINT16_MAX : room;
-	if (d->s->link.mtu <= d->s->link.mtu_max || d->s->multibuf)
-		return 0;
-	return mr_error_set(
-		err, -EMSGSIZE,
-		"the MTU of %s is %u, but chunks of %u bytes take %u and %s has no multi-buffer "
-		"AF_XDP (Linux 6.6): ip link set %s mtu %u",
-		d->s->ifname, d->s->link.mtu, d->dev.frames->chunk_size, room,
-		d->s->cfg.zero_copy ? "the driver" : "the kernel", d->s->ifname, room);
-}
-
-static int open_gso(struct mr_afxdp *d, struct mr_error *err)
-{
-	int ret;
-
-	if (!d->s->cfg.gso)
-		return 0;
-	ret = mr_afxdp_gso_open(d);
-	if (ret)
-		return mr_error_set(
-			err, ret,
-			"cannot open a packet socket on %s for segmentation by the kernel: %s; "
-			"it can do without (--tso off)",
-			d->s->ifname, strerror(-ret));
-	d->s->link.gso_bytes = UINT16_MAX;
-	return 0;
-}
-
-/* This process's part, all of it closed. */
-static struct mr_afxdp *afxdp_new(struct mr_afxdp_state *s, struct mr_frame_pool *frames,
-				  struct mr_counters *ctr)
+struct mr_afxdp *mr_afxdp_new(struct mr_afxdp_state *s, const struct mr_dev_ops *ops,
+			      struct mr_frame_pool *frames, struct mr_counters *ctr)
 {
 	struct mr_afxdp *d = calloc(1, sizeof(*d) + s->cfg.nqueues * sizeof(d->q[0]));
 
 	if (!d)
 		return NULL;
-	d->dev.ops = &AFXDP_OPS;
+	d->dev.ops = ops;
 	d->dev.frames = frames;
 	d->dev.ctr = ctr;
 	d->s = s;
@@ -278,43 +160,6 @@ static struct mr_afxdp *afxdp_new(struct mr_afxdp_state *s, struct mr_frame_pool
 		d->q[i].s = &s->q[i];
 	}
 	return d;
-}
-
-int mr_afxdp_open(struct mr_dev **out, const struct mr_afxdp_cfg *cfg, struct mr_arena *arena,
-		  const struct mr_umem *umem, struct mr_frame_pool *frames, struct mr_counters *ctr,
-		  struct mr_error *err)
-{
-	struct mr_afxdp_state *s;
-	struct mr_afxdp *d;
-	int ret;
-
-	*out = NULL;
-	assert(frames->umem == umem->base);
-	ret = check_cfg(cfg, err);
-	if (ret)
-		return ret;
-	s = mr_arena_alloc(arena, sizeof(*s) + cfg->nqueues * sizeof(s->q[0]), 64);
-	if (!s)
-		return mr_error_set(err, -ENOMEM, "out of memory");
-	s->cfg = *cfg;
-	s->huge = umem->huge;
-	snprintf(s->ifname, sizeof(s->ifname), "%s", cfg->ifname);
-	s->cfg.ifname = s->ifname;
-	d = afxdp_new(s, frames, ctr);
-	if (!d)
-		return mr_error_set(err, -ENOMEM, "out of memory");
-
-	ret = mr_afxdp_link_open(d, err);
-	ret = ret ?: open_queues(d, umem, err);
-	ret = ret ?: check_mtu(d, err);
-	ret = ret ?: open_gso(d, err);
-	if (ret) {
-		afxdp_close(&d->dev);
-		return ret;
-	}
-	mr_afxdp_rx_init(d);
-	*out = &d->dev;
-	return 0;
 }
 
 static void ring_sizes(const struct mr_afxdp_state *s, unsigned queue, uint32_t size[MR_XSK_RINGS])
@@ -327,7 +172,7 @@ static void ring_sizes(const struct mr_afxdp_state *s, unsigned queue, uint32_t 
 int mr_afxdp_join(struct mr_dev **out, void *state, int *sockets, struct mr_frame_pool *frames,
 		  struct mr_counters *ctr)
 {
-	struct mr_afxdp *d = afxdp_new(state, frames, ctr);
+	struct mr_afxdp *d = mr_afxdp_new(state, &JOINED_OPS, frames, ctr);
 	uint32_t size[MR_XSK_RINGS];
 	int ret = 0;
 
@@ -344,7 +189,7 @@ int mr_afxdp_join(struct mr_dev **out, void *state, int *sockets, struct mr_fram
 		sockets[d->s->cfg.nqueues] = -1;
 	}
 	if (ret) {
-		free_process(d);
+		mr_afxdp_free(d);
 		return ret;
 	}
 	*out = &d->dev;

@@ -64,6 +64,21 @@ static inline struct mr_afxdp *to_afxdp(const struct mr_dev *dev)
 	return mr_container_of(dev, struct mr_afxdp, dev);
 }
 
+/* ---- afxdp.c */
+/* This process's part, all of it closed; and the end of it. */
+struct mr_afxdp *mr_afxdp_new(struct mr_afxdp_state *s, const struct mr_dev_ops *ops,
+			      struct mr_frame_pool *frames, struct mr_counters *ctr);
+void mr_afxdp_free(struct mr_afxdp *d);
+/* Operations of dev.h. */
+void mr_afxdp_reap(struct mr_dev *dev);
+bool mr_afxdp_rx_ready(const struct mr_dev *dev);
+unsigned mr_afxdp_fds(const struct mr_dev *dev, int *fds, unsigned max);
+int mr_afxdp_service_rings(struct mr_dev *dev);
+void mr_afxdp_counters(struct mr_dev *dev,
+		       void (*each)(void *user, const char *name, const char *text, uint64_t value),
+		       void *user);
+void mr_afxdp_adopt(struct mr_dev *dev);
+
 /* ---- afxdp_rx.c */
 void mr_afxdp_rx_init(struct mr_afxdp *d);
 unsigned mr_afxdp_rx(struct mr_dev *dev, struct mr_frame_queue *out, unsigned budget, uint64_t now);

@@ -152,15 +152,7 @@ int mr_afxdp_service(struct mr_dev *dev)
 {
 	struct mr_afxdp *d = to_afxdp(dev);
 
-	if (d->nl) { /* else the opener hears of it */
-		link_events(d);
-		check_sockets(d);
-	}
-	if (d->s->gone) {
-		d->s->link.up = false;
-		return -ENETDOWN;
-	}
-	/* What was queued while the interface was down waits for a doorbell. What the doorbell says
-	 * otherwise is heard again by the next one. */
-	return mr_afxdp_kick(dev) == -ENETDOWN ? -ENETDOWN : 0;
+	link_events(d);
+	check_sockets(d);
+	return mr_afxdp_service_rings(dev);
 }

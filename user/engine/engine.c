@@ -20,7 +20,6 @@
 #include "base/hash.h"
 #include "base/time.h"
 #include "engine/engine_priv.h"
-#include "engine/shared.h"
 #include "kernel/xdp.h"
 
 #define RX_BUDGET                                                                                  \
@@ -248,7 +247,8 @@ static int list_fds(struct mr_engine *engine)
 	for (unsigned i = 0; i < n; i++)
 		engine->pfds[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
 	if (engine->shared)
-		engine->pfds[n++] = (struct pollfd){ .fd = mr_shared_fd(engine), .events = POLLIN };
+		engine->pfds[n++] =
+			(struct pollfd){ .fd = engine->opener->fd(engine), .events = POLLIN };
 	engine->pfds[n] = (struct pollfd){ .fd = engine->wake_fd, .events = POLLIN };
 	engine->npfds = n + 1;
 	free(fds);
@@ -392,7 +392,7 @@ static const struct mr_xdp_note_ops note_ops = { .arp = arp_note, .nd = nd_note 
 static void read_notes(struct mr_engine *engine)
 {
 	if (engine->xdp)
-		mr_xdp_notes(engine->xdp, &note_ops, engine);
+		engine->opener->notes(engine, &note_ops);
 }
 
 static void run_timers(struct mr_engine *engine, uint64_t now)
@@ -436,8 +436,8 @@ unsigned mr_engine_input(struct mr_engine *engine, uint64_t now)
 	engine->st->now = now;
 	st->socks.now = now;
 	MR_COUNT(&st->ctr, ENGINE_ROUNDS);
-	if (mr_shared_due(engine, now))
-		mr_shared_service(engine, now);
+	if (engine->shared && engine->opener->due(engine, now))
+		engine->opener->service(engine, now);
 	n = mr_port_rx(&engine->port, &q, RX_BUDGET, now);
 	while ((f = mr_frame_queue_pop(&q))) {
 		enum mr_drop reason;
@@ -482,7 +482,7 @@ int mr_engine_output(struct mr_engine *engine, uint64_t now)
 	for (unsigned i = 0; i < OUTPUT_TURNS; i++) {
 		mr_tcp_flush(&st->tcp, now);
 		if (engine->shared)
-			mr_shared_ask(engine, now);
+			engine->opener->ask(engine, now);
 		if (mr_port_tx(&engine->port, now) == -ENETDOWN)
 			return interface_gone(engine);
 		if (!mr_tcp_owes(&st->tcp) || st->nif.txq_count)
@@ -592,7 +592,7 @@ int mr_engine_service(struct mr_engine *engine, uint64_t now)
 	watch_link(engine, now);
 	watch_addresses(engine);
 	if (engine->shared)
-		mr_shared_service(engine, now);
+		engine->opener->service(engine, now);
 	read_notes(engine);
 	return 0;
 }
@@ -625,8 +625,8 @@ void mr_engine_close(struct mr_engine *engine)
 		return;
 	if (engine->st)
 		reset_connections(engine);
-	mr_xdp_close(engine->xdp); /* first: from here on packets are the kernel's again */
-	mr_shared_close(engine);
+	if (engine->opener) /* first: from here on packets are the kernel's again */
+		engine->opener->close(engine);
 	if (engine->dev)
 		engine->dev->ops->close(engine->dev);
 	err = mr_pcapng_close(engine->cap);

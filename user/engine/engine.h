@@ -60,6 +60,24 @@ struct mr_shared;
 #define MR_ENGINE_FDS_MAX 1032u /* rings of all queues, link events, mr_wakeup() */
 
 /* Process-local. */
+struct mr_engine;
+struct mr_xdp_note_ops;
+struct mr_xdp_stats;
+
+/* What only the process does that has opened the interface (engine_open.c): the XDP program, and the mirror of
+ * the kernel where there is one. Reached by these, so that others, programs under `millrace run` above all, need
+ * not be linked with what it takes. */
+struct mr_engine_opener {
+	void (*close)(struct mr_engine *engine);
+	void (*notes)(struct mr_engine *engine, const struct mr_xdp_note_ops *ops);
+	int (*stats)(const struct mr_engine *engine, struct mr_xdp_stats *stats);
+	/* shared.h, where engine.shared is not NULL. */
+	int (*fd)(const struct mr_engine *engine);
+	bool (*due)(const struct mr_engine *engine, uint64_t now);
+	void (*service)(struct mr_engine *engine, uint64_t now);
+	void (*ask)(struct mr_engine *engine, uint64_t now);
+};
+
 struct mr_engine {
 	struct mr_arena arena;
 	struct mr_umem umem;
@@ -67,7 +85,8 @@ struct mr_engine {
 	struct mr_dev *dev; /* NULL until mr_engine_start() */
 	struct mr_port port;
 	struct mr_pcapng *cap;
-	struct mr_xdp *xdp;	       /* NULL in the simulator */
+	const struct mr_engine_opener *opener; /* NULL: another process, or the simulator */
+	struct mr_xdp *xdp;		       /* NULL without opener */
 	struct mr_shared *shared;      /* the mirror of the kernel; NULL: none, or not here */
 	uint64_t (*clock)(void *user); /* ns, monotonic */
 	void *clock_user;

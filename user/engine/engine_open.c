@@ -240,6 +240,32 @@ static int join_groups(struct mr_engine *engine, const struct mr_ifinfo *info, s
 	return 0;
 }
 
+static void close_opened(struct mr_engine *engine)
+{
+	mr_xdp_close(engine->xdp);
+	mr_shared_close(engine);
+}
+
+static void read_notes(struct mr_engine *engine, const struct mr_xdp_note_ops *ops)
+{
+	mr_xdp_notes(engine->xdp, ops, engine);
+}
+
+static int read_stats(const struct mr_engine *engine, struct mr_xdp_stats *stats)
+{
+	return mr_xdp_stats(engine->xdp, stats);
+}
+
+static const struct mr_engine_opener opener = {
+	.close = close_opened,
+	.notes = read_notes,
+	.stats = read_stats,
+	.fd = mr_shared_fd,
+	.due = mr_shared_due,
+	.service = mr_shared_service,
+	.ask = mr_shared_ask,
+};
+
 int engine_open(struct mr_engine **out, const struct mr_config *cfg, struct mr_stack_cfg *scfg,
 		struct mr_error *err)
 {
@@ -274,6 +300,7 @@ int engine_open(struct mr_engine **out, const struct mr_config *cfg, struct mr_s
 	ret = mr_engine_create(&engine, cfg, scfg, NULL, NULL, err);
 	if (ret)
 		return ret;
+	engine->opener = &opener;
 	cookie = (uint32_t)mr_siphash(scfg->flow_key, "cookie", 6);
 	ret = cfg->shared ? mr_shared_open(engine, info.ifindex, err) : 0;
 	ret = ret ?: open_device(engine, cfg, &info, &plan, cookie, err);

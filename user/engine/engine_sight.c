@@ -56,11 +56,11 @@ static void add(void *user, const char *name, const char *text, uint64_t value)
 	l->n++;
 }
 
-static void add_xdp(struct list *l, struct mr_xdp *xdp)
+static void add_xdp(struct list *l, const struct mr_engine *engine)
 {
 	struct mr_xdp_stats stats = { 0 };
 
-	if (!xdp || mr_xdp_stats(xdp, &stats))
+	if (!engine->xdp || engine->opener->stats(engine, &stats))
 		stats = (struct mr_xdp_stats){ 0 };
 	for (unsigned i = 0; i < MR_XDP_VERDICT_MAX; i++)
 		add(l, mr_xdp_verdict_name(i), mr_xdp_verdict_text(i), stats.verdict[i]);
@@ -80,7 +80,7 @@ unsigned mr_counters(struct mr_engine *engine, struct mr_counter *out, unsigned 
 		add(&l, mr_counter_id_name(i), mr_counter_id_text(i), ctr->c[i]);
 	for (unsigned i = MR_DROP_NONE + 1; i < MR_DROP_MAX; i++)
 		add(&l, mr_drop_name(i), mr_drop_text(i), ctr->drop[i]);
-	add_xdp(&l, engine->xdp);
+	add_xdp(&l, engine);
 	if (engine->dev && engine->dev->ops->counters)
 		engine->dev->ops->counters(engine->dev, add, &l);
 	return l.n;

@@ -4,15 +4,13 @@
  * Owns        the mirror, and what of it is carried over into the stack: addresses, routes, neighbours,
  *             the slots of addresses in the XDP program's maps.
  * Called by   engine_open.c, the engine's rounds (engine.c), a keeper.
- * Not here    what the kernel is asked and how (kernel/mirror.c, kernel/ports.c).
+ * Not here    what the kernel is asked and how (kernel/mirror.c, kernel/ports_busy.c); what other processes
+ *	       do with such an engine (shared_any.c).
  */
 #include <errno.h>
-#include <net/if.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
-#include <unistd.h>
 #include "base/addr.h"
 #include "base/compiler.h"
 #include "base/error.h"
@@ -268,11 +266,6 @@ void mr_shared_apply(struct mr_engine *engine, uint64_t now)
 	apply_ports(engine, sh, now);
 }
 
-bool mr_shared_wants(const struct mr_engine *engine)
-{
-	return !mr_list_empty(&engine->st->link.asks);
-}
-
 void mr_shared_ask(struct mr_engine *engine, uint64_t now)
 {
 	const struct mr_neigh *n;
@@ -305,26 +298,6 @@ bool mr_shared_due(const struct mr_engine *engine, uint64_t now)
 int mr_shared_fd(const struct mr_engine *engine)
 {
 	return engine->shared ? mr_mirror_fd(engine->shared->mirror) : -1;
-}
-
-/* ---- Holding ports ----------------------------------------------------------------------------------- */
-
-static int hold_port(const struct mr_ip *ip, const struct mr_addr *addr,
-		     const struct mr_tcp_opts *opts, uint16_t *port)
-{
-	return mr_port_hold(addr, opts->v6only, opts->reuseport, ip->ifindex, port);
-}
-
-static void drop_port(int fd)
-{
-	close(fd);
-}
-
-static const struct mr_arbiter arbiter = { .hold = hold_port, .drop = drop_port };
-
-void mr_shared_use_arbiter(void)
-{
-	mr_socks_arbiter_set(&arbiter);
 }
 
 /* ---- Opening ------------------------------------------------------------------------------------------ */
@@ -381,75 +354,4 @@ void mr_shared_close(struct mr_engine *engine)
 	mr_mirror_close(engine->shared->mirror);
 	free(engine->shared);
 	engine->shared = NULL;
-}
-
-/* ---- Which way is a destination? ----------------------------------------------------------------------- */
-
-static void answer_other(struct mr_way_answer *a, int ifindex)
-{
-	char name[IFNAMSIZ] = "?";
-
-	if_indextoname((unsigned)ifindex, name);
-	a->way = MR_WAY_OTHER;
-	a->ifindex = ifindex;
-	snprintf(a->reason, sizeof(a->reason), "over %s", name);
-}
-
-static void answer(struct mr_way_answer *a, enum mr_way way, const char *reason)
-{
-	a->way = way;
-	snprintf(a->reason, sizeof(a->reason), "%s", reason);
-}
-
-/* By what the tables say; kind and oif may be the kernel's own choice. */
-static void answer_route(const struct mr_ip *ip, const struct mr_addr *dst, enum mr_route_kind kind,
-			 int oif, struct mr_way_answer *a)
-{
-	if (kind == MR_ROUTE_LOCAL)
-		answer(a, MR_WAY_LOCAL, "an address of this host");
-	else if (kind != MR_ROUTE_UNICAST)
-		answer(a, MR_WAY_UNREACHABLE,
-		       kind == MR_ROUTE_BROADCAST ? "no destination for TCP" : "unreachable");
-	else if (ip->fib && oif != ip->ifindex)
-		answer_other(a, oif);
-	else if (!mr_addr_is_unicast(dst) || mr_ip_source(ip, dst, &a->src))
-		answer(a, MR_WAY_UNREACHABLE, "no address of ours to speak from");
-	else
-		a->way = MR_WAY_OURS;
-}
-
-void mr_engine_way(const struct mr_engine *engine, const struct mr_addr *dst, uint32_t scope_id,
-		   struct mr_way_answer *a)
-{
-	const struct mr_ip *ip = &engine->st->ip;
-	struct mr_mirror_route asked;
-	const struct mr_route *r;
-
-	*a = (struct mr_way_answer){ .ifindex = ip->ifindex };
-	if (mr_addr_is_any(dst) || mr_ip_is_local(ip, dst)) {
-		answer(a, MR_WAY_LOCAL, "an address of this host");
-		return;
-	}
-	if (!mr_addr_is_v4(dst) && mr_addr_is_link_local(dst) &&
-	    scope_id != (uint32_t)ip->ifindex) {
-		if (scope_id)
-			answer_other(a, (int)scope_id);
-		else
-			answer(a, MR_WAY_UNREACHABLE, "link-local, and on no interface");
-		return;
-	}
-	r = ip->fib ? mr_fib_lookup(ip->fib, dst) : mr_route_lookup(ip, dst);
-	if (ip->policy_rules && (!r || r->kind != MR_ROUTE_LOCAL)) {
-		if (mr_mirror_route_get(dst, 0, &asked))
-			answer(a, MR_WAY_UNREACHABLE, "no route");
-		else if (asked.oif == ip->ifindex && !(r && r->oif == ip->ifindex))
-			answer(a, MR_WAY_OTHER, "by a policy routing rule");
-		else
-			answer_route(ip, dst, (enum mr_route_kind)asked.kind, asked.oif, a);
-		return;
-	}
-	if (r)
-		answer_route(ip, dst, (enum mr_route_kind)r->kind, r->oif, a);
-	else
-		answer(a, MR_WAY_UNREACHABLE, "no route");
 }

@@ -98,8 +98,8 @@ enum mr_mirror_ask { MR_MIRROR_USE, MR_MIRROR_CONFIRM };
 int mr_mirror_ask(struct mr_mirror *m, const struct mr_addr *addr, enum mr_mirror_ask ask);
 
 /* The kernel's own choice of a route, policy rules included, to a destination that has none by the
- * mirror's tables or where view.rules is set. 0 with *route (dst is the destination), or -ENETUNREACH,
- * -EHOSTUNREACH, -EACCES, as the kernel says. Needs no mirror and no privilege. */
-int mr_mirror_route_get(const struct mr_addr *dst, int oif, struct mr_mirror_route *route);
+ * mirror's tables or where view.rules is set. 0, or -ENETUNREACH, -EHOSTUNREACH, -EACCES, as the kernel says.
+ * Needs no mirror, no privilege and no library (route_get.c). */
+int mr_mirror_route_get(const struct mr_addr *dst, enum mr_mirror_kind *kind, int *oif);
 
 #endif
