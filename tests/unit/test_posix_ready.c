@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * test_posix_ready.c - files, tables and epoll registrations in the arena (user/posix/file.c, ready.c), on a
- * shared engine with a simulated wire.
+ * test_posix_ready.c - files, tables and epoll registrations in the arena (user/posix/file.c, ready.c), and what
+ * is made of them after a death (salvage.c), on a shared engine with a simulated wire.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,6 +16,7 @@
 
 static struct pair p; /* side 1 is shared */
 static struct mr_share *share;
+static struct mr_waiter *waiter;
 static struct mr_socket *client;
 static struct mr_file *stream, *ep;
 static struct epoll_event got[4];
@@ -36,6 +37,7 @@ static int begin(void **state)
 	p.engine[1]->spin_ns = 0;
 	pair_connect(&p, &client, &server);
 	mr_set_option(client, MR_OPT_NODELAY, 1);
+	waiter = mr_share_waiter(share);
 	mr_share_lock(share, NULL);
 	stream = file_new(mr_share_root(share), FILE_STREAM);
 	stream->sock = server;
@@ -202,6 +204,108 @@ static void an_entry_says_who_has_the_socket(void **state)
 		assert_true(*reason_text((enum mr_reason)i));
 }
 
+/* ---- Salvage --------------------------------------------------------------------------------- */
+
+static struct mr_posix *root(void)
+{
+	return mr_share_root(share);
+}
+
+static unsigned length(const struct mr_list *list)
+{
+	const struct mr_list *pos;
+	unsigned n = 0;
+
+	mr_list_for_each (pos, list)
+		n++;
+	return n;
+}
+
+static void salvage_counts_references_in_the_tables_and_sleeps(void **state)
+{
+	struct mr_sleeper *link;
+
+	(void)state;
+	link = sleeper_new(share, stream, EPOLLIN, waiter);
+	assert_non_null(link);
+	file_hold(stream);
+	table_set(share, mr_share_proc(share), 9, stream);
+	stream->refs = 99;
+	ep->refs = 0;
+	mr_share_proc(share)->fd_end = 0;
+	posix_salvage(share);
+	assert_int_equal(stream->refs, 3);
+	assert_int_equal(ep->refs, 1);
+	assert_int_equal(mr_share_proc(share)->fd_end, 10);
+	assert_int_equal(length(&stream->waits), 1);
+	sleeper_free(share, link);
+	assert_int_equal(stream->refs, 2);
+}
+
+static void salvage_links_what_a_death_left_unlinked(void **state)
+{
+	(void)state;
+	watch(EPOLLIN);
+	hear("a", 1);
+	mr_list_init(&root()->all_files);
+	mr_list_init(&ep->watched);
+	mr_list_init(&ep->ready);
+	mr_list_init(&stream->items);
+	posix_salvage(share);
+	assert_int_equal(length(&root()->all_files), 2);
+	assert_int_equal(length(&ep->watched), 1);
+	assert_non_null(ep_find(ep, stream, 7));
+	assert_int_equal(collect(), 1);
+	assert_int_equal(got[0].data.u64, 77);
+}
+
+/* What was ready then may have been told; what was told may be lost. */
+static void salvage_tells_an_edge_once_more(void **state)
+{
+	(void)state;
+	watch(EPOLLIN | EPOLLET);
+	hear("a", 1);
+	assert_int_equal(collect(), 1);
+	assert_int_equal(collect(), 0);
+	posix_salvage(share);
+	assert_int_equal(collect(), 1);
+	assert_int_equal(collect(), 0);
+}
+
+static void salvage_takes_back_what_was_half_made(void **state)
+{
+	struct mr_epitem *item;
+	struct mr_sleeper *link;
+	struct mr_file *f;
+
+	(void)state;
+	item = mr_pool_get(&root()->items);
+	item->ep = ep; /* and no file yet */
+	link = mr_pool_get(&root()->links);
+	link->waiter = NULL;
+	f = mr_pool_get(&root()->files); /* of no kind yet, but in the table already */
+	mr_share_proc(share)->fds[20] = mr_pool_index(&root()->files, f) + 1;
+	posix_salvage(share);
+	assert_int_equal(root()->items.used, 0);
+	assert_int_equal(root()->links.used, 0);
+	assert_int_equal(root()->files.used, 2);
+	assert_int_equal(mr_share_proc(share)->fds[20], 0);
+}
+
+static void salvage_closes_files_that_no_table_has_and_sockets_that_no_file_has(void **state)
+{
+	struct mr_socket *lost;
+
+	(void)state;
+	assert_non_null(file_new(root(), FILE_EPOLL));
+	assert_int_equal(mr_socket(p.engine[1], &lost), 0);
+	posix_salvage(share);
+	assert_int_equal(root()->files.used, 2);
+	/* The fixture's listener is nobody's, either. */
+	assert_int_equal(length(&p.engine[1]->st->socks.all), 1);
+	assert_ptr_equal(stream->sock->user, (uintptr_t)stream);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -215,6 +319,11 @@ int main(void)
 		CASE(an_instance_is_ready_as_its_members_are),
 		CASE(the_last_reference_closes_and_ends_registrations),
 		cmocka_unit_test(an_entry_says_who_has_the_socket),
+		CASE(salvage_counts_references_in_the_tables_and_sleeps),
+		CASE(salvage_links_what_a_death_left_unlinked),
+		CASE(salvage_tells_an_edge_once_more),
+		CASE(salvage_takes_back_what_was_half_made),
+		CASE(salvage_closes_files_that_no_table_has_and_sockets_that_no_file_has),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "../lib/pair.h"
 #include "engine/share_priv.h"
@@ -26,7 +27,31 @@ static void on_ready(struct mr_share *s, struct mr_socket *sock)
 	mr_share_wake(s, waiter);
 }
 
-static const struct mr_share_ops ops = { .ready = on_ready };
+static unsigned nforked, nreleased, nsalvaged;
+
+static void on_fork(struct mr_share *s, const struct mr_proc *parent, struct mr_proc *child)
+{
+	(void)s;
+	nforked += parent != child;
+}
+
+static void on_release(struct mr_share *s, struct mr_proc *proc)
+{
+	(void)s;
+	nreleased += proc != NULL;
+}
+
+static void on_salvage(struct mr_share *s)
+{
+	nsalvaged += s == share;
+}
+
+static const struct mr_share_ops ops = {
+	.ready = on_ready,
+	.fork = on_fork,
+	.release = on_release,
+	.salvage = on_salvage,
+};
 
 static int open_share(void **state)
 {
@@ -41,7 +66,7 @@ static int open_share(void **state)
 	p.engine[1]->spin_ns = 0;
 	waiter = mr_share_waiter(share);
 	assert_non_null(waiter);
-	nready = 0;
+	nready = nforked = nreleased = nsalvaged = 0;
 	return 0;
 }
 
@@ -226,6 +251,131 @@ static void a_waiter_without_an_event_looks_again_and_again(void **state)
 	share->events[waiter->index] = event;
 }
 
+/* ---- Fork ------------------------------------------------------------------------------------ */
+
+static struct mr_proc *forked_child(void)
+{
+	for (uint32_t i = 0; i < MR_SHARE_PROCS_MAX; i++)
+		if (&share->c->procs[i] != share->self && share->c->procs[i].state != PROC_FREE)
+			return &share->c->procs[i];
+	return NULL;
+}
+
+/* In the child: 0, or the number of the step that failed. */
+static int be_child(const struct mr_proc *parent)
+{
+	if (mr_share_fork_child(share))
+		return 1;
+	if (share->self == parent || share->self->parent != parent->index)
+		return 2;
+	if (mr_share_lock(share, NULL) || share->self->state != PROC_LIVE ||
+	    share->self->pid != getpid())
+		return 3;
+	mr_share_unlock(share);
+	if (!mr_share_waiter(share) || mr_share_waiter(share) == waiter)
+		return 4;
+	return 0;
+}
+
+static int status_of(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void a_forked_child_has_a_place_a_table_and_a_waiter_of_its_own(void **state)
+{
+	struct mr_proc *child;
+	pid_t pid;
+
+	(void)state;
+	mr_share_fork_prepare(share);
+	child = forked_child();
+	assert_non_null(child);
+	assert_int_equal(child->state, PROC_FORKING);
+	assert_int_equal(nforked, 1);
+	assert_ptr_not_equal(child->fds, share->self->fds);
+	pid = fork();
+	if (!pid)
+		_exit(be_child(share->self));
+	mr_share_fork_parent(share, pid);
+	assert_int_equal(status_of(pid), 0);
+	assert_int_equal(child->state, PROC_LIVE); /* until the keeper sees its end */
+	assert_int_equal(child->pid, pid);
+	assert_true(share->c->keeper_news);
+	assert_int_equal(mr_share_lock(share, NULL), 0);
+	mr_share_unlock(share);
+}
+
+static void a_fork_that_fails_gives_the_place_back(void **state)
+{
+	(void)state;
+	mr_share_fork_prepare(share);
+	mr_share_fork_parent(share, -1);
+	assert_null(forked_child());
+	assert_int_equal(nreleased, 1);
+	mr_share_fork_prepare(share); /* another one may begin */
+	assert_int_equal(nforked, 2);
+	mr_share_fork_parent(share, -1);
+}
+
+static void a_child_for_which_there_is_no_place_is_told(void **state)
+{
+	pid_t pid;
+
+	(void)state;
+	for (uint32_t i = 0; i < MR_SHARE_PROCS_MAX; i++)
+		if (&share->c->procs[i] != share->self)
+			share->c->procs[i].state = PROC_LIVE;
+	mr_share_fork_prepare(share);
+	pid = fork();
+	if (!pid)
+		_exit(mr_share_fork_child(share) == -EUSERS ? 0 : 1);
+	mr_share_fork_parent(share, pid);
+	assert_int_equal(status_of(pid), 0);
+	assert_int_equal(nforked, 0);
+	for (uint32_t i = 0; i < MR_SHARE_PROCS_MAX; i++)
+		if (&share->c->procs[i] != share->self)
+			share->c->procs[i].state = PROC_FREE;
+}
+
+static void a_number_of_another_pid_namespace_is_not_told(void **state)
+{
+	struct mr_proc *child;
+
+	(void)state;
+	share->foreign = true;
+	mr_share_fork_prepare(share);
+	child = forked_child();
+	mr_share_fork_parent(share, 2);
+	assert_int_equal(child->state, PROC_FORKING);
+	assert_int_equal(child->pid, 0);
+	child->state = PROC_FREE;
+}
+
+/* A child dies with the lock: who is next puts it right and goes on. */
+static void a_child_that_dies_inside_the_lock_leaves_it_to_be_repaired(void **state)
+{
+	pid_t pid;
+
+	(void)state;
+	mr_share_fork_prepare(share);
+	pid = fork();
+	if (!pid) {
+		if (mr_share_fork_child(share) || mr_share_lock(share, NULL))
+			_exit(1);
+		_exit(0);
+	}
+	mr_share_fork_parent(share, pid);
+	assert_int_equal(status_of(pid), 0);
+	assert_int_equal(mr_share_lock(share, NULL), 0);
+	mr_share_unlock(share);
+	assert_int_equal(nsalvaged, 1);
+}
+
 /* ---- Descriptors ----------------------------------------------------------------------------- */
 
 static void the_engines_descriptors_are_found_in_order(void **state)
@@ -259,6 +409,11 @@ int main(void)
 		SHARE_TEST(a_confined_sleeper_leaves_the_lead_to_the_keeper),
 		SHARE_TEST(a_confined_sleeper_is_woken_and_sees_the_callers_descriptor),
 		SHARE_TEST(a_waiter_without_an_event_looks_again_and_again),
+		SHARE_TEST(a_forked_child_has_a_place_a_table_and_a_waiter_of_its_own),
+		SHARE_TEST(a_fork_that_fails_gives_the_place_back),
+		SHARE_TEST(a_child_for_which_there_is_no_place_is_told),
+		SHARE_TEST(a_number_of_another_pid_namespace_is_not_told),
+		SHARE_TEST(a_child_that_dies_inside_the_lock_leaves_it_to_be_repaired),
 		SHARE_TEST(the_engines_descriptors_are_found_in_order),
 	};
 
