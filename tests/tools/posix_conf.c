@@ -71,7 +71,7 @@ static struct sockaddr_storage address(const char *text, int port, socklen_t *le
 
 static int port_of(int fd)
 {
-	struct sockaddr_storage ss;
+	struct sockaddr_storage ss = { 0 };
 	socklen_t len = sizeof(ss);
 
 	if (getsockname(fd, (struct sockaddr *)&ss, &len))
@@ -155,17 +155,19 @@ static long peer_reset(int fd)
 
 static long peer_command(char *line)
 {
-	char word[32] = "", addr[64] = "";
-	long a = 0, b = 0;
+	const char *word = strtok(line, " \n"), *addr = strtok(NULL, " \n"), *more;
+	long a, b;
 
-	if (sscanf(line, "%31s %63s %ld %ld", word, addr, &a, &b) < 1)
+	if (!word || !addr)
 		return -EINVAL;
+	more = strtok(NULL, " \n");
+	a = more ? strtol(more, NULL, 10) : 0;
 	if (!strcmp(word, "listen"))
 		return peer_listen(addr);
 	if (!strcmp(word, "connect"))
 		return peer_connect(addr, (int)a);
 	b = a;
-	a = atol(addr);
+	a = strtol(addr, NULL, 10);
 	if (!strcmp(word, "port"))
 		return port_of((int)a);
 	if (!strcmp(word, "accept"))
@@ -234,7 +236,7 @@ __attribute__((format(printf, 1, 2))) static long peer(const char *format, ...)
 	while (n < sizeof(line) - 1 && read(control, line + n, 1) == 1 && line[n] != '\n')
 		n++;
 	line[n] = 0;
-	return atol(line);
+	return strtol(line, NULL, 10);
 }
 
 static const char *error_name(int err)
@@ -409,7 +411,7 @@ static void alarm_every(int ms)
 static void case_names(void)
 {
 	struct conn c = active();
-	struct sockaddr_storage ss;
+	struct sockaddr_storage ss = { 0 };
 	socklen_t len = sizeof(ss);
 
 	T(getpeername(c.fd, (struct sockaddr *)&ss, &len));
@@ -1734,6 +1736,149 @@ static void case_shutdown_while_reading(void)
 	finish(c);
 }
 
+/* ---- Cancellation ---------------------------------------------------------------------------- */
+
+static int cancel_fd, cancel_steps;
+
+static void *cancelled_accept(void *arg)
+{
+	accept(cancel_fd, NULL, NULL);
+	return arg;
+}
+
+static void *cancelled_connect(void *arg)
+{
+	char text[64];
+	size_t cut = strlen(peer_addr);
+	struct sockaddr_storage ss;
+	socklen_t len;
+
+	/* A neighbour that is not there. */
+	while (peer_addr[cut - 1] != '.' && peer_addr[cut - 1] != ':')
+		cut--;
+	snprintf(text, sizeof(text), "%.*s99", (int)cut, peer_addr);
+	ss = address(text, 7, &len);
+	connect(cancel_fd, (struct sockaddr *)&ss, len);
+	return arg;
+}
+
+static void *cancelled_recv(void *arg)
+{
+	char buf[10];
+
+	recv(cancel_fd, buf, sizeof(buf), 0);
+	return arg;
+}
+
+static void *cancelled_send(void *arg)
+{
+	static char big[1 << 20];
+
+	while (send(cancel_fd, big, sizeof(big), 0) > 0)
+		;
+	return arg;
+}
+
+static void *cancelled_poll(void *arg)
+{
+	struct pollfd pfd = { .fd = cancel_fd, .events = POLLIN };
+
+	poll(&pfd, 1, -1);
+	return arg;
+}
+
+static void *cancelled_select(void *arg)
+{
+	fd_set set;
+
+	FD_ZERO(&set);
+	FD_SET(cancel_fd, &set);
+	select(cancel_fd + 1, &set, NULL, NULL, NULL);
+	return arg;
+}
+
+static void *cancelled_epoll(void *arg)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	int ep = epoll_create1(0);
+
+	epoll_ctl(ep, EPOLL_CTL_ADD, cancel_fd, &event);
+	epoll_wait(ep, &event, 1, -1);
+	return arg;
+}
+
+/* Pending when the call comes. */
+static void *cancelled_before(void *arg)
+{
+	usleep(100000);
+	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+	write(cancel_fd, "x", 1);
+	return arg;
+}
+
+static void count_step(void *arg)
+{
+	(void)arg;
+	cancel_steps++;
+}
+
+static void *(*cancel_call)(void *);
+
+static void *cancel_main(void *arg)
+{
+	void *ret;
+
+	if (arg)
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	pthread_cleanup_push(count_step, NULL);
+	ret = cancel_call(arg);
+	pthread_cleanup_pop(0);
+	return ret;
+}
+
+/* Ends it, and the socket is as it was. */
+static void cancel(const char *name, void *(*call)(void *), int fd, bool before)
+{
+	pthread_t thread;
+	void *ret;
+
+	cancel_fd = fd;
+	cancel_call = call;
+	cancel_steps = 0;
+	pthread_create(&thread, NULL, cancel_main, before ? &cancel_steps : NULL);
+	settle();
+	pthread_cancel(thread);
+	pthread_join(thread, &ret);
+	SAY("%s: %s, handlers run: %d", name, ret == PTHREAD_CANCELED ? "cancelled" : "returned",
+	    cancel_steps);
+}
+
+static void case_cancel(void)
+{
+	struct conn c = active();
+	int l = listener(), fd;
+
+	cancel("accept", cancelled_accept, l, false);
+	fd = new_socket();
+	cancel("connect", cancelled_connect, fd, false);
+	T(close(fd));
+	cancel("recv", cancelled_recv, c.fd, false);
+	cancel("poll", cancelled_poll, c.fd, false);
+	cancel("select", cancelled_select, c.fd, false);
+	cancel("epoll_wait", cancelled_epoll, c.fd, false);
+	cancel("write", cancelled_before, c.fd, true);
+	T(send(c.fd, "hello", 5, 0));
+	T(peer("recv %d 5", c.h));
+	cancel("send", cancelled_send, c.fd, false);
+	finish(c);
+	/* The listener still is one. */
+	c.h = (int)peer("connect %s %d", local_addr, port_of(l));
+	T((fd = accept(l, NULL, NULL)) >= 0);
+	c.fd = fd;
+	finish(c);
+	close(l);
+}
+
 static void case_sendfile(void)
 {
 	struct conn c = active();
@@ -2122,6 +2267,7 @@ static const struct test_case {
 	C(epoll_late),
 	C(close_while_reading),
 	C(shutdown_while_reading),
+	C(cancel),
 	C(sendfile),
 	C(streams),
 	C(syscall),
@@ -2147,7 +2293,7 @@ static int run_main(const char *path, const char *only)
 	if (connect(control, (struct sockaddr *)&sun, sizeof(sun)))
 		die(path);
 	for (size_t i = 0; i < MR_ARRAY_SIZE(cases); i++) {
-		if (only && strcmp(only, cases[i].name))
+		if (only && strcmp(only, cases[i].name) != 0)
 			continue;
 		printf("%s\n", cases[i].name);
 		alarm(0);

@@ -169,7 +169,8 @@ void mr_share_wait_begin(struct mr_share *share, struct mr_waiter *w);
 
 #define MR_SHARE_FOREVER UINT64_MAX
 
-/* Give up the lock until w is woken, one of fds is ready (their revents are set), deadline_ns
+/* A point of cancellation while it sleeps: clean-up handlers find the lock held.
+ * Give up the lock until w is woken, one of fds is ready (their revents are set), deadline_ns
  * (CLOCK_MONOTONIC) has come, or a signal handler has run; the lock is held again at return. The engine
  * goes on meanwhile. sigmask as in ppoll(2), or NULL.
  *

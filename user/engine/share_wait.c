@@ -323,7 +323,8 @@ static struct timespec *timeout(uint64_t until, uint64_t now, struct timespec *t
 	return ts;
 }
 
-/* Not ppoll(3), which is a point of cancellation: a thread must not end while it leads. */
+/* ppoll(3) and poll(3) are points of cancellation: used where the thread sleeps, and lets go of everything
+ * before it ends (sleep_cancelled()). This is for all other places. */
 static int raw_ppoll(struct pollfd *fds, unsigned nfds, const struct timespec *ts,
 		     const sigset_t *sigmask)
 {
@@ -335,16 +336,22 @@ static int raw_ppoll(struct pollfd *fds, unsigned nfds, const struct timespec *t
 }
 
 /* What a confined process may call: poll(2) where the machine has it, which every filter knows. */
+static int confined_poll_now(struct pollfd *fds, unsigned nfds)
+{
+#ifdef SYS_poll
+	return (int)syscall(SYS_poll, fds, nfds, 0);
+#else
+	return raw_ppoll(fds, nfds, &(const struct timespec){ 0 }, NULL);
+#endif
+}
+
 static int confined_poll(struct pollfd *fds, unsigned nfds, uint64_t ns, const sigset_t *sigmask)
 {
 	struct timespec ts;
 
-#ifdef SYS_poll
 	if (!sigmask)
-		return (int)syscall(SYS_poll, fds, nfds,
-				    (int)((ns + MR_NS_PER_MS - 1) / MR_NS_PER_MS));
-#endif
-	return raw_ppoll(fds, nfds, timeout(ns, 0, &ts), sigmask);
+		return poll(fds, nfds, (int)((ns + MR_NS_PER_MS - 1) / MR_NS_PER_MS));
+	return ppoll(fds, nfds, timeout(ns, 0, &ts), sigmask);
 }
 
 static int poll_now(const struct mr_share *share, struct pollfd *fds, unsigned nfds)
@@ -353,7 +360,7 @@ static int poll_now(const struct mr_share *share, struct pollfd *fds, unsigned n
 	int n = 0;
 
 	if (nfds)
-		n = share->confined ? confined_poll(fds, nfds, 0, NULL) :
+		n = share->confined ? confined_poll_now(fds, nfds) :
 				      raw_ppoll(fds, nfds, &none, NULL);
 	return mr_max(n, 0);
 }
@@ -421,7 +428,7 @@ static int sleep_on(struct mr_share *share, struct share_thread *t, struct pollf
 		return -ENOMEM;
 	if (until > now && most < until - now)
 		until = now + most;
-	ret = raw_ppoll(set, n, timeout(until, now, &ts), sigmask);
+	ret = ppoll(set, n, timeout(until, now, &ts), sigmask);
 	if (ret < 0)
 		return -errno;
 	if (set[0].revents) {
@@ -460,7 +467,7 @@ static int sleep_confined(struct mr_share *share, struct share_thread *t, struct
 	ret = confined_poll(set, n - 1, mr_min(left, most), sigmask);
 	if (ret < 0)
 		return -errno;
-	if (!ret && left > most && confined_poll(&keeper, 1, 0, NULL) > 0)
+	if (!ret && left > most && confined_poll_now(&keeper, 1) > 0)
 		return -ENETDOWN;
 	if (set[0].revents) {
 		got = read(set[0].fd, &count, sizeof(count));
@@ -471,6 +478,32 @@ static int sleep_confined(struct mr_share *share, struct share_thread *t, struct
 		ready += fds[i].revents != 0;
 	}
 	return ready;
+}
+
+/* The thread is being cancelled in its sleep: it goes as if it had been woken, with the lock, which who
+ * called mr_share_wait() gives back. */
+static void sleep_cancelled(void *arg)
+{
+	struct share_thread *t = arg;
+
+	share_acquire(t->share);
+	t->w->asleep = false;
+	mr_list_del(&t->w->node);
+	share_tick(t->share);
+	leave(t->share, t->w);
+}
+
+static int sleep_as(struct mr_share *share, struct share_thread *t, struct pollfd *fds,
+		    unsigned nfds, bool leads, uint64_t until, const sigset_t *sigmask,
+		    bool *device)
+{
+	int ret;
+
+	pthread_cleanup_push(sleep_cancelled, t);
+	ret = share->confined ? sleep_confined(share, t, fds, nfds, until, sigmask) :
+				sleep_on(share, t, fds, nfds, leads, until, sigmask, device);
+	pthread_cleanup_pop(0);
+	return ret;
 }
 
 /* One stretch of spinning or sleeping, from a round that left nothing to do. The lock is given up
@@ -517,8 +550,7 @@ static int rest(struct mr_share *share, struct share_thread *t, struct pollfd *f
 		if (!w->asleep)
 			goto back;
 	}
-	ret = share->confined ? sleep_confined(share, t, fds, nfds, until, sigmask) :
-				sleep_on(share, t, fds, nfds, leads, until, sigmask, &device);
+	ret = sleep_as(share, t, fds, nfds, leads, until, sigmask, &device);
 back:
 	share_acquire(share);
 	w->asleep = false;

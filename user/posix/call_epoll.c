@@ -9,6 +9,7 @@
  * member of both, and so is an instance within an instance: the kernel answers for its part.
  */
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include "base/compiler.h"
 #include "base/time.h"
 #include "posix/posix.h"
@@ -84,23 +85,38 @@ static int called_in(struct epoll_event *events, int n, bool *called)
 	return n;
 }
 
+/* One sleeps there no more. */
+static void leave_kernel(void *arg)
+{
+	int epfd = (int)(intptr_t)arg;
+
+	if (!__atomic_sub_fetch(&sleepers[epfd], 1, __ATOMIC_SEQ_CST) && fd_ours(epfd))
+		REAL(epoll_ctl)(epfd, EPOLL_CTL_DEL, call_fd, NULL);
+}
+
+static int sleep_kernel(int epfd, struct epoll_event *events, int max, int ms, const sigset_t *mask)
+{
+	int ret;
+
+	__atomic_fetch_add(&sleepers[epfd], 1, __ATOMIC_SEQ_CST);
+	pthread_cleanup_push(leave_kernel, (void *)(intptr_t)epfd);
+	ret = fd_ours(epfd) ? 0 : REAL(epoll_pwait)(epfd, events, max, ms, mask);
+	if (ret < 0)
+		ret = -errno;
+	pthread_cleanup_pop(1);
+	return ret;
+}
+
 static int wait_kernel(int epfd, struct epoll_event *events, int max, uint64_t deadline,
 		       const sigset_t *mask, bool *called)
 {
 	uint64_t now = deadline_after(1), left = deadline > now ? deadline - now : 0;
 	uint64_t ms = (left + MR_NS_PER_MS - 1) / MR_NS_PER_MS;
-	int n = 0;
+	int n = sleep_kernel(epfd, events, max,
+			     deadline == FOREVER ? -1 : (int)mr_min(ms, (uint64_t)INT32_MAX), mask);
 
-	__atomic_fetch_add(&sleepers[epfd], 1, __ATOMIC_SEQ_CST);
 	*called = fd_ours(epfd);
-	if (!*called)
-		n = REAL(epoll_pwait)(
-			epfd, events, max,
-			deadline == FOREVER ? -1 : (int)mr_min(ms, (uint64_t)INT32_MAX), mask);
-	n = n < 0 ? -errno : called_in(events, n, called);
-	if (!__atomic_sub_fetch(&sleepers[epfd], 1, __ATOMIC_SEQ_CST) && fd_ours(epfd))
-		REAL(epoll_ctl)(epfd, EPOLL_CTL_DEL, call_fd, NULL);
-	return n;
+	return n < 0 ? n : called_in(events, n, called);
 }
 
 /* ---- epoll_ctl ------------------------------------------------------------------------------- */
@@ -252,6 +268,16 @@ static void disarm(struct mr_file *ep, int epfd, const struct epoll_event *event
 	}
 }
 
+/* No point of cancellation: with the lock held. */
+static int look_kernel(int epfd, struct epoll_event *events, int max)
+{
+#ifdef SYS_epoll_wait
+	return (int)REAL(syscall)(SYS_epoll_wait, epfd, events, max, 0);
+#else
+	return (int)REAL(syscall)(SYS_epoll_pwait, epfd, events, max, 0, NULL, _NSIG / 8);
+#endif
+}
+
 /* What is ready now, of both kinds. With the lock held. */
 static int collect(struct mr_file *ep, int epfd, struct epoll_event *events, int max, bool kernel)
 {
@@ -260,11 +286,29 @@ static int collect(struct mr_file *ep, int epfd, struct epoll_event *events, int
 	if (kernel && n)
 		disarm(ep, epfd, events, n, false);
 	if (kernel && n < max) {
-		more = REAL(epoll_wait)(epfd, events + n, max - n, 0);
+		more = look_kernel(epfd, events + n, max - n);
 		if (more > 0)
 			disarm(ep, epfd, events + n, more, true);
 	}
 	return n + mr_max(more, 0);
+}
+
+/* The thread is being cancelled, and has the lock. */
+static void wait_cancelled(void *link)
+{
+	sleeper_free(px_share, link);
+	mr_share_unlock(px_share);
+}
+
+static int sleep_ours(struct mr_sleeper *link, struct pollfd *pfd, uint64_t deadline,
+		      const sigset_t *mask)
+{
+	int ret;
+
+	pthread_cleanup_push(wait_cancelled, link);
+	ret = mr_share_wait(px_share, link->waiter, pfd, pfd != NULL, deadline, mask);
+	pthread_cleanup_pop(0);
+	return ret;
 }
 
 static int wait_ours(struct mr_file *ep, int epfd, struct mr_waiter *w, struct epoll_event *events,
@@ -283,7 +327,7 @@ static int wait_ours(struct mr_file *ep, int epfd, struct mr_waiter *w, struct e
 		n = collect(ep, epfd, events, max, kernel);
 		if (n || ret == -ETIMEDOUT)
 			break;
-		ret = mr_share_wait(px_share, w, kernel ? &pfd : NULL, kernel, deadline, mask);
+		ret = sleep_ours(link, kernel ? &pfd : NULL, deadline, mask);
 		if (ret < 0 && ret != -ETIMEDOUT) {
 			n = ret;
 			break;
@@ -296,10 +340,12 @@ static int wait_ours(struct mr_file *ep, int epfd, struct mr_waiter *w, struct e
 static int wait_both(int epfd, struct epoll_event *events, int max, uint64_t deadline,
 		     const sigset_t *mask)
 {
-	struct mr_waiter *w = wait_mine();
+	struct mr_waiter *w;
 	struct mr_file *ep;
 	int ret;
 
+	wait_point();
+	w = wait_mine();
 	if (!w)
 		return -ENOMEM;
 	if (max <= 0 || max > EVENTS_MAX)

@@ -25,12 +25,14 @@ static void linger(struct mr_file *f)
 {
 	struct wait w;
 	int64_t seconds = -1;
-	int err;
+	int err, state;
 
 	if (f->refs > 1 || f->sock->kind != MR_SOCK_STREAM ||
 	    mr_get_option(f->sock, MR_OPT_LINGER, &seconds) || seconds <= 0 ||
 	    mr_linger(f->sock) != -EINPROGRESS)
 		return;
+	/* The descriptor is to be closed in any case. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	err = wait_open(&w, f, EPOLLOUT, (uint64_t)seconds * MR_NS_PER_S);
 	while (!err) {
 		wait_look(&w);
@@ -39,6 +41,7 @@ static void linger(struct mr_file *f)
 		err = wait_sleep(&w, NULL, 0);
 	}
 	wait_close(&w);
+	pthread_setcancelstate(state, NULL);
 }
 
 static void forget_and_linger(int fd)

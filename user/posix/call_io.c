@@ -131,9 +131,11 @@ static ssize_t file_recv(struct mr_file *f, const struct recv_call *c)
 static ssize_t fd_recv(int fd, const struct iovec *iov, int n, size_t len, int flags)
 {
 	const struct recv_call c = { .iov = iov, .n = n, .len = len, .flags = flags };
-	struct mr_file *f = fd_get(fd);
+	struct mr_file *f;
 	ssize_t ret;
 
+	wait_point();
+	f = fd_get(fd);
 	if (!f)
 		return -ENOTSOCK; /* closed by another thread just now */
 	ret = file_recv(f, &c);
@@ -345,9 +347,11 @@ static ssize_t send_result(ssize_t ret, int flags)
 
 static ssize_t fd_send(int fd, const struct iovec *iov, int n, size_t len, int flags)
 {
-	struct mr_file *f = fd_get(fd);
+	struct mr_file *f;
 	ssize_t ret;
 
+	wait_point();
+	f = fd_get(fd);
 	if (!f)
 		return -ENOTSOCK;
 	ret = file_send(f, iov, n, len, flags);

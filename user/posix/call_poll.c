@@ -92,6 +92,14 @@ static void set_close(const struct set *s)
 			sleeper_free(px_share, s->members[i].link);
 }
 
+static void set_free(struct set *s)
+{
+	if (s->n > ON_STACK) {
+		free(s->kernel);
+		free(s->members);
+	}
+}
+
 /* What the kernel said comes to what we know. Returns how many are ready in all. */
 static int merge(const struct set *s)
 {
@@ -103,6 +111,26 @@ static int merge(const struct set *s)
 		n += s->fds[i].revents != 0;
 	}
 	return n;
+}
+
+/* The thread is being cancelled, and has the lock. */
+static void set_cancelled(void *arg)
+{
+	set_close(arg);
+	mr_share_unlock(px_share);
+	set_free(arg);
+}
+
+static int set_sleep(const struct set *s, struct mr_waiter *w, uint64_t deadline,
+		     const sigset_t *mask)
+{
+	int ret;
+
+	pthread_cleanup_push(set_cancelled, (void *)(uintptr_t)s);
+	ret = mr_share_wait(px_share, w, s->nkernel ? s->kernel : NULL, s->nkernel ? s->n : 0,
+			    deadline, mask);
+	pthread_cleanup_pop(0);
+	return ret;
 }
 
 /* With the lock held. */
@@ -117,8 +145,7 @@ static int set_wait(const struct set *s, struct mr_waiter *w, uint64_t deadline,
 		ours = look_all(s);
 		if (ours && !s->nkernel)
 			return (int)ours;
-		ret = mr_share_wait(px_share, w, s->nkernel ? s->kernel : NULL,
-				    s->nkernel ? s->n : 0, ours ? 0 : deadline, mask);
+		ret = set_sleep(s, w, ours ? 0 : deadline, mask);
 		if (ret == -EINTR)
 			return ours ? (int)ours : ret;
 		ours = look_all(s);
@@ -143,6 +170,7 @@ static int poll_mixed(struct pollfd *fds, unsigned n, uint64_t deadline, const s
 	struct mr_waiter *w;
 	int ret = -ENOMEM;
 
+	wait_point();
 	if (n > ON_STACK) {
 		s.kernel = malloc(n * sizeof(*s.kernel));
 		s.members = calloc(n, sizeof(*s.members));
@@ -160,10 +188,7 @@ static int poll_mixed(struct pollfd *fds, unsigned n, uint64_t deadline, const s
 	set_close(&s);
 	mr_share_unlock(px_share);
 out:
-	if (s.kernel != few)
-		free(s.kernel);
-	if (s.members != few_members)
-		free(s.members);
+	set_free(&s);
 	return ret;
 }
 
@@ -267,26 +292,32 @@ static int to_sets(const struct pollfd *fds, unsigned count, int n, fd_set *rd, 
 	return bits;
 }
 
-static int select_mixed(int n, fd_set *rd, fd_set *wr, fd_set *ex, uint64_t deadline,
-			const sigset_t *mask)
+static int select_polled(struct pollfd *fds, unsigned count, int n, fd_set *rd, fd_set *wr,
+			 fd_set *ex, uint64_t deadline, const sigset_t *mask)
 {
-	struct pollfd *fds = malloc((size_t)n * sizeof(*fds));
-	unsigned count;
-	int ret;
-
-	if (!fds)
-		return -ENOMEM;
-	count = from_sets(n, rd, wr, ex, fds);
 	for (;;) {
-		ret = poll_mixed(fds, count, deadline, mask);
+		int ret = poll_mixed(fds, count, deadline, mask);
+
 		if (ret >= 0)
 			ret = to_sets(fds, count, n, rd, wr, ex);
 		/* A hang-up that nobody asked for: select() would sleep on. */
 		if (ret || deadline_after(1) > deadline)
-			break;
+			return ret;
 		REAL(poll)(NULL, 0, 1);
 	}
-	free(fds);
+}
+
+static int select_mixed(int n, fd_set *rd, fd_set *wr, fd_set *ex, uint64_t deadline,
+			const sigset_t *mask)
+{
+	struct pollfd *fds = malloc((size_t)n * sizeof(*fds));
+	int ret;
+
+	if (!fds)
+		return -ENOMEM;
+	pthread_cleanup_push(free, fds);
+	ret = select_polled(fds, from_sets(n, rd, wr, ex, fds), n, rd, wr, ex, deadline, mask);
+	pthread_cleanup_pop(1);
 	return ret;
 }
 

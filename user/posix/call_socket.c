@@ -16,6 +16,7 @@
 #include "base/time.h"
 #include "engine/shared.h"
 #include "posix/confine.h"
+#include "posix/libc.h"
 #include "posix/posix.h"
 
 #define BIND_TRIES 64 /* local ports tried, that the kernel may have given away */
@@ -359,6 +360,7 @@ PUBLIC int connect(int fd, const struct sockaddr *sa, socklen_t len)
 	struct mr_file *f;
 	int ret = -EINPROGRESS;
 
+	wait_point();
 	if (!fd_ours(fd)) {
 		ret = sa ? connect_first(fd, sa, len) : 1;
 		if (ret > 0) {
@@ -398,7 +400,7 @@ static int accept_ours(int lfd, struct mr_file *listener, int flags, struct mr_e
 	if (!f || mr_accept(listener->sock, &sock, peer)) {
 		if (f)
 			file_put(px_share, f);
-		REAL(close)(fd);
+		libc_close(fd);
 		return f ? -EAGAIN : -ENFILE;
 	}
 	f->sock = sock;
@@ -429,7 +431,7 @@ static int accept_once(int lfd, struct mr_file *listener, int flags, struct mr_e
 	fd = accept_ours(lfd, listener, flags, peer);
 	if (fd != -EAGAIN)
 		return fd;
-	fd = REAL(accept4)(lfd, sa, len, flags);
+	fd = libc_accept4(lfd, sa, len, flags);
 	*kernel = fd >= 0;
 	return fd < 0 ? -errno : fd;
 }
@@ -465,10 +467,12 @@ static int accept_any(int lfd, struct mr_file *f, struct sockaddr *sa, socklen_t
 
 PUBLIC int accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags)
 {
-	struct mr_file *f = fd_ours(fd) ? fd_get(fd) : NULL;
+	struct mr_file *f;
 	bool kernel = false;
 	int ret;
 
+	wait_point();
+	f = fd_ours(fd) ? fd_get(fd) : NULL;
 	if (!f)
 		return REAL(accept4)(fd, sa, len, flags);
 	if (flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK))

@@ -2,12 +2,19 @@
 /*
  * libc.c - the C library as the stack itself sees it: in the shim's library, the stack's own calls of
  * functions that are interposed must not come back to the shim. The build renames them (libc_close for close,
- * and so on: scripts/shim-symbols); here they lead on to the C library.
+ * and so on, by libc.h); here they lead on to the C library, or past it.
+ *
+ * Past it: the C library's functions are points of cancellation, and the stack's calls are made with its lock
+ * held. Only poll() and ppoll(), with which a thread sleeps, are such points here as well.
  */
 #include <fcntl.h>
 #include <stdarg.h>
+#include <sys/syscall.h>
 #include "posix/libc.h"
 #include "posix/real.h"
+
+/* Calls whose result is an int. */
+#define RAW(name, ...) ((int)REAL(syscall)(SYS_##name, __VA_ARGS__))
 
 int libc_socket(int domain, int type, int protocol)
 {
@@ -26,17 +33,17 @@ int libc_listen(int fd, int backlog)
 
 int libc_accept(int fd, struct sockaddr *sa, socklen_t *len)
 {
-	return REAL(accept)(fd, sa, len);
+	return RAW(accept4, fd, sa, len, 0);
 }
 
 int libc_accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags)
 {
-	return REAL(accept4)(fd, sa, len, flags);
+	return RAW(accept4, fd, sa, len, flags);
 }
 
 int libc_connect(int fd, const struct sockaddr *sa, socklen_t len)
 {
-	return REAL(connect)(fd, sa, len);
+	return RAW(connect, fd, sa, len);
 }
 
 int libc_shutdown(int fd, int how)
@@ -66,54 +73,54 @@ int libc_setsockopt(int fd, int level, int name, const void *val, socklen_t len)
 
 ssize_t libc_read(int fd, void *buf, size_t len)
 {
-	return REAL(read)(fd, buf, len);
+	return REAL(syscall)(SYS_read, fd, buf, len);
 }
 
 ssize_t libc_write(int fd, const void *buf, size_t len)
 {
-	return REAL(write)(fd, buf, len);
+	return REAL(syscall)(SYS_write, fd, buf, len);
 }
 
 ssize_t libc_writev(int fd, const struct iovec *iov, int n)
 {
-	return REAL(writev)(fd, iov, n);
+	return REAL(syscall)(SYS_writev, fd, iov, n);
 }
 
 ssize_t libc_recv(int fd, void *buf, size_t len, int flags)
 {
-	return REAL(recv)(fd, buf, len, flags);
+	return REAL(syscall)(SYS_recvfrom, fd, buf, len, flags, NULL, NULL);
 }
 
 ssize_t libc_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *sa,
 		      socklen_t *salen)
 {
-	return REAL(recvfrom)(fd, buf, len, flags, sa, salen);
+	return REAL(syscall)(SYS_recvfrom, fd, buf, len, flags, sa, salen);
 }
 
 ssize_t libc_recvmsg(int fd, struct msghdr *msg, int flags)
 {
-	return REAL(recvmsg)(fd, msg, flags);
+	return REAL(syscall)(SYS_recvmsg, fd, msg, flags);
 }
 
 ssize_t libc_send(int fd, const void *buf, size_t len, int flags)
 {
-	return REAL(send)(fd, buf, len, flags);
+	return REAL(syscall)(SYS_sendto, fd, buf, len, flags, NULL, 0);
 }
 
 ssize_t libc_sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *sa,
 		    socklen_t salen)
 {
-	return REAL(sendto)(fd, buf, len, flags, sa, salen);
+	return REAL(syscall)(SYS_sendto, fd, buf, len, flags, sa, salen);
 }
 
 ssize_t libc_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
-	return REAL(sendmsg)(fd, msg, flags);
+	return REAL(syscall)(SYS_sendmsg, fd, msg, flags);
 }
 
 int libc_close(int fd)
 {
-	return REAL(close)(fd);
+	return RAW(close, fd);
 }
 
 int libc_dup(int fd)

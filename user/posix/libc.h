@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* libc.h - what the stack calls instead of functions that the shim interposes (libc.c). */
+/* libc.h - what the stack calls instead of functions that the shim interposes, and what the shim calls where it
+ * holds the lock (libc.c). The build reads the names from here. */
 #ifndef MR_POSIX_LIBC_H
 #define MR_POSIX_LIBC_H
 

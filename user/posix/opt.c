@@ -16,9 +16,11 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <syslog.h>
 #include "base/compiler.h"
 #include "base/time.h"
+#include "posix/libc.h"
 #include "posix/posix.h"
 
 /* Younger than some headers. */
@@ -247,7 +249,7 @@ static int64_t value_of_new(int family, const struct option *o)
 		return -1;
 	if (REAL(getsockopt)(fd, o->level, o->name, &value, &len) < 0)
 		value = -2;
-	REAL(close)(fd);
+	libc_close(fd);
 	__atomic_store_n(at, (int64_t)value + 1, __ATOMIC_RELAXED);
 	return value;
 }
@@ -367,14 +369,15 @@ static int as_linux_takes(enum mr_opt opt, int value)
 
 static int set_fastopen(struct mr_file *f, int queue)
 {
-	int fd = open("/proc/sys/net/ipv4/tcp_fastopen", O_RDONLY | O_CLOEXEC);
+	int fd = (int)REAL(syscall)(SYS_openat, AT_FDCWD, "/proc/sys/net/ipv4/tcp_fastopen",
+				    O_RDONLY | O_CLOEXEC);
 	char text[16] = "";
 	const long servers = 2;
 
 	if (fd >= 0) {
-		if (REAL(read)(fd, text, sizeof(text) - 1) < 0)
+		if (libc_read(fd, text, sizeof(text) - 1) < 0)
 			text[0] = '\0';
-		REAL(close)(fd);
+		libc_close(fd);
 	}
 	if (strtol(text, NULL, 10) & servers)
 		return mr_set_option(f->sock, MR_OPT_FASTOPEN, mr_max(0, mr_min(queue, 65535)));

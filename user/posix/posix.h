@@ -9,6 +9,7 @@
 #define MR_POSIX_POSIX_H
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include "posix/addr.h"
 #include "posix/file.h"
@@ -99,6 +100,13 @@ void wait_look(struct wait *w);
 /* 0: look again; -EAGAIN: timeout; -EINTR (a handler ran that does not restart); -ENETDOWN. */
 int wait_sleep(struct wait *w, struct pollfd *fds, unsigned nfds);
 void wait_close(struct wait *w);
+
+/* The calls that may wait are points of cancellation: they begin with wait_point(), and where they sleep
+ * otherwise than by wait_sleep() they let go of everything before the thread ends. */
+static inline void wait_point(void)
+{
+	pthread_testcancel();
+}
 
 /* ---- Sockets before they are accelerated (early.c) ------------------------------------------- */
 

@@ -106,10 +106,20 @@ void wait_look(struct wait *w)
 	file_want(w->link->file, w->link->events);
 }
 
+/* The thread is being cancelled, and has the lock. */
+static void wait_cancelled(void *arg)
+{
+	wait_close(arg);
+	mr_share_unlock(px_share);
+}
+
 int wait_sleep(struct wait *w, struct pollfd *fds, unsigned nfds)
 {
-	int ret = mr_share_wait(px_share, w->waiter, fds, nfds, w->deadline, NULL);
+	int ret;
 
+	pthread_cleanup_push(wait_cancelled, w);
+	ret = mr_share_wait(px_share, w->waiter, fds, nfds, w->deadline, NULL);
+	pthread_cleanup_pop(0);
 	if (ret == -ETIMEDOUT)
 		return -EAGAIN;
 	if (ret == -EINTR && !w->timed && handlers_restart())
