@@ -163,7 +163,7 @@ $(TOOL_BIN): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libmillrace.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/tests/bench/bench: $(BENCH_SRC:%.c=$(BUILD)/%.o) $(BUILD)/libmillrace.a
-$(BUILD)/tests/bench/bench_raw: $(BUILD)/tests/bench/raw.o $(BUILD)/tests/bench/latency.o $(BUILD)/libmillrace.a
+$(BUILD)/tests/bench/bench_raw: $(BUILD)/tests/bench/raw.o $(addprefix $(BUILD)/tests/bench/,latency.o run.o) $(BUILD)/libmillrace.a
 $(BENCH_BIN):
 	$(if $(V),,@echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)

@@ -8,33 +8,10 @@
  */
 #include <argp.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "work.h"
-
-static volatile sig_atomic_t stopping;
-
-static void on_signal(int sig)
-{
-	(void)sig;
-	stopping = 1;
-}
-
-bool bench_stopping(void)
-{
-	return stopping;
-}
-
-uint64_t bench_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 enum { OPT_ADDRESS = 256, OPT_SPIN, OPT_BUSY, OPT_IDLE_PORTS, OPT_RATE, OPT_WARMUP, OPT_NATIVE };
 
@@ -145,7 +122,6 @@ int main(int argc, char **argv)
 		.seconds = 2,
 		.warmup = 0.3,
 	};
-	struct sigaction sa = { .sa_handler = on_signal };
 	bool server;
 	int status;
 
@@ -163,8 +139,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "bench: Millrace needs -i and --address\n");
 		return 2;
 	}
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
+	bench_catch_signals();
 	args.opt.connections = args.conns;
 	if (args.stack->open(&args.opt))
 		return 1;

@@ -14,17 +14,16 @@
 #include <errno.h>
 #include <linux/if_link.h>
 #include <net/if.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/compiler.h"
 #include "dev/umem.h"
 #include "dev/xsk.h"
 #include "latency.h"
+#include "run.h"
 
 #define RING	   2048u
 #define NFRAMES	   (4u * RING)
@@ -52,22 +51,6 @@ struct raw {
 	struct latency latency;
 	uint64_t frames, bytes;
 };
-
-static volatile sig_atomic_t stopping;
-
-static void on_signal(int sig)
-{
-	(void)sig;
-	stopping = 1;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 static int fail(const char *what, int err)
 {
@@ -183,7 +166,7 @@ static bool send_frame(struct raw *r)
 	memset(p + 6, 0x02, 6);
 	p[12] = ETH_P_TEST >> 8;
 	p[13] = ETH_P_TEST & 0xff;
-	memcpy(p + 14, &(uint64_t){ now_ns() }, 8);
+	memcpy(p + 14, &(uint64_t){ bench_now() }, 8);
 	if (!put(r, addr, r->size))
 		return false;
 	r->nfree--;
@@ -239,7 +222,7 @@ static void receive(struct raw *r, uint64_t now, bool measuring)
 static void run(struct raw *r)
 {
 	bool generator = r->mode == PING || r->mode == SOURCE;
-	uint64_t from = now_ns() + (uint64_t)(r->warmup * 1e9);
+	uint64_t from = bench_now() + (uint64_t)(r->warmup * 1e9);
 	uint64_t until = from + (uint64_t)(r->seconds * 1e9);
 
 	while (fill(r))
@@ -248,8 +231,8 @@ static void run(struct raw *r)
 		send_frame(r);
 	if (r->mode == PING)
 		kick(r);
-	while (!stopping) {
-		uint64_t now = now_ns();
+	while (!bench_stopping()) {
+		uint64_t now = bench_now();
 		bool measuring = now >= from && now < until;
 
 		if (generator && now >= until)
@@ -346,11 +329,9 @@ int main(int argc, char **argv)
 	static struct raw r = {
 		.window = 1, .size = 130, .seconds = 2, .warmup = 0.3, .xsk.fd = -1
 	};
-	struct sigaction sa = { .sa_handler = on_signal };
 
 	argp_parse(&argp, argc, argv, 0, NULL, &r);
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
+	bench_catch_signals();
 	if (raw_open(&r))
 		return 1;
 	fprintf(stderr, "ready\n");

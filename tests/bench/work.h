@@ -3,6 +3,7 @@
 #ifndef MR_BENCH_WORK_H
 #define MR_BENCH_WORK_H
 
+#include "run.h"
 #include "stack.h"
 
 /* What the server does with a connection, by port: the port given plus one of these. */
@@ -34,10 +35,5 @@ struct bench_args {
 int bench_server(const struct bench_args *args);
 /* Run args->workload, print one JSON object. The exit status. */
 int bench_client(const struct bench_args *args);
-
-/* ns of a clock that only goes forward. */
-uint64_t bench_now(void);
-/* SIGINT or SIGTERM has come. */
-bool bench_stopping(void);
 
 #endif
