@@ -12,7 +12,8 @@
 #include "rng.h"
 #include "textbook.h"
 
-#define ROUNDS 200000u /* whose mean is within 0.5 % of the truth */
+#define ROUNDS                                                                                     \
+	2000000u /* whose mean is within 0.3 % of the truth at 100 losses in 1,000,000 packets */
 
 const struct tb_aimd tb_reno = { .beta = 0.5, .slow = 1 };
 /* RFC 9438 section 4.3: alpha is 3 * (1 - beta) / (1 + beta) until W_est is where cwnd was. */
@@ -35,7 +36,8 @@ double tb_of_window(const struct tb_path *path, double segments)
 
 /* Mathis et al. (3), with C = sqrt(3/2): periodic losses, and growth by what is acknowledged however few ACKs say
  * so (RFC 3465), which is their "ACK every packet". For losses that are independent they give a larger constant,
- * 1.31, of which the round trip that a recovery takes, left out by them, eats the difference and more. */
+ * 1.31; what they leave out, the round trips of recoveries and that windows are whole segments, takes that much
+ * back at 20 segments, and more below. */
 double tb_mathis_window(double p)
 {
 	return sqrt(1.5 / p);
@@ -64,6 +66,14 @@ double tb_pftk(const struct tb_path *path, double timeout_s)
 	       (path->rtt_s * (w / 2 + 1) + q * g * timeout_s / (1 - p)) * path->mss * 8 / 1e6;
 }
 
+/* Packets that arrive before the next one is lost: a geometric distribution. */
+static uint64_t until_loss(struct sim_rng *rng, double p)
+{
+	double u = ((double)(sim_rand(rng) >> 11) + 0.5) / (double)(1ull << 53);
+
+	return (uint64_t)(log(u) / log1p(-p));
+}
+
 /* The process behind those formulas, by rounds as PFTK section II has them, but played and not averaged: windows
  * are whole segments; each packet is lost by itself, so that a round has one, several or none; no growth in the
  * round in which a loss is repaired; a round lasts for an RTT, or as long as the link takes for its packets; and
@@ -73,15 +83,16 @@ double tb_rounds(const struct tb_path *path, const struct tb_aimd *control)
 	const double tx_s = path->packet * 8 / path->rate_bps;
 	const unsigned room = (unsigned)(tb_bdp(path) + path->queue_packets);
 	struct sim_rng rng = { .s = 1 };
+	uint64_t arrived = 0, good = until_loss(&rng, path->p);
 	double w = 10, prior = 10, seconds = 0;
-	uint64_t arrived = 0;
 	bool recovery = false;
 
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		unsigned n = (unsigned)w, lost = n > room ? n - room : 0;
+		unsigned n = (unsigned)w, sent = n < room ? n : room, lost = n - sent;
 
-		for (unsigned k = lost; k < n; k++)
-			lost += sim_ppm(&rng, (uint32_t)(path->p * 1e6));
+		for (; good < sent; good += 1 + until_loss(&rng, path->p))
+			lost++;
+		good -= sent;
 		arrived += n - lost;
 		seconds += fmax(path->rtt_s, n * tx_s);
 		if (lost) {
