@@ -35,8 +35,8 @@
 #define REORDERS    3u
 #define CONTROLS    3u
 #define CELLS	    (CONTROLS * REORDERS * RTTS * LOSSES)
-#define BATCH	    8u	/* runs of a cell before it is looked at */
-#define BATCHES	    12u /* of cells that stay close to their bound */
+#define BATCH	    8u /* runs of a cell before it is looked at */
+#define BATCHES	    4u /* of cells that stay close to their bound */
 #define RUNS	    (BATCH * BATCHES)
 #define SURE	    3.0 /* standard errors above the bound are enough */
 #define CHANCE	    2.0 /* standard errors below it may be chance */
