@@ -60,6 +60,39 @@ def send_icmp6(pair, src, dst, dst_mac, message, hlim=255):
 ALL_NODES_MAC = bytes.fromhex("333300000001")
 
 
+def groups_of_bridge(pair):
+    shown = run("bridge", "mdb", "show", "dev", "br0", ns=pair.peer).stdout
+    return set(re.findall(r"port v1 grp (\S+)", shown))
+
+
+@case("a bridge that snoops asks for the engine's groups, in either version (RFC 3810 section 6.2)")
+def _():
+    need("bridge")
+    for version in 1, 2:
+        with Pair(v6=True) as pair, scratch() as www:
+            # The kernel at v0 would answer for its own groups.
+            run("sysctl", "-qw", "net.ipv6.conf.v0.disable_ipv6=1", ns=pair.engine)
+            # It asks every second, to be answered within half of one, and forgets in four.
+            run("ip", "link", "add", "br0", "type", "bridge", "mcast_snooping", "1",
+                "mcast_mld_version", str(version), "mcast_querier", "1",
+                "mcast_query_interval", "100", "mcast_startup_query_interval", "100",
+                "mcast_query_response_interval", "50", "mcast_membership_interval", "400",
+                ns=pair.peer)
+            with serve6(pair, www) as server:
+                low = (socket.inet_pton(socket.AF_INET6, a)[13:]
+                       for a in (ENGINE6, link_local(server)))
+                wanted = {socket.inet_ntop(socket.AF_INET6, b"\xff\2" + bytes(9) + b"\1\xff" + b)
+                          for b in low}
+                run("ip", "link", "set", "v1", "master", "br0", ns=pair.peer)
+                run("ip", "link", "set", "br0", "up", ns=pair.peer)
+                wait_for("its groups", lambda: wanted <= groups_of_bridge(pair), 10)
+                asked = server.counters()["mld.queries_in"]
+                wait_for("queries", lambda: server.counters()["mld.queries_in"] >= asked + 8, 20)
+                check(wanted <= groups_of_bridge(pair), "version %d: of %s it knows %s", version,
+                      wanted, groups_of_bridge(pair))
+                server.finish()
+
+
 @case("files go down and up whole over IPv6, and tshark finds no fault in any packet")
 def _():
     with Pair(v6=True, peer_tx_csum=False) as pair, scratch() as top:
