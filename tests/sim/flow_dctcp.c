@@ -27,7 +27,7 @@ static double mean_queue(struct flows *fl)
 }
 
 /* Section 1: the queue stays about the threshold, the link stays full, and nothing is lost. */
-FLOW_TEST(dctcp_keeps_the_queue_at_the_threshold_and_the_link_full)
+FLOW_TEST(rfc8257_3_1_dctcp_keeps_the_queue_at_the_threshold_and_the_link_full)
 {
 	double queue, sum = 0;
 
@@ -63,7 +63,7 @@ FLOW_TEST(dctcp_flows_share_a_bottleneck_with_jain_above_95_percent)
 
 /* RFC 3168 section 6.1.2 cuts to a part that does not depend on how many marks there were, so that a single
  * flow over so short a queue leaves the link idle; DCTCP's cut is as small as they are few (section 3.3). */
-FLOW_TEST(dctcp_fills_a_link_that_reno_with_ecn_leaves_idle)
+FLOW_TEST(rfc8257_3_1_dctcp_fills_a_link_that_reno_with_ecn_leaves_idle)
 {
 	static const char *const controls[] = { "newreno", "dctcp" };
 	double got[2];

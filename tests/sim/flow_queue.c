@@ -33,7 +33,7 @@ FLOW_TEST(codel_keeps_a_standing_queue_short_that_drop_tail_lets_grow)
 }
 
 /* RFC 9438 section 1 and 4.1: in the long run two of them share one bottleneck equally. */
-FLOW_TEST(two_cubic_flows_share_a_bottleneck_with_jain_above_95_percent)
+FLOW_TEST(rfc9438_5_2_two_cubic_flows_share_a_bottleneck_with_jain_above_95_percent)
 {
 	double jain = 0;
 

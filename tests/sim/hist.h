@@ -4,7 +4,7 @@
  * segments, calls the socket API, lets virtual time pass, and says of every segment that comes out
  * what it must be and when. A segment that no line of the script expects is a failure.
  *
- *	TEST(rto_doubles_on_each_timeout)
+ *	TEST(rfc1122_4_2_3_1_rto_doubles_on_each_timeout)
  *	{
  *		hist_established(h, &(struct hist_peer){ .wnd = 65535 });
  *		hist_write(h, 100);

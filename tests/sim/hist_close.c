@@ -26,7 +26,7 @@ static void to_time_wait(struct hist *h)
 	hist_zero(h);
 }
 
-TEST(active_close_passes_fin_wait_1_and_2_to_time_wait_for_60_seconds)
+TEST(rfc9293_3_6_active_close_passes_fin_wait_1_and_2_to_time_wait_for_60_seconds)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	hist_shutdown(h);
@@ -42,7 +42,7 @@ TEST(active_close_passes_fin_wait_1_and_2_to_time_wait_for_60_seconds)
 	CHECK_EQ(h, time_waits(h), 0);
 }
 
-TEST(passive_close_passes_close_wait_and_last_ack)
+TEST(rfc9293_3_6_passive_close_passes_close_wait_and_last_ack)
 {
 	uint8_t byte;
 
@@ -60,7 +60,7 @@ TEST(passive_close_passes_close_wait_and_last_ack)
 	CHECK_EQ(h, time_waits(h), 0);
 }
 
-TEST(simultaneous_close_passes_closing_to_time_wait)
+TEST(rfc9293_3_6_simultaneous_close_passes_closing_to_time_wait)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	hist_shutdown(h);
@@ -74,7 +74,7 @@ TEST(simultaneous_close_passes_closing_to_time_wait)
 	CHECK_EQ(h, tcbs(h), 0);
 }
 
-TEST(half_closed_engine_still_receives)
+TEST(rfc9293_3_6_1_half_closed_engine_still_receives)
 {
 	uint8_t byte;
 
@@ -91,7 +91,7 @@ TEST(half_closed_engine_still_receives)
 	CHECK_EQ(h, mr_recv(h->sock, &byte, 1, 0), 0);
 }
 
-TEST(half_closed_peer_still_receives)
+TEST(rfc9293_3_6_1_half_closed_peer_still_receives)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	INJECT(h, .flags = FIN | ACK, .seq = 1, .ack = 1);
@@ -145,7 +145,7 @@ TEST(closed_connection_whose_fin_nobody_acknowledges_ends_after_8_tries)
 	CHECK_EQ(h, tcbs(h), 0);
 }
 
-TEST(fin_wait_2_without_an_application_ends_after_60_seconds)
+TEST(rfc9293_3_6_1_fin_wait_2_without_an_application_ends_after_60_seconds)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	hist_close(h);
@@ -157,7 +157,7 @@ TEST(fin_wait_2_without_an_application_ends_after_60_seconds)
 	CHECK_EQ(h, tcbs(h), 0);
 }
 
-TEST(fin_out_of_order_waits_for_what_is_missing)
+TEST(rfc9293_3_10_7_4_fin_out_of_order_waits_for_what_is_missing)
 {
 	uint8_t byte;
 
@@ -173,7 +173,7 @@ TEST(fin_out_of_order_waits_for_what_is_missing)
 	CHECK_EQ(h, mr_recv(h->sock, &byte, 1, 0), 0);
 }
 
-TEST(text_beyond_the_peers_fin_is_never_delivered)
+TEST(rfc9293_3_10_7_4_text_beyond_the_peers_fin_is_never_delivered)
 {
 	uint8_t byte;
 
@@ -188,7 +188,7 @@ TEST(text_beyond_the_peers_fin_is_never_delivered)
 
 /* ---- TIME-WAIT ------------------------------------------------------------------------------- */
 
-TEST(time_wait_acknowledges_a_repeated_fin_and_starts_anew)
+TEST(rfc9293_3_10_7_4_time_wait_acknowledges_a_repeated_fin_and_starts_anew)
 {
 	to_time_wait(h);
 	hist_run(h, SEC(50));
@@ -200,7 +200,7 @@ TEST(time_wait_acknowledges_a_repeated_fin_and_starts_anew)
 	CHECK_EQ(h, time_waits(h), 0);
 }
 
-TEST(time_wait_gives_way_to_a_new_syn_with_a_higher_number)
+TEST(rfc1122_4_2_2_13_time_wait_gives_way_to_a_new_syn_with_a_higher_number)
 {
 	uint32_t old_nxt;
 
@@ -231,7 +231,7 @@ TEST(rfc6191_2_time_wait_gives_way_to_a_later_timestamp)
 	CHECK_EQ(h, time_waits(h), 0);
 }
 
-TEST(time_wait_does_not_give_way_to_a_syn_with_an_old_number)
+TEST(rfc1122_4_2_2_13_time_wait_does_not_give_way_to_a_syn_with_an_old_number)
 {
 	to_time_wait(h);
 	INJECT(h, .flags = SYN, .seq = 2, .mss = 1460);

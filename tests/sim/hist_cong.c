@@ -113,7 +113,7 @@ static uint32_t grow_to_forty(struct hist *h)
 }
 
 /* RFC 2861 section 3.2, where RFC 5681 section 4.1 would go to the initial window at once. */
-TEST(idle_time_halves_the_window_for_each_rto)
+TEST(rfc2861_3_2_idle_time_halves_the_window_for_each_rto)
 {
 	uint32_t sent = grow_to_forty(h);
 	struct mr_sock_info info;
@@ -130,7 +130,7 @@ TEST(idle_time_halves_the_window_for_each_rto)
 	hist_skip(h);
 }
 
-TEST(one_idle_rto_halves_the_window_once)
+TEST(rfc2861_3_2_one_idle_rto_halves_the_window_once)
 {
 	struct mr_sock_info info;
 
@@ -143,7 +143,7 @@ TEST(one_idle_rto_halves_the_window_once)
 }
 
 /* RFC 7661 section 4.3, RFC 9293 section 3.8.2: what is not used does not grow. */
-TEST(window_that_the_application_does_not_fill_does_not_grow)
+TEST(rfc7661_4_3_window_that_the_application_does_not_fill_does_not_grow)
 {
 	uint32_t sent = grow_to_forty(h);
 
@@ -159,7 +159,7 @@ TEST(window_that_the_application_does_not_fill_does_not_grow)
 }
 
 /* RFC 2861 section 3.2: half way to what is used, for each RTO. */
-TEST(window_that_is_not_filled_for_an_rto_shrinks_towards_what_is)
+TEST(rfc2861_3_2_window_that_is_not_filled_for_an_rto_shrinks_towards_what_is)
 {
 	uint32_t sent = grow_to_forty(h);
 

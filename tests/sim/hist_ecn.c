@@ -18,7 +18,7 @@ static void expect_tos(struct hist *h, uint8_t tos)
 }
 
 /* Section 6.1.1. */
-TEST(ecn_is_offered_in_a_connect_but_not_in_its_repetition)
+TEST(rfc3168_6_1_1_1_ecn_is_offered_in_a_connect_but_not_in_its_repetition)
 {
 	hist_connect(h);
 	CHECK_EQ(h, h->last.flags, SYN | ECE | CWR);
@@ -33,7 +33,7 @@ TEST(ecn_is_offered_in_a_connect_but_not_in_its_repetition)
 	expect_tos(h, NOT_ECT);
 }
 
-TEST(ecn_offer_is_accepted)
+TEST(rfc3168_6_1_1_ecn_offer_is_accepted)
 {
 	hist_listen(h, 16);
 	INJECT(h, .flags = SYN | ECE | CWR, .mss = 1460);
@@ -41,7 +41,7 @@ TEST(ecn_offer_is_accepted)
 	expect_tos(h, NOT_ECT);
 }
 
-TEST(syn_without_offer_gets_no_ecn)
+TEST(rfc3168_6_1_1_syn_without_offer_gets_no_ecn)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	hist_write(h, 10);
@@ -54,7 +54,7 @@ TEST(syn_without_offer_gets_no_ecn)
 }
 
 /* A SYN,ACK with both flags mirrors what it was sent, and knows nothing of ECN. */
-TEST(mirrored_flags_are_no_consent)
+TEST(rfc3168_6_1_1_mirrored_flags_are_no_consent)
 {
 	CHECK_EQ(h, mr_socket(h->engine, &h->sock), 0);
 	CHECK_EQ(h, mr_set_option(h->sock, MR_OPT_ECN, MR_ECN_CLASSIC), 0);
@@ -67,7 +67,7 @@ TEST(mirrored_flags_are_no_consent)
 }
 
 /* Sections 6.1.2, 6.1.4 and 6.1.5. */
-TEST(only_new_data_is_ect)
+TEST(rfc3168_6_1_4_only_new_data_is_ect)
 {
 	hist_connected(h, &grants);
 	hist_write(h, 10);
@@ -83,7 +83,7 @@ TEST(only_new_data_is_ect)
 }
 
 /* Section 6.1.3. */
-TEST(mark_is_echoed_until_the_sender_has_reduced)
+TEST(rfc3168_6_1_3_mark_is_echoed_until_the_sender_has_reduced)
 {
 	hist_established(h, &offers);
 	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = 10, .tos = CE);
@@ -99,7 +99,7 @@ TEST(mark_is_echoed_until_the_sender_has_reduced)
 }
 
 /* Section 6.1.2: as for a loss, but nothing is sent again, and once for each window. */
-TEST(echoed_mark_reduces_the_window_once_per_round_trip)
+TEST(rfc3168_6_1_2_echoed_mark_reduces_the_window_once_per_round_trip)
 {
 	struct mr_sock_info info;
 
@@ -126,7 +126,7 @@ TEST(echoed_mark_reduces_the_window_once_per_round_trip)
 }
 
 /* Section 6.1.1.1 speaks of SYNs; a middlebox that eats the answer is as likely. */
-TEST(syn_ack_of_a_simultaneous_open_is_repeated_without_ecn)
+TEST(rfc3168_6_1_1_1_syn_ack_of_a_simultaneous_open_is_repeated_without_ecn)
 {
 	hist_connect(h);
 	INJECT(h, .flags = SYN | ECE | CWR, .mss = 1460);
@@ -138,7 +138,7 @@ TEST(syn_ack_of_a_simultaneous_open_is_repeated_without_ecn)
 }
 
 /* The answer may be what a middlebox eats. */
-TEST(syn_ack_is_repeated_without_ecn)
+TEST(rfc3168_6_1_1_1_syn_ack_is_repeated_without_ecn)
 {
 	hist_listen(h, 16);
 	INJECT(h, .flags = SYN | ECE | CWR, .mss = 1460);
@@ -171,7 +171,7 @@ static void dctcp_established(struct hist *h)
 }
 
 /* Section 3.2: what came before a change is acknowledged with what was true of it, even of one batch. */
-TEST(dctcp_receiver_tells_exactly_where_marks_begin_and_end)
+TEST(rfc8257_3_2_dctcp_receiver_tells_exactly_where_marks_begin_and_end)
 {
 	dctcp_established(h);
 	GIVE(h, .flags = ACK, .seq = 1, .ack = 1, .len = 10, .tos = ECT0);
@@ -195,7 +195,7 @@ TEST(dctcp_receiver_tells_exactly_where_marks_begin_and_end)
 }
 
 /* Section 3.2: not CWR but the absence of marks ends the echo. */
-TEST(dctcp_receiver_does_not_ask_for_cwr)
+TEST(rfc8257_3_2_dctcp_receiver_does_not_ask_for_cwr)
 {
 	dctcp_established(h);
 	INJECT(h, .flags = PSH | ACK | CWR, .seq = 1, .ack = 1, .len = 10, .tos = CE);
@@ -209,7 +209,7 @@ TEST(dctcp_receiver_does_not_ask_for_cwr)
 }
 
 /* Section 3.6: all but SYN and RST, where RFC 3168 has new data only. */
-TEST(dctcp_acks_and_retransmissions_are_ect)
+TEST(rfc8257_3_6_dctcp_acks_and_retransmissions_are_ect)
 {
 	dctcp_established(h);
 	hist_write(h, 10);
@@ -226,7 +226,7 @@ TEST(dctcp_acks_and_retransmissions_are_ect)
 }
 
 /* Section 3.3: with alpha at its first value 1 a mark halves; and once for each window. */
-TEST(dctcp_first_mark_halves_the_window_once)
+TEST(rfc8257_3_3_dctcp_first_mark_halves_the_window_once)
 {
 	struct mr_sock_info info;
 

@@ -23,7 +23,7 @@ static void with_keepalive(struct hist *h)
 	hist_option(h, MR_OPT_KEEPALIVE, 1);
 }
 
-TEST(silent_peer_is_probed_and_given_up)
+TEST(rfc1122_4_2_3_6_silent_peer_is_probed_and_given_up)
 {
 	uint8_t byte;
 
@@ -37,7 +37,7 @@ TEST(silent_peer_is_probed_and_given_up)
 	CHECK_EQ(h, mr_recv(h->sock, &byte, 1, 0), -ETIMEDOUT);
 }
 
-TEST(peer_that_answers_keepalives_stays)
+TEST(rfc1122_4_2_3_6_peer_that_answers_keepalives_stays)
 {
 	with_keepalive(h);
 	for (unsigned i = 1; i <= 20; i++) {
@@ -49,7 +49,7 @@ TEST(peer_that_answers_keepalives_stays)
 	CHECK_EQ(h, hist_state(h), MR_TCP_ESTABLISHED);
 }
 
-TEST(keepalive_is_off_unless_asked_for)
+TEST(rfc1122_4_2_3_6_keepalive_is_off_unless_asked_for)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	hist_run(h, SEC(86400));
@@ -57,7 +57,7 @@ TEST(keepalive_is_off_unless_asked_for)
 	CHECK_EQ(h, hist_state(h), MR_TCP_ESTABLISHED);
 }
 
-TEST(peers_keepalive_is_answered)
+TEST(rfc1122_4_2_3_6_peers_keepalive_is_answered)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	for (unsigned i = 0; i < 3; i++) {
@@ -74,7 +74,7 @@ TEST(peers_keepalive_is_answered)
 
 /* ---- User timeout ---------------------------------------------------------------------------- */
 
-TEST(user_timeout_ends_a_connection_whose_data_nobody_acknowledges)
+TEST(rfc5482_3_user_timeout_ends_a_connection_whose_data_nobody_acknowledges)
 {
 	uint8_t byte;
 
@@ -149,14 +149,14 @@ TEST(rfc1122_4_2_3_6_keepalive_waits_while_data_is_under_way)
 
 /* ---- ICMP ------------------------------------------------------------------------------------ */
 
-TEST(port_unreachable_refuses_a_connect)
+TEST(rfc792_port_unreachable_refuses_a_connect)
 {
 	hist_connect(h);
 	hist_inject_icmp(h, ICMP_UNREACH, ICMP_PORT_UNREACH, 0, 0);
 	CHECK_EQ(h, mr_sock_error(h->sock), -ECONNREFUSED);
 }
 
-TEST(icmp_about_a_number_not_in_flight_is_ignored)
+TEST(rfc5927_4_1_icmp_about_a_number_not_in_flight_is_ignored)
 {
 	hist_connect(h);
 	hist_inject_icmp(h, ICMP_UNREACH, ICMP_PORT_UNREACH, 0, 1);
@@ -166,7 +166,7 @@ TEST(icmp_about_a_number_not_in_flight_is_ignored)
 	CHECK_EQ(h, h->engine->st->ctr.drop[MR_DROP_ICMP_NO_FLOW], 2);
 }
 
-TEST(icmp_does_not_end_an_established_connection)
+TEST(rfc1122_4_2_3_9_icmp_does_not_end_an_established_connection)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	hist_write(h, 100);
@@ -179,7 +179,7 @@ TEST(icmp_does_not_end_an_established_connection)
 	CHECK_EQ(h, mr_sock_error(h->sock), 0);
 }
 
-TEST(icmp_tells_why_a_connection_was_given_up)
+TEST(rfc5461_4_1_icmp_tells_why_a_connection_was_given_up)
 {
 	hist_connect(h);
 	hist_inject_icmp(h, ICMP_UNREACH, ICMP_HOST_UNREACH, 0, 0);
@@ -188,7 +188,7 @@ TEST(icmp_tells_why_a_connection_was_given_up)
 	CHECK_EQ(h, mr_sock_error(h->sock), -EHOSTUNREACH);
 }
 
-TEST(fragmentation_needed_makes_segments_smaller_and_sends_again)
+TEST(rfc1191_6_4_fragmentation_needed_makes_segments_smaller_and_sends_again)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	hist_write(h, MSS);
@@ -198,7 +198,7 @@ TEST(fragmentation_needed_makes_segments_smaller_and_sends_again)
 	EXPECT(h, .flags = PSH | ACK, .seq = 961, .ack = 1, .len = 500);
 }
 
-TEST(fragmentation_needed_about_a_number_not_in_flight_is_ignored)
+TEST(rfc5927_4_1_fragmentation_needed_about_a_number_not_in_flight_is_ignored)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	hist_inject_icmp(h, ICMP_UNREACH, ICMP_FRAG_NEEDED, 1000, 1);
@@ -206,7 +206,7 @@ TEST(fragmentation_needed_about_a_number_not_in_flight_is_ignored)
 	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = MSS);
 }
 
-TEST(absurdly_small_mtu_counts_as_576)
+TEST(rfc1191_3_absurdly_small_mtu_counts_as_576)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	hist_write(h, MSS);
@@ -219,7 +219,7 @@ TEST(absurdly_small_mtu_counts_as_576)
 
 /* The application is gone, and the peer keeps its window closed for ever: it may answer as often as it
  * likes, the connection does not outlive MR_TCP_ORPHAN_RETRIES probes. */
-TEST(orphan_gives_up_on_a_window_that_stays_closed)
+TEST(rfc1122_4_2_2_17_orphan_gives_up_on_a_window_that_stays_closed)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .wnd = WND_ZERO);

@@ -11,7 +11,7 @@ static uint64_t dropped(const struct hist *h, enum mr_drop reason)
 
 /* ---- Passive --------------------------------------------------------------------------------- */
 
-TEST(listener_completes_a_three_way_handshake)
+TEST(rfc9293_3_5_listener_completes_a_three_way_handshake)
 {
 	hist_listen(h, 16);
 	INJECT(h, .flags = SYN, .mss = 1460);
@@ -23,7 +23,7 @@ TEST(listener_completes_a_three_way_handshake)
 	CHECK_EQ(h, hist_state(h), MR_TCP_ESTABLISHED);
 }
 
-TEST(syn_ack_is_sent_again_after_1_3_7_15_and_31_seconds_and_then_forgotten)
+TEST(rfc9293_3_8_3_syn_ack_is_sent_again_after_1_3_7_15_and_31_seconds_and_then_forgotten)
 {
 	static const double at[] = { 0, 1, 3, 7, 15, 31 };
 
@@ -35,7 +35,7 @@ TEST(syn_ack_is_sent_again_after_1_3_7_15_and_31_seconds_and_then_forgotten)
 	CHECK_EQ(h, h->engine->st->tcp.synreqs.used, 0);
 }
 
-TEST(repeated_syn_is_answered_with_the_same_syn_ack)
+TEST(rfc9293_3_10_7_2_repeated_syn_is_answered_with_the_same_syn_ack)
 {
 	hist_listen(h, 16);
 	INJECT(h, .flags = SYN, .mss = 1460);
@@ -48,7 +48,7 @@ TEST(repeated_syn_is_answered_with_the_same_syn_ack)
 	CHECK_EQ(h, h->last.seq, isn);
 }
 
-TEST(data_on_a_syn_is_not_acknowledged_and_taken_when_sent_again)
+TEST(rfc9293_3_10_7_2_data_on_a_syn_is_not_acknowledged_and_taken_when_sent_again)
 {
 	hist_listen(h, 16);
 	/* One byte of sequence space is the SYN's: payload begins at 1. */
@@ -72,7 +72,7 @@ TEST(data_with_the_ack_of_the_handshake_is_taken)
 	hist_read(h, 100);
 }
 
-TEST(lost_ack_of_the_handshake_is_made_good_by_data)
+TEST(rfc9293_3_10_7_4_lost_ack_of_the_handshake_is_made_good_by_data)
 {
 	hist_listen(h, 16);
 	INJECT(h, .flags = SYN, .mss = 1460);
@@ -117,7 +117,7 @@ static void cookie_waits(struct hist *h, uint64_t until)
 	h->eisn = isn;
 }
 
-TEST(syn_beyond_the_syn_queue_is_answered_with_a_cookie_that_keeps_its_options)
+TEST(rfc4987_3_6_syn_beyond_the_syn_queue_is_answered_with_a_cookie_that_keeps_its_options)
 {
 	const struct mr_tcb *tcb;
 
@@ -137,7 +137,7 @@ TEST(syn_beyond_the_syn_queue_is_answered_with_a_cookie_that_keeps_its_options)
 	hist_skip(h);
 }
 
-TEST(cookie_without_timestamps_keeps_the_mss_alone)
+TEST(rfc4987_3_6_cookie_without_timestamps_keeps_the_mss_alone)
 {
 	const struct mr_tcb *tcb;
 
@@ -204,7 +204,7 @@ TEST(rfc4987_3_6_answer_to_a_second_syn_ack_is_not_reset)
 }
 
 /* The network doubled the SYN, and its second copy found room: the peer answers the first SYN,ACK. */
-TEST(cookie_is_good_although_its_syn_came_again_and_found_room)
+TEST(rfc4987_3_6_cookie_is_good_although_its_syn_came_again_and_found_room)
 {
 	uint32_t isn;
 
@@ -229,7 +229,7 @@ TEST(cookie_is_good_although_its_syn_came_again_and_found_room)
 	hist_read(h, 100);
 }
 
-TEST(cookie_is_good_for_a_minute)
+TEST(rfc4987_3_6_cookie_is_good_for_a_minute)
 {
 	cookie_syn(h, 0);
 	cookie_waits(h, SEC(60));
@@ -238,7 +238,7 @@ TEST(cookie_is_good_for_a_minute)
 	hist_accept(h);
 }
 
-TEST(cookie_expires)
+TEST(rfc4987_3_6_cookie_expires)
 {
 	cookie_syn(h, 0);
 	cookie_waits(h, SEC(130));
@@ -274,7 +274,7 @@ TEST(syn_is_dropped_while_the_accept_queue_is_full)
 
 /* ---- Active ---------------------------------------------------------------------------------- */
 
-TEST(connect_completes_a_three_way_handshake)
+TEST(rfc9293_3_5_connect_completes_a_three_way_handshake)
 {
 	hist_connect(h);
 	CHECK_EQ(h, h->last.mss, 1460);
@@ -288,7 +288,7 @@ TEST(connect_completes_a_three_way_handshake)
 	CHECK_EQ(h, hist_state(h), MR_TCP_ESTABLISHED);
 }
 
-TEST(syn_is_sent_again_after_1_3_7_15_31_and_63_seconds_and_given_up_after_127)
+TEST(rfc1122_4_2_3_5_syn_is_sent_again_after_1_3_7_15_31_and_63_seconds_and_given_up_after_127)
 {
 	static const double at[] = { 1, 3, 7, 15, 31, 63 };
 
@@ -317,7 +317,7 @@ TEST(rfc6298_5_7_rto_is_3_seconds_after_a_syn_that_was_sent_again)
 	EXPECT_AT(h, SEC(3), .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100);
 }
 
-TEST(syn_ack_that_acknowledges_something_else_is_reset)
+TEST(rfc9293_3_5_2_syn_ack_that_acknowledges_something_else_is_reset)
 {
 	hist_connect(h);
 	INJECT(h, .flags = SYN | ACK, .ack = 100, .mss = 1460);
@@ -325,7 +325,7 @@ TEST(syn_ack_that_acknowledges_something_else_is_reset)
 	CHECK_EQ(h, hist_state(h), MR_TCP_SYN_SENT);
 }
 
-TEST(syn_that_met_an_old_connection_of_the_peers_is_sent_again_behind_the_reset_once)
+TEST(rfc9293_3_10_7_3_syn_that_met_an_old_connection_of_the_peers_is_sent_again_behind_the_reset_once)
 {
 	hist_connect(h);
 	INJECT(h, .flags = ACK, .seq = 7777, .ack = 100);
@@ -342,7 +342,7 @@ TEST(syn_that_met_an_old_connection_of_the_peers_is_sent_again_behind_the_reset_
 	hist_skip(h);
 }
 
-TEST(syn_that_met_an_old_connection_counts_as_no_loss)
+TEST(rfc9293_3_10_7_3_syn_that_met_an_old_connection_counts_as_no_loss)
 {
 	const struct mr_tcb *tcb;
 
@@ -358,7 +358,7 @@ TEST(syn_that_met_an_old_connection_counts_as_no_loss)
 	CHECK_EQ(h, tcb->rto_ns, MR_TCP_RTO_INIT_NS); /* not the 3 s of RFC 6298 (5.7) */
 }
 
-TEST(refused_connect_ends_with_econnrefused)
+TEST(rfc9293_3_5_3_refused_connect_ends_with_econnrefused)
 {
 	hist_connect(h);
 	INJECT(h, .flags = RST | ACK, .seq = 0, .ack = 1);
@@ -366,7 +366,7 @@ TEST(refused_connect_ends_with_econnrefused)
 	CHECK_EQ(h, mr_sock_error(h->sock), -ECONNREFUSED);
 }
 
-TEST(rst_in_syn_sent_counts_only_if_it_acknowledges_the_syn)
+TEST(rfc9293_3_5_3_rst_in_syn_sent_counts_only_if_it_acknowledges_the_syn)
 {
 	hist_connect(h);
 	INJECT(h, .flags = RST, .seq = 0);
@@ -376,7 +376,7 @@ TEST(rst_in_syn_sent_counts_only_if_it_acknowledges_the_syn)
 	CHECK_EQ(h, mr_sock_error(h->sock), 0);
 }
 
-TEST(data_on_a_syn_ack_is_taken)
+TEST(rfc9293_3_10_7_3_data_on_a_syn_ack_is_taken)
 {
 	hist_connect(h);
 	INJECT(h, .flags = SYN | ACK | PSH, .ack = 1, .mss = 1460, .len = 50, .fill = 'x');
@@ -409,7 +409,7 @@ TEST(window_scale_is_what_the_syn_said_whatever_becomes_of_the_buffer)
 	CHECK_EQ(h, mr_list_first(&h->engine->st->tcp.all, struct mr_tcb, all_node)->rcv_wscale, 7);
 }
 
-TEST(window_is_not_scaled_if_the_peer_did_not_offer_it)
+TEST(rfc7323_2_2_window_is_not_scaled_if_the_peer_did_not_offer_it)
 {
 	hist_connect(h);
 	hist_option(h, MR_OPT_RCVBUF, 16 << 20);
@@ -419,7 +419,7 @@ TEST(window_is_not_scaled_if_the_peer_did_not_offer_it)
 
 /* ---- Simultaneous open (RFC 9293 figure 7) --------------------------------------------------- */
 
-TEST(simultaneous_open_ends_in_established)
+TEST(rfc9293_3_5_simultaneous_open_ends_in_established)
 {
 	hist_connect(h);
 	INJECT(h, .flags = SYN, .mss = 1460);
@@ -442,7 +442,7 @@ TEST(simultaneous_open_ends_in_established_by_a_plain_ack)
 	EXPECT_NOTHING(h);
 }
 
-TEST(simultaneous_open_whose_syns_come_together_is_acknowledged)
+TEST(rfc9293_3_5_simultaneous_open_whose_syns_come_together_is_acknowledged)
 {
 	hist_connect(h);
 	GIVE(h, .flags = SYN, .mss = 1460);
@@ -451,7 +451,7 @@ TEST(simultaneous_open_whose_syns_come_together_is_acknowledged)
 	CHECK_EQ(h, hist_state(h), MR_TCP_ESTABLISHED);
 }
 
-TEST(rst_in_syn_received_of_a_simultaneous_open_refuses_the_connect)
+TEST(rfc9293_3_5_rst_in_syn_received_of_a_simultaneous_open_refuses_the_connect)
 {
 	hist_connect(h);
 	INJECT(h, .flags = SYN, .mss = 1460);
@@ -490,14 +490,14 @@ TEST(rfc6528_3_isn_is_a_clock_with_a_beginning_of_its_own_for_each_pair_of_ends)
 	CHECK_EQ(h, isn_for(h, 6001) - b, 250000);
 }
 
-TEST(syn_to_a_closed_port_is_answered_with_rst_ack)
+TEST(rfc9293_3_5_2_syn_to_a_closed_port_is_answered_with_rst_ack)
 {
 	h->eport = 81;
 	INJECT(h, .flags = SYN, .mss = 1460, .seq = 7);
 	EXPECT(h, .flags = RST | ACK, .seq = 0u - h->eisn, .ack = 8);
 }
 
-TEST(ack_without_a_connection_is_answered_with_rst_at_its_number)
+TEST(rfc9293_3_5_2_ack_without_a_connection_is_answered_with_rst_at_its_number)
 {
 	h->eport = 81;
 	INJECT(h, .flags = ACK, .seq = 7, .ack = 1234);
@@ -506,7 +506,7 @@ TEST(ack_without_a_connection_is_answered_with_rst_at_its_number)
 	EXPECT(h, .flags = RST, .seq = 1235);
 }
 
-TEST(rst_is_never_answered)
+TEST(rfc9293_3_5_2_rst_is_never_answered)
 {
 	h->eport = 81;
 	INJECT(h, .flags = RST, .seq = 7);
@@ -514,7 +514,7 @@ TEST(rst_is_never_answered)
 	EXPECT_NOTHING(h);
 }
 
-TEST(ack_to_a_listener_is_answered_with_rst)
+TEST(rfc9293_3_10_7_2_ack_to_a_listener_is_answered_with_rst)
 {
 	hist_listen(h, 16);
 	INJECT(h, .flags = ACK, .seq = 7, .ack = 1234);
@@ -525,7 +525,7 @@ TEST(ack_to_a_listener_is_answered_with_rst)
 
 /* ---- Options --------------------------------------------------------------------------------- */
 
-TEST(segments_are_not_larger_than_the_peers_mss)
+TEST(rfc6691_2_segments_are_not_larger_than_the_peers_mss)
 {
 	hist_established(h, &(struct hist_peer){ .mss = 500 });
 	hist_write(h, 1200);
@@ -570,7 +570,7 @@ TEST6(rfc9293_3_7_1_segments_over_ipv6_are_not_larger_than_the_peers_mss)
 	hist_skip(h);
 }
 
-TEST(an_absurdly_small_mss_counts_as_88)
+TEST(rfc6691_2_an_absurdly_small_mss_counts_as_88)
 {
 	hist_established(h, &(struct hist_peer){ .mss = 10 });
 	hist_write(h, 100);
@@ -578,7 +578,7 @@ TEST(an_absurdly_small_mss_counts_as_88)
 	EXPECT(h, .flags = PSH | ACK, .seq = 89, .ack = 1, .len = 12);
 }
 
-TEST(options_are_only_answered_when_offered)
+TEST(rfc7323_2_2_options_are_only_answered_when_offered)
 {
 	hist_listen(h, 16);
 	INJECT(h, .flags = SYN, .mss = 1460);
@@ -591,7 +591,7 @@ TEST(options_are_only_answered_when_offered)
 	CHECK_EQ(h, h->last.tsecr, 1000);
 }
 
-TEST(the_window_of_a_syn_is_not_scaled_but_all_later_ones_are)
+TEST(rfc7323_2_2_the_window_of_a_syn_is_not_scaled_but_all_later_ones_are)
 {
 	/* 100 << 5 is 3200 bytes: two full segments, and 280 that wait (silly windows). */
 	hist_established(h, &(struct hist_peer){ .wnd = 100, .has_wscale = true, .wscale = 5 });
@@ -601,7 +601,7 @@ TEST(the_window_of_a_syn_is_not_scaled_but_all_later_ones_are)
 	EXPECT_NOTHING(h);
 }
 
-TEST(a_window_scale_above_14_counts_as_14)
+TEST(rfc7323_2_2_a_window_scale_above_14_counts_as_14)
 {
 	hist_established(h, &(struct hist_peer){ .wnd = 1, .has_wscale = true, .wscale = 200 });
 	hist_write(h, 11 * 1460);

@@ -9,7 +9,7 @@
 
 /* ---- Reassembly ------------------------------------------------------------------------------ */
 
-TEST(each_segment_out_of_order_is_answered_by_a_duplicate_ack)
+TEST(rfc5681_4_2_each_segment_out_of_order_is_answered_by_a_duplicate_ack)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	for (unsigned i = 1; i <= 4; i++) {
@@ -22,7 +22,7 @@ TEST(each_segment_out_of_order_is_answered_by_a_duplicate_ack)
 	hist_read(h, 5 * MSS);
 }
 
-TEST(duplicate_acks_of_one_batch_are_not_merged)
+TEST(rfc5681_4_2_duplicate_acks_of_one_batch_are_not_merged)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	for (unsigned i = 1; i <= 3; i++)
@@ -43,7 +43,7 @@ TEST(acks_in_order_of_one_batch_are_merged)
 	hist_skip(h); /* a window update */
 }
 
-TEST(partly_filled_gap_is_acknowledged_at_once)
+TEST(rfc5681_4_2_partly_filled_gap_is_acknowledged_at_once)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	INJECT(h, .flags = ACK, .seq = 201, .ack = 1, .len = 100);
@@ -57,7 +57,7 @@ TEST(partly_filled_gap_is_acknowledged_at_once)
 	hist_read(h, 500);
 }
 
-TEST(overlapping_segments_are_put_together)
+TEST(rfc9293_3_10_7_4_overlapping_segments_are_put_together)
 {
 	/* Each row: a segment; they overlap in front, behind, within, around. */
 	static const struct {
@@ -77,7 +77,7 @@ TEST(overlapping_segments_are_put_together)
 	hist_read(h, 750);
 }
 
-TEST(segment_that_reaches_back_brings_only_what_is_new)
+TEST(rfc9293_3_10_7_4_segment_that_reaches_back_brings_only_what_is_new)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = 100);
@@ -87,7 +87,7 @@ TEST(segment_that_reaches_back_brings_only_what_is_new)
 	hist_read(h, 150);
 }
 
-TEST(old_duplicate_is_acknowledged_and_not_delivered)
+TEST(rfc9293_3_10_7_4_old_duplicate_is_acknowledged_and_not_delivered)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = 100);
@@ -98,7 +98,7 @@ TEST(old_duplicate_is_acknowledged_and_not_delivered)
 	CHECK(h, !(mr_ready(h->sock) & MR_IN));
 }
 
-TEST(text_beyond_the_window_is_cut_off)
+TEST(rfc9293_3_10_7_4_text_beyond_the_window_is_cut_off)
 {
 	CHECK_EQ(h, mr_socket(h->engine, &h->listener), 0);
 	CHECK_EQ(h, mr_set_option(h->listener, MR_OPT_RCVBUF, 3000), 0);
@@ -116,7 +116,7 @@ TEST(text_beyond_the_window_is_cut_off)
 
 /* ---- Timestamps ------------------------------------------------------------------------------ */
 
-TEST(timestamps_are_echoed)
+TEST(rfc7323_3_2_timestamps_are_echoed)
 {
 	hist_established(h, &(struct hist_peer){ .tsval = 1000 });
 	INJECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 10, .tsval = 1010);
@@ -129,7 +129,7 @@ TEST(timestamps_are_echoed)
 	CHECK_EQ(h, h->last.tsecr, 1010);
 }
 
-TEST(timestamp_clock_ticks_once_in_a_millisecond)
+TEST(rfc7323_3_2_timestamp_clock_ticks_once_in_a_millisecond)
 {
 	uint32_t before;
 
@@ -144,7 +144,7 @@ TEST(timestamp_clock_ticks_once_in_a_millisecond)
 	CHECK_EQ(h, h->last.tsval - before, 5000);
 }
 
-TEST(older_timestamp_is_dropped_and_acknowledged)
+TEST(rfc7323_5_3_older_timestamp_is_dropped_and_acknowledged)
 {
 	hist_established(h, &(struct hist_peer){ .tsval = 1000 });
 	INJECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 10, .tsval = 1010);
@@ -179,7 +179,7 @@ TEST(rfc2883_4_duplicate_with_an_older_timestamp_is_reported)
 
 /* Two holes, and the first is filled by what was sent again: the original for the second is no older than
  * what was received before, only later than what was sent after it. */
-TEST(original_for_a_hole_is_taken_behind_a_retransmission_that_overtook_it)
+TEST(rfc7323_5_3_original_for_a_hole_is_taken_behind_a_retransmission_that_overtook_it)
 {
 	hist_established(h, &(struct hist_peer){ .sack = true, .tsval = 1000 });
 	INJECT(h, .flags = ACK, .seq = 11, .ack = 1, .len = 10, .tsval = 1010);
@@ -305,7 +305,7 @@ TEST(rfc7323_5_3_acks_that_are_older_than_a_timeout_are_answered_twice_a_second)
 	CHECK_EQ(h, h->engine->st->ctr.drop[MR_DROP_TCP_PAWS], 100);
 }
 
-TEST(rst_is_not_subject_to_paws)
+TEST(rfc7323_5_3_rst_is_not_subject_to_paws)
 {
 	uint8_t byte;
 
@@ -316,7 +316,7 @@ TEST(rst_is_not_subject_to_paws)
 
 /* ---- Urgent data ----------------------------------------------------------------------------- */
 
-TEST(urgent_byte_is_taken_out_of_the_stream)
+TEST(rfc6093_3_urgent_byte_is_taken_out_of_the_stream)
 {
 	uint8_t byte, buf[16];
 
@@ -331,7 +331,7 @@ TEST(urgent_byte_is_taken_out_of_the_stream)
 	CHECK_EQ(h, mr_recv(h->sock, buf, sizeof(buf), 0), 5);
 }
 
-TEST(urgent_byte_stays_in_the_stream_with_oobinline)
+TEST(rfc6093_3_urgent_byte_stays_in_the_stream_with_oobinline)
 {
 	uint8_t buf[16];
 	ssize_t n;
@@ -346,7 +346,7 @@ TEST(urgent_byte_stays_in_the_stream_with_oobinline)
 		CHECK_EQ(h, mr_recv(h->sock, buf, sizeof(buf), 0), 6);
 }
 
-TEST(urgent_write_sets_the_pointer_behind_its_last_byte)
+TEST(rfc6093_3_urgent_write_sets_the_pointer_behind_its_last_byte)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	CHECK_EQ(h, mr_send(h->sock, "\x01\x08\x0f", 3, MR_SEND_OOB), 3);

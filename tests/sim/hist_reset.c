@@ -16,7 +16,7 @@ static void check_reset(struct hist *h)
 	EXPECT_NOTHING(h);
 }
 
-TEST(rst_in_syn_received_returns_to_listen)
+TEST(rfc9293_3_5_3_rst_in_syn_received_returns_to_listen)
 {
 	hist_listen(h, 16);
 	INJECT(h, .flags = SYN, .mss = 1460);
@@ -28,14 +28,14 @@ TEST(rst_in_syn_received_returns_to_listen)
 	CHECK_EQ(h, mr_accept(h->listener, &h->sock, NULL), -EAGAIN);
 }
 
-TEST(rst_in_established_resets)
+TEST(rfc5961_3_2_rst_in_established_resets)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	INJECT(h, .flags = RST, .seq = 1);
 	check_reset(h);
 }
 
-TEST(rst_in_fin_wait_1_resets)
+TEST(rfc9293_3_10_7_4_rst_in_fin_wait_1_resets)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	hist_shutdown(h);
@@ -45,7 +45,7 @@ TEST(rst_in_fin_wait_1_resets)
 	check_reset(h);
 }
 
-TEST(rst_in_fin_wait_2_resets)
+TEST(rfc9293_3_10_7_4_rst_in_fin_wait_2_resets)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	hist_shutdown(h);
@@ -56,7 +56,7 @@ TEST(rst_in_fin_wait_2_resets)
 	check_reset(h);
 }
 
-TEST(rst_in_close_wait_resets)
+TEST(rfc9293_3_10_7_4_rst_in_close_wait_resets)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	INJECT(h, .flags = FIN | ACK, .seq = 1, .ack = 1);
@@ -68,7 +68,7 @@ TEST(rst_in_close_wait_resets)
 	CHECK_EQ(h, h->engine->st->tcp.tcbs.used, 0);
 }
 
-TEST(rst_in_closing_ends_the_connection)
+TEST(rfc9293_3_10_7_4_rst_in_closing_ends_the_connection)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	hist_shutdown(h);
@@ -81,7 +81,7 @@ TEST(rst_in_closing_ends_the_connection)
 	CHECK_EQ(h, h->engine->st->tcp.tws.used, 0);
 }
 
-TEST(rst_in_last_ack_ends_the_connection)
+TEST(rfc9293_3_10_7_4_rst_in_last_ack_ends_the_connection)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	INJECT(h, .flags = FIN | ACK, .seq = 1, .ack = 1);
@@ -92,7 +92,7 @@ TEST(rst_in_last_ack_ends_the_connection)
 	CHECK_EQ(h, h->engine->st->tcp.tcbs.used, 0);
 }
 
-TEST(rst_does_not_end_time_wait)
+TEST(rfc1337_3_rst_does_not_end_time_wait)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	hist_shutdown(h);
@@ -105,7 +105,7 @@ TEST(rst_does_not_end_time_wait)
 
 /* ---- RFC 5961 -------------------------------------------------------------------------------- */
 
-TEST(rst_in_the_window_that_misses_rcv_nxt_is_challenged)
+TEST(rfc5961_3_2_rst_in_the_window_that_misses_rcv_nxt_is_challenged)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	INJECT(h, .flags = RST, .seq = 2);
@@ -116,7 +116,7 @@ TEST(rst_in_the_window_that_misses_rcv_nxt_is_challenged)
 	check_reset(h);
 }
 
-TEST(rst_outside_of_the_window_is_dropped)
+TEST(rfc5961_3_2_rst_outside_of_the_window_is_dropped)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	INJECT(h, .flags = RST, .seq = 0);
@@ -125,7 +125,7 @@ TEST(rst_outside_of_the_window_is_dropped)
 	CHECK_EQ(h, hist_state(h), MR_TCP_ESTABLISHED);
 }
 
-TEST(syn_in_established_is_challenged_whatever_its_number)
+TEST(rfc5961_4_2_syn_in_established_is_challenged_whatever_its_number)
 {
 	static const uint32_t seq[] = { 0, 1, 1000, 1u << 30 };
 
@@ -138,7 +138,7 @@ TEST(syn_in_established_is_challenged_whatever_its_number)
 	}
 }
 
-TEST(ack_of_what_was_never_sent_is_challenged_and_its_data_dropped)
+TEST(rfc5961_5_2_ack_of_what_was_never_sent_is_challenged_and_its_data_dropped)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	INJECT(h, .flags = PSH | ACK, .seq = 1, .ack = 2, .len = 10);
@@ -146,7 +146,7 @@ TEST(ack_of_what_was_never_sent_is_challenged_and_its_data_dropped)
 	CHECK(h, !(mr_ready(h->sock) & MR_IN));
 }
 
-TEST(ack_older_than_the_largest_window_is_challenged)
+TEST(rfc5961_5_2_ack_older_than_the_largest_window_is_challenged)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 - HIST_PEER_WND - 1u);
@@ -157,7 +157,7 @@ TEST(ack_older_than_the_largest_window_is_challenged)
 	EXPECT_NOTHING(h);
 }
 
-TEST(challenges_of_one_connection_are_limited_to_two_in_a_second)
+TEST(rfc5961_7_challenges_of_one_connection_are_limited_to_two_in_a_second)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	INJECT(h, .flags = RST, .seq = 2);
@@ -169,7 +169,7 @@ TEST(challenges_of_one_connection_are_limited_to_two_in_a_second)
 	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1);
 }
 
-TEST(segment_outside_of_the_window_is_answered_with_an_ack)
+TEST(rfc9293_3_10_7_4_segment_outside_of_the_window_is_answered_with_an_ack)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	INJECT(h, .flags = PSH | ACK, .seq = 1 + (1u << 20), .ack = 1, .len = 10);
@@ -179,7 +179,7 @@ TEST(segment_outside_of_the_window_is_answered_with_an_ack)
 
 /* ---- What the application does --------------------------------------------------------------- */
 
-TEST(abort_sends_rst)
+TEST(rfc9293_3_10_5_abort_sends_rst)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	mr_abort(h->sock);
@@ -188,7 +188,7 @@ TEST(abort_sends_rst)
 	EXPECT(h, .flags = RST | ACK, .seq = 1, .ack = 1);
 }
 
-TEST(close_with_unread_data_sends_rst)
+TEST(rfc9293_3_6_1_close_with_unread_data_sends_rst)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	INJECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 10);
@@ -198,7 +198,7 @@ TEST(close_with_unread_data_sends_rst)
 	CHECK_EQ(h, h->engine->st->tcp.tcbs.used, 0);
 }
 
-TEST(close_with_linger_0_sends_rst)
+TEST(rfc9293_3_10_5_close_with_linger_0_sends_rst)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	hist_option(h, MR_OPT_LINGER, 0);
@@ -206,7 +206,7 @@ TEST(close_with_linger_0_sends_rst)
 	EXPECT(h, .flags = RST | ACK, .seq = 1, .ack = 1);
 }
 
-TEST(data_after_close_is_answered_with_rst)
+TEST(rfc9293_3_6_1_data_after_close_is_answered_with_rst)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	hist_close(h);

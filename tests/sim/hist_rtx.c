@@ -14,7 +14,7 @@ static void expect_segments(struct hist *h, unsigned first, unsigned n, bool las
 
 /* ---- Timeouts -------------------------------------------------------------------------------- */
 
-TEST(rto_doubles_on_each_timeout)
+TEST(rfc1122_4_2_3_1_rto_doubles_on_each_timeout)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	hist_write(h, 100);
@@ -25,7 +25,7 @@ TEST(rto_doubles_on_each_timeout)
 			  .len = 100);
 }
 
-TEST(connection_is_given_up_after_15_retransmissions)
+TEST(rfc1122_4_2_3_5_connection_is_given_up_after_15_retransmissions)
 {
 	uint64_t at = 0;
 	uint8_t byte;
@@ -44,7 +44,7 @@ TEST(connection_is_given_up_after_15_retransmissions)
 	CHECK_EQ(h, mr_recv(h->sock, &byte, 1, 0), -ETIMEDOUT);
 }
 
-TEST(rto_returns_to_normal_after_an_ack_of_something_new)
+TEST(rfc6298_3_rto_returns_to_normal_after_an_ack_of_something_new)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	hist_write(h, 100);
@@ -61,7 +61,7 @@ TEST(rto_returns_to_normal_after_an_ack_of_something_new)
 	EXPECT_AT(h, MS(200), .flags = PSH | ACK, .seq = 101, .ack = 1, .len = 100);
 }
 
-TEST(rto_follows_the_round_trip_time)
+TEST(rfc6298_2_2_rto_follows_the_round_trip_time)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	hist_write(h, 100);
@@ -77,7 +77,7 @@ TEST(rto_follows_the_round_trip_time)
 	EXPECT_AT(h, MS(220), .flags = PSH | ACK, .seq = 101, .ack = 1, .len = 100);
 }
 
-TEST(ack_of_a_part_restarts_the_rto)
+TEST(rfc6298_5_3_ack_of_a_part_restarts_the_rto)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	hist_write(h, 6 * MSS);
@@ -90,7 +90,7 @@ TEST(ack_of_a_part_restarts_the_rto)
 	EXPECT_AT(h, MS(201), .flags = ACK, .seq = 1 + MSS, .ack = 1, .len = MSS);
 }
 
-TEST(rto_of_the_last_few_segments_counts_from_their_transmission)
+TEST(rfc7765_4_rto_of_the_last_few_segments_counts_from_their_transmission)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	hist_write(h, 2 * MSS);
@@ -102,7 +102,7 @@ TEST(rto_of_the_last_few_segments_counts_from_their_transmission)
 	EXPECT_AT(h, MS(201), .flags = PSH | ACK, .seq = 1 + MSS, .ack = 1, .len = MSS);
 }
 
-TEST(after_a_timeout_one_segment_goes_then_slow_start)
+TEST(rfc1122_4_2_3_1_after_a_timeout_one_segment_goes_then_slow_start)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	hist_write(h, 4 * MSS);
@@ -121,7 +121,7 @@ TEST(after_a_timeout_one_segment_goes_then_slow_start)
 
 /* ---- Windows --------------------------------------------------------------------------------- */
 
-TEST(initial_window_is_ten_segments)
+TEST(rfc6928_2_initial_window_is_ten_segments)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	hist_write(h, 20 * MSS);
@@ -129,7 +129,7 @@ TEST(initial_window_is_ten_segments)
 	EXPECT_NOTHING(h);
 }
 
-TEST(slow_start_sends_two_segments_for_each_acknowledged_one)
+TEST(rfc3465_2_1_slow_start_sends_two_segments_for_each_acknowledged_one)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	hist_write(h, 40 * MSS);
@@ -156,7 +156,7 @@ static void dup_acks(struct hist *h, unsigned n)
 		INJECT(h, .flags = ACK, .seq = 1, .ack = 1);
 }
 
-TEST(third_duplicate_ack_sends_the_missing_segment_again)
+TEST(rfc5681_3_2_third_duplicate_ack_sends_the_missing_segment_again)
 {
 	ten_in_flight(h);
 	dup_acks(h, 2);
@@ -185,7 +185,7 @@ TEST(rfc6298_5_1_fast_retransmission_starts_the_timer_anew)
 	CHECK_EQ(h, h->engine->st->ctr.c[MR_CTR_TCP_RTO], 1);
 }
 
-TEST(three_duplicate_acks_in_one_batch_count_as_three)
+TEST(rfc5681_3_2_three_duplicate_acks_in_one_batch_count_as_three)
 {
 	ten_in_flight(h);
 	for (unsigned i = 0; i < 3; i++)
@@ -194,7 +194,7 @@ TEST(three_duplicate_acks_in_one_batch_count_as_three)
 	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = MSS);
 }
 
-TEST(ack_with_data_or_another_window_is_no_duplicate)
+TEST(rfc5681_2_ack_with_data_or_another_window_is_no_duplicate)
 {
 	ten_in_flight(h);
 	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .wnd = 60000);
@@ -208,7 +208,7 @@ TEST(ack_with_data_or_another_window_is_no_duplicate)
 	CHECK_EQ(h, h->engine->st->ctr.c[MR_CTR_TCP_FAST_RETRANS], 0);
 }
 
-TEST(partial_ack_in_recovery_sends_the_next_hole_at_once)
+TEST(rfc6582_3_2_partial_ack_in_recovery_sends_the_next_hole_at_once)
 {
 	ten_in_flight(h);
 	dup_acks(h, 3);
@@ -222,7 +222,7 @@ TEST(partial_ack_in_recovery_sends_the_next_hole_at_once)
 	CHECK_EQ(h, h->engine->st->ctr.c[MR_CTR_TCP_FAST_RETRANS], 1);
 }
 
-TEST(first_two_duplicate_acks_let_new_segments_go)
+TEST(rfc3042_2_first_two_duplicate_acks_let_new_segments_go)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	hist_write(h, 12 * MSS);
@@ -235,7 +235,7 @@ TEST(first_two_duplicate_acks_let_new_segments_go)
 	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = MSS);
 }
 
-TEST(a_fast_retransmit_leaves_seven_tenths_of_cwnd)
+TEST(rfc6937_6_a_fast_retransmit_leaves_seven_tenths_of_cwnd)
 {
 	struct mr_sock_info info;
 
@@ -249,7 +249,7 @@ TEST(a_fast_retransmit_leaves_seven_tenths_of_cwnd)
 	CHECK(h, info.cwnd <= 7 * MSS);
 }
 
-TEST(retransmission_that_is_lost_too_waits_for_the_timeout)
+TEST(rfc8961_4_retransmission_that_is_lost_too_waits_for_the_timeout)
 {
 	ten_in_flight(h);
 	dup_acks(h, 3);

@@ -18,7 +18,7 @@ static void expect_segments(struct hist *h, unsigned first, unsigned n)
 
 /* ---- Receiving ------------------------------------------------------------------------------- */
 
-TEST(sack_is_permitted_in_answer_only_when_offered)
+TEST(rfc2018_2_sack_is_permitted_in_answer_only_when_offered)
 {
 	hist_listen(h, 16);
 	INJECT(h, .flags = SYN, .mss = 1460);
@@ -29,7 +29,7 @@ TEST(sack_is_permitted_in_answer_only_when_offered)
 	CHECK(h, h->last.sack_perm);
 }
 
-TEST(segments_out_of_order_are_reported_most_recent_first)
+TEST(rfc2018_4_segments_out_of_order_are_reported_most_recent_first)
 {
 	hist_established(h, &with_sack);
 	INJECT(h, .flags = ACK, .seq = 101, .ack = 1, .len = 100);
@@ -48,7 +48,7 @@ TEST(segments_out_of_order_are_reported_most_recent_first)
 	hist_read(h, 400);
 }
 
-TEST(duplicate_is_reported_by_dsack)
+TEST(rfc2883_4_duplicate_is_reported_by_dsack)
 {
 	hist_established(h, &with_sack);
 	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = 100);
@@ -120,7 +120,7 @@ TEST(ack_that_reports_a_duplicate_is_no_rtt_sample)
 }
 
 /* RFC 8985 section 6.2 step 3: what was acknowledged cumulatively came before what the block reports. */
-TEST(ack_that_advances_and_reports_is_no_reordering)
+TEST(rfc2883_5_ack_that_advances_and_reports_is_no_reordering)
 {
 	const struct mr_tcb *tcb;
 
@@ -138,7 +138,7 @@ TEST(ack_that_advances_and_reports_is_no_reordering)
 	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 10 * MSS);
 }
 
-TEST(three_segments_reported_beyond_a_hole_send_it_again)
+TEST(rfc6675_4_three_segments_reported_beyond_a_hole_send_it_again)
 {
 	hist_established(h, &with_sack);
 	hist_write(h, 10 * MSS);
@@ -153,7 +153,7 @@ TEST(three_segments_reported_beyond_a_hole_send_it_again)
 	CHECK_EQ(h, h->engine->st->ctr.c[MR_CTR_TCP_RTO], 0);
 }
 
-TEST(all_holes_are_sent_again_without_waiting_for_partial_acks)
+TEST(rfc2018_5_all_holes_are_sent_again_without_waiting_for_partial_acks)
 {
 	hist_established(h, &with_sack);
 	hist_write(h, 10 * MSS);
@@ -170,7 +170,7 @@ TEST(all_holes_are_sent_again_without_waiting_for_partial_acks)
 	EXPECT_NOTHING(h);
 }
 
-TEST(sack_outside_of_what_was_sent_is_ignored)
+TEST(rfc2018_5_sack_outside_of_what_was_sent_is_ignored)
 {
 	hist_established(h, &with_sack);
 	hist_write(h, 10 * MSS);
@@ -182,7 +182,7 @@ TEST(sack_outside_of_what_was_sent_is_ignored)
 	EXPECT_NOTHING(h);
 }
 
-TEST(silence_after_the_last_segments_is_probed_before_the_timeout)
+TEST(rfc8985_7_silence_after_the_last_segments_is_probed_before_the_timeout)
 {
 	hist_established(h, &with_sack);
 	hist_write(h, 2 * MSS);
@@ -193,7 +193,7 @@ TEST(silence_after_the_last_segments_is_probed_before_the_timeout)
 	EXPECT_AT(h, MS(210), .flags = ACK, .seq = 1, .ack = 1, .len = MSS);
 }
 
-TEST(answered_probe_repairs_a_lost_tail_without_a_timeout)
+TEST(rfc8985_7_answered_probe_repairs_a_lost_tail_without_a_timeout)
 {
 	hist_established(h, &with_sack);
 	hist_write(h, 3 * MSS);
@@ -213,7 +213,7 @@ TEST(answered_probe_repairs_a_lost_tail_without_a_timeout)
 
 /* RFC 3522 section 3.2: what an ACK answers must be told from the retransmissions of an earlier recovery,
  * which are older than the first one of this recovery, and no sign that this one was needless. */
-TEST(retransmission_of_an_earlier_recovery_does_not_undo_the_next_one)
+TEST(rfc3522_3_2_retransmission_of_an_earlier_recovery_does_not_undo_the_next_one)
 {
 	const struct hist_peer peer = { .sack = true, .tsval = 1000 };
 	const uint32_t mss = MSS - 12;
@@ -259,7 +259,7 @@ TEST(retransmission_of_an_earlier_recovery_does_not_undo_the_next_one)
 
 /* RFC 8985 section 7.2: a single segment may be waited for by a delayed ACK, so that the RTO would be first.
  * The probe comes at that time, in its place. */
-TEST(lone_segment_is_probed_when_the_timeout_would_be)
+TEST(rfc8985_7_lone_segment_is_probed_when_the_timeout_would_be)
 {
 	hist_established(h, &with_sack);
 	hist_write(h, 100);
@@ -276,7 +276,7 @@ TEST(lone_segment_is_probed_when_the_timeout_would_be)
 }
 
 /* RFC 8985 section 7.2, beyond it: what a recovery has sent again is a tail, too, when nothing follows. */
-TEST(silence_in_a_recovery_is_probed_once_before_the_timeout)
+TEST(rfc8985_7_2_silence_in_a_recovery_is_probed_once_before_the_timeout)
 {
 	hist_established(h, &with_sack);
 	hist_write(h, 4 * MSS);
@@ -294,7 +294,7 @@ TEST(silence_in_a_recovery_is_probed_once_before_the_timeout)
 	EXPECT_NOTHING(h);
 }
 
-TEST(answered_probe_of_a_recovery_ends_it_without_a_timeout)
+TEST(rfc8985_7_2_answered_probe_of_a_recovery_ends_it_without_a_timeout)
 {
 	hist_established(h, &with_sack);
 	hist_write(h, 4 * MSS);
@@ -312,7 +312,7 @@ TEST(answered_probe_of_a_recovery_ends_it_without_a_timeout)
 }
 
 /* RFC 8985 section 6.2 step 4: only what a recovery sent for nothing widens the reordering window. */
-TEST(duplicates_of_the_network_do_not_widen_the_reordering_window)
+TEST(rfc2883_5_duplicates_of_the_network_do_not_widen_the_reordering_window)
 {
 	const struct mr_tcb *tcb;
 
@@ -329,7 +329,7 @@ TEST(duplicates_of_the_network_do_not_widen_the_reordering_window)
 
 /* RFC 6937bis section 6: what was SACKed before the recovery began is not delivered in it (RecoverFS), so
  * less is sent for more. 2 segments are SACKed before it. */
-TEST(prr_counts_only_what_was_in_flight_when_recovery_began)
+TEST(rfc6937_6_prr_counts_only_what_was_in_flight_when_recovery_began)
 {
 	const struct mr_tcb *tcb;
 

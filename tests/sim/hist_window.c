@@ -8,7 +8,7 @@
 
 /* ---- The peer's window ----------------------------------------------------------------------- */
 
-TEST(closed_window_is_probed_with_back_off)
+TEST(rfc1122_4_2_2_17_closed_window_is_probed_with_back_off)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .wnd = WND_ZERO);
@@ -23,7 +23,7 @@ TEST(closed_window_is_probed_with_back_off)
 	}
 }
 
-TEST(peer_that_answers_probes_is_waited_for_without_end)
+TEST(rfc1122_4_2_2_17_peer_that_answers_probes_is_waited_for_without_end)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .wnd = WND_ZERO);
@@ -41,7 +41,7 @@ TEST(peer_that_answers_probes_is_waited_for_without_end)
 	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100);
 }
 
-TEST(peer_that_answers_no_probe_is_given_up)
+TEST(rfc9293_3_8_6_1_peer_that_answers_no_probe_is_given_up)
 {
 	uint8_t byte;
 
@@ -53,7 +53,7 @@ TEST(peer_that_answers_no_probe_is_given_up)
 	CHECK_EQ(h, mr_recv(h->sock, &byte, 1, 0), -ETIMEDOUT);
 }
 
-TEST(opened_window_is_used_at_once)
+TEST(rfc9293_3_8_6_opened_window_is_used_at_once)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .wnd = WND_ZERO);
@@ -66,7 +66,7 @@ TEST(opened_window_is_used_at_once)
 	EXPECT_NOTHING(h);
 }
 
-TEST(no_byte_goes_beyond_the_peers_window)
+TEST(rfc9293_3_8_6_no_byte_goes_beyond_the_peers_window)
 {
 	hist_established(h, &(struct hist_peer){ .wnd = 3 * MSS });
 	hist_write(h, 10 * MSS);
@@ -78,7 +78,7 @@ TEST(no_byte_goes_beyond_the_peers_window)
 	EXPECT_NOTHING(h);
 }
 
-TEST(old_segment_does_not_change_the_window)
+TEST(rfc9293_3_8_6_old_segment_does_not_change_the_window)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	INJECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 10, .wnd = 30000);
@@ -92,7 +92,7 @@ TEST(old_segment_does_not_change_the_window)
 
 /* ---- Silly windows --------------------------------------------------------------------------- */
 
-TEST(sender_does_not_fill_a_silly_window)
+TEST(rfc9293_3_8_6_2_sender_does_not_fill_a_silly_window)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .wnd = 1000);
@@ -103,7 +103,7 @@ TEST(sender_does_not_fill_a_silly_window)
 	EXPECT_AT(h, MS(200), .flags = ACK, .seq = 1, .ack = 1, .len = 1000);
 }
 
-TEST(sender_fills_a_window_that_is_half_of_the_largest_seen)
+TEST(rfc9293_3_8_6_2_sender_fills_a_window_that_is_half_of_the_largest_seen)
 {
 	hist_established(h, &(struct hist_peer){ .wnd = 1000 });
 	hist_write(h, MSS);
@@ -128,7 +128,7 @@ static void fill_receive_buffer(struct hist *h)
 	}
 }
 
-TEST(receiver_opens_its_window_only_by_a_segment_or_more)
+TEST(rfc9293_3_8_6_2_receiver_opens_its_window_only_by_a_segment_or_more)
 {
 	fill_receive_buffer(h);
 	hist_read(h, MSS - 1);
@@ -137,7 +137,7 @@ TEST(receiver_opens_its_window_only_by_a_segment_or_more)
 	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1 + SMALL_BUF, .check_wnd = true, .wnd = MSS);
 }
 
-TEST(closed_window_answers_probes_and_takes_no_text)
+TEST(rfc9293_3_8_6_1_closed_window_answers_probes_and_takes_no_text)
 {
 	fill_receive_buffer(h);
 	INJECT(h, .flags = ACK, .seq = SMALL_BUF, .ack = 1);
@@ -150,7 +150,7 @@ TEST(closed_window_answers_probes_and_takes_no_text)
 	       .wnd = SMALL_BUF);
 }
 
-TEST(closed_window_still_takes_acks)
+TEST(rfc9293_3_10_7_4_closed_window_still_takes_acks)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	hist_write(h, 100);
@@ -171,7 +171,7 @@ TEST(closed_window_still_takes_acks)
 
 /* ---- Nagle ----------------------------------------------------------------------------------- */
 
-TEST(second_small_write_waits_for_the_ack_of_the_first)
+TEST(rfc1122_4_2_3_4_second_small_write_waits_for_the_ack_of_the_first)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	hist_write(h, 100);
@@ -184,7 +184,7 @@ TEST(second_small_write_waits_for_the_ack_of_the_first)
 	EXPECT(h, .flags = PSH | ACK, .seq = 101, .ack = 1, .len = 100);
 }
 
-TEST(full_segment_does_not_wait)
+TEST(rfc9293_3_7_4_full_segment_does_not_wait)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	hist_write(h, 100);
@@ -210,7 +210,7 @@ TEST(rfc9293_3_7_4_small_rest_of_a_large_write_does_not_wait)
 	EXPECT(h, .flags = PSH | ACK, .seq = 101 + 2 * MSS, .ack = 1, .len = 100);
 }
 
-TEST(nodelay_sends_each_small_write)
+TEST(rfc1122_4_2_3_4_nodelay_sends_each_small_write)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	hist_option(h, MR_OPT_NODELAY, 1);
@@ -231,7 +231,7 @@ TEST(setting_nodelay_sends_what_waited)
 	EXPECT(h, .flags = PSH | ACK, .seq = 101, .ack = 1, .len = 50);
 }
 
-TEST(fin_does_not_wait_for_nagle)
+TEST(rfc9293_3_7_4_fin_does_not_wait_for_nagle)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
 	hist_write(h, 100);
@@ -287,7 +287,7 @@ static uint32_t past_quickacks(struct hist *h)
 	return past_quickacks_of(h, MSS);
 }
 
-TEST(single_segment_is_acknowledged_after_40_ms)
+TEST(rfc1122_4_2_3_2_single_segment_is_acknowledged_after_40_ms)
 {
 	uint32_t seq = past_quickacks(h);
 
@@ -334,7 +334,7 @@ TEST(rfc5681_4_2_segments_behind_a_gap_that_was_filled_are_acknowledged_at_once)
 	EXPECT_NOTHING(h);
 }
 
-TEST(second_full_segment_is_acknowledged_at_once)
+TEST(rfc1122_4_2_3_2_second_full_segment_is_acknowledged_at_once)
 {
 	uint32_t seq = past_quickacks(h);
 
@@ -423,7 +423,7 @@ TEST(two_small_segments_are_acknowledged_by_one_delayed_ack)
 	EXPECT_AT(h, MS(40), .flags = ACK, .seq = 1, .ack = seq + 20);
 }
 
-TEST(response_carries_the_ack_of_its_request)
+TEST(rfc9293_3_8_6_3_response_carries_the_ack_of_its_request)
 {
 	uint32_t seq = past_quickacks(h);
 

@@ -172,7 +172,7 @@ static void bad_prefixes_are_refused(void **state)
 		assert_int_equal(mr_prefix_parse(rows[i], &p), -EINVAL);
 }
 
-static void only_unicast_addresses_are_peers(void **state)
+static void rfc1122_3_2_1_3_only_unicast_addresses_are_peers(void **state)
 {
 	static const struct {
 		const char *addr;
@@ -274,7 +274,7 @@ int main(void)
 		cmocka_unit_test(text_is_truncated_and_terminated),
 		cmocka_unit_test(prefixes_hold_what_they_should),
 		cmocka_unit_test(bad_prefixes_are_refused),
-		cmocka_unit_test(only_unicast_addresses_are_peers),
+		cmocka_unit_test(rfc1122_3_2_1_3_only_unicast_addresses_are_peers),
 		cmocka_unit_test(rfc4291_addresses_are_derived),
 		cmocka_unit_test(common_bits_and_networks),
 	};

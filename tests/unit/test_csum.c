@@ -30,7 +30,7 @@ static void assert_same_sum(uint16_t a, uint16_t b)
 	assert_int_equal(a % 0xffff, b % 0xffff);
 }
 
-static void every_length_and_alignment_agrees_with_the_plain_loop(void **state)
+static void rfc9293_3_1_every_length_and_alignment_agrees_with_the_plain_loop(void **state)
 {
 	uint8_t buf[320], out[320];
 	struct mr_rng rng;
@@ -88,7 +88,7 @@ static void sums_of_parts_add_up_wherever_the_border_is(void **state)
 	}
 }
 
-static void pseudo_header_is_that_of_the_family(void **state)
+static void rfc8200_8_1_pseudo_header_is_that_of_the_family(void **state)
 {
 	/* RFC 9293 section 3.1: source, destination, zero, protocol, TCP length. */
 	static const uint8_t v4[12] = { 10, 0, 0, 1, 192, 168, 255, 254, 0, 6, 0x12, 0x34 };
@@ -128,10 +128,10 @@ static void known_ipv4_header_checks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_length_and_alignment_agrees_with_the_plain_loop),
+		cmocka_unit_test(rfc9293_3_1_every_length_and_alignment_agrees_with_the_plain_loop),
 		cmocka_unit_test(carries_of_all_ones_are_not_lost),
 		cmocka_unit_test(sums_of_parts_add_up_wherever_the_border_is),
-		cmocka_unit_test(pseudo_header_is_that_of_the_family),
+		cmocka_unit_test(rfc8200_8_1_pseudo_header_is_that_of_the_family),
 		cmocka_unit_test(known_ipv4_header_checks),
 	};
 

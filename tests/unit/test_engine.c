@@ -316,7 +316,7 @@ static void a_transfer_goes_on_with_every_new_mtu(void **state)
 	pair_close(&p);
 }
 
-static void an_impossible_mtu_is_told_once_and_not_used(void **state)
+static void rfc8200_5_an_impossible_mtu_is_told_once_and_not_used(void **state)
 {
 	struct lines lines = { 0 };
 	struct pair_cfg cfg = { .log = note_line, .log_user = &lines };
@@ -392,7 +392,7 @@ static void the_way_of_a_destination_is_told(void **state)
 	pair_close(&p);
 }
 
-static void a_new_mac_address_is_announced_and_used(void **state)
+static void rfc4861_7_2_6_a_new_mac_address_is_announced_and_used(void **state)
 {
 	static const uint8_t mac[6] = { 2, 0, 0, 9, 9, 9 };
 	struct mr_socket *c, *s;
@@ -682,10 +682,10 @@ int main(void)
 		cmocka_unit_test(a_lost_interface_is_told_and_logged_once),
 		cmocka_unit_test(an_idle_engine_learns_of_the_loss_from_service),
 		cmocka_unit_test(a_transfer_goes_on_with_every_new_mtu),
-		cmocka_unit_test(an_impossible_mtu_is_told_once_and_not_used),
+		cmocka_unit_test(rfc8200_5_an_impossible_mtu_is_told_once_and_not_used),
 		cmocka_unit_test(data_in_flight_survives_a_route_that_goes_and_comes_back),
 		cmocka_unit_test(the_way_of_a_destination_is_told),
-		cmocka_unit_test(a_new_mac_address_is_announced_and_used),
+		cmocka_unit_test(rfc4861_7_2_6_a_new_mac_address_is_announced_and_used),
 		cmocka_unit_test(closing_the_engine_resets_every_peer),
 		cmocka_unit_test(every_frame_comes_back),
 		cmocka_unit_test(counters_have_names_of_their_own),

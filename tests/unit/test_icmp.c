@@ -48,7 +48,7 @@ static void assert_echo_reply(struct net *n, uint32_t len)
 	assert_memory_equal(sent + 34, want, icmp_len);
 }
 
-static void echo_requests_of_every_size_are_answered(void **state)
+static void rfc792_echo_requests_of_every_size_are_answered(void **state)
 {
 	struct net *n = *state;
 
@@ -138,7 +138,7 @@ static void an_echo_from_nowhere_is_counted(void **state)
 	assert_int_equal(net_sent(n, sent, sizeof(sent)), 0);
 }
 
-static void bad_icmp_is_dropped(void **state)
+static void rfc792_bad_icmp_is_dropped(void **state)
 {
 	static const struct {
 		uint8_t type;
@@ -197,7 +197,7 @@ static enum mr_up input_error(struct net *n, uint8_t type, uint8_t code, uint32_
 		build_ipv4(packet, "10.0.0.254", "10.0.0.1", IPPROTO_ICMP, message, len));
 }
 
-static void errors_about_our_segments_are_read(void **state)
+static void rfc792_unreachable_errors_about_our_segments_are_read(void **state)
 {
 	static const struct {
 		uint8_t type, code;
@@ -239,7 +239,7 @@ static void errors_about_our_segments_are_read(void **state)
 	assert_int_equal(n->ctr.c[MR_CTR_ICMP_ERRORS_IN], MR_ARRAY_SIZE(rows));
 }
 
-static void errors_that_quote_nothing_of_ours_are_dropped(void **state)
+static void rfc1122_3_2_2_1_errors_that_quote_nothing_of_ours_are_dropped(void **state)
 {
 	static const struct {
 		const char *name;
@@ -281,7 +281,7 @@ static void assert_unreachable(struct net *n, uint8_t code, const uint8_t *iph, 
 	assert_memory_equal(sent + 42, iph, quote);
 }
 
-static void udp_and_unknown_protocols_are_refused_politely(void **state)
+static void rfc792_unreachable_udp_and_unknown_protocols_are_refused_politely(void **state)
 {
 	static const struct {
 		uint8_t proto, code;
@@ -311,7 +311,7 @@ static void udp_and_unknown_protocols_are_refused_politely(void **state)
 	assert_int_equal(n->ctr.c[MR_CTR_ICMP_UNREACH_OUT], MR_ARRAY_SIZE(rows));
 }
 
-static void nobody_is_told_what_must_not_be_answered(void **state)
+static void rfc1122_3_2_2_nobody_is_told_what_must_not_be_answered(void **state)
 {
 	static const struct {
 		const char *name;
@@ -376,17 +376,17 @@ int main(void)
 {
 #define NET_TEST(name) cmocka_unit_test_setup_teardown(name, net_setup, net_teardown)
 	const struct CMUnitTest tests[] = {
-		NET_TEST(echo_requests_of_every_size_are_answered),
+		NET_TEST(rfc792_echo_requests_of_every_size_are_answered),
 		NET_TEST(echo_works_over_chunks_of_any_length),
 		NET_TEST(an_echo_that_somebody_holds_is_copied_and_left_as_it_was),
 		NET_TEST(the_echos_tos_comes_back),
 		NET_TEST(an_echo_beyond_the_mtu_is_answered_in_fragments),
 		NET_TEST(an_echo_from_nowhere_is_counted),
-		NET_TEST(bad_icmp_is_dropped),
-		NET_TEST(errors_about_our_segments_are_read),
-		NET_TEST(errors_that_quote_nothing_of_ours_are_dropped),
-		NET_TEST(udp_and_unknown_protocols_are_refused_politely),
-		NET_TEST(nobody_is_told_what_must_not_be_answered),
+		NET_TEST(rfc792_bad_icmp_is_dropped),
+		NET_TEST(rfc792_unreachable_errors_about_our_segments_are_read),
+		NET_TEST(rfc1122_3_2_2_1_errors_that_quote_nothing_of_ours_are_dropped),
+		NET_TEST(rfc792_unreachable_udp_and_unknown_protocols_are_refused_politely),
+		NET_TEST(rfc1122_3_2_2_nobody_is_told_what_must_not_be_answered),
 		NET_TEST(errors_are_limited_to_a_burst_and_a_rate),
 	};
 

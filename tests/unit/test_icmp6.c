@@ -51,7 +51,7 @@ static uint32_t take_icmp(struct net *n)
 	return len - 54;
 }
 
-static void echo_requests_of_every_size_are_answered(void **state)
+static void rfc4443_4_2_echo_requests_of_every_size_are_answered(void **state)
 {
 	struct net *n = *state;
 
@@ -78,7 +78,7 @@ static void echo_requests_of_every_size_are_answered(void **state)
 	assert_int_equal(net_sent(n, sent, sizeof(sent)), 0);
 }
 
-static void echo_works_over_chunks_of_any_length(void **state)
+static void rfc4443_4_2_echo_works_over_chunks_of_any_length(void **state)
 {
 	static const uint32_t chunks[] = { 1100, 1101, 1536, 1792 };
 	struct net *n = *state;
@@ -201,7 +201,7 @@ static void rfc8201_4_less_than_every_link_carries_is_discarded(void **state)
 	assert_int_equal(n->ctr.c[MR_CTR_ICMP_ERRORS_IN], 0);
 }
 
-static void errors_that_quote_nothing_of_ours_are_dropped(void **state)
+static void rfc4443_3_errors_that_quote_nothing_of_ours_are_dropped(void **state)
 {
 	static const struct {
 		const char *name;
@@ -314,12 +314,12 @@ int main(void)
 {
 #define NET_TEST(name) cmocka_unit_test_setup_teardown(name, net_setup6, net_teardown)
 	const struct CMUnitTest tests[] = {
-		NET_TEST(echo_requests_of_every_size_are_answered),
-		NET_TEST(echo_works_over_chunks_of_any_length),
+		NET_TEST(rfc4443_4_2_echo_requests_of_every_size_are_answered),
+		NET_TEST(rfc4443_4_2_echo_works_over_chunks_of_any_length),
 		NET_TEST(bad_icmp_is_dropped),
 		NET_TEST(rfc4443_3_errors_about_our_segments_are_read),
 		NET_TEST(rfc8201_4_less_than_every_link_carries_is_discarded),
-		NET_TEST(errors_that_quote_nothing_of_ours_are_dropped),
+		NET_TEST(rfc4443_3_errors_that_quote_nothing_of_ours_are_dropped),
 		NET_TEST(rfc4443_3_1_udp_and_unknown_protocols_are_refused),
 		NET_TEST(rfc4443_2_4_e_nobody_is_told_what_must_not_be_answered),
 		NET_TEST(rfc4443_2_4_f_errors_are_limited),

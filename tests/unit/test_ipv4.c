@@ -25,7 +25,7 @@ static uint32_t build(uint8_t *buf)
 	return build_ipv4(buf, "10.0.0.2", "10.0.0.1", IPPROTO_TCP, pay, sizeof(pay));
 }
 
-static void every_header_field_is_checked(void **state)
+static void rfc791_3_1_every_header_field_is_checked(void **state)
 {
 	static const struct {
 		const char *name;
@@ -74,7 +74,7 @@ static void every_header_field_is_checked(void **state)
 	}
 }
 
-static void what_goes_up_is_described_and_trimmed(void **state)
+static void rfc894_what_goes_up_is_described_and_trimmed(void **state)
 {
 	struct net *n = *state;
 	struct mr_addr src = addr("10.0.0.2"), dst = addr("10.0.0.1");
@@ -100,7 +100,7 @@ static void what_goes_up_is_described_and_trimmed(void **state)
 	mr_frame_put_chain(&n->frames, f);
 }
 
-static void padding_in_a_chunk_of_its_own_is_given_back(void **state)
+static void rfc894_padding_in_a_chunk_of_its_own_is_given_back(void **state)
 {
 	struct net *n = *state;
 	uint8_t buf[160] = { 0 };
@@ -114,7 +114,7 @@ static void padding_in_a_chunk_of_its_own_is_given_back(void **state)
 	mr_frame_put_chain(&n->frames, f);
 }
 
-static void a_packet_cut_short_anywhere_is_dropped(void **state)
+static void rfc791_3_1_a_packet_cut_short_anywhere_is_dropped(void **state)
 {
 	struct net *n = *state;
 	uint8_t buf[128];
@@ -173,7 +173,7 @@ static void the_xdp_verdict_is_believed_only_with_metadata(void **state)
 	}
 }
 
-static void options_are_skipped_unless_they_route(void **state)
+static void rfc791_3_1_options_are_skipped_unless_they_route(void **state)
 {
 	static const struct {
 		const char *name;
@@ -229,7 +229,7 @@ static struct mr_ip_tx tx_to_peer(void)
 	};
 }
 
-static void output_writes_an_atomic_datagram(void **state)
+static void rfc6864_4_1_output_writes_an_atomic_datagram(void **state)
 {
 	static const uint8_t want[20] = { 0x45, 0x02, 0,  50, 0, 0, 0x40, 0, 64, 6,
 					  0,	0,    10, 0,  0, 1, 10,	  0, 0,	 2 };
@@ -318,14 +318,14 @@ int main(void)
 {
 #define NET_TEST(name) cmocka_unit_test_setup_teardown(name, net_setup, net_teardown)
 	const struct CMUnitTest tests[] = {
-		NET_TEST(every_header_field_is_checked),
-		NET_TEST(what_goes_up_is_described_and_trimmed),
-		NET_TEST(padding_in_a_chunk_of_its_own_is_given_back),
-		NET_TEST(a_packet_cut_short_anywhere_is_dropped),
+		NET_TEST(rfc791_3_1_every_header_field_is_checked),
+		NET_TEST(rfc894_what_goes_up_is_described_and_trimmed),
+		NET_TEST(rfc894_padding_in_a_chunk_of_its_own_is_given_back),
+		NET_TEST(rfc791_3_1_a_packet_cut_short_anywhere_is_dropped),
 		NET_TEST(a_header_split_over_chunks_is_no_crash),
 		NET_TEST(the_xdp_verdict_is_believed_only_with_metadata),
-		NET_TEST(options_are_skipped_unless_they_route),
-		NET_TEST(output_writes_an_atomic_datagram),
+		NET_TEST(rfc791_3_1_options_are_skipped_unless_they_route),
+		NET_TEST(rfc6864_4_1_output_writes_an_atomic_datagram),
 		NET_TEST(output_refuses_what_exceeds_the_mtu),
 		NET_TEST(garbage_is_survived_and_counted),
 	};

@@ -24,7 +24,7 @@ static void assert_dropped(struct net *n, enum mr_up up, enum mr_drop reason)
 	assert_string_equal(mr_drop_name(n->reason), mr_drop_name(reason));
 }
 
-static void tcp_goes_up_with_what_ip_knows(void **state)
+static void rfc8200_3_tcp_goes_up_with_what_ip_knows(void **state)
 {
 	uint8_t pay[64] = { 1, 2, 3 };
 	struct mr_addr src = addr(PEER), dst = addr(US);
@@ -50,7 +50,7 @@ static void tcp_goes_up_with_what_ip_knows(void **state)
 	mr_frame_put_chain(&n->frames, f);
 }
 
-static void headers_are_checked(void **state)
+static void rfc2464_7_headers_are_checked(void **state)
 {
 	static const struct {
 		const char *name, *src, *dst;
@@ -338,7 +338,7 @@ static void rfc8200_4_extension_headers_are_walked(void **state)
 	}
 }
 
-static void no_length_of_an_extension_header_is_believed(void **state)
+static void rfc8200_4_1_no_length_of_an_extension_header_is_believed(void **state)
 {
 	static const uint8_t kinds[] = { HOP, DEST, ROUTE, FRAG };
 	struct net *n = *state;
@@ -463,7 +463,7 @@ static void rfc6724_the_source_suits_the_destination(void **state)
 	net_close(&n);
 }
 
-static void what_is_no_host_is_not_reached(void **state)
+static void rfc4007_2_5_what_is_no_host_is_not_reached(void **state)
 {
 	static const char *const rows[] = { US, "fe80::1", "ff02::1", "::1", "::", "2600::1" };
 	struct net *n = *state;
@@ -553,14 +553,14 @@ int main(void)
 {
 #define NET_TEST(name) cmocka_unit_test_setup_teardown(name, net_setup6, net_teardown)
 	const struct CMUnitTest tests[] = {
-		NET_TEST(tcp_goes_up_with_what_ip_knows),
-		NET_TEST(headers_are_checked),
+		NET_TEST(rfc8200_3_tcp_goes_up_with_what_ip_knows),
+		NET_TEST(rfc2464_7_headers_are_checked),
 		NET_TEST(rfc8200_4_extension_headers_are_walked),
-		NET_TEST(no_length_of_an_extension_header_is_believed),
+		NET_TEST(rfc8200_4_1_no_length_of_an_extension_header_is_believed),
 		NET_TEST(rfc6437_a_flow_has_its_label),
 		NET_TEST(output_is_refused_where_it_cannot_work),
 		cmocka_unit_test(rfc6724_the_source_suits_the_destination),
-		NET_TEST(what_is_no_host_is_not_reached),
+		NET_TEST(rfc4007_2_5_what_is_no_host_is_not_reached),
 		NET_TEST(no_damaged_packet_does_harm),
 	};
 

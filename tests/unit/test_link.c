@@ -19,7 +19,7 @@ static const uint8_t to_all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 static const uint8_t other_mac[6] = { 0x02, 0, 0, 0, 0, 0x55 };
 static const uint8_t nobody[6];
 
-static void frames_are_told_apart(void **state)
+static void rfc894_frames_are_told_apart(void **state)
 {
 	static const uint8_t group[6] = { 0x01, 0x00, 0x5e, 0, 0, 1 };
 	static const struct {
@@ -114,7 +114,7 @@ static void frames_are_told_apart(void **state)
 	}
 }
 
-static void a_request_for_us_is_answered_and_learned(void **state)
+static void rfc826_a_request_for_us_is_answered_and_learned(void **state)
 {
 	struct net *n = *state;
 	struct mr_addr peer = addr("10.0.0.2");
@@ -134,7 +134,7 @@ static void a_request_for_us_is_answered_and_learned(void **state)
 	assert_int_equal(n->ctr.c[MR_CTR_ARP_REPLIES_OUT], 1);
 }
 
-static void a_probe_for_our_address_is_answered_but_not_learned(void **state)
+static void rfc5227_1_1_a_probe_for_our_address_is_answered_but_not_learned(void **state)
 {
 	struct net *n = *state;
 	struct mr_addr any = addr("0.0.0.0");
@@ -148,7 +148,7 @@ static void a_probe_for_our_address_is_answered_but_not_learned(void **state)
 	assert_int_equal(n->link.neighs.used, 0);
 }
 
-static void who_did_not_ask_for_us_is_not_learned(void **state)
+static void rfc826_who_did_not_ask_for_us_is_not_learned(void **state)
 {
 	static const struct {
 		uint16_t op;
@@ -200,7 +200,7 @@ static void a_gratuitous_arp_moves_a_known_neighbour(void **state)
 	assert_memory_equal(neigh->mac, peer_mac, 6);
 }
 
-static void malformed_arp_is_dropped(void **state)
+static void rfc826_malformed_arp_is_dropped(void **state)
 {
 	static const struct {
 		uint32_t off;
@@ -236,7 +236,7 @@ static void malformed_arp_is_dropped(void **state)
 	assert_int_equal(net_sent(n, buf, sizeof(buf)), 0);
 }
 
-static void a_conflict_is_defended_once_in_ten_seconds(void **state)
+static void rfc5227_2_4_a_conflict_is_defended_once_in_ten_seconds(void **state)
 {
 	struct net *n = *state;
 	uint8_t buf[64], claim[64], want[64];
@@ -259,7 +259,7 @@ static void a_conflict_is_defended_once_in_ten_seconds(void **state)
 	assert_int_equal(n->reason, MR_DROP_ARP_NOT_OURS);
 }
 
-static void an_address_is_announced_twice_two_seconds_apart(void **state)
+static void rfc5227_2_1_an_address_is_announced_twice_two_seconds_apart(void **state)
 {
 	struct net *n = *state;
 	struct mr_addr own[2] = { addr("10.0.0.1"), addr("10.1.0.1") };
@@ -286,14 +286,14 @@ int main(void)
 {
 #define NET_TEST(name) cmocka_unit_test_setup_teardown(name, net_setup, net_teardown)
 	const struct CMUnitTest tests[] = {
-		NET_TEST(frames_are_told_apart),
-		NET_TEST(a_request_for_us_is_answered_and_learned),
-		NET_TEST(a_probe_for_our_address_is_answered_but_not_learned),
-		NET_TEST(who_did_not_ask_for_us_is_not_learned),
+		NET_TEST(rfc894_frames_are_told_apart),
+		NET_TEST(rfc826_a_request_for_us_is_answered_and_learned),
+		NET_TEST(rfc5227_1_1_a_probe_for_our_address_is_answered_but_not_learned),
+		NET_TEST(rfc826_who_did_not_ask_for_us_is_not_learned),
 		NET_TEST(a_gratuitous_arp_moves_a_known_neighbour),
-		NET_TEST(malformed_arp_is_dropped),
-		NET_TEST(a_conflict_is_defended_once_in_ten_seconds),
-		NET_TEST(an_address_is_announced_twice_two_seconds_apart),
+		NET_TEST(rfc826_malformed_arp_is_dropped),
+		NET_TEST(rfc5227_2_4_a_conflict_is_defended_once_in_ten_seconds),
+		NET_TEST(rfc5227_2_1_an_address_is_announced_twice_two_seconds_apart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -239,7 +239,7 @@ static void rfc7527_our_own_probe_is_no_duplicate(void **state)
 
 /* ---- Solicitations --------------------------------------------------------------------------- */
 
-static void solicitations_for_us_are_answered(void **state)
+static void rfc2464_7_solicitations_for_us_are_answered(void **state)
 {
 	struct mr_addr asker = addr("2001:db8::9");
 	struct net *n = *state;
@@ -402,7 +402,7 @@ static void rfc4861_7_2_5_advertisements_move_the_state(void **state)
 	mr_neigh_put(&n->link, neigh);
 }
 
-static void a_packet_waits_for_the_answer(void **state)
+static void rfc4861_7_2_2_a_packet_waits_for_the_answer(void **state)
 {
 	struct mr_addr peer = addr("fe80::9");
 	struct net *n = *state;
@@ -445,7 +445,7 @@ static void a_packet_waits_for_the_answer(void **state)
 	mr_neigh_put(&n->link, neigh);
 }
 
-static void acks_do_not_confirm_what_an_advertisement_has_just_changed(void **state)
+static void rfc4861_7_3_1_acks_do_not_confirm_what_an_advertisement_has_just_changed(void **state)
 {
 	struct mr_addr peer = addr("2001:db8::9");
 	struct net *n = *state;
@@ -646,7 +646,7 @@ static void the_operators_default_route_holds(void **state)
 	assert_string_equal(gateway(n), "fe80::5");
 }
 
-static void routers_may_lower_the_mtu(void **state)
+static void rfc4861_6_3_4_routers_may_lower_the_mtu(void **state)
 {
 	static const struct {
 		uint32_t said, is;
@@ -691,18 +691,18 @@ int main(void)
 		cmocka_unit_test(rfc4862_5_4_an_address_is_tentative_for_a_second),
 		cmocka_unit_test(rfc4862_5_4_a_duplicate_stays_unused),
 		cmocka_unit_test(rfc7527_our_own_probe_is_no_duplicate),
-		NET_TEST(solicitations_for_us_are_answered),
+		NET_TEST(rfc2464_7_solicitations_for_us_are_answered),
 		NET_TEST(rfc4861_7_1_what_is_malformed_is_dropped),
 		NET_TEST(rfc4861_7_2_5_advertisements_move_the_state),
 		NET_TEST(rfc4861_8_redirects_are_ignored),
-		NET_TEST(a_packet_waits_for_the_answer),
-		NET_TEST(acks_do_not_confirm_what_an_advertisement_has_just_changed),
+		NET_TEST(rfc4861_7_2_2_a_packet_waits_for_the_answer),
+		NET_TEST(rfc4861_7_3_1_acks_do_not_confirm_what_an_advertisement_has_just_changed),
 		NET_TEST(an_address_in_use_is_defended_but_not_for_ever),
 		cmocka_unit_test(rfc4861_6_3_7_routers_are_asked_for_three_times),
 		NET_TEST(rfc4861_6_3_4_a_router_is_the_default_route_for_its_lifetime),
 		NET_TEST(rfc4861_6_3_6_another_router_takes_over),
 		NET_TEST(the_operators_default_route_holds),
-		NET_TEST(routers_may_lower_the_mtu),
+		NET_TEST(rfc4861_6_3_4_routers_may_lower_the_mtu),
 		NET_TEST(notes_are_as_good_as_packets_but_checked),
 	};
 

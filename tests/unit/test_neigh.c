@@ -66,7 +66,7 @@ static void assert_sent_nothing(struct net *n)
 	assert_null(mr_netif_txq_peek(&n->nif));
 }
 
-static void packets_wait_for_the_answer_in_order(void **state)
+static void rfc1122_2_3_2_2_packets_wait_for_the_answer_in_order(void **state)
 {
 	struct net *n = *state;
 	struct mr_neigh *neigh = get(n, "10.0.0.2");
@@ -111,7 +111,7 @@ static void a_waiting_packet_counts_as_being_sent_and_keeps_its_place(void **sta
 	mr_neigh_put(&n->link, neigh);
 }
 
-static void no_answer_to_three_requests_fails_it_for_three_seconds(void **state)
+static void rfc4861_7_3_2_no_answer_to_three_requests_fails_it_for_three_seconds(void **state)
 {
 	struct net *n = *state;
 	struct mr_neigh *neigh = get(n, "10.0.0.2");
@@ -143,7 +143,7 @@ static void no_answer_to_three_requests_fails_it_for_three_seconds(void **state)
 	mr_neigh_put(&n->link, neigh);
 }
 
-static void silence_makes_it_stale_and_use_makes_it_probe(void **state)
+static void rfc1122_2_3_2_1_silence_makes_it_stale_and_use_makes_it_probe(void **state)
 {
 	struct net *n = *state;
 	struct mr_neigh *neigh;
@@ -172,7 +172,7 @@ static void silence_makes_it_stale_and_use_makes_it_probe(void **state)
 	mr_neigh_put(&n->link, neigh);
 }
 
-static void three_probes_without_an_answer_fail_it(void **state)
+static void rfc1122_2_3_2_1_three_probes_without_an_answer_fail_it(void **state)
 {
 	struct net *n = *state;
 	struct mr_neigh *neigh;
@@ -190,7 +190,7 @@ static void three_probes_without_an_answer_fail_it(void **state)
 	mr_neigh_put(&n->link, neigh);
 }
 
-static void the_upper_layers_progress_confirms(void **state)
+static void rfc4861_7_3_1_the_upper_layers_progress_confirms(void **state)
 {
 	struct net *n = *state;
 	struct mr_neigh *neigh;
@@ -269,7 +269,7 @@ static void a_request_of_the_peer_resolves_it_too(void **state)
 	mr_neigh_put(&n->link, neigh);
 }
 
-static void the_oldest_waiting_packet_makes_room(void **state)
+static void rfc1122_2_3_2_2_the_oldest_waiting_packet_makes_room(void **state)
 {
 	struct net *n = *state;
 	struct mr_neigh *neigh = get(n, "10.0.0.2");
@@ -414,16 +414,16 @@ int main(void)
 {
 #define NET_TEST(name) cmocka_unit_test_setup_teardown(name, net_setup, net_teardown)
 	const struct CMUnitTest tests[] = {
-		NET_TEST(packets_wait_for_the_answer_in_order),
+		NET_TEST(rfc1122_2_3_2_2_packets_wait_for_the_answer_in_order),
 		NET_TEST(a_waiting_packet_counts_as_being_sent_and_keeps_its_place),
-		NET_TEST(no_answer_to_three_requests_fails_it_for_three_seconds),
-		NET_TEST(silence_makes_it_stale_and_use_makes_it_probe),
-		NET_TEST(three_probes_without_an_answer_fail_it),
-		NET_TEST(the_upper_layers_progress_confirms),
+		NET_TEST(rfc4861_7_3_2_no_answer_to_three_requests_fails_it_for_three_seconds),
+		NET_TEST(rfc1122_2_3_2_1_silence_makes_it_stale_and_use_makes_it_probe),
+		NET_TEST(rfc1122_2_3_2_1_three_probes_without_an_answer_fail_it),
+		NET_TEST(rfc4861_7_3_1_the_upper_layers_progress_confirms),
 		NET_TEST(progress_does_not_confirm_an_address_that_has_just_changed),
 		NET_TEST(an_unresolved_neighbour_cannot_be_confirmed),
 		NET_TEST(a_request_of_the_peer_resolves_it_too),
-		NET_TEST(the_oldest_waiting_packet_makes_room),
+		NET_TEST(rfc1122_2_3_2_2_the_oldest_waiting_packet_makes_room),
 		NET_TEST(packets_that_wait_take_a_quarter_of_the_frames),
 		NET_TEST(the_least_recently_used_unheld_entry_makes_room),
 		NET_TEST(a_cache_of_held_entries_is_full),

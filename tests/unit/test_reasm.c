@@ -137,7 +137,7 @@ static struct net *net_of(void **state, bool *v6)
 
 /* ---- What belongs together ------------------------------------------------------------------- */
 
-static void fragments_in_any_order_make_the_datagram(void **state)
+static void rfc791_3_2_fragments_in_any_order_make_the_datagram(void **state)
 {
 	static const uint8_t orders[][3] = { { 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 },
 					     { 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 } };
@@ -176,7 +176,7 @@ static void fragments_of_several_chunks_are_joined(void **state)
 	assert_true(nothing_waits(n));
 }
 
-static void datagrams_are_told_apart(void **state)
+static void rfc791_3_2_datagrams_are_told_apart(void **state)
 {
 	bool v6;
 	struct net *n = net_of(state, &v6);
@@ -201,7 +201,7 @@ static void datagrams_are_told_apart(void **state)
 	assert_true(nothing_waits(n));
 }
 
-static void the_largest_datagram_is_taken(void **state)
+static void rfc791_3_2_the_largest_datagram_is_taken(void **state)
 {
 	bool v6;
 	struct net *n = net_of(state, &v6);
@@ -314,7 +314,7 @@ static void rfc5722_an_overlap_ends_the_datagram(void **state)
 	completes(n, &(struct frag){ .v6 = v6, .off = 200, .len = 1 }, 201);
 }
 
-static void a_duplicate_fragment_does_no_harm(void **state)
+static void rfc5722_4_a_duplicate_fragment_does_no_harm(void **state)
 {
 	bool v6;
 	struct net *n = net_of(state, &v6);
@@ -331,7 +331,7 @@ static void a_duplicate_fragment_does_no_harm(void **state)
 	assert_true(nothing_waits(n));
 }
 
-static void impossible_lengths_are_dropped(void **state)
+static void rfc791_3_2_impossible_lengths_are_dropped(void **state)
 {
 	bool v6;
 	struct net *n = net_of(state, &v6);
@@ -460,7 +460,7 @@ static void rfc3168_5_3_congestion_of_one_fragment_is_the_datagrams(void **state
 
 /* ---- Bounds ---------------------------------------------------------------------------------- */
 
-static void what_does_not_become_whole_is_given_up(void **state)
+static void rfc1122_3_3_2_what_does_not_become_whole_is_given_up(void **state)
 {
 	bool v6;
 	struct net *n = net_of(state, &v6);
@@ -479,7 +479,7 @@ static void what_does_not_become_whole_is_given_up(void **state)
 }
 
 /* RFC 792; RFC 1122 section 3.3.2; RFC 8200 section 4.5; RFC 4443 section 3.3. */
-static void time_exceeded_is_said_with_the_first_fragment(void **state)
+static void rfc792_time_exceeded_is_said_with_the_first_fragment(void **state)
 {
 	bool v6;
 	struct net *n = net_of(state, &v6);
@@ -505,7 +505,7 @@ static void time_exceeded_is_said_with_the_first_fragment(void **state)
 }
 
 /* RFC 1122 section 3.2.2, RFC 4443 section 2.4 (e): no error about an error. */
-static void no_time_exceeded_about_icmp_errors(void **state)
+static void rfc1122_3_2_2_no_time_exceeded_about_icmp_errors(void **state)
 {
 	bool v6;
 	struct net *n = net_of(state, &v6);
@@ -519,7 +519,7 @@ static void no_time_exceeded_about_icmp_errors(void **state)
 	assert_int_equal(n->ctr.c[MR_CTR_ICMP_TIME_OUT], 0);
 }
 
-static void one_sender_cannot_take_what_others_need(void **state)
+static void rfc4963_5_one_sender_cannot_take_what_others_need(void **state)
 {
 	bool v6;
 	struct net *n = net_of(state, &v6);
@@ -573,7 +573,7 @@ static void many_senders_share_a_bounded_table(void **state)
 			 2000);
 }
 
-static void a_datagram_in_too_many_pieces_is_given_up(void **state)
+static void rfc791_3_2_a_datagram_in_too_many_pieces_is_given_up(void **state)
 {
 	bool v6;
 	struct net *n = net_of(state, &v6);
@@ -604,7 +604,7 @@ static void a_fragment_larger_than_all_room_is_dropped(void **state)
 /* ---- What answers ---------------------------------------------------------------------------- */
 
 /* RFC 1122 section 3.2.2.6 and RFC 4443 section 4.2: all data of the request is in the reply. */
-static void a_long_echo_is_answered_in_fragments(void **state)
+static void rfc1122_3_2_2_6_a_long_echo_is_answered_in_fragments(void **state)
 {
 	bool v6;
 	struct net *n = net_of(state, &v6);
@@ -702,26 +702,26 @@ static void udp_in_fragments_is_refused_with_its_first_one(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BOTH(fragments_in_any_order_make_the_datagram),
+		BOTH(rfc791_3_2_fragments_in_any_order_make_the_datagram),
 		BOTH(fragments_of_several_chunks_are_joined),
-		BOTH(datagrams_are_told_apart),
-		BOTH(the_largest_datagram_is_taken),
+		BOTH(rfc791_3_2_datagrams_are_told_apart),
+		BOTH(rfc791_3_2_the_largest_datagram_is_taken),
 		V6(rfc6946_an_atomic_fragment_is_a_whole_packet),
 		V6(rfc6980_neighbour_discovery_in_fragments_is_dropped),
 		BOTH(rfc5722_an_overlap_ends_the_datagram),
-		BOTH(a_duplicate_fragment_does_no_harm),
-		BOTH(impossible_lengths_are_dropped),
+		BOTH(rfc5722_4_a_duplicate_fragment_does_no_harm),
+		BOTH(rfc791_3_2_impossible_lengths_are_dropped),
 		V6(rfc8200_4_5_bad_fragments_are_complained_about),
 		BOTH(rfc7112_the_first_fragment_holds_all_headers),
 		BOTH(rfc3168_5_3_congestion_of_one_fragment_is_the_datagrams),
-		BOTH(what_does_not_become_whole_is_given_up),
-		BOTH(time_exceeded_is_said_with_the_first_fragment),
-		BOTH(no_time_exceeded_about_icmp_errors),
-		BOTH(one_sender_cannot_take_what_others_need),
+		BOTH(rfc1122_3_3_2_what_does_not_become_whole_is_given_up),
+		BOTH(rfc792_time_exceeded_is_said_with_the_first_fragment),
+		BOTH(rfc1122_3_2_2_no_time_exceeded_about_icmp_errors),
+		BOTH(rfc4963_5_one_sender_cannot_take_what_others_need),
 		BOTH(many_senders_share_a_bounded_table),
-		BOTH(a_datagram_in_too_many_pieces_is_given_up),
+		BOTH(rfc791_3_2_a_datagram_in_too_many_pieces_is_given_up),
 		BOTH(a_fragment_larger_than_all_room_is_dropped),
-		BOTH(a_long_echo_is_answered_in_fragments),
+		BOTH(rfc1122_3_2_2_6_a_long_echo_is_answered_in_fragments),
 		BOTH(udp_in_fragments_is_refused_with_its_first_one),
 	};
 

@@ -71,7 +71,7 @@ static void two_addresses_of_one_subnet_share_its_route(void **state)
 	assert_true(mr_ip_is_local(&n->ip, &own[1].addr));
 }
 
-static void the_longest_prefix_wins_whatever_the_order(void **state)
+static void rfc1122_3_3_1_the_longest_prefix_wins_whatever_the_order(void **state)
 {
 	static const char *const order[][4] = {
 		{ "0.0.0.0/0", "192.168.0.0/16", "192.168.7.0/24", "192.168.7.9/32" },
@@ -133,7 +133,7 @@ static void routes_are_checked(void **state)
 	assert_int_equal(add(n, "10.7.0.0/16", NULL, NULL, 0), -ENOSPC);
 }
 
-static void the_source_is_the_one_beside_the_next_hop(void **state)
+static void rfc6724_5_the_source_is_the_one_beside_the_next_hop(void **state)
 {
 	struct mr_prefix own[2] = { prefix("10.0.0.1/24"), prefix("10.1.0.1/24") };
 	struct mr_addr src, far = addr("8.8.8.8"), near = addr("10.1.0.9");
@@ -150,7 +150,7 @@ static void the_source_is_the_one_beside_the_next_hop(void **state)
 	assert_true(mr_addr_eq(&src, &own[1].addr));
 }
 
-static void a_destination_is_its_neighbour_and_mtu(void **state)
+static void rfc1122_3_3_1_a_destination_is_its_neighbour_and_mtu(void **state)
 {
 	struct mr_addr near = addr("10.0.0.9"), far = addr("192.168.1.1"), gw = addr("10.0.0.254");
 	struct net *n = *state;
@@ -230,10 +230,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		NET_TEST(own_addresses_are_checked),
 		NET_TEST(two_addresses_of_one_subnet_share_its_route),
-		NET_TEST(the_longest_prefix_wins_whatever_the_order),
+		NET_TEST(rfc1122_3_3_1_the_longest_prefix_wins_whatever_the_order),
 		NET_TEST(routes_are_checked),
-		NET_TEST(the_source_is_the_one_beside_the_next_hop),
-		NET_TEST(a_destination_is_its_neighbour_and_mtu),
+		NET_TEST(rfc6724_5_the_source_is_the_one_beside_the_next_hop),
+		NET_TEST(rfc1122_3_3_1_a_destination_is_its_neighbour_and_mtu),
 		NET_TEST(a_cached_destination_follows_the_table),
 		NET_TEST(what_is_no_host_is_not_reached),
 	};

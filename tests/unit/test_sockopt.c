@@ -179,7 +179,7 @@ static struct mr_socket *with(bool reuseaddr, bool reuseport, bool v6only)
 }
 
 /* As inet_csk_bind_conflict(). */
-static void a_port_is_shared_by_linuxs_rules(void **state)
+static void rfc6056_3_3_3_a_port_is_shared_by_linuxs_rules(void **state)
 {
 	static const struct {
 		bool addr_a, port_a, listens_a, addr_b, port_b;
@@ -729,7 +729,7 @@ int main(void)
 		cmocka_unit_test(a_listener_changes_the_congestion_control_of_what_comes),
 		cmocka_unit_test(defer_accept_is_rounded_up_as_in_linux),
 		cmocka_unit_test(reuse_and_v6only_come_before_bind),
-		cmocka_unit_test(a_port_is_shared_by_linuxs_rules),
+		cmocka_unit_test(rfc6056_3_3_3_a_port_is_shared_by_linuxs_rules),
 		cmocka_unit_test(v6only_leaves_ipv4_to_another),
 		cmocka_unit_test(a_port_in_time_wait_needs_reuseaddr),
 		cmocka_unit_test(a_connected_socket_holds_the_port_that_it_was_bound_to),

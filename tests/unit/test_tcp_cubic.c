@@ -89,7 +89,7 @@ static double segs(const struct path *p)
 
 /* ---- Sections 4.2, 4.4, 4.5 ------------------------------------------------------------------ */
 
-static void cwnd_follows_the_cubic_curve_within_1_percent(void **state)
+static void rfc9438_4_2_cwnd_follows_the_cubic_curve_within_1_percent(void **state)
 {
 	static const struct {
 		uint32_t mss, w_max;
@@ -121,7 +121,7 @@ static void cwnd_follows_the_cubic_curve_within_1_percent(void **state)
 }
 
 /* An RTT so long that the target, the curve one RTT ahead, is far above. */
-static void each_ack_adds_half_of_what_it_acknowledges_at_most(void **state)
+static void rfc9438_4_2_each_ack_adds_half_of_what_it_acknowledges_at_most(void **state)
 {
 	struct path p;
 
@@ -158,7 +158,7 @@ static void nothing_overflows_at_the_ends_of_the_ranges(void **state)
 
 /* ---- Section 4.3 ----------------------------------------------------------------------------- */
 
-static void at_a_small_bdp_cwnd_grows_as_renos_does(void **state)
+static void rfc9438_4_3_at_a_small_bdp_cwnd_grows_as_renos_does(void **state)
 {
 	struct path p;
 
@@ -177,7 +177,7 @@ static void at_a_small_bdp_cwnd_grows_as_renos_does(void **state)
 
 /* ---- Sections 4.6 to 4.8 --------------------------------------------------------------------- */
 
-static void a_loss_leaves_seven_tenths_of_the_window_in_use(void **state)
+static void rfc9438_4_6_a_loss_leaves_seven_tenths_of_the_window_in_use(void **state)
 {
 	static const struct {
 		bool limited;
@@ -204,7 +204,7 @@ static void a_loss_leaves_seven_tenths_of_the_window_in_use(void **state)
 	}
 }
 
-static void a_loss_below_the_plateau_lowers_the_plateau_to_85_percent(void **state)
+static void rfc9438_4_7_a_loss_below_the_plateau_lowers_the_plateau_to_85_percent(void **state)
 {
 	struct path p;
 	uint64_t began;
@@ -222,7 +222,7 @@ static void a_loss_below_the_plateau_lowers_the_plateau_to_85_percent(void **sta
 	assert_near(segs(&p), curve(900, 630, (double)(p.now - began) / 1e9), 0.01);
 }
 
-static void after_a_timeout_the_curve_begins_at_its_plateau(void **state)
+static void rfc9438_4_8_after_a_timeout_the_curve_begins_at_its_plateau(void **state)
 {
 	struct path p;
 	uint64_t began;
@@ -245,7 +245,7 @@ static void after_a_timeout_the_curve_begins_at_its_plateau(void **state)
 
 /* ---- Section 4.9 ----------------------------------------------------------------------------- */
 
-static void after_undo_the_curve_goes_on_as_if_there_had_been_no_loss(void **state)
+static void rfc4015_3_2_after_undo_the_curve_goes_on_as_if_there_had_been_no_loss(void **state)
 {
 	for (int timeout = 0; timeout < 2; timeout++) {
 		struct path p;
@@ -275,7 +275,7 @@ static void after_undo_the_curve_goes_on_as_if_there_had_been_no_loss(void **sta
 
 /* ---- Section 5.8, and idle time -------------------------------------------------------------- */
 
-static void time_in_which_cwnd_was_no_limit_does_not_count(void **state)
+static void rfc7661_4_3_time_in_which_cwnd_was_no_limit_does_not_count(void **state)
 {
 	struct path p;
 	uint64_t began;
@@ -345,7 +345,8 @@ static void slow_start(struct path *p, uint64_t rtt_ns, uint64_t queue_ns_per_se
 	}
 }
 
-static void the_first_slow_start_ends_when_the_rtt_rises_and_the_curve_begins_there(void **state)
+static void
+rfc9438_4_10_the_first_slow_start_ends_when_the_rtt_rises_and_the_curve_begins(void **state)
 {
 	struct path p;
 	uint64_t began;
@@ -375,7 +376,7 @@ static void the_first_slow_start_goes_on_while_the_rtt_is_flat(void **state)
 	assert_int_equal(p.tcb.ssthresh, UINT32_MAX);
 }
 
-static void later_slow_starts_end_at_ssthresh_whatever_the_rtt(void **state)
+static void rfc9438_4_10_later_slow_starts_end_at_ssthresh_whatever_the_rtt(void **state)
 {
 	struct path p;
 
@@ -404,22 +405,24 @@ static void cubic_is_the_default_and_has_a_name(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(cwnd_follows_the_cubic_curve_within_1_percent),
-		cmocka_unit_test(each_ack_adds_half_of_what_it_acknowledges_at_most),
+		cmocka_unit_test(rfc9438_4_2_cwnd_follows_the_cubic_curve_within_1_percent),
+		cmocka_unit_test(rfc9438_4_2_each_ack_adds_half_of_what_it_acknowledges_at_most),
 		cmocka_unit_test(nothing_overflows_at_the_ends_of_the_ranges),
-		cmocka_unit_test(at_a_small_bdp_cwnd_grows_as_renos_does),
-		cmocka_unit_test(a_loss_leaves_seven_tenths_of_the_window_in_use),
-		cmocka_unit_test(a_loss_below_the_plateau_lowers_the_plateau_to_85_percent),
-		cmocka_unit_test(after_a_timeout_the_curve_begins_at_its_plateau),
-		cmocka_unit_test(after_undo_the_curve_goes_on_as_if_there_had_been_no_loss),
-		cmocka_unit_test(time_in_which_cwnd_was_no_limit_does_not_count),
+		cmocka_unit_test(rfc9438_4_3_at_a_small_bdp_cwnd_grows_as_renos_does),
+		cmocka_unit_test(rfc9438_4_6_a_loss_leaves_seven_tenths_of_the_window_in_use),
+		cmocka_unit_test(
+			rfc9438_4_7_a_loss_below_the_plateau_lowers_the_plateau_to_85_percent),
+		cmocka_unit_test(rfc9438_4_8_after_a_timeout_the_curve_begins_at_its_plateau),
+		cmocka_unit_test(
+			rfc4015_3_2_after_undo_the_curve_goes_on_as_if_there_had_been_no_loss),
+		cmocka_unit_test(rfc7661_4_3_time_in_which_cwnd_was_no_limit_does_not_count),
 		cmocka_unit_test(after_an_idle_restart_slow_start_leads_to_a_new_epoch),
 		cmocka_unit_test(
 			an_idle_restart_above_ssthresh_does_not_jump_back_to_the_old_curve),
 		cmocka_unit_test(
-			the_first_slow_start_ends_when_the_rtt_rises_and_the_curve_begins_there),
+			rfc9438_4_10_the_first_slow_start_ends_when_the_rtt_rises_and_the_curve_begins),
 		cmocka_unit_test(the_first_slow_start_goes_on_while_the_rtt_is_flat),
-		cmocka_unit_test(later_slow_starts_end_at_ssthresh_whatever_the_rtt),
+		cmocka_unit_test(rfc9438_4_10_later_slow_starts_end_at_ssthresh_whatever_the_rtt),
 		cmocka_unit_test(cubic_is_the_default_and_has_a_name),
 	};
 

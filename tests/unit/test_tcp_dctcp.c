@@ -44,7 +44,7 @@ static uint32_t cut(struct mr_tcb *tcb)
 	return (WINDOW - mr_cong_dctcp.marked(tcb, WINDOW, 1)) * 1000 / WINDOW;
 }
 
-static void the_cut_is_half_the_share_of_marks_in_the_long_run(void **state)
+static void rfc8257_3_3_the_cut_is_half_the_share_of_marks_in_the_long_run(void **state)
 {
 	static const struct {
 		unsigned n;
@@ -64,7 +64,7 @@ static void the_cut_is_half_the_share_of_marks_in_the_long_run(void **state)
 }
 
 /* alpha * (15/16)^n. */
-static void without_marks_alpha_fades_by_a_sixteenth_a_window(void **state)
+static void rfc8257_3_3_without_marks_alpha_fades_by_a_sixteenth_a_window(void **state)
 {
 	struct mr_tcb tcb;
 
@@ -92,7 +92,7 @@ static void the_window_never_falls_below_two_segments(void **state)
 }
 
 /* Section 3.5. */
-static void a_loss_halves_whatever_alpha_says(void **state)
+static void rfc8257_3_5_a_loss_halves_whatever_alpha_says(void **state)
 {
 	struct mr_tcb tcb;
 
@@ -106,10 +106,10 @@ static void a_loss_halves_whatever_alpha_says(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_cut_is_half_the_share_of_marks_in_the_long_run),
-		cmocka_unit_test(without_marks_alpha_fades_by_a_sixteenth_a_window),
+		cmocka_unit_test(rfc8257_3_3_the_cut_is_half_the_share_of_marks_in_the_long_run),
+		cmocka_unit_test(rfc8257_3_3_without_marks_alpha_fades_by_a_sixteenth_a_window),
 		cmocka_unit_test(the_window_never_falls_below_two_segments),
-		cmocka_unit_test(a_loss_halves_whatever_alpha_says),
+		cmocka_unit_test(rfc8257_3_5_a_loss_halves_whatever_alpha_says),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,7 +70,7 @@ static void cwnd_doubles_in_each_round_of_constant_rtt(void **state)
 }
 
 /* Section 4.2: an eighth of the round before, but between 4 and 16 ms. */
-static void a_rise_of_the_rtt_by_the_threshold_begins_css(void **state)
+static void rfc9406_4_2_a_rise_of_the_rtt_by_the_threshold_begins_css(void **state)
 {
 	static const struct {
 		uint64_t base_ns, rise_ns;
@@ -95,7 +95,7 @@ static void a_rise_of_the_rtt_by_the_threshold_begins_css(void **state)
 	}
 }
 
-static void fewer_than_eight_samples_in_a_round_say_nothing(void **state)
+static void rfc9406_4_2_fewer_than_eight_samples_in_a_round_say_nothing(void **state)
 {
 	struct start s;
 
@@ -124,7 +124,7 @@ static void the_least_rtt_of_the_round_decides(void **state)
 	assert_false(in_css(&s));
 }
 
-static void css_grows_by_a_quarter_and_ends_slow_start_after_five_rounds(void **state)
+static void rfc9406_4_2_css_grows_by_a_quarter_and_ends_slow_start_after_five_rounds(void **state)
 {
 	struct start s;
 	uint32_t cwnd, acked;
@@ -143,7 +143,7 @@ static void css_grows_by_a_quarter_and_ends_slow_start_after_five_rounds(void **
 	assert_int_equal(s.tcb.ssthresh, s.tcb.cwnd);
 }
 
-static void an_rtt_below_the_baseline_resumes_slow_start(void **state)
+static void rfc9406_4_2_an_rtt_below_the_baseline_resumes_slow_start(void **state)
 {
 	struct start s;
 	uint32_t cwnd, acked;
@@ -193,11 +193,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cwnd_doubles_in_each_round_of_constant_rtt),
-		cmocka_unit_test(a_rise_of_the_rtt_by_the_threshold_begins_css),
-		cmocka_unit_test(fewer_than_eight_samples_in_a_round_say_nothing),
+		cmocka_unit_test(rfc9406_4_2_a_rise_of_the_rtt_by_the_threshold_begins_css),
+		cmocka_unit_test(rfc9406_4_2_fewer_than_eight_samples_in_a_round_say_nothing),
 		cmocka_unit_test(the_least_rtt_of_the_round_decides),
-		cmocka_unit_test(css_grows_by_a_quarter_and_ends_slow_start_after_five_rounds),
-		cmocka_unit_test(an_rtt_below_the_baseline_resumes_slow_start),
+		cmocka_unit_test(
+			rfc9406_4_2_css_grows_by_a_quarter_and_ends_slow_start_after_five_rounds),
+		cmocka_unit_test(rfc9406_4_2_an_rtt_below_the_baseline_resumes_slow_start),
 		cmocka_unit_test(a_round_that_was_left_long_ago_is_over),
 	};
 

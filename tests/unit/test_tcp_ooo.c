@@ -184,7 +184,7 @@ static void one_byte_segments_cannot_pin_the_umem(void **state)
 }
 
 /* 4000 random runs of segments over a window: the stream that comes out is the one that went in. */
-static void random_segments_reassemble_to_the_stream(void **state)
+static void rfc9293_3_10_7_4_random_segments_reassemble_to_the_stream(void **state)
 {
 	struct net *n = *state;
 	struct mr_rng rng;
@@ -282,8 +282,9 @@ int main(void)
 						net_teardown),
 		cmocka_unit_test_setup_teardown(place_among_many_is_found_in_steps_of_holes,
 						net_setup, net_teardown),
-		cmocka_unit_test_setup_teardown(random_segments_reassemble_to_the_stream, net_setup,
-						net_teardown),
+		cmocka_unit_test_setup_teardown(
+			rfc9293_3_10_7_4_random_segments_reassemble_to_the_stream, net_setup,
+			net_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,7 +12,7 @@
 
 #define MS MR_NS_PER_MS
 
-static void the_first_sample_sets_srtt_and_half_of_it_as_variance(void **state)
+static void rfc6298_2_2_the_first_sample_sets_srtt_and_half_of_it_as_variance(void **state)
 {
 	struct mr_tcb tcb = { .rto_ns = MR_TCP_RTO_INIT_NS };
 
@@ -24,7 +24,7 @@ static void the_first_sample_sets_srtt_and_half_of_it_as_variance(void **state)
 }
 
 /* (2.3): RTTVAR first, from the old SRTT: 3/4*150 + 1/4*|300-380|, 7/8*300 + 1/8*380. */
-static void later_samples_are_smoothed(void **state)
+static void rfc6298_2_2_later_samples_are_smoothed(void **state)
 {
 	struct mr_tcb tcb = { .rto_ns = MR_TCP_RTO_INIT_NS };
 
@@ -36,7 +36,7 @@ static void later_samples_are_smoothed(void **state)
 	assert_int_equal(tcb.rto_ns, 310 * MS + 4 * 132500 * MR_NS_PER_US);
 }
 
-static void the_rto_never_falls_below_srtt_plus_200_ms(void **state)
+static void rfc6298_2_4_the_rto_never_falls_below_srtt_plus_200_ms(void **state)
 {
 	struct mr_tcb tcb = { .rto_ns = MR_TCP_RTO_INIT_NS };
 
@@ -46,7 +46,7 @@ static void the_rto_never_falls_below_srtt_plus_200_ms(void **state)
 	assert_true(tcb.rto_ns >= MR_TCP_RTO_MIN_NS && tcb.rto_ns < MR_TCP_RTO_MIN_NS + MS);
 }
 
-static void each_back_off_doubles_up_to_120_s(void **state)
+static void rfc6298_5_5_each_back_off_doubles_up_to_120_s(void **state)
 {
 	struct mr_tcb tcb = { .rto_ns = MR_TCP_RTO_INIT_NS };
 
@@ -59,7 +59,7 @@ static void each_back_off_doubles_up_to_120_s(void **state)
 	assert_int_equal(rtt_rto(&tcb), MR_TCP_RTO_MAX_NS);
 }
 
-static void an_echo_of_something_never_sent_is_no_sample(void **state)
+static void rfc6298_3_an_echo_of_something_never_sent_is_no_sample(void **state)
 {
 	uint64_t now = 5000 * MR_NS_PER_S;
 
@@ -71,7 +71,7 @@ static void an_echo_of_something_never_sent_is_no_sample(void **state)
 	assert_int_equal(tcp_ts_rtt(77, 0, now), 0);
 }
 
-static void slow_start_doubles_and_avoidance_adds_one_segment_per_window(void **state)
+static void rfc3465_2_1_slow_start_doubles_and_avoidance_adds_one_segment_per_window(void **state)
 {
 	struct mr_sending sending = { 0 };
 	struct mr_tcb tcb = { .snd_mss = 1000, .sending = &sending };
@@ -91,7 +91,7 @@ static void slow_start_doubles_and_avoidance_adds_one_segment_per_window(void **
 	assert_in_range(tcb.cwnd, before + 970, before + 1000);
 }
 
-static void slow_start_ends_at_ssthresh_exactly(void **state)
+static void rfc5681_3_1_slow_start_ends_at_ssthresh_exactly(void **state)
 {
 	struct mr_sending sending = { 0 };
 	struct mr_tcb tcb = { .snd_mss = 1000, .sending = &sending };
@@ -103,7 +103,7 @@ static void slow_start_ends_at_ssthresh_exactly(void **state)
 	assert_int_equal(tcb.cwnd, 12500);
 }
 
-static void loss_halves_the_flight_but_leaves_two_segments(void **state)
+static void rfc5681_3_1_loss_halves_the_flight_but_leaves_two_segments(void **state)
 {
 	struct mr_sending sending = { 0 };
 	struct mr_tcb tcb = { .snd_mss = 1000, .cwnd = 50000, .sending = &sending };
@@ -114,7 +114,7 @@ static void loss_halves_the_flight_but_leaves_two_segments(void **state)
 	assert_int_equal(mr_cong_newreno.ssthresh(&tcb, 3000, 0), 2000);
 }
 
-static void the_initial_window_is_that_of_rfc_6928(void **state)
+static void rfc6928_2_the_initial_window_is_that_of_rfc_6928(void **state)
 {
 	(void)state;
 	assert_int_equal(mr_cong_initial_window(536), 5360);
@@ -126,15 +126,16 @@ static void the_initial_window_is_that_of_rfc_6928(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_first_sample_sets_srtt_and_half_of_it_as_variance),
-		cmocka_unit_test(later_samples_are_smoothed),
-		cmocka_unit_test(the_rto_never_falls_below_srtt_plus_200_ms),
-		cmocka_unit_test(each_back_off_doubles_up_to_120_s),
-		cmocka_unit_test(an_echo_of_something_never_sent_is_no_sample),
-		cmocka_unit_test(slow_start_doubles_and_avoidance_adds_one_segment_per_window),
-		cmocka_unit_test(slow_start_ends_at_ssthresh_exactly),
-		cmocka_unit_test(loss_halves_the_flight_but_leaves_two_segments),
-		cmocka_unit_test(the_initial_window_is_that_of_rfc_6928),
+		cmocka_unit_test(rfc6298_2_2_the_first_sample_sets_srtt_and_half_of_it_as_variance),
+		cmocka_unit_test(rfc6298_2_2_later_samples_are_smoothed),
+		cmocka_unit_test(rfc6298_2_4_the_rto_never_falls_below_srtt_plus_200_ms),
+		cmocka_unit_test(rfc6298_5_5_each_back_off_doubles_up_to_120_s),
+		cmocka_unit_test(rfc6298_3_an_echo_of_something_never_sent_is_no_sample),
+		cmocka_unit_test(
+			rfc3465_2_1_slow_start_doubles_and_avoidance_adds_one_segment_per_window),
+		cmocka_unit_test(rfc5681_3_1_slow_start_ends_at_ssthresh_exactly),
+		cmocka_unit_test(rfc5681_3_1_loss_halves_the_flight_but_leaves_two_segments),
+		cmocka_unit_test(rfc6928_2_the_initial_window_is_that_of_rfc_6928),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

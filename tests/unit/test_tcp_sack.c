@@ -99,7 +99,7 @@ static struct ack take(struct conn *c, uint64_t now, uint32_t ack_at, unsigned n
 	return ack;
 }
 
-static void blocks_mark_the_segments_that_they_cover_whole(void **state)
+static void rfc2018_5_blocks_mark_the_segments_that_they_cover_whole(void **state)
 {
 	static const struct {
 		const char *what;
@@ -145,7 +145,7 @@ static void blocks_mark_the_segments_that_they_cover_whole(void **state)
 	}
 }
 
-static void without_permission_blocks_are_ignored(void **state)
+static void rfc2018_5_without_permission_blocks_are_ignored(void **state)
 {
 	static const uint32_t b[][2] = { { 200, 300 } };
 	struct conn c;
@@ -158,7 +158,7 @@ static void without_permission_blocks_are_ignored(void **state)
 }
 
 /* RFC 2883 section 4. */
-static void a_block_below_the_ack_or_within_the_next_is_a_dsack(void **state)
+static void rfc2883_5_a_block_below_the_ack_or_within_the_next_is_a_dsack(void **state)
 {
 	static const struct {
 		const char *what;
@@ -186,7 +186,7 @@ static void a_block_below_the_ack_or_within_the_next_is_a_dsack(void **state)
 }
 
 /* RFC 2018 section 8. */
-static void after_reneging_nothing_counts_as_sacked(void **state)
+static void rfc2018_8_after_reneging_nothing_counts_as_sacked(void **state)
 {
 	static const uint32_t b[][2] = { { 200, 500 } };
 	struct conn c;
@@ -287,7 +287,7 @@ static void told(const struct conn *c, const char *what, unsigned n, const uint3
 }
 
 /* RFC 2018 section 4 and its examples. */
-static void the_most_recent_block_comes_first_and_neighbours_merge(void **state)
+static void rfc2018_4_the_most_recent_block_comes_first_and_neighbours_merge(void **state)
 {
 	struct mr_gap gap = { 0 };
 	struct conn c;
@@ -317,7 +317,7 @@ static void the_most_recent_block_comes_first_and_neighbours_merge(void **state)
 	conn_close(&c);
 }
 
-static void a_duplicate_is_told_once_in_front(void **state)
+static void rfc2883_4_a_duplicate_is_told_once_in_front(void **state)
 {
 	struct mr_gap gap = { 0 };
 	struct mr_seg seg = { .opts = MR_TCPOPT_TS };
@@ -342,7 +342,7 @@ static void a_duplicate_is_told_once_in_front(void **state)
 	conn_close(&c);
 }
 
-static void a_duplicate_joins_the_one_it_follows(void **state)
+static void rfc2883_4_a_duplicate_joins_the_one_it_follows(void **state)
 {
 	struct mr_seg seg = { 0 };
 	struct conn c;
@@ -394,7 +394,7 @@ static void rfc2883_4_duplicates_apart_are_told_in_their_order(void **state)
 
 /* Segments sent at 1..10 ms; at 50 ms blocks tell what arrived. With an RTT of 50 ms - (its sending) for
  * the newest delivered, what was sent before it and is still missing is lost once the window has passed. */
-static void what_was_sent_before_something_delivered_is_lost_after_the_window(void **state)
+static void rfc8985_6_2_what_was_sent_before_what_arrived_is_lost_after_the_window(void **state)
 {
 	static const uint32_t tail[][2] = { { 700, 1000 } }, one[][2] = { { 200, 300 } };
 	struct conn c;
@@ -423,7 +423,7 @@ static void what_was_sent_before_something_delivered_is_lost_after_the_window(vo
 }
 
 /* A wide window may end after the RTO: the timeout waits for it, though not longer than an RTO. */
-static void reordering_is_waited_for_before_the_timeout(void **state)
+static void rfc8985_6_3_reordering_is_waited_for_before_the_timeout(void **state)
 {
 	static const uint32_t one[][2] = { { 200, 300 } };
 	const uint64_t ms = MR_NS_PER_MS;
@@ -445,7 +445,7 @@ static void reordering_is_waited_for_before_the_timeout(void **state)
 	conn_close(&c);
 }
 
-static void reordering_that_was_seen_keeps_the_window_open(void **state)
+static void rfc8985_6_2_reordering_that_was_seen_keeps_the_window_open(void **state)
 {
 	static const uint32_t late[][2] = { { 700, 1000 } }, early[][2] = { { 200, 300 } };
 	struct conn c;
@@ -465,7 +465,7 @@ static void reordering_that_was_seen_keeps_the_window_open(void **state)
 	conn_close(&c);
 }
 
-static void a_retransmission_that_is_lost_again_is_found(void **state)
+static void rfc8985_6_2_a_retransmission_that_is_lost_again_is_found(void **state)
 {
 	static const uint32_t rest[][2] = { { 100, 500 } }, more[][2] = { { 100, 1000 } };
 	struct mr_frame *head;
@@ -497,20 +497,20 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, net_setup, net_teardown)
-		T(blocks_mark_the_segments_that_they_cover_whole),
-		T(without_permission_blocks_are_ignored),
-		T(a_block_below_the_ack_or_within_the_next_is_a_dsack),
-		T(after_reneging_nothing_counts_as_sacked),
+		T(rfc2018_5_blocks_mark_the_segments_that_they_cover_whole),
+		T(rfc2018_5_without_permission_blocks_are_ignored),
+		T(rfc2883_5_a_block_below_the_ack_or_within_the_next_is_a_dsack),
+		T(rfc2018_8_after_reneging_nothing_counts_as_sacked),
 		T(any_sequence_of_blocks_marks_what_a_model_marks),
 		T(a_block_behind_many_holes_is_found_by_and_by),
-		T(the_most_recent_block_comes_first_and_neighbours_merge),
-		T(a_duplicate_is_told_once_in_front),
-		T(a_duplicate_joins_the_one_it_follows),
+		T(rfc2018_4_the_most_recent_block_comes_first_and_neighbours_merge),
+		T(rfc2883_4_a_duplicate_is_told_once_in_front),
+		T(rfc2883_4_a_duplicate_joins_the_one_it_follows),
 		T(rfc2883_4_duplicates_apart_are_told_in_their_order),
-		T(what_was_sent_before_something_delivered_is_lost_after_the_window),
-		T(reordering_is_waited_for_before_the_timeout),
-		T(reordering_that_was_seen_keeps_the_window_open),
-		T(a_retransmission_that_is_lost_again_is_found),
+		T(rfc8985_6_2_what_was_sent_before_what_arrived_is_lost_after_the_window),
+		T(rfc8985_6_3_reordering_is_waited_for_before_the_timeout),
+		T(rfc8985_6_2_reordering_that_was_seen_keeps_the_window_open),
+		T(rfc8985_6_2_a_retransmission_that_is_lost_again_is_found),
 #undef T
 	};
 

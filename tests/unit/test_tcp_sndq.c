@@ -160,7 +160,7 @@ static void what_was_not_sent_cannot_be_acknowledged_away(void **state)
 }
 
 /* Karn: an ACK whose newest segment was sent twice measures nothing. */
-static void retransmitted_frames_give_no_sample(void **state)
+static void rfc6298_3_retransmitted_frames_give_no_sample(void **state)
 {
 	struct net *n = *state;
 	uint8_t buf[3000];
@@ -302,7 +302,7 @@ int main(void)
 		T(a_frame_that_was_sent_is_not_appended_to),
 		T(an_acknowledgment_removes_frames_and_trims_the_one_it_ends_in),
 		T(what_was_not_sent_cannot_be_acknowledged_away),
-		T(retransmitted_frames_give_no_sample),
+		T(rfc6298_3_retransmitted_frames_give_no_sample),
 		T(a_split_keeps_bytes_sums_marks_and_accounts),
 		T(when_frames_are_scarce_only_the_front_is_cut_and_never_with_the_last),
 		T(cuts_of_one_queue_take_no_more_than_they_leave),

@@ -26,7 +26,7 @@ static uint32_t header(uint8_t *out, uint8_t flags, const uint8_t *opts, uint32_
 	return (uint32_t)sizeof(base) + nopts;
 }
 
-static void every_field_of_the_header_is_read(void **state)
+static void rfc9293_3_1_every_field_of_the_header_is_read(void **state)
 {
 	uint8_t buf[64];
 	uint32_t n = header(buf, MR_TCP_ACK | MR_TCP_URG, NULL, 0);
@@ -78,7 +78,7 @@ static void flags_that_no_sender_makes_are_refused(void **state)
 	}
 }
 
-static void a_header_cut_short_anywhere_is_refused(void **state)
+static void rfc9293_3_1_a_header_cut_short_anywhere_is_refused(void **state)
 {
 	static const uint8_t ts[] = { 1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2 };
 	uint8_t buf[64];
@@ -109,7 +109,7 @@ static void port_zero_is_refused(void **state)
 	assert_int_equal(mr_tcp_parse(buf, n, n, &seg), MR_DROP_TCP_PORT_ZERO);
 }
 
-static void options_are_read_skipped_or_refused(void **state)
+static void rfc9293_3_1_options_are_read_skipped_or_refused(void **state)
 {
 	static const struct {
 		const char *what;
@@ -257,7 +257,7 @@ static void rfc9768_3_2_3_accecn_option_of_every_length(void **state)
 	}
 }
 
-static void the_checksum_makes_the_header_sum_to_all_ones(void **state)
+static void rfc9293_3_1_the_checksum_makes_the_header_sum_to_all_ones(void **state)
 {
 	struct mr_seg seg = { .sport = 80, .dport = 12345, .seq = 99, .flags = MR_TCP_ACK };
 	uint8_t buf[MR_TCP_HLEN];
@@ -279,15 +279,15 @@ static void the_checksum_makes_the_header_sum_to_all_ones(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_field_of_the_header_is_read),
+		cmocka_unit_test(rfc9293_3_1_every_field_of_the_header_is_read),
 		cmocka_unit_test(flags_that_no_sender_makes_are_refused),
-		cmocka_unit_test(a_header_cut_short_anywhere_is_refused),
+		cmocka_unit_test(rfc9293_3_1_a_header_cut_short_anywhere_is_refused),
 		cmocka_unit_test(port_zero_is_refused),
-		cmocka_unit_test(options_are_read_skipped_or_refused),
+		cmocka_unit_test(rfc9293_3_1_options_are_read_skipped_or_refused),
 		cmocka_unit_test(a_window_scale_above_14_counts_as_14),
 		cmocka_unit_test(what_is_written_is_read_back),
 		cmocka_unit_test(rfc9768_3_2_3_accecn_option_of_every_length),
-		cmocka_unit_test(the_checksum_makes_the_header_sum_to_all_ones),
+		cmocka_unit_test(rfc9293_3_1_the_checksum_makes_the_header_sum_to_all_ones),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -682,7 +682,7 @@ static int keep_nd_note(void *ctx, void *data, size_t size)
 	return 0;
 }
 
-static void advertisements_and_queries_to_groups_are_noted(void **state)
+static void rfc3810_6_2_advertisements_and_queries_to_groups_are_noted(void **state)
 {
 #define QUERY MULTICAST_ND(130), .payload = 20, .ext = "H"
 #define ALERT_AT(at)                                                                               \
@@ -1570,7 +1570,7 @@ int main(void)
 		cmocka_unit_test(every_ip_packet_gets_its_verdict),
 		cmocka_unit_test(every_arp_packet_gets_its_verdict),
 		cmocka_unit_test(gratuitous_arp_of_others_is_noted),
-		cmocka_unit_test(advertisements_and_queries_to_groups_are_noted),
+		cmocka_unit_test(rfc3810_6_2_advertisements_and_queries_to_groups_are_noted),
 		cmocka_unit_test(the_policy_decides_which_tcp_checksum_passes),
 		cmocka_unit_test(one_changed_byte_anywhere_in_a_long_packet_is_found),
 		cmocka_unit_test(no_icmp_checksum_is_accepted_as_partial),
