@@ -353,3 +353,43 @@ TEST(rfc6093_3_urgent_write_sets_the_pointer_behind_its_last_byte)
 	hist_round(h);
 	EXPECT(h, .flags = URG | PSH | ACK, .seq = 1, .ack = 1, .len = 3, .up = 3);
 }
+
+/* ---- A reader that waits for many bytes ------------------------------------------------------ */
+
+static unsigned events(struct hist *h)
+{
+	struct mr_event ev[2];
+
+	return mr_socks_events(&h->engine->st->socks, ev, 2);
+}
+
+/* SO_RCVLOWAT: where frames have become scarce what it waits for does not come, so what is there has to do. */
+TEST(reader_that_waits_for_more_than_frames_allow_is_woken)
+{
+	struct mr_frame_pool *frames = &h->engine->st->frames;
+	struct mr_frame *taken = NULL, *f;
+
+	hist_established(h, &(struct hist_peer){ 0 });
+	hist_option(h, MR_OPT_RCVLOWAT, 20000);
+	mr_set_interest(h->sock, MR_IN, 0);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = MSS);
+	hist_skip(h);
+	CHECK_EQ(h, events(h), 0);
+	while (frames->nfree > frames->nframes / 32 + 1) {
+		f = mr_frame_get(frames);
+		f->next = taken;
+		taken = f;
+	}
+	hist_round(h);
+	CHECK_EQ(h, events(h), 0);
+	INJECT(h, .flags = ACK, .seq = 1 + MSS, .ack = 1, .len = MSS); /* refused */
+	hist_skip(h);
+	CHECK_EQ(h, h->sock->rcvq.bytes, MSS);
+	CHECK_EQ(h, events(h), 1);
+	hist_read(h, MSS);
+	while ((f = taken)) {
+		taken = f->next;
+		mr_frame_put(frames, f);
+	}
+	hist_skip(h);
+}

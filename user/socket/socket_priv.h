@@ -98,6 +98,8 @@ void sock_unstarve(struct mr_socket *sock);
 uint32_t recv_readable(const struct mr_socket *sock);
 /* Are there as many as MR_OPT_RCVLOWAT asks for, or can no more come? O(1). */
 bool recv_ready(const struct mr_socket *sock);
+/* Frames are so scarce that whoever waits for many bytes is content with few. */
+bool recv_pressed(const struct mr_socket *sock);
 /* The urgent byte: has it come and was not read? Is it the next one? */
 bool recv_urgent_there(const struct mr_socket *sock);
 bool recv_at_mark(const struct mr_socket *sock);

@@ -121,6 +121,11 @@ bool recv_ready(const struct mr_socket *sock)
 	       sock->tcb->rcv_wnd <= sock->tcb->rcv_mss;
 }
 
+bool recv_pressed(const struct mr_socket *sock)
+{
+	return sock->tcb && pressed(sock->socks);
+}
+
 static void count_holder(struct mr_socket *sock)
 {
 	bool holds = sock->rcvq.bytes + sock->rcvq.lent != 0;
@@ -254,7 +259,10 @@ bool recv_room(void *owner)
 		collapse(sock);
 		most = frames->nfree > last ? frames->nfree - last : 0;
 	}
-	return q->frames + others < most;
+	if (q->frames + others < most)
+		return true;
+	sock_mark(sock); /* its reader may wait for more than comes now: recv_ready() */
+	return false;
 }
 
 void recv_update_space(struct mr_socket *sock)
