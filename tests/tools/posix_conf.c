@@ -2162,6 +2162,26 @@ static void case_exec(void)
 	peer("close %d", c.h);
 }
 
+/* The new program's environment is empty: nginx executes its successor with hardly more. */
+static void case_exec_bare(void)
+{
+	struct conn c = passive();
+	char *none[] = { NULL };
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		dup2(c.fd, 1);
+		execle("/bin/echo", "echo", "from", "a", "program", NULL, none);
+		_exit(1);
+	}
+	close(c.fd);
+	T(peer("recv %d -1", c.h));
+	T(waitpid(pid, &status, 0) == pid);
+	T(status);
+	peer("close %d", c.h);
+}
+
 static void case_bind(void)
 {
 	int a = new_socket(), b = new_socket(), port;
@@ -2294,6 +2314,7 @@ static const struct test_case {
 	C(fork_often),
 	C(fork_accept),
 	C(exec),
+	C(exec_bare),
 	C(bind),
 	C(rebind),
 	C(big),

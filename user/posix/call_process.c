@@ -102,33 +102,64 @@ static size_t count(char *const list[])
 	return n;
 }
 
-/* The environment with MILLRACE_INHERIT, into room for count(envp) + 2 pointers. */
-static void inherit_environment(char *const envp[], size_t n, char **out)
-{
-	static char mark[] = INHERIT_ENV "=1";
+/* The variables of ours that a new environment may need: see below. */
+#define OUR_VARIABLES 3u
 
-	memcpy(out, envp, n * sizeof(*out));
-	out[n] = mark;
-	out[n + 1] = NULL;
+static const char *variable(char *const envp[], const char *name)
+{
+	size_t len = strlen(name);
+
+	for (size_t i = 0; envp && envp[i]; i++)
+		if (!strncmp(envp[i], name, len) && envp[i][len] == '=')
+			return envp[i] + len + 1;
+	return NULL;
 }
 
-/* Does the new program stand on the same stack as this one? */
-static bool keeps_stack(char *const envp[])
+/* Does a program with this environment stand on the same stack as this one? If it inherits open sockets of the
+ * stack it must, though it was given an environment without our variables: nginx executes its successor so. */
+static bool keeps_stack(char *const envp[], bool open)
 {
+	return open || variable(envp, MR_SHARE_ENV);
+}
+
+/* Room for what new_environment() writes: the library in front of those that are preloaded already. */
+static size_t preload_size(char *const envp[])
+{
+	return sizeof("LD_PRELOAD=:") + strlen(process_library()) +
+	       strlen(variable(envp, "LD_PRELOAD") ?: "");
+}
+
+/* The environment with MILLRACE_INHERIT, and with what is lacking to be part of the stack, into room for
+ * count(envp) + OUR_VARIABLES + 1 pointers. */
+static void new_environment(char *const envp[], char **out, char *preload, size_t size)
+{
+	static char mark[] = INHERIT_ENV "=1";
+	const char *library = process_library(), *others = variable(envp, "LD_PRELOAD");
+	bool has_library = others && strstr(others, library);
+
 	for (size_t i = 0; envp && envp[i]; i++)
-		if (!strncmp(envp[i], MR_SHARE_ENV "=", sizeof(MR_SHARE_ENV)))
-			return true;
-	return false;
+		if (has_library || strncmp(envp[i], "LD_PRELOAD=", strlen("LD_PRELOAD=")) != 0)
+			*out++ = envp[i];
+	*out++ = mark;
+	if (!has_library) {
+		snprintf(preload, size, "LD_PRELOAD=%s%s%s", library, others ? ":" : "",
+			 others ?: "");
+		*out++ = preload;
+	}
+	if (!variable(envp, MR_SHARE_ENV))
+		*out++ = (char *)(uintptr_t)process_stack_variable();
+	*out = NULL;
 }
 
 /* Call `run` with an environment that says what there is to inherit, if there is anything. */
 #define WITH_ENVIRONMENT(envp, new_envp, run)                                                      \
 	do {                                                                                       \
-		size_t n_ = count(envp);                                                           \
 		char **new_envp = NULL;                                                            \
-		if (process_leaves_sockets() && keeps_stack(envp)) {                               \
-			new_envp = alloca((n_ + 2) * sizeof(*new_envp));                           \
-			inherit_environment(envp, n_, new_envp);                                   \
+		bool open_;                                                                        \
+		if (process_leaves_sockets(&open_) && keeps_stack(envp, open_)) {                  \
+			size_t size_ = preload_size(envp);                                         \
+			new_envp = alloca((count(envp) + OUR_VARIABLES + 1) * sizeof(*new_envp));  \
+			new_environment(envp, new_envp, alloca(size_), size_);                     \
 		}                                                                                  \
 		run;                                                                               \
 	} while (0)

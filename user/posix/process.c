@@ -5,6 +5,7 @@
  * Called by   the interposed calls. A program that never makes a TCP socket never comes here.
  */
 #include <dirent.h>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -64,11 +65,12 @@ static uint64_t cookie_of(int fd)
 	return REAL(getsockopt)(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) ? 0 : cookie;
 }
 
-bool process_leaves_sockets(void)
+bool process_leaves_sockets(bool *open)
 {
 	const struct mr_proc *proc;
 	bool any = false;
 
+	*open = false;
 	if (!px_share)
 		return false;
 	mr_share_lock(px_share, NULL);
@@ -81,7 +83,10 @@ bool process_leaves_sockets(void)
 		f = file_of_entry(mr_share_root(px_share), proc->fds[fd]);
 		if (f->kind != FILE_EPOLL && !f->cookie)
 			f->cookie = cookie_of((int)fd);
-		any |= f->kind == FILE_STREAM;
+		if (f->kind != FILE_STREAM)
+			continue;
+		any = true;
+		*open |= !(REAL(fcntl64)((int)fd, F_GETFD) & FD_CLOEXEC);
 	}
 	mr_share_unlock(px_share);
 	return any;
@@ -199,6 +204,21 @@ static void make_broken_pipe(void)
 	broken_pipe = high < 0 ? fds[1] : high;
 	if (high >= 0)
 		REAL(close)(fds[1]);
+}
+
+const char *process_stack_variable(void)
+{
+	static char text[sizeof(MR_SHARE_ENV) + sizeof(stack_name)];
+
+	snprintf(text, sizeof(text), MR_SHARE_ENV "=%s", stack_name);
+	return text;
+}
+
+const char *process_library(void)
+{
+	Dl_info info;
+
+	return dladdr(&px_share, &info) ? info.dli_fname : "";
 }
 
 bool px_offered(void)

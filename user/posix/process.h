@@ -21,8 +21,12 @@ void process_fork_end(bool shared, pid_t pid);
 bool process_clones(long nr, const long arg[6]);
 /* Make such a child. As syscall(). */
 long process_clone(long nr, const long arg[6]);
-/* Are there sockets of ours that a program executed now would have? Their cookies are known then. */
-bool process_leaves_sockets(void);
+/* Are there sockets of ours that a program executed now would have? Their cookies are known then. *open: one of
+ * them is sure to stay open. */
+bool process_leaves_sockets(bool *open);
+/* "NAME=value" of what made this process part of the stack: the stack's name, and the library (its path alone). */
+const char *process_stack_variable(void);
+const char *process_library(void);
 
 /* A descriptor of the stack, which the program did not make and is not to close. */
 bool process_owns_fd(int fd);
