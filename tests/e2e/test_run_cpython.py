@@ -17,7 +17,7 @@ import xml.etree.ElementTree
 from lib import *
 from runlib import *
 
-PYTHON = "/usr/bin/python3"  # whose tests libpython3-testsuite has
+PYTHON = "/usr/bin/python3"  # whose tests libpython3.N-testsuite has
 
 SUITES = {  # name: tests of the short form
     "test_selectors": ["*EpollSelector*"],
@@ -60,7 +60,7 @@ def compare(pair, suite, env=()):
     if not os.path.exists(PYTHON):
         raise Skip("there is no %s" % PYTHON)
     if run(PYTHON, "-c", "import test.test_socket", ok=False).returncode:
-        raise Skip("libpython3-testsuite is not installed")
+        raise Skip("libpython3.N-testsuite is not installed")
     with scratch() as directory:
         without, under_it = [outcome(pair, directory, suite, shim, env) for shim in (False, True)]
     for what, found in (("without", without), ("under it", under_it)):

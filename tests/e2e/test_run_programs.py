@@ -40,7 +40,8 @@ def conformance(pair, directory, local, peer, address=None):
     argv = [CONF, "run", path, local, peer]
     with Process([CONF, "peer", path], ns=pair.peer, name="peer"):
         wait_for("the peer", lambda: os.path.exists(path))
-        done = run(*(under(pair, *argv, address=address) if address else argv), ns=pair.engine, timeout=60)
+        done = run(*(under(pair, *argv, address=address) if address else argv), ns=pair.engine,
+                   timeout=140)
     os.unlink(path)
     return done.stdout.splitlines()
 
@@ -55,13 +56,13 @@ def compare(pair, kernels, engines, peer, length):
     check(got == want, "the shim answers otherwise than the kernel")
 
 
-@case("every socket call answers as the kernel's, IPv4", timeout=150)
+@case("every socket call answers as the kernel's, IPv4", timeout=200)
 def calls4():
     with Pair() as pair:
         compare(pair, NEIGHBOUR, ENGINE, PEER, 24)
 
 
-@case("every socket call answers as the kernel's, IPv6", timeout=150)
+@case("every socket call answers as the kernel's, IPv6", timeout=200)
 def calls6():
     with Pair(v6=True) as pair:
         run("ip", "addr", "add", "fd77::3/64", "dev", "v0", "nodad", ns=pair.engine)
