@@ -160,6 +160,79 @@ TEST(rfc7413_4_2_2_listener_without_it_leaves_the_data_alone)
 	CHECK(h, ack_of(h) == 1 && !h->last.has_tfo);
 }
 
+/* The client's FIN comes with the ACK of the handshake: the application reads the SYN's data, and the end. */
+TEST(rfc7413_4_2_2_fin_with_the_ack_of_the_handshake_follows_the_data_of_the_syn)
+{
+	struct hist_seg syn;
+	char byte;
+
+	listen_fast(h, 4);
+	get_cookie(h, &syn);
+	hist_inject(h, &syn);
+	next_out(h);
+	INJECT(h, .flags = FIN | ACK, .seq = 101, .ack = 1);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 102);
+	hist_accept(h);
+	CHECK_EQ(h, hist_state(h), MR_TCP_CLOSE_WAIT);
+	hist_read(h, 100);
+	CHECK_EQ(h, mr_recv(h->sock, &byte, 1, 0), 0);
+	hist_close(h);
+	EXPECT(h, .flags = FIN | ACK, .seq = 1, .ack = 102);
+	INJECT(h, .flags = ACK, .seq = 102, .ack = 2);
+	EXPECT_NOTHING(h);
+}
+
+/* Nobody has accepted it yet, and nobody will. */
+TEST(rfc7413_4_2_2_closed_listener_resets_what_a_cookie_let_in)
+{
+	struct hist_seg syn;
+
+	listen_fast(h, 4);
+	get_cookie(h, &syn);
+	hist_inject(h, &syn);
+	next_out(h);
+	mr_close(h->listener);
+	h->listener = NULL;
+	hist_round(h);
+	EXPECT(h, .flags = RST | ACK, .seq = 1, .ack = 101);
+	CHECK_EQ(h, h->engine->st->tcp.tfo_pending, 0);
+	CHECK_EQ(h, h->engine->st->tcp.tcbs.used, 0);
+}
+
+/* The ACK of the handshake is lost, and so is the front of what was sent before it: the first that comes completes
+ * the one and begins the recovery of the other. */
+TEST(rfc7413_4_2_2_first_ack_completes_the_handshake_and_reports_a_loss)
+{
+	struct hist_seg syn;
+	struct mr_sock_info info;
+
+	listen_fast(h, 4);
+	get_cookie(h, &syn);
+	syn.sack_perm = true;
+	hist_inject(h, &syn);
+	next_out(h);
+	hist_accept(h);
+	hist_read(h, 100);
+	hist_run(h, MS(10));
+	hist_write(h, 10 * 1460);
+	hist_skip(h);
+	hist_run(h, MS(10));
+	INJECT(h, .flags = ACK, .seq = 101, .ack = 1, .sack = { { 1 + 2 * 1460, 1 + 5 * 1460 } });
+	CHECK_EQ(h, hist_state(h), MR_TCP_ESTABLISHED);
+	hist_run(h, MS(3)); /* the reordering window */
+	CHECK_EQ(h, next_out(h)->seq - h->eisn, 1);
+	CHECK_EQ(h, h->last.len, 1460);
+	CHECK_EQ(h, next_out(h)->seq - h->eisn, 1 + 1460);
+	hist_skip(h);
+	CHECK_EQ(h, h->sock->tcb->loss, MR_LOSS_RECOVERY);
+	CHECK_EQ(h, mr_sock_info(h->sock, &info), 0);
+	CHECK(h, info.ssthresh < 10 * 1460);
+	INJECT(h, .flags = ACK, .seq = 101, .ack = 1 + 10 * 1460);
+	CHECK_EQ(h, h->sock->tcb->loss, MR_LOSS_OPEN);
+	CHECK_EQ(h, h->sock->tcb->retrans_out, 0);
+	hist_skip(h);
+}
+
 /* ---- Keys (section 4.1.1) -------------------------------------------------------------------- */
 
 static const uint8_t keys[2][16] = { "the present one.", "the one before.." };

@@ -57,6 +57,30 @@ TEST(rfc4898_4_tcp_info_rwnd_limited_is_the_time_that_the_peers_window_takes)
 	CHECK_EQ(h, info_of(h).tcpi_snd_wnd, 60000);
 }
 
+/* A window that is closed from the start on, and one that is too small for what is written. */
+TEST(rfc4898_4_tcp_info_rwnd_limited_begins_with_the_write)
+{
+	hist_connected(h, &(struct hist_peer){ .wnd = WND_ZERO });
+	hist_run(h, MS(50));
+	CHECK_EQ(h, info_of(h).tcpi_rwnd_limited, 0);
+	hist_write(h, 1000);
+	hist_run(h, MS(100));
+	CHECK_ABOUT_MS(h, info_of(h).tcpi_rwnd_limited, 100);
+	hist_run(h, MS(100));
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .wnd = 2000);
+	CHECK_ABOUT_MS(h, info_of(h).tcpi_rwnd_limited, 200);
+	hist_run(h, MS(30));
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1001, .wnd = 10);
+	hist_skip(h);
+	hist_write(h, 1000);
+	hist_run(h, MS(100));
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1001, .wnd = 2000);
+	CHECK_ABOUT_MS(h, info_of(h).tcpi_rwnd_limited, 300);
+	CHECK_ABOUT_MS(h, info_of(h).tcpi_busy_time, 330);
+	hist_skip(h);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 2001);
+}
+
 TEST(rfc4898_4_tcp_info_sndbuf_limited_is_the_time_that_a_full_buffer_takes)
 {
 	static uint8_t buf[8192];

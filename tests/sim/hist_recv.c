@@ -305,6 +305,23 @@ TEST(rfc7323_5_3_acks_that_are_older_than_a_timeout_are_answered_twice_a_second)
 	CHECK_EQ(h, h->engine->st->ctr.drop[MR_DROP_TCP_PAWS], 100);
 }
 
+/* RFC 7323 section 3.2: with the time of sending, not of what was sent last. */
+TEST(rfc7323_3_2_reset_has_the_present_time)
+{
+	uint32_t before;
+
+	hist_established(h, &(struct hist_peer){ .tsval = 1000 });
+	INJECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 10, .tsval = 1010);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 11);
+	before = h->last.tsval;
+	hist_run(h, SEC(1));
+	hist_round(h); /* which tells the time */
+	hist_close(h); /* unread */
+	EXPECT(h, .flags = RST | ACK, .seq = 1, .ack = 11);
+	CHECK_EQ(h, h->last.tsval - before, 1000);
+	CHECK_EQ(h, h->last.tsecr, 1010);
+}
+
 TEST(rfc7323_5_3_rst_is_not_subject_to_paws)
 {
 	uint8_t byte;

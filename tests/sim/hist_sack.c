@@ -311,6 +311,29 @@ TEST(rfc8985_7_2_answered_probe_of_a_recovery_ends_it_without_a_timeout)
 	CHECK_EQ(h, h->engine->st->ctr.c[MR_CTR_TCP_RTO], 0);
 }
 
+/* An ACK that others have overtaken: what it acknowledges is old, what it reports is not. */
+TEST(rfc2018_5_blocks_of_an_old_ack_count)
+{
+	const struct mr_tcb *tcb;
+
+	hist_established(h, &with_sack);
+	hist_write(h, 10 * MSS);
+	expect_segments(h, 0, 10);
+	hist_run(h, MS(5));
+	tcb = mr_list_first(&h->engine->st->tcp.all, struct mr_tcb, all_node);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 4 * MSS,
+	       .sack = { { 1 + 8 * MSS, 1 + 9 * MSS } });
+	CHECK_EQ(h, tcb->sacked_bytes, MSS);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 3 * MSS,
+	       .sack = { { 1 + 5 * MSS, 1 + 7 * MSS } });
+	CHECK_EQ(h, tcb->sacked_bytes, 3 * MSS);
+	CHECK_EQ(h, tcb->snd_una - tcb->iss, 1 + 4 * MSS);
+	CHECK_EQ(h, h->engine->st->ctr.c[MR_CTR_TCP_DSACK_IN], 0);
+	hist_skip(h);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 10 * MSS);
+	hist_skip(h);
+}
+
 /* RFC 8985 section 6.2 step 4: only what a recovery sent for nothing widens the reordering window. */
 TEST(rfc2883_5_duplicates_of_the_network_do_not_widen_the_reordering_window)
 {
