@@ -229,6 +229,36 @@ def fast_open():
             equal("data of the peer's that came early", netstat(pair.peer, "TCPFastOpenActive"), 0)
 
 
+EARLIER = """if 1:
+    import os, socket, sys, time
+    if len(sys.argv) > 1:  # before there is a stack
+        s = socket.create_server(("0.0.0.0", 7002))
+        c = socket.create_connection(("127.0.0.1", 7002))
+        for x in s, c:
+            os.set_inheritable(x.fileno(), True)
+        os.execvp(sys.argv[1], sys.argv[1:])
+    u = socket.socket(type=socket.SOCK_DGRAM)
+    u.bind(("0.0.0.0", 7003))
+    s = socket.create_server(("0.0.0.0", 7000))
+    print("ready", flush=True)
+    time.sleep(1000)
+"""
+
+
+@case("sockets that a program had before it joined the stack are listed, with that reason")
+def earlier():
+    with Pair() as pair, Process(["python3", "-c", EARLIER, *shared("python3", "-c", EARLIER)],
+                                 ns=pair.engine) as server:
+        wait_for("its listener", lambda: server.stdout() == b"ready\n")
+        listed = [(int(e["local"].rpartition(":")[2]), e["peer"].rpartition(":")[2], e.get("reason"))
+                  for e in json.loads(run(MILLRACE, "ss", "--json", ns=pair.engine).stdout)]
+        before = "it was there before the program joined the stack"
+        check(any(e == (7002, e[1], before) for e in listed), "the listener: %s", listed)
+        check(any(e[1:] == ("7002", before) for e in listed), "the connection: %s", listed)
+        check(any(e == (7003, e[1], "not TCP") for e in listed), "the UDP socket: %s", listed)
+        check(any(e == (7000, e[1], None) for e in listed), "what is accelerated: %s", listed)
+
+
 # ---- Servers ------------------------------------------------------------------------------------
 
 

@@ -165,6 +165,10 @@ PUBLIC int listen(int fd, int backlog)
 		return (int)px_result(ret);
 	}
 	ret = REAL(listen)(fd, backlog);
+	if (!ret && px_confined() && early_known(fd)) {
+		early_forget(fd);
+		fd_kernel(fd, REASON_CONFINED, NULL, NULL);
+	}
 	if (ret || !px_offered() || px_confined() || !is_tcp(fd) || !px_join())
 		return ret;
 	if (kernel_local(fd, &local))
@@ -364,6 +368,8 @@ PUBLIC int connect(int fd, const struct sockaddr *sa, socklen_t len)
 	if (!fd_ours(fd)) {
 		ret = sa ? connect_first(fd, sa, len) : 1;
 		if (ret > 0) {
+			if (px_confined() && early_known(fd))
+				fd_kernel(fd, REASON_CONFINED, NULL, NULL);
 			early_forget(fd);
 			return REAL(connect)(fd, sa, len);
 		}

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,7 +110,7 @@ int process_spawn(spawn_function spawn, pid_t *pid, const char *path,
 }
 
 /* Our table after exec: the files whose kernel sockets are still here. With the lock held. */
-static void adopt_one(int fd, uint64_t cookie)
+static bool adopt_one(int fd, uint64_t cookie)
 {
 	struct mr_posix *px = mr_share_root(px_share);
 	const struct mr_list *pos;
@@ -120,9 +121,45 @@ static void adopt_one(int fd, uint64_t cookie)
 		if (f->cookie == cookie) {
 			file_hold(f);
 			table_set(px_share, mr_share_proc(px_share), fd, f);
-			return;
+			return true;
 		}
 	}
+	return false;
+}
+
+static int socket_int(int fd, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	return REAL(getsockopt)(fd, SOL_SOCKET, name, &value, &len) ? -1 : value;
+}
+
+static bool ask_endpoint(int fd, int (*ask)(int, struct sockaddr *, socklen_t *),
+			 struct mr_endpoint *ep)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+
+	*ep = (struct mr_endpoint){ 0 };
+	return !ask(fd, (struct sockaddr *)&ss, &len) &&
+	       !addr_to_endpoint((struct sockaddr *)&ss, len, ep, NULL);
+}
+
+/* A socket that this process has had before it joined. What neither listens nor is connected may still be
+ * accelerated. */
+static void note_earlier(int fd)
+{
+	int domain = socket_int(fd, SO_DOMAIN);
+	bool tcp = socket_int(fd, SO_PROTOCOL) == IPPROTO_TCP, connected;
+	struct mr_endpoint local, peer;
+
+	if (domain != AF_INET && domain != AF_INET6)
+		return;
+	ask_endpoint(fd, REAL(getsockname), &local);
+	connected = ask_endpoint(fd, REAL(getpeername), &peer);
+	if (!tcp || connected || socket_int(fd, SO_ACCEPTCONN) > 0)
+		fd_kernel(fd, tcp ? REASON_BEFORE : REASON_UDP, &local, &peer);
 }
 
 static void adopt(void)
@@ -133,6 +170,7 @@ static void adopt(void)
 	while (dir && (entry = readdir(dir))) {
 		int fd = (int)strtol(entry->d_name, NULL, 10);
 		uint64_t cookie;
+		bool adopted;
 
 		if (entry->d_name[0] == '.' || (uint32_t)fd >= MR_SHARE_FDS_MAX ||
 		    mr_share_owns_fd(px_share, fd))
@@ -141,8 +179,10 @@ static void adopt(void)
 		if (!cookie)
 			continue;
 		mr_share_lock(px_share, NULL);
-		adopt_one(fd, cookie);
+		adopted = adopt_one(fd, cookie);
 		mr_share_unlock(px_share);
+		if (!adopted)
+			note_earlier(fd);
 	}
 	if (dir)
 		closedir(dir);

@@ -23,7 +23,8 @@
 	X(REPAIR, "TCP_REPAIR is set")                                                             \
 	X(TRANSPARENT, "IP_TRANSPARENT is set")                                                    \
 	X(IP_OPTIONS, "IP_OPTIONS are set")                                                        \
-	X(CONFINED, "made when the program had a seccomp filter")                                  \
+	X(BEFORE, "it was there before the program joined the stack")                              \
+	X(CONFINED, "the program has a seccomp filter")                                            \
 	X(DESCRIPTOR, "the descriptor's number is too high")                                       \
 	X(DOWN, "the stack is gone")
 
