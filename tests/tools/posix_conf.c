@@ -835,6 +835,64 @@ static void case_messages(void)
 	finish(c);
 }
 
+static ssize_t send_with(int fd, int level, int type, size_t len)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(16)];
+	} control = { .header = {
+			      .cmsg_level = level, .cmsg_type = type, .cmsg_len = CMSG_LEN(len) } };
+	struct iovec iov = { "x", 1 };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = &control,
+			      .msg_controllen = CMSG_SPACE(len) };
+
+	return sendmsg(fd, &msg, 0);
+}
+
+static void case_control(void)
+{
+	struct conn c = active();
+
+	T(send_with(c.fd, SOL_SOCKET, SCM_RIGHTS, 4));
+	T(send_with(c.fd, SOL_SOCKET, SCM_CREDENTIALS, 12));
+	T(send_with(c.fd, SOL_SOCKET, SO_PRIORITY, 4));
+	T(send_with(c.fd, SOL_SOCKET, SCM_TXTIME, 8));
+	T(send_with(c.fd, SOL_SOCKET, 99, 4));
+	T(send_with(c.fd, IPPROTO_IP, IP_TTL, 4));
+	T(send_with(c.fd, IPPROTO_TCP, TCP_INQ, 4));
+	finish(c);
+}
+
+/* What is left behind each piece, and at the end. */
+static void case_inq(void)
+{
+	struct conn c = active();
+	char data[8], control[64];
+	struct iovec iov = { data, 3 };
+
+	T(set_int(c.fd, IPPROTO_TCP, TCP_INQ, 1));
+	peer("send %d 8", c.h);
+	peer("shutdown %d 1", c.h);
+	settle();
+	for (int i = 0; i < 4; i++) {
+		struct msghdr msg = { .msg_iov = &iov,
+				      .msg_iovlen = 1,
+				      .msg_control = control,
+				      .msg_controllen = sizeof(control) };
+		struct cmsghdr *header;
+		int left = -1;
+
+		T(recvmsg(c.fd, &msg, 0));
+		header = CMSG_FIRSTHDR(&msg);
+		if (header && header->cmsg_level == IPPROTO_TCP && header->cmsg_type == TCP_CM_INQ)
+			memcpy(&left, CMSG_DATA(header), sizeof(left));
+		SAY("left %d, control %zu, flags %d", left, msg.msg_controllen, msg.msg_flags);
+	}
+	finish(c);
+}
+
 static void case_urgent(void)
 {
 	struct conn c = passive();
@@ -2271,6 +2329,8 @@ static const struct test_case {
 	C(flags),
 	C(waitall),
 	C(messages),
+	C(control),
+	C(inq),
 	C(urgent),
 	C(shutdown),
 	C(shutdown_read),

@@ -415,13 +415,29 @@ PUBLIC ssize_t sendto(int fd, const void *buf, size_t len, int flags, const stru
 	return REAL(sendto)(fd, buf, len, flags, sa, salen);
 }
 
-/* The levels of control messages that TCP looks at; others are not its own, and ignored as Linux does. */
+/* As Linux's TCP takes them: of SOL_SOCKET only what it knows, of which here nothing has an effect; other
+ * levels are not looked at. A mark is what the stack cannot do, as who lacks the capability. */
 static int send_control(const struct msghdr *msg)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c;
-	     c = CMSG_NXTHDR((struct msghdr *)(uintptr_t)msg, c))
-		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+	     c = CMSG_NXTHDR((struct msghdr *)(uintptr_t)msg, c)) {
+		if (c->cmsg_len < sizeof(*c))
 			return -EINVAL;
+		if (c->cmsg_level != SOL_SOCKET)
+			continue;
+		switch (c->cmsg_type) {
+		case SCM_RIGHTS:
+		case SCM_CREDENTIALS:
+		case SO_PRIORITY:
+		case SO_TIMESTAMPING_OLD:
+		case SO_TIMESTAMPING_NEW:
+			break;
+		case SO_MARK:
+			return -EPERM;
+		default:
+			return -EINVAL;
+		}
+	}
 	return 0;
 }
 
