@@ -119,6 +119,19 @@ def _():
         check(re.search(r"millrace: python3\[\d+\]: option 36 of level 1", done.stderr), "stderr: %s", done.stderr)
 
 
+@case("what is executed with sockets of the stack is told of it, whatever its environment; else it is left alone")
+def _():
+    execute = DAEMON + """
+    os.set_inheritable(s.fileno(), sys.argv[2] == "open")
+    os.execve("/usr/bin/env", ["env"], {"OWN": "1", "LD_PRELOAD": ""})
+    """
+    with Pair() as pair:
+        for how, wanted in ("open", {"OWN", "LD_PRELOAD", "MILLRACE_STACK", "MILLRACE_LIFELINE"}), (
+                "closed", {"OWN", "LD_PRELOAD"}):
+            done = status(pair, 0, "python3", "-c", execute.replace("if len(sys.argv) > 1", "if False"), "x", how)
+            equal("its environment", {line.partition("=")[0] for line in done.stdout.split()}, wanted)
+
+
 @case("options come from the command line, then the environment, then the profile")
 def _():
     with Pair() as pair, scratch() as directory:

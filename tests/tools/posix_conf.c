@@ -840,12 +840,12 @@ static ssize_t send_with(int fd, int level, int type, size_t len)
 	union {
 		struct cmsghdr header;
 		char room[CMSG_SPACE(16)];
-	} control = { .header = {
-			      .cmsg_level = level, .cmsg_type = type, .cmsg_len = CMSG_LEN(len) } };
+	} extra = { .header = {
+			    .cmsg_level = level, .cmsg_type = type, .cmsg_len = CMSG_LEN(len) } };
 	struct iovec iov = { "x", 1 };
 	struct msghdr msg = { .msg_iov = &iov,
 			      .msg_iovlen = 1,
-			      .msg_control = &control,
+			      .msg_control = &extra,
 			      .msg_controllen = CMSG_SPACE(len) };
 
 	return sendmsg(fd, &msg, 0);
@@ -869,7 +869,7 @@ static void case_control(void)
 static void case_inq(void)
 {
 	struct conn c = active();
-	char data[8], control[64];
+	char data[8], extra[64];
 	struct iovec iov = { data, 3 };
 
 	T(set_int(c.fd, IPPROTO_TCP, TCP_INQ, 1));
@@ -879,8 +879,8 @@ static void case_inq(void)
 	for (int i = 0; i < 4; i++) {
 		struct msghdr msg = { .msg_iov = &iov,
 				      .msg_iovlen = 1,
-				      .msg_control = control,
-				      .msg_controllen = sizeof(control) };
+				      .msg_control = extra,
+				      .msg_controllen = sizeof(extra) };
 		struct cmsghdr *header;
 		int left = -1;
 

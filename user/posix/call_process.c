@@ -103,7 +103,7 @@ static size_t count(char *const list[])
 }
 
 /* The variables of ours that a new environment may need: see below. */
-#define OUR_VARIABLES 3u
+#define OUR_VARIABLES 4u
 
 static const char *variable(char *const envp[], const char *name)
 {
@@ -148,6 +148,8 @@ static void new_environment(char *const envp[], char **out, char *preload, size_
 	}
 	if (!variable(envp, MR_SHARE_ENV))
 		*out++ = (char *)(uintptr_t)process_stack_variable();
+	if (!variable(envp, MR_SHARE_LIFE_ENV) && process_lifeline_variable())
+		*out++ = (char *)(uintptr_t)process_lifeline_variable();
 	*out = NULL;
 }
 

@@ -254,6 +254,16 @@ const char *process_stack_variable(void)
 	return text;
 }
 
+const char *process_lifeline_variable(void)
+{
+	static char text[sizeof(MR_SHARE_LIFE_ENV) + 16];
+
+	if (lifeline < 0)
+		return NULL;
+	snprintf(text, sizeof(text), MR_SHARE_LIFE_ENV "=%d", lifeline);
+	return text;
+}
+
 const char *process_library(void)
 {
 	Dl_info info;

@@ -26,6 +26,8 @@ long process_clone(long nr, const long arg[6]);
 bool process_leaves_sockets(bool *open);
 /* "NAME=value" of what made this process part of the stack: the stack's name, and the library (its path alone). */
 const char *process_stack_variable(void);
+/* The same for the descriptor by which the keeper sees that somebody is there; NULL: it is not open here. */
+const char *process_lifeline_variable(void);
 const char *process_library(void);
 
 /* A descriptor of the stack, which the program did not make and is not to close. */
