@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * segment.c - fuzz segment input: the input drives one live engine and a peer that keeps no rule.
- * Input       a byte of set-up, then steps: a segment, a socket call, an ICMP error, or time. Fields of
+ * Input       one or two bytes of set-up, then steps: a segment, a socket call, an ICMP error, or time. Fields of
  *	       a segment are chosen relative to what the engine expects (rcv_nxt, snd_una, the window's
  *	       edges, the timestamps), so that mutations get past the first checks.
  * Claims      every invariant of the stack after each step; what the application reads is what stands
@@ -16,7 +16,6 @@
 #include "host.h"
 #include "tcp/tcp_priv.h"
 
-#define ENGINE_IP 0x0a000001u
 #define PEER_IP	  0x0a000002u
 #define LISTEN	  80u
 #define CONNS	  3u	 /* connections, told apart by the peer's port */
@@ -29,6 +28,21 @@
 #define SILENCE_NS (3000 * MR_NS_PER_S)
 #define ROUNDS_MAX 20000u
 
+#define IPV6_HLEN 40u
+#define DAD_NS	  (2 * MR_NS_PER_S) /* until addresses of IPv6 are usable */
+
+/* Of the first byte. */
+#define SETUP_ACTIVE	  0x01u
+#define SETUP_BARE	  0x02u /* no connection is there when it begins */
+#define SETUP_V6	  0x20u
+#define SETUP_POLICY	  0x40u /* there is a second one: */
+#define POLICY_CONGESTION 0x03u
+#define POLICY_ECN	  0x1cu
+#define POLICY_GSO	  0x20u
+#define POLICY_FASTOPEN	  0x40u
+#define POLICY_PROBING	  0x80u
+
+static const char *const peer_text[] = { "10.0.0.2", "2001:db8::2" };
 static const uint8_t peer_mac[6] = { 2, 0, 0, 0, 0, 2 };
 
 struct conn {
@@ -50,8 +64,12 @@ struct world {
 	uint64_t now;
 	struct mr_socket *listener;
 	struct conn conn[CONNS];
-	uint32_t tsval;	  /* of the peer's last segment */
-	uint16_t nactive; /* active opens, each from a port of its own */
+	bool v6;
+	bool ecn; /* segments choose their ECN fields */
+	struct mr_addr peer;
+	uint8_t cookie[MR_TCP_TFO_MAX], ncookie; /* of Fast Open, as the engine gave it last */
+	uint32_t tsval;				 /* of the peer's last segment */
+	uint16_t nactive;			 /* active opens, each from a port of its own */
 };
 
 /* What the engine knows of a connection. */
@@ -83,6 +101,7 @@ static void engine_sent(void *user, const uint8_t *pkt, uint32_t len)
 
 	fuzz_trace(&w->host, "sends", pkt, len);
 	fuzz_answer_arp(&w->host, pkt, len, PEER_IP, peer_mac);
+	fuzz_answer_nd(&w->host, pkt, len, peer_mac);
 	FUZZ_CHECK(pkt_checksums_ok(pkt, len), "checksum of a packet sent");
 	if (!pkt_tcp_parse(pkt, len, &t))
 		return;
@@ -91,6 +110,10 @@ static void engine_sent(void *user, const uint8_t *pkt, uint32_t len)
 	c = &w->conn[t.dport - PEER_PORT];
 	if (t.sport == LISTEN && t.flags & MR_TCP_SYN)
 		c->listen_iss = t.seq;
+	if (t.has_tfo && t.flags & MR_TCP_SYN && t.ntfo) {
+		memcpy(w->cookie, t.tfo, t.ntfo);
+		w->ncookie = t.ntfo;
+	}
 	if (t.sport != c->eport)
 		return;
 	if (t.flags & MR_TCP_SYN) {
@@ -134,12 +157,10 @@ static struct view look(const struct world *w, const struct conn *c)
 {
 	const struct mr_tcp *tcp = &w->host.engine->st->tcp;
 	struct view v = { .rcv_nxt = PEER_ISN + 1, .snd_una = c->iss, .snd_nxt = c->iss + 1 };
-	struct mr_addr raddr;
 	const struct mr_flow *f;
 
-	mr_addr_parse("10.0.0.2", &raddr);
-	f = flow_lookup(tcp, flow_hash(tcp, &w->host.addr, c->eport, &raddr, c->pport),
-			&w->host.addr, c->eport, &raddr, c->pport);
+	f = flow_lookup(tcp, flow_hash(tcp, &w->host.addr, c->eport, &w->peer, c->pport),
+			&w->host.addr, c->eport, &w->peer, c->pport);
 	if (!f)
 		return v;
 	if (f->kind == MR_FLOW_TCB) {
@@ -178,58 +199,92 @@ static struct view look(const struct world *w, const struct conn *c)
 struct seg {
 	uint32_t seq, ack, len;
 	uint16_t wnd, up;
-	uint8_t flags;
+	uint8_t flags, tos;
+	bool ae;
 	uint8_t opt[40];
 	unsigned optlen;
 	bool bad_csum;
 };
 
-static void put_ip(uint8_t *ip, uint32_t total, uint8_t proto)
+static uint32_t ip_hlen(const struct world *w)
 {
-	memset(ip, 0, PKT_IP_HLEN);
+	return w->v6 ? IPV6_HLEN : PKT_IP_HLEN;
+}
+
+/* The header of a packet from the peer, or to it. */
+static void put_ip(const struct world *w, uint8_t *ip, uint32_t total, uint8_t proto, bool to_peer)
+{
+	const struct mr_addr *src = to_peer ? &w->host.addr : &w->peer;
+	const struct mr_addr *dst = to_peer ? &w->peer : &w->host.addr;
+
+	memset(ip, 0, ip_hlen(w));
+	if (w->v6) {
+		ip[0] = 0x60;
+		pkt_put16(ip + 4, total - IPV6_HLEN);
+		ip[6] = proto;
+		ip[7] = 64;
+		memcpy(ip + 8, src->b, 16);
+		memcpy(ip + 24, dst->b, 16);
+		return;
+	}
 	ip[0] = 0x45;
 	pkt_put16(ip + 2, total);
 	ip[6] = 0x40; /* DF */
 	ip[8] = 64;
 	ip[9] = proto;
-	pkt_put32(ip + 12, PEER_IP);
-	pkt_put32(ip + 16, ENGINE_IP);
+	memcpy(ip + 12, &src->w[3], 4);
+	memcpy(ip + 16, &dst->w[3], 4);
 	pkt_put16(ip + 10, (uint16_t)~pkt_sum(0, ip, PKT_IP_HLEN));
+}
+
+/* With the pseudo-header of `ip`. */
+static uint16_t l4_sum(const struct world *w, const uint8_t *ip, uint8_t proto, const uint8_t *l4,
+		       uint32_t len)
+{
+	uint32_t sum = w->v6 ? pkt_sum(proto + len, ip + 8, 32) : pkt_sum(proto + len, ip + 12, 8);
+
+	return (uint16_t)~pkt_sum(sum, l4, len);
 }
 
 static void put_eth(const struct world *w, uint8_t *pkt)
 {
 	memcpy(pkt, w->host.mac, 6);
 	memcpy(pkt + 6, peer_mac, 6);
-	pkt_put16(pkt + 12, 0x0800);
+	pkt_put16(pkt + 12, w->v6 ? 0x86dd : 0x0800);
 }
 
 static void give(struct world *w, const struct conn *c, const struct seg *s)
 {
-	uint8_t pkt[PKT_ETH_HLEN + PKT_IP_HLEN + MR_TCP_HLEN_MAX + SEG_MAX], *ip, *tcp;
-	uint32_t hlen = MR_TCP_HLEN + (s->optlen + 3) / 4 * 4, l4 = hlen + s->len, sum;
+	uint8_t pkt[PKT_ETH_HLEN + IPV6_HLEN + MR_TCP_HLEN_MAX + SEG_MAX], *ip, *tcp;
+	uint32_t hlen = MR_TCP_HLEN + (s->optlen + 3) / 4 * 4, l4 = hlen + s->len;
 
 	ip = pkt + PKT_ETH_HLEN;
-	tcp = ip + PKT_IP_HLEN;
+	tcp = ip + ip_hlen(w);
 	put_eth(w, pkt);
-	put_ip(ip, PKT_IP_HLEN + l4, 6);
+	put_ip(w, ip, ip_hlen(w) + l4, 6, false);
+	if (w->v6) {
+		ip[1] = (uint8_t)(s->tos << 4);
+	} else {
+		ip[1] = s->tos;
+		pkt_put16(ip + 10, 0);
+		pkt_put16(ip + 10, (uint16_t)~pkt_sum(0, ip, PKT_IP_HLEN));
+	}
 	memset(tcp, 0, hlen);
 	pkt_put16(tcp, c->pport);
 	pkt_put16(tcp + 2, c->eport);
 	pkt_put32(tcp + 4, s->seq);
 	pkt_put32(tcp + 8, s->ack);
-	tcp[12] = (uint8_t)(hlen / 4 << 4);
+	tcp[12] = (uint8_t)(hlen / 4 << 4 | s->ae);
 	tcp[13] = s->flags;
 	pkt_put16(tcp + 14, s->wnd);
 	pkt_put16(tcp + 18, s->up);
 	memcpy(tcp + MR_TCP_HLEN, s->opt, s->optlen);
 	for (uint32_t i = 0; i < s->len; i++)
 		tcp[hlen + i] = peer_byte(s->seq + !!(s->flags & MR_TCP_SYN) + i);
-	sum = pkt_sum(6 + l4, ip + 12, 8);
-	pkt_put16(tcp + 16, (uint16_t)~pkt_sum(sum, tcp, l4));
+	pkt_put16(tcp + 16, l4_sum(w, ip, 6, tcp, l4));
 	tcp[16] ^= s->bad_csum;
-	fuzz_trace(&w->host, "gets", pkt, PKT_ETH_HLEN + PKT_IP_HLEN + l4);
-	sim_dev_deliver(w->host.dev, pkt, PKT_ETH_HLEN + PKT_IP_HLEN + l4);
+	fuzz_trace(&w->host, "gets", pkt, PKT_ETH_HLEN + ip_hlen(w) + l4);
+	sim_dev_deliver(w->host.dev, pkt, PKT_ETH_HLEN + ip_hlen(w) + l4);
 }
 
 static void opt_ts(struct seg *s, uint32_t tsval, uint32_t tsecr)
@@ -241,6 +296,39 @@ static void opt_ts(struct seg *s, uint32_t tsval, uint32_t tsecr)
 	p[3] = 10;
 	pkt_put32(p + 4, tsval);
 	pkt_put32(p + 8, tsecr);
+	s->optlen += 12;
+}
+
+/* The cookie that the engine gave, another one, or the wish for one (RFC 7413). */
+static void opt_fastopen(const struct world *w, struct seg *s, uint8_t how)
+{
+	uint8_t n = how & 1 ? w->ncookie : how & 2 ? 8 : 0, *p = s->opt + s->optlen;
+
+	if (s->optlen + 4 + n > sizeof(s->opt))
+		return;
+	p[0] = p[1] = 1;
+	p[2] = 34;
+	p[3] = (uint8_t)(2 + n);
+	memcpy(p + 4, w->cookie, n);
+	p[4] ^= how & 4;
+	s->optlen += 4 + n;
+}
+
+/* The ECN fields of both headers, and an AccECN option (RFC 9768) with counters of the input's. */
+static void set_ecn(struct fuzz_in *in, struct seg *s)
+{
+	uint8_t how = fuzz_u8(in), *p = s->opt + s->optlen;
+
+	s->tos = how & 3;
+	s->ae = how & 4;
+	s->flags ^= (how & 8 ? MR_TCP_ECE : 0) | (how & 16 ? MR_TCP_CWR : 0);
+	if (!(how & 32) || s->optlen + 12 > sizeof(s->opt))
+		return;
+	p[0] = 1;
+	p[1] = how & 64 ? 172 : 174;
+	p[2] = 11;
+	for (unsigned i = 0; i < 9; i++)
+		p[3 + i] = i % 3 ? fuzz_u8(in) : 0;
 	s->optlen += 12;
 }
 
@@ -375,6 +463,8 @@ static void step_segment(struct world *w, struct fuzz_in *in, struct conn *c)
 	if (s.flags & S) {
 		s.seq = seq & 8 ? s.seq : PEER_ISN + (seq & 0xf0u) * 16; /* incarnations differ */
 		opt_syn(in, &s, ++w->tsval, how & 0x40 ? v.tsecr : 0);
+		if (how & 0x10)
+			opt_fastopen(w, &s, ack);
 	} else if (how & 1 ? !v.ts_ok : v.ts_ok) {
 		w->tsval = v.ts_recent + FUZZ_PICK(ts_step, how >> 5);
 		opt_ts(&s, w->tsval, v.tsecr - (how & 0x10 ? fuzz_u8(in) : 0));
@@ -388,6 +478,8 @@ static void step_segment(struct world *w, struct fuzz_in *in, struct conn *c)
 	}
 	if (s.flags & U)
 		s.up = fuzz_u16(in);
+	if (w->ecn)
+		set_ecn(in, &s);
 	give(w, c, &s);
 	if (!(how & 8)) /* else the next one comes in the same batch */
 		fuzz_host_round(&w->host);
@@ -396,24 +488,23 @@ static void step_segment(struct world *w, struct fuzz_in *in, struct conn *c)
 /* An ICMP error that quotes a segment of ours. */
 static void step_icmp(struct world *w, struct fuzz_in *in, const struct conn *c)
 {
-	uint8_t pkt[PKT_ETH_HLEN + PKT_IP_HLEN + 8 + PKT_IP_HLEN + 8], how = fuzz_u8(in);
-	uint8_t *ip = pkt + PKT_ETH_HLEN, *icmp = ip + PKT_IP_HLEN, *quote = icmp + 8;
+	uint8_t pkt[PKT_ETH_HLEN + IPV6_HLEN + 8 + IPV6_HLEN + 8], how = fuzz_u8(in);
+	uint32_t hlen = ip_hlen(w), n = 8 + hlen + 8;
+	uint8_t *ip = pkt + PKT_ETH_HLEN, *icmp = ip + hlen, *quote = icmp + 8;
 	struct view v = look(w, c);
 
 	put_eth(w, pkt);
-	put_ip(ip, sizeof(pkt) - PKT_ETH_HLEN, 1);
+	put_ip(w, ip, hlen + n, w->v6 ? 58 : 1, false);
 	memset(icmp, 0, 8);
-	icmp[0] = how & 0x80 ? how >> 4 & 7 : 3;
-	icmp[1] = how & 15;
+	icmp[0] = how & 0x80 ? how >> 4 & 7 : w->v6 ? 2 : 3;
+	icmp[1] = w->v6 && icmp[0] == 2 ? 0 : how & 15;
 	pkt_put16(icmp + 6, fuzz_u16(in)); /* next-hop MTU */
-	put_ip(quote, 1500, 6);
-	pkt_put32(quote + 12, ENGINE_IP);
-	pkt_put32(quote + 16, PEER_IP);
-	pkt_put16(quote + PKT_IP_HLEN, c->eport);
-	pkt_put16(quote + PKT_IP_HLEN + 2, c->pport);
-	pkt_put32(quote + PKT_IP_HLEN + 4, how & 0x40 ? v.snd_nxt : v.snd_una);
-	pkt_put16(icmp + 2, (uint16_t)~pkt_sum(0, icmp, sizeof(pkt) - PKT_ETH_HLEN - PKT_IP_HLEN));
-	sim_dev_deliver(w->host.dev, pkt, sizeof(pkt));
+	put_ip(w, quote, 1500, 6, true);
+	pkt_put16(quote + hlen, c->eport);
+	pkt_put16(quote + hlen + 2, c->pport);
+	pkt_put32(quote + hlen + 4, how & 0x40 ? v.snd_nxt : v.snd_una);
+	pkt_put16(icmp + 2, w->v6 ? l4_sum(w, ip, 58, icmp, n) : (uint16_t)~pkt_sum(0, icmp, n));
+	sim_dev_deliver(w->host.dev, pkt, PKT_ETH_HLEN + hlen + n);
 	fuzz_host_round(&w->host);
 }
 
@@ -451,7 +542,7 @@ static void accept_one(struct world *w)
 		c->nlent = 0;
 	}
 	c->eport = LISTEN;
-	c->iss = c->listen_iss;
+	c->iss = sock->tcb ? sock->tcb->iss : c->listen_iss;
 	c->iss_known = true;
 	c->again = c->accepted;
 	c->accepted = true;
@@ -461,12 +552,11 @@ static void accept_one(struct world *w)
 static void connect_one(struct world *w, struct conn *c)
 {
 	const struct mr_endpoint local = { w->host.addr, (uint16_t)(OWN_PORT + w->nactive++) };
-	struct mr_endpoint peer = { .port = c->pport };
+	const struct mr_endpoint peer = { w->peer, c->pport };
 	struct mr_socket *sock;
 
 	if (c->sock || mr_socket(w->host.engine, &sock))
 		return;
-	mr_addr_parse("10.0.0.2", &peer.addr);
 	mr_set_option(sock, MR_OPT_OOBINLINE, 1);
 	if (mr_bind(sock, &local) || mr_connect(sock, &peer) != -EINPROGRESS) {
 		mr_abort(sock);
@@ -648,7 +738,7 @@ static void open_first(struct world *w, struct fuzz_in *in, uint8_t how)
 	struct seg syn = { .flags = S, .seq = PEER_ISN, .wnd = 65535 }, ack;
 	struct view v;
 
-	if (how & 1) {
+	if (how & SETUP_ACTIVE) {
 		connect_one(w, c);
 		fuzz_host_round(&w->host);
 		run(w, MR_NS_PER_MS);
@@ -658,13 +748,13 @@ static void open_first(struct world *w, struct fuzz_in *in, uint8_t how)
 	} else {
 		v = look(w, c);
 	}
-	if (how & 2)
+	if (how & SETUP_BARE)
 		return;
 	opt_syn(in, &syn, ++w->tsval, v.tsecr);
 	give(w, c, &syn);
 	run(w, MR_NS_PER_MS);
 	v = look(w, c);
-	if (how & 1)
+	if (how & SETUP_ACTIVE)
 		return;
 	ack = (struct seg){ .flags = A, .seq = v.rcv_nxt, .ack = v.snd_nxt, .wnd = 65535 };
 	if (v.ts_ok)
@@ -689,13 +779,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_in in = { data, data + size };
 	struct world w = { .now = FUZZ_START_NS };
-	uint8_t how = fuzz_u8(&in);
+	uint8_t how = fuzz_u8(&in), policy = how & SETUP_POLICY ? fuzz_u8(&in) : 0;
 	const struct fuzz_host_cfg cfg = {
-		.prefix = "10.0.0.1/24",
+		.prefix = how & SETUP_V6 ? "2001:db8::1/64" : "10.0.0.1/24",
 		.mac_end = 1,
 		.nframes = how & 4 ? 64 : 256,
-		.ecn = MR_ECN_ACCURATE,
-		.mtu_probing = MR_MTU_PROBING_SUSPECT,
+		.gso = policy & POLICY_GSO,
+		.congestion = mr_congestion_name(policy & POLICY_CONGESTION),
+		.ecn = (enum mr_ecn_policy)((MR_ECN_ACCURATE + ((policy & POLICY_ECN) >> 2)) %
+					    (MR_ECN_ACCURATE_PASSIVE + 1)),
+		.mtu_probing =
+			policy & POLICY_PROBING ? MR_MTU_PROBING_ALWAYS : MR_MTU_PROBING_SUSPECT,
 		.sndbuf = 16384,
 		.rcvbuf = how & 8 ? 4096 : 16384,
 		.ragged = how & 16,
@@ -705,11 +799,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	};
 	const struct mr_endpoint local = { .port = LISTEN };
 
+	w.v6 = how & SETUP_V6;
+	w.ecn = how & SETUP_POLICY;
+	mr_addr_parse(peer_text[w.v6], &w.peer);
 	fuzz_host_open(&w.host, &cfg, &w.now);
+	if (w.v6)
+		run(&w, DAD_NS);
 	for (unsigned i = 0; i < CONNS; i++)
 		w.conn[i] = (struct conn){ .eport = LISTEN, .pport = (uint16_t)(PEER_PORT + i) };
 	FUZZ_CHECK(!mr_socket(w.host.engine, &w.listener), "mr_socket");
 	mr_set_option(w.listener, MR_OPT_OOBINLINE, 1); /* inherited; else bytes leave the stream */
+	if (policy & POLICY_FASTOPEN)
+		mr_set_option(w.listener, MR_OPT_FASTOPEN, 2);
 	FUZZ_CHECK(!mr_bind(w.listener, &local) && !mr_listen(w.listener, 2), "mr_listen");
 	open_first(&w, &in, how);
 	for (unsigned i = 0; i < STEPS_MAX && fuzz_more(&in); i++) {

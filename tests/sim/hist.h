@@ -130,7 +130,7 @@ struct hist {
 };
 
 struct hist_test {
-	const char *name;
+	const char *name, *file; /* as __FILE__ has it */
 	bool v6;
 	void (*run)(struct hist *h);
 	struct hist_test *next;
@@ -145,7 +145,9 @@ void hist_run_test(const struct hist_test *test, bool verbose, const char *pcap)
 #define TEST6(id) HIST_TEST(id, true) /* over IPv6 */
 #define HIST_TEST(id, is_v6)                                                                       \
 	static void id(struct hist *h);                                                            \
-	static struct hist_test id##_test = { .name = #id, .v6 = is_v6, .run = id };               \
+	static struct hist_test id##_test = {                                                      \
+		.name = #id, .file = __FILE__, .v6 = is_v6, .run = id                              \
+	};                                                                                         \
 	__attribute__((constructor)) static void id##_register(void)                               \
 	{                                                                                          \
 		hist_register(&id##_test);                                                         \

@@ -232,7 +232,9 @@ static const char usage[] =
 	"           [--jobs N] [--pcap FILE] [-v] [--list]\n"
 	"       sim --report FILE | --cells PATTERN | --idle N\n"
 	"Without a choice every scenario, every history and every test of flows runs.\n"
-	"  --scenario NAME  only this scenario; \"hist\", \"flow\": only the histories, the flows\n"
+	"  --scenario NAME  only this scenario; \"hist\", \"flow\": only the histories, the "
+	"flows;\n"
+	"                   \"attack\": the histories of attackers, which print what they get\n"
 	"  --hist NAME      only this history\n"
 	"  --flow NAME      only this test of flows\n"
 	"  --seed N         only this seed (in this process, with --scenario)\n"
@@ -338,6 +340,15 @@ static void parse_options(int argc, char **argv, struct options *o)
 		bad_usage();
 }
 
+/* Those that print what an attacker gets, and what it costs. */
+static bool is_attack(const struct hist_test *t)
+{
+	static const char file[] = "hist_attack.c";
+	size_t len = strlen(t->file);
+
+	return len >= sizeof(file) - 1 && !strcmp(t->file + len - (sizeof(file) - 1), file);
+}
+
 static void choose_jobs(const struct options *o)
 {
 	bool one = o->hist || o->flow, all = !o->scenario && !one;
@@ -353,7 +364,8 @@ static void choose_jobs(const struct options *o)
 	}
 	for (const struct hist_test *t = hist_tests; t; t = t->next)
 		if (one ? o->hist && !strcmp(o->hist, t->name) :
-			  all || !strcmp(o->scenario, "hist"))
+			  all || !strcmp(o->scenario, "hist") ||
+				    (!strcmp(o->scenario, "attack") && is_attack(t)))
 			add_job((struct job){ .hist = t });
 	for (const struct flow_test *t = flow_tests; t; t = t->next)
 		if (one ? o->flow && !strcmp(o->flow, t->name) :
