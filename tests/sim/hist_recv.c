@@ -322,6 +322,19 @@ TEST(rfc7323_3_2_reset_has_the_present_time)
 	CHECK_EQ(h, h->last.tsecr, 1010);
 }
 
+/* RFC 5961 section 5, RFC 7323 section 4.3: who does not know our numbers cannot move TS.Recent, or he would cut
+ * the peer off by it. */
+TEST(rfc7323_4_3_segment_with_an_impossible_ack_leaves_the_timestamp)
+{
+	hist_established(h, &(struct hist_peer){ .tsval = 1000 });
+	INJECT(h, .flags = FIN | ACK, .seq = 1, .ack = 9999, .tsval = 2000000);
+	hist_skip(h);
+	CHECK_EQ(h, h->sock->tcb->ts_recent, 1000);
+	INJECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 10, .tsval = 1001);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 11);
+	hist_read(h, 10);
+}
+
 TEST(rfc7323_5_3_rst_is_not_subject_to_paws)
 {
 	uint8_t byte;

@@ -541,6 +541,7 @@ static enum verdict step5_ack(struct input *in)
 	} else if (tcb->state == MR_TCP_SYN_RECEIVED) { /* of a simultaneous open */
 		if (seq_leq(seg->ack, tcb->snd_una) || seq_gt(seg->ack, tcb->snd_nxt))
 			return verdict(in, V_RST, MR_DROP_TCP_ACK_INVALID);
+		timestamp_update(tcb, seg, in->now);
 		tcb->snd_una = seg->ack;
 		window_update(tcb, seg, in->had_syn ? 0 : tcb->snd_wscale);
 		/* Both of the peer's SYNs came before ours could be answered: that is still owed. */
@@ -555,6 +556,8 @@ static enum verdict step5_ack(struct input *in)
 	if (seq_lt(seg->ack, tcb->snd_una - tcb->max_snd_wnd))
 		return verdict(in, V_CHALLENGE, MR_DROP_TCP_ACK_OLD);
 
+	/* Not before: who does not know our numbers must not move TS.Recent, or PAWS cuts the peer off. */
+	timestamp_update(tcb, seg, in->now);
 	tcb->probes = 0;
 	ack = (struct ack){
 		.now = in->now,
@@ -735,7 +738,6 @@ static enum verdict other_states(struct input *in)
 	/* clang-format on */
 	if (v)
 		return v;
-	timestamp_update(tcb, seg, in->now);
 	ecn_received(in->tcp, tcb, seg, in->rx->tos);
 	/* clang-format off */
 	return step5_ack(in) ?:
