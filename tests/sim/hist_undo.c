@@ -3,6 +3,7 @@
  * RFC 3522, 4015, 3708, 5682, 6937bis; reneging, RFC 2018 section 8. */
 #include <errno.h>
 #include "hist.h"
+#include "tcp/tcp.h"
 
 #define MSS    1460u
 #define MSS_TS 1448u /* with timestamps */
@@ -99,6 +100,25 @@ TEST(rfc3708_3_report_of_every_retransmission_as_a_duplicate_takes_the_recovery_
 	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 10 * MSS, .sack = { { 1, 1 + MSS } });
 	CHECK_EQ(h, count(h, MR_CTR_TCP_UNDO), 1);
 	CHECK(h, info_of(h).ssthresh >= cwnd);
+}
+
+/* The report comes when the connection has been idle for so long that congestion control has been forgotten. */
+TEST(rfc3708_3_report_after_the_window_was_forgotten_takes_nothing_back)
+{
+	uint32_t cwnd;
+
+	ten_out(h, &(struct hist_peer){ .sack = true }, MSS);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .sack = { { 1 + MSS, 1 + 4 * MSS } });
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = MSS);
+	hist_run(h, MS(1));
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 10 * MSS);
+	CHECK(h, h->sock->tcb->undo.armed);
+	hist_run(h, 2 * MR_TCP_FORGET_NS);
+	CHECK(h, h->sock->tcb->sending == &h->engine->st->tcp.not_sending);
+	cwnd = info_of(h).cwnd;
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 10 * MSS, .sack = { { 1, 1 + MSS } });
+	CHECK_EQ(h, count(h, MR_CTR_TCP_UNDO), 0);
+	CHECK_EQ(h, info_of(h).cwnd, cwnd);
 }
 
 /* Two segments were sent again for nothing, and the reports come in one batch: both count for the undo, and

@@ -135,6 +135,7 @@ void mr_tcb_check(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 	assert(seq_leq(tcb->snd_nxt, tcb->write_seq + 1));
 	assert(tcb->snd_mss);
 	assert(tcb->sending == &tcp->not_sending || tcb->sending->tcb == tcb);
+	assert(tcb_sends(tcb) || !tcb->undo.armed);
 	/* All of this is made or judged by what it knows. */
 	assert(tcb_sends(tcb) || !tcb_synchronized(tcb) || tcb->snd_una == tcb->snd_nxt);
 	if (tcb_synchronized(tcb)) {

@@ -224,6 +224,7 @@ void tcb_sending_end(struct mr_tcp *tcp, struct mr_tcb *tcb)
 	if (!tcb_sends(tcb))
 		return;
 	tcb->sending = &tcp->not_sending;
+	tcb->undo.armed = false; /* what it would bring back is gone */
 	s->tcb = NULL;
 	mr_pool_put(&tcp->sendings, s);
 }
