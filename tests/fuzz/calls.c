@@ -28,6 +28,7 @@
 #define STILL_MAX  10000u	     /* rounds without a move of time */
 #define DAD_NS	   (2 * MR_NS_PER_S) /* until addresses of IPv6 are usable */
 #define MTU	   1500u
+#define PROBED_MTU 1100u /* 1024 bytes and headers: what a black hole is got round with first */
 #define LISTENERS  2u
 
 /* What one side has sent, and the other received. */
@@ -636,13 +637,18 @@ static void step_rounds(struct world *w, uint8_t op)
 
 static void settle(struct world *w)
 {
-	if (!w->told && !w->heals)
+	bool hole = w->mtu < MTU && !w->told;
+
+	/* Where probing finds out of it, with the first guess. */
+	if (hole && (!w->heals || w->mtu < PROBED_MTU))
 		w->mtu = MTU;
 	/* Where the SYN waits for data. */
 	for (unsigned i = 0; i < w->nconns; i++)
 		if (w->conn[i].sock[0] && !w->conn[i].from[0].shut && !w->conn[i].from[0].written)
 			do_send(w, &w->conn[i], 0, 1, 0, false);
-	run(w, HEAL_NS, true);
+	/* It takes some timeouts, doubled as far as they go. */
+	for (unsigned i = 0; i < (hole ? 3 : 1); i++)
+		run(w, HEAL_NS, true);
 	for (unsigned i = 0; i < w->nconns; i++) {
 		for (int s = 0; s < 2; s++) {
 			const struct stream *st = &w->conn[i].from[s];
