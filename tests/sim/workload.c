@@ -601,8 +601,10 @@ static void accept_all(struct sim *sim, struct sim_host *h)
 
 	while (!(err = mr_accept(wl->listener[h->index], &sock, &peer))) {
 		s = side_of_peer(wl, h, peer.port);
-		/* A late ACK may carry a cookie that is good once more (RFC 4987 section 3.6). */
-		if (!s && h->engine->st->ctr.c[MR_CTR_TCP_COOKIES_IN]) {
+		/* A late ACK may carry a cookie that is good once more (RFC 4987 section 3.6), and so may a late
+		 * copy of a SYN with data (RFC 7413 section 2.1). */
+		if (!s && (h->engine->st->ctr.c[MR_CTR_TCP_COOKIES_IN] ||
+			   h->engine->st->ctr.c[MR_CTR_TCP_TFO_IN])) {
 			mr_abort(sock);
 			continue;
 		}
