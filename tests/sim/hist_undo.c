@@ -149,6 +149,41 @@ TEST(rfc3708_3_two_reports_that_come_together_both_count)
 	CHECK_EQ(h, tcb->rack.reo_mult, 2);
 }
 
+/* The same report after a minute of silence, when what the congestion control knew has been given back: there is
+ * nothing to take back any more, least of all in what all silent connections share (mr_engine_check()). */
+TEST(rfc3708_3_report_after_a_minute_of_silence_takes_nothing_back)
+{
+	uint32_t cwnd;
+
+	ten_out(h, &(struct hist_peer){ .sack = true }, MSS);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .sack = { { 1 + MSS, 1 + 4 * MSS } });
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = MSS);
+	hist_run(h, MS(1));
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 10 * MSS);
+	cwnd = info_of(h).cwnd;
+	hist_run(h, MR_TCP_FORGET_NS + SEC(1));
+	CHECK_EQ(h, h->engine->st->tcp.sendings.used, 0);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 10 * MSS, .sack = { { 1, 1 + MSS } });
+	CHECK_EQ(h, count(h, MR_CTR_TCP_UNDO), 0);
+	CHECK_EQ(h, info_of(h).cwnd, cwnd);
+	EXPECT_NOTHING(h);
+}
+
+/* A report of a duplicate before anything was sent is no word of the path: BBR has no model of it yet. */
+TEST(rfc2883_5_report_before_anything_was_sent_leaves_the_initial_window)
+{
+	uint32_t cwnd;
+
+	CHECK_EQ(h, mr_socket(h->engine, &h->listener), 0);
+	hist_option(h, MR_OPT_CONGESTION, mr_congestion_index("bbr"));
+	hist_established(h, &(struct hist_peer){ .sack = true });
+	cwnd = info_of(h).cwnd;
+	CHECK_EQ(h, cwnd, 10 * MSS);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .sack = { { 0, 1 } });
+	CHECK_EQ(h, count(h, MR_CTR_TCP_DSACK_IN), 1);
+	CHECK_EQ(h, info_of(h).cwnd, cwnd);
+}
+
 /* ---- F-RTO ----------------------------------------------------------------------------------- */
 
 /* A timeout because of a delay: what was never sent again arrives. */

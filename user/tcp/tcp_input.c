@@ -572,7 +572,8 @@ static enum verdict step5_ack(struct input *in)
 	if (ack.acked)
 		ack_new(in, &ack);
 	sack_input(in->tcp, tcb, seg, &ack);
-	if (ack.acked || ack.dup || ack.delivered || ack.dsack)
+	/* Who has sent nothing, or not for long, has nothing to judge: a duplicate may be reported at any time. */
+	if (tcb_sends(tcb) && (ack.acked || ack.dup || ack.delivered || ack.dsack))
 		loss_ack(in->tcp, tcb, seg, &ack);
 	ecn_echoed(in->tcp, tcb, seg, &ack); /* last: what it lowers must not grow again */
 	if (seq_geq(seg->ack, tcb->snd_una))
