@@ -24,7 +24,8 @@
 #define COOKIE_LEN 8u
 #define KEEP_S                                                                                     \
 	86400u /* a cookie; the server may change its key at any time, which costs one round trip */
-#define AVOID_S 3600u /* a path that swallowed such a SYN (section 4.1.3.1) */
+#define COOKIE_FITS 14u	  /* beside all other options of a SYN: a longer one is not kept */
+#define AVOID_S	    3600u /* a path that swallowed such a SYN (section 4.1.3.1) */
 
 /* ---- The server's side ----------------------------------------------------------------------- */
 
@@ -186,7 +187,7 @@ void tfo_synack(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *syn
 	uint32_t taken = seq_diff(synack->ack, tcb->iss + 1);
 	struct mr_tfo_dst *d;
 
-	if (synack->opts & MR_TCPOPT_TFO && synack->ntfo) {
+	if (synack->opts & MR_TCPOPT_TFO && synack->ntfo && synack->ntfo <= COOKIE_FITS) {
 		d = remember(tcp, &tcb->flow.raddr, now, KEEP_S);
 		d->len = synack->ntfo;
 		d->mss = tcb->peer_mss;
