@@ -446,11 +446,14 @@ TEST(rfc7413_4_2_1_second_connect_takes_data_along)
 /* As much as the server's MSS of the last time lets, and the rest behind it. */
 TEST(rfc7413_4_1_3_remembered_mss_bounds_the_data_of_a_syn)
 {
+	uint32_t taken;
+
 	learn_cookie(h);
 	connect_with_data(h, 5000);
-	CHECK(h, h->last.len < 1400 && h->last.len > 1340);
-	answer(h, 1 + h->last.len, 0);
-	CHECK_EQ(h, next_out(h)->seq - h->eisn, 1 + 5000 - (5000 - (h->last.seq - h->eisn - 1)));
+	taken = h->last.len;
+	CHECK(h, taken < 1400 && taken > 1340);
+	answer(h, 1 + taken, 0);
+	CHECK_EQ(h, next_out(h)->seq - h->eisn, 1 + taken);
 	hist_skip(h);
 	CHECK_EQ(h, h->sock->tcb->snd_nxt - h->sock->tcb->iss, 5001);
 	INJECT(h, .flags = ACK, .seq = 1, .ack = 5001);

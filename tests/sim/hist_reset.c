@@ -169,6 +169,31 @@ TEST(rfc5961_7_challenges_of_one_connection_are_limited_to_two_in_a_second)
 	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1);
 }
 
+/* Of all together there is a number of chance in each second, so that counting them tells nothing of another
+ * connection's (CVE-2016-5696). */
+TEST(rfc5961_7_challenges_of_all_are_limited_to_a_number_of_chance)
+{
+	const uint64_t *sent = &h->engine->st->ctr.c[MR_CTR_TCP_CHALLENGE_ACK];
+	uint64_t first;
+
+	hist_listen(h, 16);
+	h->quiet = true;
+	INJECT(h, .flags = SYN, .mss = 1460); /* a request has no limit of its own */
+	for (unsigned i = 0; i < 2000; i++) {
+		INJECT(h, .flags = RST, .seq = 2);
+		hist_skip(h);
+	}
+	first = *sent;
+	CHECK(h, first >= 500 && first < 1500);
+	hist_run(h, MS(1001));
+	for (unsigned i = 0; i < 2000; i++) {
+		INJECT(h, .flags = RST, .seq = 2);
+		hist_skip(h);
+	}
+	CHECK(h, *sent - first >= 500 && *sent - first < 1500);
+	CHECK(h, *sent != 2 * first);
+}
+
 TEST(rfc9293_3_10_7_4_segment_outside_of_the_window_is_answered_with_an_ack)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
