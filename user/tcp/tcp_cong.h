@@ -3,7 +3,8 @@
  * tcp_cong.h - the congestion control interface. A control decides how cwnd grows and how far it
  * falls; when, is the business of loss recovery (tcp_loss.c). One with a model of the path (control)
  * decides all of it, and how data is paced. Chosen by index, so that a TCB holds no pointer to code.
- * Private state is tcb->cc_priv, zeroed before init.
+ * Private state is tcb->sending->cc_priv, zeroed before init, which comes with the first data, and anew with the
+ * first after a minute of silence; cwnd and ssthresh are kept then, whatever init makes of them.
  */
 #ifndef MR_TCP_TCP_CONG_H
 #define MR_TCP_TCP_CONG_H
@@ -18,7 +19,7 @@ struct mr_rate_sample {
 	uint64_t rate;	      /* bytes per second; 0: no sample */
 	uint32_t delivered;
 	uint32_t newly_acked;	  /* cumulatively or selectively, by this ACK */
-	uint32_t prior_delivered; /* tcb->rate.delivered, and .lost, when the segment was sent */
+	uint32_t prior_delivered; /* so far, when the segment was sent; and lost: */
 	uint32_t prior_lost;
 	uint32_t lost;	       /* since then */
 	uint32_t tx_in_flight; /* when it was sent, with it */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * tcp_cwv.c - a window that is not used says nothing of the path: it does not grow, and it shrinks.
- * Owns        tcb->cwv; lowers cwnd after idle times and while the application is the limit.
+ * Owns        tcb->sending->cwv; lowers cwnd after idle times and while the application is the limit.
  * Implements  RFC 2861 as Linux has it, where RFC 5681 section 4.1 would restart with the initial window
  *             after one idle RTO; growth only for what is used is RFC 7661 section 4.3's, too.
  * Called by   output.

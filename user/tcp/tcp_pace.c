@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * tcp_pace.c - data leaves at a rate, and not in bursts.
- * Owns        tcb->pace.next.
+ * Owns        tcb->sending->pace.next.
  * Implements  draft-ietf-ccwg-bbr section 5.6.2 (departure times); SO_MAX_PACING_RATE as Linux has it.
  * Called by   output, around each segment; MR_TT_PACE says when the next one may leave.
  *

@@ -2,7 +2,7 @@
 /*
  * tcp_rate.c - how fast the path delivers: one sample for each ACK, from what was noted in each frame
  * when it was sent.
- * Owns        tcb->rate, the notes in a frame (struct mr_sent).
+ * Owns        tcb->sending->rate, the notes in a frame (struct mr_sent).
  * Implements  draft-ietf-ccwg-bbr section 4.1 (before: draft-cheng-iccrg-delivery-rate-estimation).
  * Called by   output (sent), ACK processing (delivered, generated), whoever may find the application to
  *             be the limit (write, ACKs, timers).
