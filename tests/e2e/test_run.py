@@ -119,6 +119,75 @@ def _():
         check(re.search(r"millrace: python3\[\d+\]: option 36 of level 1", done.stderr), "stderr: %s", done.stderr)
 
 
+STRANGER = """if 1:
+    import os, socket, struct, sys, time
+    os.setgroups([]), os.setgid(65534), os.setuid(65534)
+    (name,) = {line.split("@")[1].strip() for line in open("/proc/net/unix") if "@millrace/" in line}
+    guests = []
+    def guest():
+        guests.append(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+        guests[-1].connect("\\0" + name)
+        guests[-1].settimeout(10)
+        return guests[-1]
+    def ask(sock, op, arg=0, life=0):
+        sock.send(struct.pack("IIQQ16s", op, arg, 0, life, b"stranger"))
+"""
+JOIN, HELLO, EVENT = 1, 2, 4
+STRANGERS = {
+    "takes the place of a process": STRANGER + """
+    for life in range(1, 6):
+        for slot in range(5):
+            sock = guest()
+            ask(sock, %d, slot, life), ask(sock, %d, 1)
+            assert not sock.recvmsg(100, 100)[1], "it was given a descriptor"
+    """ % (HELLO, EVENT),
+    "does not read what it is answered": STRANGER + """
+    sock = guest()
+    for i in range(2000):
+        ask(sock, %d)
+    """ % JOIN,
+    "comes again and again": STRANGER + """
+    for i in range(400):
+        guest()
+    """,
+}
+
+
+@case("who belongs to another user can neither take a process's place nor keep the keeper from its work")
+def _():
+    serve = DAEMON.replace("7000", str(PORT)) + """
+    while True:
+        s.accept()[0].sendall(b"still here")
+    """
+    with Pair() as pair:
+        for what, stranger in STRANGERS.items():
+            command = ["prlimit", "--nofile=350", MILLRACE, "run", "-i", "v0", "-a", "%s/%d" % (ENGINE, PREFIX),
+                       "python3", "-c", serve]
+            with Process(command, ns=pair.engine, name="server") as server:
+                def answer():
+                    with contextlib.suppress(OSError), pair.peer.connect((ENGINE, PORT), timeout=2) as sock:
+                        return sock.recv(100)
+                wait_for("the server", answer, timeout=10)
+                script = stranger.rstrip() + "\n    print('done', flush=True)\n    time.sleep(60)\n"
+                with Process(["python3", "-c", script], ns=pair.engine, name="who " + what) as who:
+                    wait_for("who " + what, lambda: b"done" in who.stdout() and who.alive(), timeout=20)
+                    equal("an answer beside one who " + what, answer(), b"still here")
+                    check("python3" in run(MILLRACE, "ss", ns=pair.engine).stdout, "ss beside one who %s", what)
+                equal("an answer after one who " + what, answer(), b"still here")
+                check(server.alive(), "the server has ended")
+
+
+@case("what a program says of itself moves no terminal")
+def _():
+    with Pair() as pair:
+        name = "\x1b[2J\x7f\nmillrace: x"
+        done = millrace_run(pair, "python3", "-c", "import os, sys; os.execv(sys.argv[1], sys.argv[2:])",
+                            "/usr/bin/python3", name, "-c", DAEMON.replace("s.setsockopt", "try: s.setsockopt").replace(
+                                "else None", "else None\n    except OSError: pass"), "mark")
+        check(re.search(r"\[\d+\]: option 36 of level 1", done.stderr), "stderr: %s", done.stderr)
+        check(not re.search(r"[\x00-\x09\x0b-\x1f\x7f]|\nmillrace: x", done.stderr), "stderr: %r", done.stderr)
+
+
 @case("what is executed with sockets of the stack is told of it, whatever its environment; else it is left alone")
 def _():
     execute = DAEMON + """

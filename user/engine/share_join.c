@@ -103,6 +103,7 @@ static void tell(struct mr_share *share, enum share_op op, uint32_t arg)
 	struct share_request rq = request(op, arg);
 
 	rq.life = share->self->life;
+	rq.secret = share->secret;
 	if (share->keeper >= 0)
 		share_send(share->keeper, &rq, sizeof(rq), NULL,
 			   0); /* gone: the next wait sees it */
@@ -321,6 +322,7 @@ int mr_share_join(struct mr_share **out, const char *name, const struct mr_share
 	*out = NULL;
 	if (share) {
 		snprintf(share->name, sizeof(share->name), "%s", bare);
+		share->secret = secret;
 		share->engine = calloc(1, sizeof(*share->engine));
 		ret = share->engine ? join(share, bare, secret) : -ENOMEM;
 	}

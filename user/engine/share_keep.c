@@ -12,6 +12,7 @@
  * milliseconds whether they do. When a thread leads for long the keeper looks only now and then: a process
  * may have been stopped.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -21,6 +22,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -45,6 +47,7 @@
 	(50 * MR_NS_PER_MS)	     /* the keeper's own end may come first, and tells it better */
 #define LINGER_NS  (5 * MR_NS_PER_S) /* for what the last process left unsent */
 #define BACKLOG	   128
+#define GUESTS_MAX 128 /* connections that have not joined */
 #define EVENTS_MAX 64
 #define NO_SLOT	   UINT32_MAX
 
@@ -55,6 +58,7 @@ struct conn {
 	pid_t pid;
 	uid_t uid;
 	uint32_t slot; /* NO_SLOT: has not joined */
+	uint64_t nth;  /* of all that there have been */
 };
 
 struct watch {
@@ -74,6 +78,7 @@ struct mr_keeper {
 	uint64_t main_told_at; /* 0: it lives, or its end has been told */
 	struct conn *conns;
 	unsigned nconns;
+	uint64_t nconnected; /* in all */
 	struct watch watch[MR_SHARE_PROCS_MAX];
 	bool life_over; /* no process has the other end of cfg.life_fd any more */
 	bool had_process;
@@ -153,13 +158,15 @@ int mr_keeper_open(struct mr_keeper **out, struct mr_share *share, const struct 
 	k->share = share;
 	k->cfg = *cfg;
 	k->listener = k->main = -1;
-	k->secret = mr_rng_u64(&share->engine->st->rng);
 	snprintf(k->name, sizeof(k->name), "millrace/%s/%d-%08x", share->engine->ifname,
 		 (int)getpid(), (unsigned)mr_rng_u64(&share->engine->st->rng));
 	for (unsigned i = 0; i < MR_SHARE_PROCS_MAX; i++)
 		k->watch[i].pidfd = -1;
 	k->epoll = epoll_create1(EPOLL_CLOEXEC);
 	ret = k->epoll < 0 ? -errno : listen_as(k);
+	/* Not of the engine's randomness, which --seed makes known. */
+	if (getrandom(&k->secret, sizeof(k->secret), 0) != sizeof(k->secret))
+		ret = -EIO;
 	if (!ret && cfg->life_fd >= 0)
 		ret = watch_fd(k, cfg->life_fd, SOURCE_LIFE, 0);
 	if (!ret && cfg->main_pid) {
@@ -438,15 +445,16 @@ static void on_join(struct mr_keeper *k, struct conn *conn, const struct share_r
 }
 
 /* Of a child that has been let go meanwhile: its slot may be another's, who must not be taken for it. */
-static void on_hello(struct mr_keeper *k, struct conn *conn, uint32_t slot, uint64_t life)
+static void on_hello(struct mr_keeper *k, struct conn *conn, const struct share_request *rq)
 {
+	uint32_t slot = rq->arg;
 	struct mr_proc *proc;
 
-	if (slot >= MR_SHARE_PROCS_MAX || conn->slot != NO_SLOT)
+	if (slot >= MR_SHARE_PROCS_MAX || conn->slot != NO_SLOT || !may_join(k, conn, rq->secret))
 		return;
 	mr_share_lock(k->share, NULL);
 	proc = &k->share->c->procs[slot];
-	if (proc->state == PROC_LIVE && proc->life == life && proc != k->share->self) {
+	if (proc->state == PROC_LIVE && proc->life == rq->life && proc != k->share->self) {
 		proc->pid = conn->pid; /* as seen from here: it may live in a PID namespace */
 		conn->slot = slot;
 		k->watch[slot].until = 0;
@@ -488,19 +496,20 @@ static void on_event(struct mr_keeper *k, const struct conn *conn, uint32_t wait
 		share_send(conn->fd, &answer, sizeof(answer), event, 1);
 }
 
-/* Part of a line, of letters that cannot do harm to who reads it. */
+/* Of letters that cannot do harm to who reads it: the program's name is its own choice, too. */
 static void on_line(const struct mr_keeper *k, const struct conn *conn,
 		    const struct share_line *line, size_t len)
 {
-	char text[sizeof(line->text) + 1];
+	char text[sizeof(line->text) + 64];
 
 	if (conn->slot == NO_SLOT || line->level > k->cfg.log_level)
 		return;
-	for (size_t i = 0; i < len; i++)
-		text[i] = (unsigned char)line->text[i] < ' ' ? ' ' : line->text[i];
-	text[len] = '\0';
-	engine_log(k->share->engine, line->level, "%s[%d]: %s", k->share->c->procs[conn->slot].comm,
-		   (int)conn->pid, text);
+	snprintf(text, sizeof(text), "%.16s[%d]: %.*s", k->share->c->procs[conn->slot].comm,
+		 (int)conn->pid, (int)len, line->text);
+	for (char *c = text; *c; c++)
+		if (iscntrl((unsigned char)*c))
+			*c = ' ';
+	engine_log(k->share->engine, line->level, "%s", text);
 }
 
 static void on_request(struct mr_keeper *k, struct conn *conn)
@@ -534,7 +543,7 @@ static void on_request(struct mr_keeper *k, struct conn *conn)
 		on_join(k, conn, &rq);
 		break;
 	case SHARE_HELLO:
-		on_hello(k, conn, rq.arg, rq.life);
+		on_hello(k, conn, &rq);
 		break;
 	case SHARE_ADOPTED:
 		on_adopted(k, conn);
@@ -561,9 +570,29 @@ static struct conn *conn_new(struct mr_keeper *k)
 	return &k->conns[k->nconns++];
 }
 
+/* Anybody may connect, but not keep out those who may join: when there are too many the oldest goes. */
+static void limit_guests(struct mr_keeper *k)
+{
+	struct conn *oldest = NULL;
+	int n = 0;
+
+	for (unsigned i = 0; i < k->nconns; i++) {
+		struct conn *conn = &k->conns[i];
+
+		if (conn->fd < 0 || conn->slot != NO_SLOT)
+			continue;
+		n++;
+		if (!oldest || conn->nth < oldest->nth)
+			oldest = conn;
+	}
+	if (n > GUESTS_MAX)
+		conn_close(k, oldest);
+}
+
+/* Nobody is waited for: who does not read loses answers. */
 static void on_connect(struct mr_keeper *k)
 {
-	int fd = accept4(k->listener, NULL, NULL, SOCK_CLOEXEC);
+	int fd = accept4(k->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
 	struct conn *conn;
@@ -572,12 +601,13 @@ static void on_connect(struct mr_keeper *k)
 		return;
 	conn = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) ? NULL : conn_new(k);
 	if (conn)
-		*conn = (struct conn){ fd, cred.pid, cred.uid, NO_SLOT };
+		*conn = (struct conn){ fd, cred.pid, cred.uid, NO_SLOT, k->nconnected++ };
 	if (!conn || watch_fd(k, fd, SOURCE_CONN, (uint32_t)(conn - k->conns))) {
 		close(fd);
 		if (conn)
 			conn->fd = -1;
 	}
+	limit_guests(k);
 }
 
 static void serve(struct mr_keeper *k)

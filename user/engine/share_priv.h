@@ -62,6 +62,7 @@ struct mr_share {
 	pthread_mutex_t forking; /* held meanwhile */
 	pthread_mutex_t talk;	 /* one question to the keeper at a time */
 	bool opener;
+	uint64_t secret;			 /* that came with the keeper's name */
 	void (*unstick)(struct mr_share *share); /* the keeper's: the lock is not given back */
 	pthread_key_t key;			 /* of this thread's struct share_thread */
 	int keeper;	/* connection; -1: none, this process has opened the engine */

@@ -23,7 +23,7 @@ enum share_op {
 struct share_request {
 	uint32_t op;
 	uint32_t arg;
-	uint64_t secret; /* SHARE_JOIN: who has it was started with the stack in its environment */
+	uint64_t secret; /* JOIN, HELLO: who has it was started with the stack in its environment */
 	uint64_t life;	 /* SHARE_HELLO: the child may have ended, and another have its slot */
 	char comm[16];
 };
