@@ -18,6 +18,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -1059,6 +1060,36 @@ static void case_close_unread(void)
 	settle();
 	close(c.fd);
 	T(peer("recv %d 1", c.h) == -ECONNRESET);
+	peer("close %d", c.h);
+}
+
+static sigjmp_buf jumped;
+
+static void on_jump(int sig)
+{
+	siglongjmp(jumped, sig);
+}
+
+/* A call that a signal handler jumps out of does not keep what is closed then: wget's time limit is made so. */
+static void case_close_after_jump(void)
+{
+	struct sigaction sa = { .sa_handler = on_jump };
+	struct conn c = passive();
+	struct pollfd pfd = { .fd = c.fd, .events = POLLIN };
+	sigset_t usr1, none;
+
+	sigemptyset(&none);
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &usr1, NULL);
+	sigaction(SIGUSR1, &sa, NULL);
+	raise(SIGUSR1); /* for who unblocks it: the sleeping call */
+	if (!sigsetjmp(jumped, 1))
+		T(ppoll(&pfd, 1, NULL, &none));
+	signal(SIGUSR1, SIG_DFL);
+	sigprocmask(SIG_UNBLOCK, &usr1, NULL);
+	T(close(c.fd));
+	T(peer("recv %d 1", c.h));
 	peer("close %d", c.h);
 }
 
@@ -2339,6 +2370,7 @@ static const struct test_case {
 	C(broken_pipe),
 	C(write_after_close),
 	C(close_unread),
+	C(close_after_jump),
 	C(linger),
 	C(duplicates),
 	C(dup_onto),

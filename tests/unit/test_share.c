@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -149,6 +150,47 @@ static void a_descriptor_of_the_callers_ends_the_sleep(void **state)
 		close(a[i]);
 		close(b[i]);
 	}
+}
+
+static sigjmp_buf out;
+static bool jumps;
+
+static void jump(int signo)
+{
+	(void)signo;
+	if (jumps)
+		siglongjmp(out, 1);
+}
+
+/* As wget's time limit does. The signal is blocked but for the sleep. */
+static void a_sleep_that_a_signal_handler_jumps_out_of_leaves_the_sleepers_in_order(void **state)
+{
+	struct sigaction sa = { .sa_handler = jump }, old;
+	sigset_t usr1, none;
+
+	(void)state;
+	sigemptyset(&none);
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &usr1, NULL);
+	sigaction(SIGUSR1, &sa, &old);
+	jumps = true;
+	if (!sigsetjmp(out, 1)) {
+		raise(SIGUSR1);
+		mr_share_lock(share, NULL);
+		mr_share_wait_begin(share, waiter);
+		mr_share_wait(share, waiter, NULL, 0, MR_SHARE_FOREVER, &none);
+		fail();
+	}
+	jumps = false;
+	raise(SIGUSR1);
+	mr_share_lock(share, NULL);
+	mr_share_wait_begin(share, waiter);
+	assert_int_equal(mr_share_wait(share, waiter, NULL, 0, MR_SHARE_FOREVER, &none), -EINTR);
+	sigaction(SIGUSR1, &old, NULL);
+	sigprocmask(SIG_UNBLOCK, &usr1, NULL);
+	assert_true(mr_list_empty(&share->c->sleepers));
+	mr_share_unlock(share);
 }
 
 /* ---- Confined processes ---------------------------------------------------------------------- */
@@ -404,6 +446,7 @@ int main(void)
 		SHARE_TEST(a_round_tells_whose_readiness_has_grown),
 		SHARE_TEST(a_wake_up_before_the_wait_is_not_lost),
 		SHARE_TEST(a_descriptor_of_the_callers_ends_the_sleep),
+		SHARE_TEST(a_sleep_that_a_signal_handler_jumps_out_of_leaves_the_sleepers_in_order),
 		SHARE_TEST(confining_needs_a_keeper),
 		SHARE_TEST(a_confined_process_rings_once_for_what_it_has_to_send),
 		SHARE_TEST(a_confined_sleeper_leaves_the_lead_to_the_keeper),

@@ -532,7 +532,8 @@ static int rest(struct mr_share *share, struct share_thread *t, struct pollfd *f
 	if (until <= now)
 		return 0;
 	w->asleep = !leads || !engine->spin_ns;
-	mr_list_add_tail(&c->sleepers, &w->node);
+	/* It is there already if a signal handler sleeps in a sleep of its thread, or has jumped out of one. */
+	mr_list_move_tail(&c->sleepers, &w->node);
 	share_release(share);
 	if (share->wanted >= 0 && !share->confined) {
 		event_of(share, &c->waiters[share->wanted]);

@@ -50,6 +50,7 @@ static void forget_and_linger(int fd)
 
 	if (f) {
 		file_hold(f);
+		wait_abandon(f);
 		table_clear(px_share, mr_share_proc(px_share), fd);
 		linger(f);
 		file_put(px_share, f);

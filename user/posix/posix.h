@@ -100,6 +100,9 @@ void wait_look(struct wait *w);
 /* 0: look again; -EAGAIN: timeout; -EINTR (a handler ran that does not restart); -ENETDOWN. */
 int wait_sleep(struct wait *w, struct pollfd *fds, unsigned nfds);
 void wait_close(struct wait *w);
+/* f, which the caller holds, is about to be closed: what this thread still waits for there are calls that a
+ * signal handler has jumped out of. With the lock held. */
+void wait_abandon(struct mr_file *f);
 
 /* The calls that may wait are points of cancellation: they begin with wait_point(), and where they sleep
  * otherwise than by wait_sleep() they let go of everything before the thread ends. */

@@ -134,3 +134,18 @@ void wait_close(struct wait *w)
 	if (w->link)
 		sleeper_free(px_share, w->link);
 }
+
+void wait_abandon(struct mr_file *f)
+{
+	const struct mr_waiter *w = prepared ? mr_share_waiter(px_share) : NULL;
+	struct mr_list *pos, *tmp;
+
+	if (!w)
+		return;
+	mr_list_for_each_safe (pos, tmp, &f->waits) {
+		struct mr_sleeper *link = mr_list_entry(pos, struct mr_sleeper, node);
+
+		if (link->waiter == w)
+			sleeper_free(px_share, link);
+	}
+}
