@@ -201,6 +201,13 @@ def _():
             equal("its environment", {line.partition("=")[0] for line in done.stdout.split()}, wanted)
 
 
+@case("a descriptor of the program's is its own, whatever number the environment tells of the lifeline")
+def _():
+    with Pair() as pair:
+        status(pair, 0, "sh", "-c", "exec 9</dev/null; MILLRACE_LIFELINE=9:${MILLRACE_LIFELINE#*:} exec python3 -c "
+                                    "'import os; os.close(9)'")
+
+
 @case("options come from the command line, then the environment, then the profile")
 def _():
     with Pair() as pair, scratch() as directory:

@@ -231,16 +231,17 @@ static int fork_keeper(const struct run_args *args, int life, int tell)
 static int make_lifeline(int fd)
 {
 	struct rlimit lim;
-	char text[16];
+	struct stat st;
+	char text[48];
 	int high;
 
-	if (getrlimit(RLIMIT_NOFILE, &lim))
+	if (getrlimit(RLIMIT_NOFILE, &lim) || fstat(fd, &st))
 		return -errno;
 	high = fcntl(fd, F_DUPFD, (int)mr_min(lim.rlim_cur, (rlim_t)65536) - 2);
 	close(fd);
 	if (high < 0)
 		return -errno;
-	snprintf(text, sizeof(text), "%d", high);
+	snprintf(text, sizeof(text), "%d:%llu", high, (unsigned long long)st.st_ino);
 	return setenv(MR_SHARE_LIFE_ENV, text, 1) ? -ENOMEM : 0;
 }
 

@@ -33,7 +33,7 @@ struct mr_share;
 #define MR_SHARE_ENV "MILLRACE_STACK" /* environment: the keeper's name, for mr_share_join() */
 #define MR_SHARE_LIFE_ENV                                                                          \
 	"MILLRACE_LIFELINE" /* environment: the descriptor by which the keeper sees that                   \
-			     * somebody is there who may still join */
+			     * somebody is there who may still join, and its inode: "number:inode" */
 #define MR_SHARE_PROCS_MAX 512u
 #define MR_SHARE_FDS_MAX   65536u /* descriptor numbers that a process's table knows */
 

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 #include "posix/posix.h"
@@ -196,17 +197,26 @@ static void adopt(void)
 static char stack_name[128];
 static bool strict;
 static int lifeline = -1, broken_pipe = -1;
+static char lifeline_text[48];
+
+/* A program on the way here, which loaded no shim, may have closed it, and its number be another file's. */
+static int find_lifeline(const char *text)
+{
+	char *end;
+	int fd = (int)strtol(text, &end, 10);
+	struct stat st;
+
+	if (*end != ':' || fstat(fd, &st) < 0)
+		return -1;
+	return S_ISFIFO(st.st_mode) && st.st_ino == strtoull(end + 1, NULL, 10) ? fd : -1;
+}
 
 __attribute__((constructor(101))) static void read_environment(void)
 {
-	const char *name = getenv(MR_SHARE_ENV), *life = getenv(MR_SHARE_LIFE_ENV);
-
-	snprintf(stack_name, sizeof(stack_name), "%s", name ?: "");
+	snprintf(stack_name, sizeof(stack_name), "%s", getenv(MR_SHARE_ENV) ?: "");
 	strict = getenv("MILLRACE_STRICT") != NULL;
-	if (life)
-		lifeline = (int)strtol(life, NULL, 10);
-	if (lifeline >= 0 && REAL(fcntl64)(lifeline, F_GETFD) < 0)
-		lifeline = -1;
+	snprintf(lifeline_text, sizeof(lifeline_text), "%s", getenv(MR_SHARE_LIFE_ENV) ?: "");
+	lifeline = find_lifeline(lifeline_text);
 }
 
 bool process_owns_fd(int fd)
@@ -256,11 +266,11 @@ const char *process_stack_variable(void)
 
 const char *process_lifeline_variable(void)
 {
-	static char text[sizeof(MR_SHARE_LIFE_ENV) + 16];
+	static char text[sizeof(MR_SHARE_LIFE_ENV) + sizeof(lifeline_text)];
 
 	if (lifeline < 0)
 		return NULL;
-	snprintf(text, sizeof(text), MR_SHARE_LIFE_ENV "=%d", lifeline);
+	snprintf(text, sizeof(text), MR_SHARE_LIFE_ENV "=%s", lifeline_text);
 	return text;
 }
 
