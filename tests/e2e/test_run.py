@@ -201,6 +201,30 @@ def _():
             equal("its environment", {line.partition("=")[0] for line in done.stdout.split()}, wanted)
 
 
+@case("a socket is inherited through exec where there is no /proc, too")
+def _():
+    need("unshare")
+    serve = """if 1:
+        import os, socket
+        assert not os.path.exists("/proc/self")
+        socket.socket(fileno=int(os.environ["FD"])).accept()[0].sendall(b"from there")
+    """
+    execute = DAEMON.replace("7000", str(PORT)) + """
+    os.set_inheritable(s.fileno(), True)
+    os.environ["FD"] = str(s.fileno())
+    os.execvp("unshare", ["unshare", "-m", "sh", "-c", "umount -l /proc; exec python3 -c \\"$0\\"", sys.argv[2]])
+    """
+    with Pair() as pair:
+        command = [MILLRACE, "run", "-i", "v0", "-a", "%s/%d" % (ENGINE, PREFIX), "python3", "-c",
+                   execute.replace("if len(sys.argv) > 1", "if False"), "x", serve]
+        with Process(command, ns=pair.engine, name="server") as server:
+            def answer():
+                with contextlib.suppress(ConnectionError), pair.peer.connect((ENGINE, PORT), timeout=15) as sock:
+                    return sock.recv(100)
+            equal("its answer", wait_for("the server", answer, timeout=15), b"from there")
+            equal("its status", server.wait(10), 0)
+
+
 @case("a descriptor of the program's is its own, whatever number the environment tells of the lifeline")
 def _():
     with Pair() as pair:

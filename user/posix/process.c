@@ -163,6 +163,23 @@ static void note_earlier(int fd)
 		fd_kernel(fd, tcp ? REASON_BEFORE : REASON_UDP, &local, &peer);
 }
 
+static void adopt_fd(int fd)
+{
+	uint64_t cookie;
+	bool adopted;
+
+	if (mr_share_owns_fd(px_share, fd))
+		return;
+	cookie = cookie_of(fd);
+	if (!cookie)
+		return;
+	mr_share_lock(px_share, NULL);
+	adopted = adopt_one(fd, cookie);
+	mr_share_unlock(px_share);
+	if (!adopted)
+		note_earlier(fd);
+}
+
 static void adopt(void)
 {
 	DIR *dir = opendir("/proc/self/fd");
@@ -170,21 +187,13 @@ static void adopt(void)
 
 	while (dir && (entry = readdir(dir))) {
 		int fd = (int)strtol(entry->d_name, NULL, 10);
-		uint64_t cookie;
-		bool adopted;
 
-		if (entry->d_name[0] == '.' || (uint32_t)fd >= MR_SHARE_FDS_MAX ||
-		    mr_share_owns_fd(px_share, fd))
-			continue;
-		cookie = cookie_of(fd);
-		if (!cookie)
-			continue;
-		mr_share_lock(px_share, NULL);
-		adopted = adopt_one(fd, cookie);
-		mr_share_unlock(px_share);
-		if (!adopted)
-			note_earlier(fd);
+		if (entry->d_name[0] != '.' && (uint32_t)fd < MR_SHARE_FDS_MAX)
+			adopt_fd(fd);
 	}
+	/* Without /proc, as in a chroot, each number is tried. */
+	for (int fd = 0; !dir && fd < (int)MR_SHARE_FDS_MAX; fd++)
+		adopt_fd(fd);
 	if (dir)
 		closedir(dir);
 	mr_share_adopted(px_share);
