@@ -232,6 +232,35 @@ def _():
                                     "'import os; os.close(9)'")
 
 
+@case("children that are forked while a thread joins the stack can join it, too")
+def _():
+    program = """if 1:
+        import os, signal, socket, threading, time
+        def use():
+            with socket.socket() as s:
+                s.connect_ex(("%s", 9))
+        begin = threading.Barrier(2)
+        thread = threading.Thread(target=lambda: (begin.wait(), use()))
+        thread.start()
+        begin.wait()
+        time.sleep(0.0005)
+        children = []
+        for i in range(6):
+            children.append(os.fork())
+            if not children[-1]:
+                signal.alarm(10)
+                use()
+                os._exit(0)
+            time.sleep(0.0007)
+        thread.join()
+        print(*(os.waitpid(pid, 0)[1] for pid in children))
+    """ % PEER
+    with Pair() as pair:
+        for _ in range(3):
+            done = status(pair, 0, "python3", "-c", program, timeout=30)
+            equal("how the children ended", done.stdout.split(), ["0"] * 6)
+
+
 @case("options come from the command line, then the environment, then the profile")
 def _():
     with Pair() as pair, scratch() as directory:

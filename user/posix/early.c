@@ -88,6 +88,13 @@ void early_copied(int from, int to)
 	}
 }
 
+void early_forked(void)
+{
+	static const pthread_mutex_t fresh = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+
+	mutex = fresh;
+}
+
 void early_epoll(int epfd, int op, int fd, const struct epoll_event *event)
 {
 	struct early *e;

@@ -123,6 +123,8 @@ void early_keep(int fd, enum mr_reason reason);
 enum mr_reason early_kept(int fd);
 /* It was registered with the kernel's epoll instance, changed, removed. */
 void early_epoll(int epfd, int op, int fd, const struct epoll_event *event);
+/* This process is the child of a fork: a thread of the parent's may have been in here. */
+void early_forked(void);
 /* It is f now: its registrations move into the stack. With the lock held. */
 void early_accelerated(int fd, struct mr_file *f);
 

@@ -21,26 +21,31 @@
 struct mr_share *px_share;
 uint32_t *px_table;
 
-static pthread_mutex_t join_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t join_mutex = PTHREAD_MUTEX_INITIALIZER; /* joining, or forking */
 static enum { UNDECIDED, JOINED, NONE } state;
 
 /* ---- Other processes ------------------------------------------------------------------------- */
 
-static pthread_mutex_t fork_mutex = PTHREAD_MUTEX_INITIALIZER;
-
 static void forked(void)
 {
 	wait_forked();
-	if (mr_share_fork_child(px_share) < 0)
+	if (mr_share_fork_child(px_share) < 0) {
 		mr_share_log(px_share, LOG_ERR, "a forked child has lost its sockets");
+		/* The table that it sees is its parent's. */
+		__atomic_store_n(&px_table, NULL, __ATOMIC_RELEASE);
+		px_share = NULL;
+		state = NONE;
+		return;
+	}
 	__atomic_store_n(&px_table, mr_share_proc(px_share)->fds, __ATOMIC_RELEASE);
 }
 
+/* A child of a process that is just joining would be half of one that has, for ever. */
 bool process_fork_begin(void)
 {
+	pthread_mutex_lock(&join_mutex);
 	if (!px_share)
 		return false;
-	pthread_mutex_lock(&fork_mutex);
 	mr_share_fork_prepare(px_share);
 	return true;
 }
@@ -49,13 +54,13 @@ void process_fork_end(bool shared, pid_t pid)
 {
 	int saved = errno;
 
-	if (!shared)
-		return;
-	if (pid)
+	if (!pid)
+		early_forked();
+	if (shared && pid)
 		mr_share_fork_parent(px_share, pid);
-	else
+	else if (shared)
 		forked();
-	pthread_mutex_unlock(&fork_mutex);
+	pthread_mutex_unlock(&join_mutex);
 	errno = saved;
 }
 
