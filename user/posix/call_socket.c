@@ -529,6 +529,7 @@ PUBLIC int shutdown(int fd, int how)
 	return (int)px_result(ret);
 }
 
+/* Programs ask for the peer to learn whether there still is one: what has arrived is looked at before. */
 static int name_of(int fd, struct sockaddr *sa, socklen_t *len,
 		   int (*get)(const struct mr_socket *sock, struct mr_endpoint *ep))
 {
@@ -538,6 +539,10 @@ static int name_of(int fd, struct sockaddr *sa, socklen_t *len,
 
 	if (!f)
 		return 1;
+	if (get == mr_peer) {
+		mr_share_round(px_share);
+		mr_share_touch(px_share, f->sock);
+	}
 	ret = !sa || !len ? -EFAULT : (int)*len < 0 ? -EINVAL : get(f->sock, &ep);
 	if (!ret)
 		addr_from_endpoint(f->family, &ep, f->scope_id, sa, len);
