@@ -51,6 +51,20 @@ static void connected(struct hist *h, const struct hist_peer *peer)
 	hist_zero(h);
 }
 
+/* An ACK that told less would be taken for three marks. */
+TEST(rfc9768_3_2_2_acks_of_time_wait_have_the_counter_too)
+{
+	connected(h, &grants);
+	hist_close(h);
+	next_out(h);
+	INJECT(h, .flags = FIN | ACK | ECE, .ae = true, .seq = 1, .ack = 2);
+	CHECK_EQ(h, h->engine->st->tcp.tws.used, 1);
+	CHECK_EQ(h, ace_of(next_out(h)), 5);
+	hist_run(h, SEC(1));
+	INJECT(h, .flags = FIN | ACK | ECE, .ae = true, .seq = 1, .ack = 2);
+	CHECK_EQ(h, ace_of(next_out(h)), 5);
+}
+
 /* ---- Section 3.1: negotiation ---------------------------------------------------------------- */
 
 /* Table 2, blocks 1, 2 and 4, and section 3.1.3: what the client makes of each SYN,ACK. */

@@ -482,6 +482,7 @@ struct mr_tcp_tw {
 	uint64_t challenge_at;
 	uint16_t rcv_wnd; /* as in the header, scaled */
 	bool ts_ok;
+	uint8_t ace; /* AccECN: what every ACK says of marks (RFC 9768); else 0 */
 };
 
 /* A local port that is held: bound to, and perhaps listened on. */

@@ -133,6 +133,11 @@ void accecn_fill(struct mr_tcb *tcb, struct mr_seg *seg, bool pure)
 	e->ce_untold = 0;
 }
 
+uint8_t accecn_told(const struct mr_tcb *tcb)
+{
+	return tcb->ecn.mode == MR_ECN_MODE_ACCURATE ? tcb->ecn.r_cep & ACE_MASK : 0;
+}
+
 /* Fields that reach over these counters. */
 static uint8_t nfields(uint8_t counters, bool order1)
 {

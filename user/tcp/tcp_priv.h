@@ -286,6 +286,8 @@ void accecn_duplicate(struct mr_tcb *tcb);
 void accecn_answered(struct mr_tcb *tcb);
 void accecn_timeout(struct mr_tcb *tcb);
 void accecn_fill(struct mr_tcb *tcb, struct mr_seg *seg, bool pure);
+/* The ACE field of an ACK that a successor of the TCB sends; 0 without AccECN. */
+uint8_t accecn_told(const struct mr_tcb *tcb);
 /* Put the option into a segment that has its other options, if there is something to tell and so much room. */
 void accecn_option(struct mr_tcb *tcb, struct mr_seg *seg, uint32_t room, bool pure);
 void accecn_ack_option(struct mr_tcb *tcb, struct mr_seg *seg);

@@ -133,6 +133,7 @@ void tcp_reply_tw_ack(struct mr_tcp *tcp, struct mr_tcp_tw *tw, uint64_t now)
 		.tsecr = tw->ts_recent,
 	};
 
+	ecn_set_ace(&seg, tw->ace);
 	if (!mr_dst_resolve(tcp->ip, &tw->dst, &tx.dst, now))
 		tcp_xmit_bare(tcp, &seg, &tx, &tw->dst, now);
 }

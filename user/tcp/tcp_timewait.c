@@ -43,6 +43,7 @@ void timewait_enter(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	tw->ts_ok = tcb->ts_ok;
 	tw->ts_recent = tcb->ts_recent;
 	tw->ts_offset = tcb->ts_offset;
+	tw->ace = accecn_told(tcb);
 	mr_timer_init(&tw->timer, MR_TIMER_TIMEWAIT);
 	mr_timer_arm(tcp->wheel, &tw->timer, now + MR_TCP_TIMEWAIT_NS);
 	/* In this order, so that a shared port is not the kernel's in between. */
