@@ -41,7 +41,7 @@ def results(path):
 
 def outcome(pair, directory, suite, shim, env):
     path = os.path.join(directory, "%s.xml" % shim)
-    argv = ["env", *env, PYTHON, "-m", "test", "--timeout", "120", "-i", "*VSOCK*", "--junit-xml", path]
+    argv = ["env", *env, PYTHON, "-m", "test", "--timeout", "900" if LONG else "120", "-i", "*VSOCK*", "--junit-xml", path]
     if not LONG:
         for pattern in SUITES[suite]:
             argv += ["-m", pattern]

@@ -1399,7 +1399,7 @@ static void case_full(void)
 	long total = 0;
 
 	nonblocking(c.fd);
-	for (int full = 0; full < 3;) { /* what was sent makes room when it is acknowledged */
+	for (int full = 0; full < 10;) { /* what was sent makes room when it is acknowledged */
 		long n = send(c.fd, big, sizeof(big), 0);
 
 		if (n > 0) {
@@ -1845,6 +1845,7 @@ static void case_shutdown_while_reading(void)
 /* ---- Cancellation ---------------------------------------------------------------------------- */
 
 static int cancel_fd, cancel_steps;
+static volatile bool cancel_sent;
 
 static void *cancelled_accept(void *arg)
 {
@@ -1916,7 +1917,8 @@ static void *cancelled_epoll(void *arg)
 /* Pending when the call comes. */
 static void *cancelled_before(void *arg)
 {
-	usleep(100000);
+	while (!cancel_sent)
+		usleep(1000);
 	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
 	write(cancel_fd, "x", 1);
 	return arg;
@@ -1951,9 +1953,11 @@ static void cancel(const char *name, void *(*call)(void *), int fd, bool before)
 	cancel_fd = fd;
 	cancel_call = call;
 	cancel_steps = 0;
+	cancel_sent = false;
 	pthread_create(&thread, NULL, cancel_main, before ? &cancel_steps : NULL);
 	settle();
 	pthread_cancel(thread);
+	cancel_sent = true;
 	pthread_join(thread, &ret);
 	SAY("%s: %s, handlers run: %d", name, ret == PTHREAD_CANCELED ? "cancelled" : "returned",
 	    cancel_steps);
