@@ -8,11 +8,11 @@
 #include <assert.h>
 #include <fnmatch.h>
 #include <math.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/compiler.h"
@@ -27,20 +27,20 @@
 #define FULL	  0.95	 /* of the link counts as full */
 #define FEW_SEGMENTS                                                                               \
 	20.0 /* below, what Mathis leaves out weighs more than that losses are independent */
-#define PEAKS	    2.0	 /* of windows, over their mean, where losses are independent */
-#define BBR_LOSS    0.02 /* what BBR bears while it probes */
-#define RTO_MIN_S   0.2
-#define LOSSES	    5u
-#define RTTS	    4u
-#define REORDERS    3u
-#define CONTROLS    3u
-#define CELLS	    (CONTROLS * REORDERS * RTTS * LOSSES)
-#define BATCH	    4u /* runs of a cell before it is looked at */
-#define BATCHES	    8u /* of cells that stay close to their bound */
-#define RUNS	    (BATCH * BATCHES)
-#define SURE	    3.0 /* standard errors above the bound are enough */
-#define CHANCE	    2.0 /* standard errors below it may be chance */
-#define REAL_TIME_S 300u
+#define PEAKS	   2.0	/* of windows, over their mean, where losses are independent */
+#define BBR_LOSS   0.02 /* what BBR bears while it probes */
+#define RTO_MIN_S  0.2
+#define LOSSES	   5u
+#define RTTS	   4u
+#define REORDERS   3u
+#define CONTROLS   3u
+#define CELLS	   (CONTROLS * REORDERS * RTTS * LOSSES)
+#define BATCH	   4u /* runs of a cell before it is looked at */
+#define BATCHES	   8u /* of cells that stay close to their bound */
+#define RUNS	   (BATCH * BATCHES)
+#define SURE	   3.0 /* standard errors above the bound are enough */
+#define CHANCE	   2.0 /* standard errors below it may be chance */
+#define CPU_TIME_S 100 /* of one run: it takes a second */
 
 static const char *const controls[CONTROLS] = { "cubic", "bbr", "newreno" };
 static const uint32_t losses_ppm[LOSSES] = { 0, 100, 1000, 10000, 50000 };
@@ -253,6 +253,7 @@ double sim_report_cell(const char *name, unsigned runs, double *least)
 
 static void worker(void)
 {
+	const struct itimerval limit = { .it_value.tv_sec = CPU_TIME_S };
 	uint32_t i;
 
 	while ((i = __atomic_fetch_add(&shared->next, 1, __ATOMIC_RELAXED)) < CELLS * RUNS) {
@@ -260,9 +261,8 @@ static void worker(void)
 
 		if (n >= runs_of[cell] || shared->result[cell][n].done)
 			continue;
-		alarm(REAL_TIME_S);
+		setitimer(ITIMER_PROF, &limit, NULL); /* SIGPROF ends this process */
 		shared->result[cell][n] = run(cell_of(cell), 1 + n);
-		alarm(0);
 		if (isatty(STDERR_FILENO))
 			fprintf(stderr, "\r%-24s run %-3u", name_of(cell_of(cell)), 1 + n);
 	}
