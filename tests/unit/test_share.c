@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -328,6 +329,26 @@ static int status_of(pid_t pid)
 	return WEXITSTATUS(status);
 }
 
+/* As a signal handler would that interrupts a call. */
+static void who_enters_twice_is_ended_and_the_others_go_on(void **state)
+{
+	pid_t pid = fork();
+	int status;
+
+	(void)state;
+	if (!pid) {
+		dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
+		mr_share_lock(share, NULL);
+		mr_share_lock(share, NULL);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	assert_int_equal(mr_share_lock(share, NULL), 0);
+	assert_int_equal(nsalvaged, 1);
+	mr_share_unlock(share);
+}
+
 static void a_forked_child_has_a_place_a_table_and_a_waiter_of_its_own(void **state)
 {
 	struct mr_proc *child;
@@ -457,6 +478,7 @@ int main(void)
 		SHARE_TEST(a_child_for_which_there_is_no_place_is_told),
 		SHARE_TEST(a_number_of_another_pid_namespace_is_not_told),
 		SHARE_TEST(a_child_that_dies_inside_the_lock_leaves_it_to_be_repaired),
+		SHARE_TEST(who_enters_twice_is_ended_and_the_others_go_on),
 		SHARE_TEST(the_engines_descriptors_are_found_in_order),
 	};
 

@@ -5,6 +5,7 @@
  * Called by   the shim and the keeper, from any thread.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -164,11 +165,28 @@ void share_tick(struct mr_share *share)
 /* Who has the lock for so long is stopped (SIGSTOP), and only the keeper can help. */
 #define LOCK_PATIENCE_NS (50 * MR_NS_PER_MS)
 
+/* The share whose lock this thread has. */
+static __thread const struct mr_share *held;
+
+/* A signal handler has interrupted this thread inside the lock, and uses the stack. To wait for itself would
+ * stop every process that shares it; the end of this one is put right by the others. */
+__attribute__((noreturn)) static void entered_twice(void)
+{
+	dprintf(STDERR_FILENO,
+		"millrace: %s: a signal handler used the stack in the middle of a call that it had "
+		"interrupted: ended, or all its programs would stop\n",
+		program_invocation_short_name);
+	signal(SIGABRT, SIG_DFL);
+	abort();
+}
+
 static int wait_for_lock(struct mr_share *share)
 {
 	struct timespec until;
 	int err;
 
+	if (held == share)
+		entered_twice();
 	for (;;) {
 		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_nsec += (long)LOCK_PATIENCE_NS;
@@ -195,6 +213,7 @@ void share_acquire(struct mr_share *share)
 		share_salvage(share);
 		pthread_mutex_consistent(&c->lock);
 	}
+	held = share;
 	c->holder = share->self ? share->self->index : MR_SHARE_PROCS_MAX;
 	share->engine->st->tcp.hand = NULL;
 }
@@ -205,6 +224,7 @@ void share_release(struct mr_share *share)
 	if (share->engine->cap) /* before the next one's turn to write */
 		mr_pcapng_flush(share->engine->cap);
 	pthread_mutex_unlock(&share->c->lock);
+	held = NULL; /* not before: a handler in between would wait for ever */
 }
 
 int mr_share_lock(struct mr_share *share, struct mr_socket *sock)
