@@ -204,6 +204,7 @@ def _():
                 "closed", {"OWN", "LD_PRELOAD"}):
             done = status(pair, 0, "python3", "-c", execute.replace("if len(sys.argv) > 1", "if False"), "x", how)
             equal("its environment", {line.partition("=")[0] for line in done.stdout.split()}, wanted)
+            equal("told that it is left out", "env is executed without MILLRACE_STACK" in done.stderr, how == "closed")
 
 
 @case("a socket is inherited through exec where there is no /proc, too")

@@ -14,6 +14,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 #include <unistd.h>
 #include <utmp.h>
 #include "base/compiler.h"
@@ -153,8 +154,19 @@ static void new_environment(char *const envp[], char **out, char *preload, size_
 	*out = NULL;
 }
 
+/* No socket becomes the kernel's in silence. */
+static void tell_left_out(const char *program, char *const envp[])
+{
+	if (px_share && !variable(envp, MR_SHARE_ENV))
+		mr_share_log(
+			px_share, LOG_NOTICE,
+			"%s is executed without MILLRACE_STACK in its environment: its sockets are "
+			"the kernel's",
+			program);
+}
+
 /* Call `run` with an environment that says what there is to inherit, if there is anything. */
-#define WITH_ENVIRONMENT(envp, new_envp, run)                                                      \
+#define WITH_ENVIRONMENT(program, envp, new_envp, run)                                             \
 	do {                                                                                       \
 		char **new_envp = NULL;                                                            \
 		bool open_;                                                                        \
@@ -162,6 +174,8 @@ static void new_environment(char *const envp[], char **out, char *preload, size_
 			size_t size_ = preload_size(envp);                                         \
 			new_envp = alloca((count(envp) + OUR_VARIABLES + 1) * sizeof(*new_envp));  \
 			new_environment(envp, new_envp, alloca(size_), size_);                     \
+		} else {                                                                           \
+			tell_left_out(program, envp);                                              \
 		}                                                                                  \
 		run;                                                                               \
 	} while (0)
@@ -170,7 +184,7 @@ PUBLIC int execve(const char *path, char *const argv[], char *const envp[])
 {
 	int ret;
 
-	WITH_ENVIRONMENT(envp, changed, ret = REAL(execve)(path, argv, changed ?: envp));
+	WITH_ENVIRONMENT(path, envp, changed, ret = REAL(execve)(path, argv, changed ?: envp));
 	return ret;
 }
 
@@ -178,7 +192,7 @@ PUBLIC int execvpe(const char *file, char *const argv[], char *const envp[])
 {
 	int ret;
 
-	WITH_ENVIRONMENT(envp, changed, ret = REAL(execvpe)(file, argv, changed ?: envp));
+	WITH_ENVIRONMENT(file, envp, changed, ret = REAL(execvpe)(file, argv, changed ?: envp));
 	return ret;
 }
 
@@ -186,7 +200,8 @@ PUBLIC int fexecve(int fd, char *const argv[], char *const envp[])
 {
 	int ret;
 
-	WITH_ENVIRONMENT(envp, changed, ret = REAL(fexecve)(fd, argv, changed ?: envp));
+	WITH_ENVIRONMENT("a program", envp, changed,
+			 ret = REAL(fexecve)(fd, argv, changed ?: envp));
 	return ret;
 }
 
@@ -252,7 +267,7 @@ PUBLIC int posix_spawn(pid_t *restrict pid, const char *restrict path,
 {
 	int ret;
 
-	WITH_ENVIRONMENT(envp, changed,
+	WITH_ENVIRONMENT(path, envp, changed,
 			 ret = process_spawn(REAL(posix_spawn), pid, path, actions, attr, argv,
 					     changed ?: envp));
 	return ret;
@@ -265,7 +280,7 @@ PUBLIC int posix_spawnp(pid_t *restrict pid, const char *restrict file,
 {
 	int ret;
 
-	WITH_ENVIRONMENT(envp, changed,
+	WITH_ENVIRONMENT(file, envp, changed,
 			 ret = process_spawn(REAL(posix_spawnp), pid, file, actions, attr, argv,
 					     changed ?: envp));
 	return ret;
