@@ -121,7 +121,8 @@ def _():
         run("ip", "link", "set", "w1", "mtu", "1500", ns=pair.wire)
         with pair.relay() as relay:
             equal("answers to a ping of 4000 bytes", ping(pair, PEER, size=4000, ns=pair.engine), 0)
-            equal("too long", relay.finish()["w0>w1"]["too_long"], 1)
+            # the end of the transfer may be sent once more
+            check(relay.finish()["w0>w1"]["too_long"] > 0, "no frame was counted as too long")
 
 
 @case("the relay ends when an interface goes away")

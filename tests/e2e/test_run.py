@@ -126,13 +126,8 @@ STRANGER = """if 1:
     guests = []
     def guest():
         guests.append(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
-<<<<<<< HEAD
         guests[-1].connect("\\0" + name)
         guests[-1].settimeout(10)
-=======
-        guests[-1].settimeout(1)
-        guests[-1].connect("\\0" + name)
->>>>>>> c0f4948 (engine: the keeper asks each connection who it is, and waits for none)
         return guests[-1]
     def ask(sock, op, arg=0, life=0):
         sock.send(struct.pack("IIQQ16s", op, arg, 0, life, b"stranger"))
