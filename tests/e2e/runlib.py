@@ -64,3 +64,18 @@ def shared_server(pair, *argv, port, user=None, options=(), address=SHARED, time
         check(any(e["state"] == "LISTEN" and e["accelerated"] and e["local"].endswith(":%d" % port)
                   for e in sockets(pair)), "%s does not listen on the stack: %s", argv[0], sockets(pair))
         yield server
+
+
+# An echo server for the address that is put in.
+ASYNCIO_ECHO = """if 1:
+    import asyncio
+    async def serve(r, w):
+        while data := await r.read(65536):
+            w.write(data)
+            await w.drain()
+        w.close()
+    async def main():
+        async with await asyncio.start_server(serve, "%s", 7000) as s:
+            await s.serve_forever()
+    asyncio.run(main())
+"""

@@ -41,27 +41,13 @@ def server6(pair, *argv, port=7000, **kwargs):
     return shared_server(pair, *argv, port=port, address=SHARED6, **kwargs)
 
 
-ASYNCIO = """if 1:
-    import asyncio
-    async def serve(r, w):
-        while data := await r.read(65536):
-            w.write(data)
-            await w.drain()
-        w.close()
-    async def main():
-        async with await asyncio.start_server(serve, "::", 7000) as s:
-            await s.serve_forever()
-    asyncio.run(main())
-"""
-
-
 @case("IPv6: socat and an asyncio server echo")
 def echoes():
     with ground("socat") as (pair, _):
         with server6(pair, "socat", "TCP6-LISTEN:7000,fork,reuseaddr", "EXEC:cat"):
             echo_through(pair, 7000)
         wait_for("the keeper to go", lambda: pair.xdp() is None)
-        with server6(pair, "python3", "-c", ASYNCIO, user="nobody"):
+        with server6(pair, "python3", "-c", ASYNCIO_ECHO % "::", user="nobody"):
             echo_through(pair, 7000)
 
 

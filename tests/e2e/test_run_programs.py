@@ -399,23 +399,10 @@ def socat():
         echo_through(pair, 7000)
 
 
-ASYNCIO = """if 1:
-    import asyncio
-    async def serve(r, w):
-        while data := await r.read(65536):
-            w.write(data)
-            await w.drain()
-        w.close()
-    async def main():
-        async with await asyncio.start_server(serve, "0.0.0.0", 7000) as s:
-            await s.serve_forever()
-    asyncio.run(main())
-"""
-
-
 @case("an asyncio server echoes, as nobody, without a capability")
 def asyncio_nobody():
-    with Pair() as pair, shared_server(pair, "python3", "-c", ASYNCIO, port=7000, user="nobody") as server:
+    with Pair() as pair, shared_server(pair, "python3", "-c", ASYNCIO_ECHO % "0.0.0.0", port=7000,
+                                       user="nobody") as server:
         echo_through(pair, 7000)
         with open("/proc/%d/status" % server.pid) as f:
             check("CapEff:\t0000000000000000" in f.read(), "it has capabilities")
@@ -436,7 +423,7 @@ def open_files(n):
 def ten_thousand():
     n = 10000
     with Pair() as pair, open_files(n):
-        with shared_server(pair, "python3", "-c", ASYNCIO, port=7000), contextlib.ExitStack() as stack:
+        with shared_server(pair, "python3", "-c", ASYNCIO_ECHO % "0.0.0.0", port=7000), contextlib.ExitStack() as stack:
             socks = [stack.enter_context(pair.peer.connect((SHARED, 7000), timeout=20)) for _ in range(n)]
             for s in socks:
                 s.sendall(b"x")
@@ -573,8 +560,8 @@ def closes_all():
     one_by_one = "import os, contextlib\n    for fd in range(3, 65536):\n" \
                  "        with contextlib.suppress(OSError): os.close(fd)\n    "
     for how in ("import os; os.closerange(3, 1 << 30)\n    ", one_by_one):
-        with Pair() as pair, shared_server(pair, "python3", "-c", ASYNCIO.replace("import", how + "import", 1),
-                                           port=7000):
+        program = (ASYNCIO_ECHO % "0.0.0.0").replace("import", how + "import", 1)
+        with Pair() as pair, shared_server(pair, "python3", "-c", program, port=7000):
             echo_through(pair, 7000, n=2)
 
 
