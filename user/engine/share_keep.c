@@ -44,12 +44,13 @@
 	(20 * MR_NS_PER_MS) /* a leader that has not come so long after its time is stopped */
 #define ADOPT_NS (10 * MR_NS_PER_S) /* to come again after an exec, or at all after a fork */
 #define MAIN_ENDED_NS                                                                              \
-	(50 * MR_NS_PER_MS)	     /* the keeper's own end may come first, and tells it better */
-#define LINGER_NS  (5 * MR_NS_PER_S) /* for what the last process left unsent */
-#define BACKLOG	   128
-#define GUESTS_MAX 128 /* connections that have not joined */
-#define EVENTS_MAX 64
-#define NO_SLOT	   UINT32_MAX
+	(50 * MR_NS_PER_MS) /* the keeper's own end may come first, and tells it better */
+#define LINGER_NS    (5 * MR_NS_PER_S) /* for what the last process left unsent */
+#define BACKLOG	     128
+#define GUESTS_MAX   128 /* connections that have not joined */
+#define EVENTS_MAX   64
+#define REQUESTS_MAX 64 /* of one process at a time */
+#define NO_SLOT	     UINT32_MAX
 
 enum source { SOURCE_LISTEN = 1, SOURCE_CONN, SOURCE_PROC, SOURCE_LIFE, SOURCE_MAIN };
 
@@ -512,7 +513,8 @@ static void on_line(const struct mr_keeper *k, const struct conn *conn,
 	engine_log(k->share->engine, line->level, "%s", text);
 }
 
-static void on_request(struct mr_keeper *k, struct conn *conn)
+/* One message. False: there is no other. */
+static bool on_request(struct mr_keeper *k, struct conn *conn)
 {
 	const size_t head = offsetof(struct share_line, text);
 	int fds[SHARE_FDS_PER_MESSAGE];
@@ -527,15 +529,15 @@ static void on_request(struct mr_keeper *k, struct conn *conn)
 	for (unsigned i = 0; i < nfds; i++)
 		close(fds[i]);
 	if (n == -EAGAIN)
-		return;
+		return false;
 	if (n >= (ssize_t)head && msg.rq.op == SHARE_LINE) {
 		on_line(k, conn, &msg.line, (size_t)n - head);
-		return;
+		return true;
 	}
 	rq = msg.rq;
 	if (n != sizeof(rq)) {
 		conn_close(k, conn);
-		return;
+		return false;
 	}
 	rq.comm[sizeof(rq.comm) - 1] = '\0';
 	switch ((enum share_op)rq.op) {
@@ -554,6 +556,15 @@ static void on_request(struct mr_keeper *k, struct conn *conn)
 	case SHARE_LINE:
 		break;
 	}
+	return conn->fd >= 0;
+}
+
+/* All that a process has sent, for the keeper may not come back when it was the last one; but nobody sends so
+ * fast that the others wait. */
+static void on_requests(struct mr_keeper *k, struct conn *conn)
+{
+	for (unsigned n = 0; n < REQUESTS_MAX && on_request(k, conn); n++)
+		;
 }
 
 static struct conn *conn_new(struct mr_keeper *k)
@@ -624,7 +635,7 @@ static void serve(struct mr_keeper *k)
 			break;
 		case SOURCE_CONN:
 			if (k->conns[index].fd >= 0)
-				on_request(k, &k->conns[index]);
+				on_requests(k, &k->conns[index]);
 			break;
 		case SOURCE_PROC:
 			proc_ended(k, index);
