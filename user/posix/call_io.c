@@ -184,8 +184,8 @@ PUBLIC ssize_t readv(int fd, const struct iovec *iov, int n)
 	return px_result(fd_recv(fd, iov, n, (size_t)len, 0));
 }
 
-/* How many bytes are left to read, for who asked for that (TCP_INQ); behind the last byte, at the end of the
- * stream, 1. -1: not asked for. */
+/* How many bytes are left to read, for who asked for that (TCP_INQ); the end of the stream counts as one, as
+ * with Linux. -1: not asked for. */
 static int inq_hint(int fd)
 {
 	const struct mr_file *f = fd_get(fd);
@@ -193,8 +193,8 @@ static int inq_hint(int fd)
 
 	if (!f)
 		return -1;
-	if (f->inq && !mr_get_option(f->sock, MR_OPT_INQ, &n) && !n && mr_ready(f->sock) & MR_IN)
-		n = 1;
+	if (f->inq && !mr_get_option(f->sock, MR_OPT_INQ, &n) && mr_ready(f->sock) & MR_RDHUP)
+		n++;
 	fd_done();
 	return (int)n;
 }
