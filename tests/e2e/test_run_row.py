@@ -37,7 +37,8 @@ def compare(before, after):
         if "memory" in key:
             check(after[key] < before[key] + 512, "memory grew from %d to %d kB", before[key], after[key])
         elif key != "time_wait":
-            equal(key + " afterwards", after[key], before[key])
+            # the connection before the first count may still be closing then
+            check(after[key] <= before[key], "%s grew from %d to %d", key, before[key], after[key])
 
 
 def clients(pair, address, how, n):
