@@ -38,8 +38,8 @@ void confined_sigpipe(void)
 	(void)n; /* EPIPE */
 }
 
-/* 0, or a negative errno: it goes on as it was, and the filter decides what becomes of it. */
-static int prepare(void)
+/* After a failure it goes on as it was, and the filter decides what becomes of it. */
+static void prepare(void)
 {
 	int err;
 
@@ -49,7 +49,6 @@ static int prepare(void)
 		mr_share_log(px_share, LOG_ERR,
 			     "nothing is prepared for the program's seccomp filter: %s",
 			     strerror(-err));
-	return err;
 }
 
 /* Around the call that installs a filter. */

@@ -121,7 +121,6 @@ static int wait_kernel(int epfd, struct epoll_event *events, int max, uint64_t d
 
 /* ---- epoll_ctl ------------------------------------------------------------------------------- */
 
-/* The instance in the arena, made if there is none yet. With the lock held. NULL: no memory. */
 struct mr_file *ep_of_fd(int epfd)
 {
 	struct mr_file *ep;

@@ -487,13 +487,12 @@ static void take_one(int fd, struct mr_file *f, const struct option *o)
 	apply(f, fd, o, &value, len);
 }
 
-int opt_take(int fd, struct mr_file *f)
+void opt_take(int fd, struct mr_file *f)
 {
 	for (size_t i = 0; i < MR_ARRAY_SIZE(options); i++)
 		if (options[i].replay &&
 		    (options[i].level != IPPROTO_IPV6 || f->family == AF_INET6))
 			take_one(fd, f, &options[i]);
-	return 0;
 }
 
 /* What the kernel can tell of an option that keeps a socket with it. */

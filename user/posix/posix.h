@@ -130,15 +130,15 @@ void early_accelerated(int fd, struct mr_file *f);
 
 /* ---- Families of calls ----------------------------------------------------------------------- */
 
-/* Files for f, with the lock held: 0 or negative errno. */
+/* The file of an epoll instance, made if there is none yet. With the lock held. NULL: no memory, or epfd is
+ * beyond the table. */
 struct mr_file *ep_of_fd(int epfd);
 
 /* Options (opt.c). */
-int opt_take(int fd, struct mr_file *f); /* the kernel socket's, before it is accelerated */
+void opt_take(int fd, struct mr_file *f); /* the kernel socket's, before it is accelerated */
 bool opt_refuses(int fd, enum mr_reason *reason);
 /* What the connections that come from listener f, which is fd, inherit; and one, to, inherits it. */
 void opt_listener(int fd, struct mr_file *f);
 void opt_inherit(int from, const struct mr_file *listener, int to);
-int opt_linger_ms(const struct mr_file *f);
 
 #endif
