@@ -3,6 +3,7 @@
 runlib.py - programs under `millrace run`: what the tests of them have in common, on top of lib.py.
 """
 import contextlib
+import glob
 import json
 import os
 import time
@@ -64,6 +65,27 @@ def shared_server(pair, *argv, port, user=None, options=(), address=SHARED, time
         check(any(e["state"] == "LISTEN" and e["accelerated"] and e["local"].endswith(":%d" % port)
                   for e in sockets(pair)), "%s does not listen on the stack: %s", argv[0], sockets(pair))
         yield server
+
+
+def pgbench(pair, address, any_address):
+    """PostgreSQL under millrace run, and pgbench at the peer, which has each of its transactions answered."""
+    programs = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
+    if not programs:
+        raise Skip("postgresql is not installed")
+    need("pgbench")
+    with scratch() as directory:
+        os.chmod(directory, 0o777)
+        data = os.path.join(directory, "data")
+        run("setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups",
+            programs[-1] + "/initdb", "-A", "trust", "-N", "-D", data, timeout=60)
+        with open(os.path.join(data, "pg_hba.conf"), "a") as f:
+            f.write("host all all %s/0 trust\n" % any_address)
+        with shared_server(pair, programs[-1] + "/postgres", "-D", data, "-c", "listen_addresses=" + any_address, "-c",
+                           "unix_socket_directories=", "-c", "fsync=off", port=5432, user="postgres", address=address):
+            where = ["-h", address, "-U", "postgres", "postgres"]
+            run("pgbench", "-i", "-q", "-s", "1", *where, ns=pair.peer, timeout=30)
+            text = run("pgbench", "-c", "4", "-j", "2", "-t", "200", *where, ns=pair.peer, timeout=30).stdout
+            check("processed: 800/800" in text, "%s", text)
 
 
 # An echo server for the address that is put in.

@@ -3,7 +3,6 @@
 """
 test_run_ipv6.py - the servers and clients of test_run_programs.py over IPv6, blocking and non-blocking ones.
 """
-import glob
 import socket
 
 from lib import *
@@ -107,22 +106,8 @@ def memcached():
 
 @case("IPv6: PostgreSQL answers pgbench", timeout=90)
 def postgres():
-    programs = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
-    if not programs:
-        raise Skip("postgresql is not installed")
-    with ground("pgbench") as (pair, directory):
-        os.chmod(directory, 0o777)
-        data = os.path.join(directory, "data")
-        run("setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups",
-            programs[-1] + "/initdb", "-A", "trust", "-N", "-D", data, timeout=60)
-        with open(os.path.join(data, "pg_hba.conf"), "a") as f:
-            f.write("host all all ::/0 trust\n")
-        with server6(pair, programs[-1] + "/postgres", "-D", data, "-c", "listen_addresses=::", "-c",
-                     "unix_socket_directories=", "-c", "fsync=off", port=5432, user="postgres"):
-            where = ["-h", SHARED6, "-U", "postgres", "postgres"]
-            run("pgbench", "-i", "-q", "-s", "1", *where, ns=pair.peer, timeout=30)
-            text = run("pgbench", "-c", "4", "-j", "2", "-t", "200", *where, ns=pair.peer, timeout=30).stdout
-            check("processed: 800/800" in text, "%s", text)
+    with shared_pair() as pair:
+        pgbench(pair, SHARED6, "::")
 
 
 @case("IPv6: iperf3 receives and sends on eight streams, as a server and as a client")
