@@ -641,6 +641,40 @@ def pid_namespace():
         check(conns[1].recv(100).endswith(b" hello\n"), "the other one does not answer")
 
 
+# A thread, or a process, for each connection.
+CROWD = """if 1:
+    import os, signal, socket, threading
+    def echo(c):
+        while data := c.recv(100):
+            c.sendall(data)
+    def thread(c):
+        threading.Thread(target=echo, args=(c,), daemon=True).start()
+    def process(c):
+        if not os.fork():
+            s.close()
+            echo(c)
+            os._exit(0)
+        c.close()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    threading.stack_size(256 << 10)
+    s = socket.create_server(("0.0.0.0", 7000), backlog=2000)
+    while True:
+        %s(s.accept()[0])
+"""
+
+
+@case("a thread for each of 1500 connections, and a process for each of 600", timeout=90)
+def crowd():
+    for kind, n in ("thread", 1500), ("process", 600):
+        with Pair() as pair, shared_server(pair, "python3", "-c", CROWD % kind, port=7000), \
+                contextlib.ExitStack() as stack:
+            socks = [stack.enter_context(pair.peer.connect((SHARED, 7000), timeout=20)) for _ in range(n)]
+            for s in socks:
+                s.sendall(b"hello")
+            for s in socks:
+                equal("a %s's echo" % kind, s.recv(100), b"hello")
+
+
 @case("PostgreSQL answers pgbench", timeout=90)
 def postgres():
     with Pair() as pair:

@@ -405,6 +405,25 @@ static void a_child_for_which_there_is_no_place_is_told(void **state)
 			share->c->procs[i].state = PROC_FREE;
 }
 
+/* Of what a dead process had of waiters, however many there were before. */
+static void the_waiters_of_one_that_is_gone_are_free_again(void **state)
+{
+	struct mr_proc *proc;
+
+	(void)state;
+	mr_share_lock(share, NULL);
+	proc = share_proc_new(share, PROC_LIVE, 1);
+	for (uint32_t i = waiter->index + 1; i < 2000; i++) {
+		share->c->waiters[i].used = true;
+		share->c->waiters[i].proc = (uint16_t)proc->index;
+	}
+	share->c->nwaiters = 2000;
+	share_proc_free(share, proc);
+	for (uint32_t i = 0; i < 2000; i++)
+		assert_int_equal(share->c->waiters[i].used, i <= waiter->index);
+	mr_share_unlock(share);
+}
+
 static void a_number_of_another_pid_namespace_is_not_told(void **state)
 {
 	struct mr_proc *child;
@@ -476,6 +495,7 @@ int main(void)
 		SHARE_TEST(a_forked_child_has_a_place_a_table_and_a_waiter_of_its_own),
 		SHARE_TEST(a_fork_that_fails_gives_the_place_back),
 		SHARE_TEST(a_child_for_which_there_is_no_place_is_told),
+		SHARE_TEST(the_waiters_of_one_that_is_gone_are_free_again),
 		SHARE_TEST(a_number_of_another_pid_namespace_is_not_told),
 		SHARE_TEST(a_child_that_dies_inside_the_lock_leaves_it_to_be_repaired),
 		SHARE_TEST(who_enters_twice_is_ended_and_the_others_go_on),

@@ -70,6 +70,7 @@ static int commons_init(struct mr_share *share, const struct mr_config *cfg)
 		mr_list_init(&c->waiters[i].node);
 	}
 	share_keeper(c)->used = true;
+	c->nwaiters = 1;
 	share->engine->st->socks.reported = true;
 	if (share->ops->setup)
 		err = share->ops->setup(share, arena, cfg, &c->root);

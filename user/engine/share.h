@@ -34,7 +34,7 @@ struct mr_share;
 #define MR_SHARE_LIFE_ENV                                                                          \
 	"MILLRACE_LIFELINE" /* environment: the descriptor by which the keeper sees that                   \
 			     * somebody is there who may still join, and its inode: "number:inode" */
-#define MR_SHARE_PROCS_MAX 512u
+#define MR_SHARE_PROCS_MAX 1024u
 #define MR_SHARE_FDS_MAX   65536u /* descriptor numbers that a process's table knows */
 
 /* ---- Processes ------------------------------------------------------------------------------- */

@@ -8,7 +8,7 @@
 #include "engine/share.h"
 
 #define SHARE_MAGIC	  0x6d72736861726531ull /* "mrshare1": this layout */
-#define SHARE_WAITERS_MAX 1024u
+#define SHARE_WAITERS_MAX 8192u			/* threads that wait at once, of all processes */
 #define SHARE_KWAKE_WORDS (SHARE_WAITERS_MAX / 64)
 
 enum proc_state {
@@ -47,6 +47,7 @@ struct mr_commons {
 	bool keeper_turn;		   /* a confined process has something to send: it shall */
 	uint64_t pid_ns;		   /* inode of the namespace that mr_proc.pid belongs to */
 	uint64_t lives;			   /* processes so far */
+	uint32_t nwaiters;		   /* those of this index and above were never used */
 	uint64_t kwake[SHARE_KWAKE_WORDS]; /* waiters that the keeper shall wake */
 	struct mr_proc procs[MR_SHARE_PROCS_MAX];
 	struct mr_waiter waiters[SHARE_WAITERS_MAX];

@@ -115,7 +115,7 @@ void share_proc_free(struct mr_share *share, struct mr_proc *proc)
 
 	if (share->ops->release)
 		share->ops->release(share, proc);
-	for (uint32_t i = 1; i < SHARE_WAITERS_MAX; i++) {
+	for (uint32_t i = 1; i < c->nwaiters; i++) {
 		struct mr_waiter *w = &c->waiters[i];
 
 		if (w->used && w->proc == proc->index)

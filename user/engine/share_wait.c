@@ -113,6 +113,7 @@ static struct mr_waiter *waiter_new(struct mr_share *share, bool known)
 			.proc = (uint16_t)share->self->index,
 		};
 		mr_list_init(&w->node);
+		c->nwaiters = mr_max(c->nwaiters, i + 1);
 		return w;
 	}
 	return NULL;
@@ -207,7 +208,7 @@ void share_waiters_salvage(struct mr_share *share)
 	/* Who sleeps finds out by waking up, and goes to sleep anew. */
 	mr_list_init(&c->sleepers);
 	c->leader = NULL;
-	for (uint32_t i = 0; i < SHARE_WAITERS_MAX; i++) {
+	for (uint32_t i = 0; i < c->nwaiters; i++) {
 		struct mr_waiter *w = &c->waiters[i];
 
 		mr_list_init(&w->node);
