@@ -131,6 +131,24 @@ TEST(rfc5482_3_user_timeout_takes_the_place_of_the_keepalive_count)
 }
 
 /* RFC 1122 section 4.2.3.6: only an idle connection is probed. Data under way is looked after by its own timer. */
+/* The same where data is in flight that the window was closed over: what is sent again and again is answered, and
+ * never taken. */
+TEST(rfc5482_3_user_timeout_ends_a_connection_whose_window_was_closed_over_data)
+{
+	uint8_t byte;
+
+	hist_established(h, &(struct hist_peer){ 0 });
+	hist_option(h, MR_OPT_USER_TIMEOUT, 5000);
+	hist_write(h, 100);
+	for (unsigned i = 0; i < 60; i++) {
+		hist_skip(h);
+		INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .wnd = WND_ZERO);
+		hist_run(h, MS(100));
+	}
+	hist_skip(h);
+	CHECK_EQ(h, mr_recv(h->sock, &byte, 1, 0), -ETIMEDOUT);
+}
+
 TEST(rfc1122_4_2_3_6_keepalive_waits_while_data_is_under_way)
 {
 	with_keepalive(h);
@@ -234,4 +252,34 @@ TEST(rfc1122_4_2_2_17_orphan_gives_up_on_a_window_that_stays_closed)
 	CHECK_EQ(h, h->engine->st->tcp.tcbs.used, 0);
 	CHECK(h, h->engine->st->ctr.c[MR_CTR_TCP_ZERO_WINDOW_PROBES] >= MR_TCP_ORPHAN_RETRIES);
 	hist_skip(h);
+}
+
+/* The same where it closed the window over what was in flight: each retransmission is answered, and never taken. */
+TEST(rfc1122_4_2_2_17_orphan_gives_up_on_a_window_that_was_closed_over_data)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	hist_write(h, 1000);
+	mr_close(h->sock);
+	h->sock = NULL;
+	for (unsigned i = 0; i < 100 && h->engine->st->tcp.tcbs.used; i++) {
+		hist_skip(h);
+		INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .wnd = WND_ZERO);
+		hist_run(h, SEC(5));
+	}
+	CHECK_EQ(h, h->engine->st->tcp.tcbs.used, 0);
+	hist_skip(h);
+}
+
+/* Where somebody does wait for it, it lasts as long as it answers. */
+TEST(rfc1122_4_2_2_17_window_that_was_closed_over_data_is_waited_for_without_end)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	hist_write(h, 1000);
+	for (unsigned i = 0; i < 1000; i++) {
+		hist_skip(h);
+		INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .wnd = WND_ZERO);
+		hist_run(h, SEC(5));
+	}
+	hist_skip(h);
+	CHECK_EQ(h, hist_state(h), MR_TCP_ESTABLISHED);
 }

@@ -91,6 +91,15 @@ static uint64_t unanswered_since(const struct mr_tcb *tcb, uint64_t now)
 	return f && f != tcb->sndq.unsent ? f->sent_at : now;
 }
 
+/* A peer that closed its window over what is in flight, and still answers, is alive: a retransmission is a
+ * window probe then, whatever else it looks like. But as with other probes the application may have set a limit,
+ * and where it is gone nobody waits for that window: else a peer could keep what was sent to it for ever. */
+static bool closed_and_alive(const struct mr_tcb *tcb, uint64_t now)
+{
+	return !tcb->snd_wnd && tcb->owner && !tcb->opts.user_timeout_ms &&
+	       now - tcb->last_rcv_at < MR_TCP_RTO_MAX_NS;
+}
+
 static bool rtx(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	if (!tcb->stalled_since)
@@ -103,11 +112,7 @@ static bool rtx(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		tcb_mark(tcp, tcb);
 		return true;
 	}
-	/* A peer that closed its window over what is in flight, and still answers, is alive: this is a
-	 * window probe then, whatever else it looks like. */
-	if (!tcb->snd_wnd && now - tcb->last_rcv_at < MR_TCP_RTO_MAX_NS) {
-		tcb->stalled_since = now;
-	} else if (too_long(tcb, tcb->backoff, now)) {
+	if (!closed_and_alive(tcb, now) && too_long(tcb, tcb->backoff, now)) {
 		give_up(tcp, tcb);
 		return false;
 	}
