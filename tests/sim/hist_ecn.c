@@ -125,6 +125,23 @@ TEST(rfc3168_6_1_2_echoed_mark_reduces_the_window_once_per_round_trip)
 	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 12 * MSS);
 }
 
+/* Sequence numbers wrap: the last reduction, or the beginning, of 2.5 GiB ago is no reason to wait. */
+TEST(rfc9293_3_4_mark_counts_however_long_ago_the_last_reduction_was)
+{
+	hist_established(h, &offers);
+	for (unsigned i = 0; i < 5; i++) {
+		h->sock->tcb->ecn.reduced_at -= 1u << 29; /* as if so much had been sent */
+		hist_write(h, 10);
+		hist_skip(h);
+		INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + h->written);
+	}
+	hist_write(h, 10 * MSS);
+	hist_skip(h);
+	INJECT(h, .flags = ACK | ECE, .seq = 1, .ack = 1 + h->written - 8 * MSS);
+	CHECK_EQ(h, h->engine->st->ctr.c[MR_CTR_TCP_ECN_REDUCED], 1);
+	hist_skip(h);
+}
+
 /* Section 6.1.1.1 speaks of SYNs; a middlebox that eats the answer is as likely. */
 TEST(rfc3168_6_1_1_1_syn_ack_of_a_simultaneous_open_is_repeated_without_ecn)
 {

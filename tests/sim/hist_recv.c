@@ -361,6 +361,22 @@ TEST(rfc6093_3_urgent_byte_is_taken_out_of_the_stream)
 	CHECK_EQ(h, mr_recv(h->sock, buf, sizeof(buf), 0), 5);
 }
 
+/* Sequence numbers wrap: a mark of 3 GiB ago looks as if it stood ahead of the stream. */
+TEST(rfc9293_3_4_urgent_pointer_counts_whenever_the_last_one_was)
+{
+	uint8_t byte;
+
+	hist_established(h, &(struct hist_peer){ 0 });
+	INJECT(h, .flags = URG | PSH | ACK, .seq = 1, .ack = 1, .len = 1, .up = 1, .fill = 'a');
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 2);
+	CHECK_EQ(h, mr_recv(h->sock, &byte, 1, MR_RECV_OOB), 1);
+	h->sock->tcb->rcv_up -= 3u << 30; /* as if so much had come in between */
+	INJECT(h, .flags = URG | PSH | ACK, .seq = 2, .ack = 1, .len = 1, .up = 1, .fill = 'b');
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 3);
+	CHECK_EQ(h, mr_recv(h->sock, &byte, 1, MR_RECV_OOB), 1);
+	CHECK_EQ(h, byte, 'b');
+}
+
 TEST(rfc6093_3_urgent_byte_stays_in_the_stream_with_oobinline)
 {
 	uint8_t buf[16];

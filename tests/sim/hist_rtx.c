@@ -172,6 +172,24 @@ TEST(rfc5681_3_2_third_duplicate_ack_sends_the_missing_segment_again)
 	CHECK_EQ(h, h->engine->st->ctr.c[MR_CTR_TCP_RTO], 0);
 }
 
+/* Sequence numbers wrap: RFC 6582's recover of 2.5 GiB ago, or the ISN, is behind all the same. */
+TEST(rfc9293_3_4_duplicate_acks_count_however_long_ago_the_last_loss_was)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	for (unsigned i = 0; i < 5; i++) {
+		h->sock->tcb->recover -= 1u << 29; /* as if so much had been sent */
+		hist_write(h, 10);
+		hist_skip(h);
+		INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + h->written);
+	}
+	hist_write(h, 10 * MSS);
+	hist_skip(h);
+	for (unsigned i = 0; i < 3; i++)
+		INJECT(h, .flags = ACK, .seq = 1, .ack = 51);
+	EXPECT(h, .flags = ACK, .seq = 51, .ack = 1, .len = MSS);
+	CHECK_EQ(h, h->engine->st->ctr.c[MR_CTR_TCP_FAST_RETRANS], 1);
+}
+
 /* RFC 6298 (5.1), as Linux reads it: a copy of the first segment has its time from when it was sent, or the
  * timeout would come while it is being answered. */
 TEST(rfc6298_5_1_fast_retransmission_starts_the_timer_anew)

@@ -351,7 +351,7 @@ struct mr_tcb {
 	bool push_small : 1;  /* the override: send a partial segment now (cork or SWS timeout) */
 	bool update_owed : 1; /* a window update is owed: an ACK, but not a delayed one */
 	bool urg_out : 1;     /* snd_up is valid */
-	bool urg_in : 1;      /* rcv_up is valid */
+	bool urg_in : 1;      /* rcv_up is valid, and not received yet */
 	bool pingpong : 1;    /* requests are answered by data: their ACK waits for it (as Linux) */
 	bool dsack_owed : 1;  /* dsack goes with the next ACK */
 	bool syn_met_old : 1; /* our SYN was answered by an old connection of the peer's */
@@ -379,7 +379,7 @@ struct mr_tcb {
 	uint32_t irs, rcv_nxt;
 	uint32_t rcv_wnd;	/* what was advertised last, counted from rcv_nxt */
 	uint32_t rcv_space;	/* free bytes of the receive buffer, kept by the socket layer */
-	uint32_t rcv_up;	/* sequence number of the urgent byte, if urg_in */
+	uint32_t rcv_up;	/* sequence number of the last urgent byte */
 	uint16_t rcv_mss;	/* largest segment seen, for delayed ACKs and window updates */
 	uint16_t adv_mss;	/* what we offered */
 	uint8_t quickacks;	/* segments that are still ACKed at once */

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 
+#include "base/compiler.h"
 #include "base/csum.h"
 #include "tcp/tcp_cong.h"
 #include "tcp/tcp_priv.h"
@@ -209,6 +210,9 @@ static void deliver(struct input *in, struct mr_frame *f)
 		f = rest;
 	}
 	if (flags & MR_TCP_FIN)
+	/* Until there is another one: numbers wrap, and an old mark would stand ahead one day. */
+	if (mr_unlikely(tcb->urg_in && seq_gt(tcb->rcv_nxt, tcb->rcv_up)))
+		tcb->urg_in = false;
 		in->fin_due = true;
 }
 
@@ -485,6 +489,22 @@ static void ack_new(struct input *in, struct ack *ack)
 	else if (sent_at)
 		ack->rtt_ns = in->now - sent_at;
 	else if (ack->ts_valid) /* good after retransmissions, too */
+/* Sequence numbers wrap: a mark that is more than half a round behind would stand ahead. */
+#define BEHIND_MOST (1u << 30)
+
+static void mark_follow(uint32_t *mark, uint32_t una)
+{
+	if (mr_unlikely(seq_lt(*mark, una - BEHIND_MOST)))
+		*mark = una - BEHIND_MOST;
+}
+
+static void marks_follow(struct mr_tcb *tcb)
+{
+	mark_follow(&tcb->recover, tcb->snd_una);
+	mark_follow(&tcb->ecn.reduced_at, tcb->snd_una);
+	mark_follow(&tcb->undo.retrans_end, tcb->snd_una);
+}
+
 		ack->rtt_ns = tcp_ts_rtt(tcb->ts_offset, ack->tsecr, in->now);
 	if (ack->rtt_ns) {
 		rtt_sample(tcb, ack->rtt_ns);
@@ -493,6 +513,7 @@ static void ack_new(struct input *in, struct ack *ack)
 	tcb->backoff = 0;
 	tcb->stalled_since = 0;
 	tcb->soft_err = 0;
+	marks_follow(tcb);
 	tcb->bytes_acked += had - tcb->sndq.bytes;
 	if (tcb->dst.neigh) /* else the route has gone since this was sent */
 		mr_neigh_confirm(in->tcp->ip->link, tcb->dst.neigh, in->now);
