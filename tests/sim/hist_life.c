@@ -33,7 +33,8 @@ TEST(rfc1122_4_2_3_6_silent_peer_is_probed_and_given_up)
 		EXPECT_AT(h, SEC(10 + 5 * i), .flags = ACK, .seq = 0, .ack = 1);
 	CHECK(h, !(mr_ready(h->sock) & MR_ERR));
 	hist_until(h, SEC(25.1));
-	hist_skip(h); /* a RST in parting is allowed */
+	EXPECT_AT(h, SEC(25), .flags = RST | ACK, .seq = 1,
+		  .ack = 1); /* should it hear us after all */
 	CHECK_EQ(h, mr_recv(h->sock, &byte, 1, 0), -ETIMEDOUT);
 }
 
@@ -47,6 +48,22 @@ TEST(rfc1122_4_2_3_6_peer_that_answers_keepalives_stays)
 		INJECT(h, .flags = ACK, .seq = 1, .ack = 1);
 	}
 	CHECK_EQ(h, hist_state(h), MR_TCP_ESTABLISHED);
+}
+
+/* Who knows no number of the connection's is not its peer, and keeps no dead one alive. */
+TEST(rfc1122_4_2_3_6_segments_that_anybody_could_send_are_no_sign_of_life)
+{
+	uint8_t byte;
+
+	with_keepalive(h);
+	for (unsigned i = 0; i < 60 && !(mr_ready(h->sock) & MR_ERR); i++) {
+		hist_run(h, MS(500));
+		INJECT(h, .flags = ACK, .seq = 1, .ack = 0x40000000);
+		INJECT(h, .flags = ACK, .seq = 0x40000000, .ack = 1);
+		INJECT(h, .flags = RST, .seq = 100);
+	}
+	hist_skip(h);
+	CHECK_EQ(h, mr_recv(h->sock, &byte, 1, 0), -ETIMEDOUT);
 }
 
 TEST(rfc1122_4_2_3_6_keepalive_is_off_unless_asked_for)

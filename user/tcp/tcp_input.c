@@ -115,6 +115,7 @@ static void established(struct input *in)
 	mr_list_del(&tcb->connecting_node); /* in_flight from now on */
 	tcb->backoff = 0;
 	tcb->stalled_since = 0;
+	tcb->last_rcv_at = in->now;
 	mtup_established(in->tcp, tcb);
 	tcb_cong_start(tcb, tcb->retrans != 0 || tcb->ecn.syn_marked);
 	tcb_timer_clear(tcb, MR_TT_RTX);
@@ -577,7 +578,8 @@ static enum verdict step5_ack(struct input *in)
 	if (seq_lt(seg->ack, tcb->snd_una - tcb->max_snd_wnd))
 		return verdict(in, V_CHALLENGE, MR_DROP_TCP_ACK_OLD);
 
-	/* Not before: who does not know our numbers must not move TS.Recent, or PAWS cuts the peer off. */
+	/* Not before: who does not know our numbers must not move TS.Recent, or PAWS cuts the peer off; nor is he a
+	 * sign of life. */
 	timestamp_update(tcb, seg, in->now);
 	tcb->probes = 0;
 	ack = (struct ack){
@@ -603,6 +605,7 @@ static enum verdict step5_ack(struct input *in)
 		tcb_mark(in->tcp, tcb); /* the window may be open now */
 
 	if (tcb->fin_sent && seg->ack == tcb->snd_nxt) { /* our FIN is acknowledged */
+	tcb->last_rcv_at = in->now;
 		if (tcb->state == MR_TCP_FIN_WAIT1) {
 			tcb_set_state(tcb, MR_TCP_FIN_WAIT2);
 			if (tcb->owner)
@@ -830,7 +833,6 @@ static enum mr_drop tcb_input(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_
 	tcp->hand = &tcb->flow;
 	tcb->segs_in++;
 	tcb->data_segs_in += seg->len != 0;
-	tcb->last_rcv_at = now;
 	if (tcb->state == MR_TCP_SYN_SENT)
 		v = syn_sent(&in) ?: step6_urg(&in) ?: step7_text(&in) ?: step8_fin(&in);
 	else if (tcb->tfo == MR_TFO_PENDING && tcb->snd_nxt == tcb->iss) /* nothing was sent yet */

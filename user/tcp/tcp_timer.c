@@ -145,6 +145,9 @@ static bool keep(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	if (tcb->opts.user_timeout_ms ?
 		    tcb->probes && idle >= tcb->opts.user_timeout_ms * MR_NS_PER_MS :
 		    tcb->probes >= tcb->opts.keepcnt) {
+		/* As Linux: should the peer live after all, it is not left with half a connection. */
+		if (!mr_dst_resolve(tcp->ip, &tcb->dst, &tcb->flow.raddr, now))
+			tcp_send_rst(tcp, tcb, now);
 		give_up(tcp, tcb);
 		return false;
 	}
