@@ -564,6 +564,13 @@ static enum verdict step5_ack(struct input *in)
 		if (seq_leq(seg->ack, tcb->snd_una) || seq_gt(seg->ack, tcb->snd_nxt))
 			return verdict(in, V_RST, MR_DROP_TCP_ACK_INVALID);
 		timestamp_update(tcb, seg, in->now);
+/* RFC 5961 section 5.2: what is still taken for an ACK that was overtaken. Not what was never sent, as Linux since
+ * 6.7: a connection that is young has fewer numbers than a window. */
+static uint32_t oldest_ack(const struct mr_tcb *tcb)
+{
+	return tcb->bytes_acked < tcb->max_snd_wnd ? tcb->iss + 1 : tcb->snd_una - tcb->max_snd_wnd;
+}
+
 		tcb->snd_una = seg->ack;
 		window_update(tcb, seg, in->had_syn ? 0 : tcb->snd_wscale);
 		/* Both of the peer's SYNs came before ours could be answered: that is still owed. */
@@ -575,7 +582,7 @@ static enum verdict step5_ack(struct input *in)
 	/* RFC 5961 section 5.2 */
 	if (seq_gt(seg->ack, tcb->snd_nxt))
 		return verdict(in, V_CHALLENGE, MR_DROP_TCP_ACK_INVALID);
-	if (seq_lt(seg->ack, tcb->snd_una - tcb->max_snd_wnd))
+	if (seq_lt(seg->ack, oldest_ack(tcb)))
 		return verdict(in, V_CHALLENGE, MR_DROP_TCP_ACK_OLD);
 
 	/* Not before: who does not know our numbers must not move TS.Recent, or PAWS cuts the peer off; nor is he a
