@@ -131,23 +131,6 @@ TEST(rfc5482_3_user_timeout_ends_a_connection_whose_window_stays_closed)
 	CHECK_EQ(h, mr_recv(h->sock, &byte, 1, 0), -ETIMEDOUT);
 }
 
-/* The same for keepalives: the timeout decides, not the number of probes. */
-TEST(rfc5482_3_user_timeout_takes_the_place_of_the_keepalive_count)
-{
-	uint8_t byte;
-
-	with_keepalive(h);
-	hist_option(h, MR_OPT_USER_TIMEOUT, 32000);
-	hist_until(h, SEC(34.9));
-	for (unsigned i = 0; i < 5; i++)
-		EXPECT_AT(h, SEC(10 + 5 * i), .flags = ACK, .seq = 0, .ack = 1);
-	CHECK(h, !(mr_ready(h->sock) & MR_ERR));
-	hist_until(h, SEC(35.1));
-	hist_skip(h);
-	CHECK_EQ(h, mr_recv(h->sock, &byte, 1, 0), -ETIMEDOUT);
-}
-
-/* RFC 1122 section 4.2.3.6: only an idle connection is probed. Data under way is looked after by its own timer. */
 /* The same where data is in flight that the window was closed over: what is sent again and again is answered, and
  * never taken. */
 TEST(rfc5482_3_user_timeout_ends_a_connection_whose_window_was_closed_over_data)
@@ -166,6 +149,23 @@ TEST(rfc5482_3_user_timeout_ends_a_connection_whose_window_was_closed_over_data)
 	CHECK_EQ(h, mr_recv(h->sock, &byte, 1, 0), -ETIMEDOUT);
 }
 
+/* The same for keepalives: the timeout decides, not the number of probes. */
+TEST(rfc5482_3_user_timeout_takes_the_place_of_the_keepalive_count)
+{
+	uint8_t byte;
+
+	with_keepalive(h);
+	hist_option(h, MR_OPT_USER_TIMEOUT, 32000);
+	hist_until(h, SEC(34.9));
+	for (unsigned i = 0; i < 5; i++)
+		EXPECT_AT(h, SEC(10 + 5 * i), .flags = ACK, .seq = 0, .ack = 1);
+	CHECK(h, !(mr_ready(h->sock) & MR_ERR));
+	hist_until(h, SEC(35.1));
+	hist_skip(h);
+	CHECK_EQ(h, mr_recv(h->sock, &byte, 1, 0), -ETIMEDOUT);
+}
+
+/* RFC 1122 section 4.2.3.6: only an idle connection is probed. Data under way is looked after by its own timer. */
 TEST(rfc1122_4_2_3_6_keepalive_waits_while_data_is_under_way)
 {
 	with_keepalive(h);

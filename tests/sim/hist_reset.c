@@ -68,6 +68,34 @@ TEST(rfc9293_3_10_7_4_rst_in_close_wait_resets)
 	CHECK_EQ(h, h->engine->st->tcp.tcbs.used, 0);
 }
 
+/* macOS gives the RST that follows a FIN the FIN's own number; as Linux, that is taken for what it is. */
+TEST(rfc5961_3_2_rst_with_the_number_of_the_fin_resets)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	INJECT(h, .flags = RST, .seq = 0);
+	EXPECT_NOTHING(h);
+	CHECK_EQ(h, hist_state(h), MR_TCP_ESTABLISHED);
+	INJECT(h, .flags = FIN | ACK, .seq = 1, .ack = 1);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 2);
+	INJECT(h, .flags = RST, .seq = 1);
+	EXPECT_NOTHING(h);
+	CHECK(h, mr_ready(h->sock) & MR_ERR);
+	CHECK_EQ(h, h->engine->st->tcp.tcbs.used, 0);
+}
+
+/* Something in front of the RST was lost: it stands behind what came before it all the same. As Linux. */
+TEST(rfc5961_3_2_rst_behind_what_was_reported_resets)
+{
+	hist_established(h, &(struct hist_peer){ .sack = true });
+	INJECT(h, .flags = ACK, .seq = 1001, .ack = 1, .len = 500);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	INJECT(h, .flags = RST, .seq = 1500);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	CHECK_EQ(h, hist_state(h), MR_TCP_ESTABLISHED);
+	INJECT(h, .flags = RST, .seq = 1501);
+	check_reset(h);
+}
+
 TEST(rfc9293_3_10_7_4_rst_in_closing_ends_the_connection)
 {
 	hist_established(h, &(struct hist_peer){ 0 });
@@ -160,8 +188,21 @@ TEST(rfc5961_5_2_ack_older_than_the_largest_window_is_challenged)
 	EXPECT(h, .flags = ACK, .seq = 1 + acked, .ack = 1);
 	hist_run(h, SEC(1));
 	/* Within it: an old duplicate, nothing to answer. */
-	INJECT(h, .flags = ACK, .seq = 1, .ack = 1u - HIST_PEER_WND);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + acked - wnd);
 	EXPECT_NOTHING(h);
+}
+
+/* RFC 5961 section 5.2 goes by the window alone; as Linux since 6.7, numbers from before our ISN are none of ours. */
+TEST(rfc5961_5_2_ack_of_what_was_never_sent_before_is_challenged)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	hist_write(h, 100);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 101);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1); /* an old one, and of ours */
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 0, .len = 10);
+	EXPECT(h, .flags = ACK, .seq = 101, .ack = 1);
+	CHECK(h, !(mr_ready(h->sock) & MR_IN));
 }
 
 TEST(rfc5961_7_challenges_of_one_connection_are_limited_to_two_in_a_second)
@@ -192,19 +233,6 @@ TEST(rfc5961_7_challenges_of_all_are_limited_to_a_number_of_chance)
 	}
 	first = *sent;
 	CHECK(h, first >= 500 && first < 1500);
-/* RFC 5961 section 5.2 goes by the window alone; as Linux since 6.7, numbers from before our ISN are none of ours. */
-TEST(rfc5961_5_2_ack_of_what_was_never_sent_before_is_challenged)
-{
-	hist_established(h, &(struct hist_peer){ 0 });
-	hist_write(h, 100);
-	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100);
-	INJECT(h, .flags = ACK, .seq = 1, .ack = 101);
-	INJECT(h, .flags = ACK, .seq = 1, .ack = 1); /* an old one, and of ours */
-	INJECT(h, .flags = ACK, .seq = 1, .ack = 0, .len = 10);
-	EXPECT(h, .flags = ACK, .seq = 101, .ack = 1);
-	CHECK(h, !(mr_ready(h->sock) & MR_IN));
-}
-
 	hist_run(h, MS(1001));
 	for (unsigned i = 0; i < 2000; i++) {
 		INJECT(h, .flags = RST, .seq = 2);

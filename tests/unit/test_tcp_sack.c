@@ -171,6 +171,8 @@ static void rfc2883_5_a_block_below_the_ack_or_within_the_next_is_a_dsack(void *
 		{ "across the ACK", 300, { { 200, 400 } }, 1, false },
 		{ "above it", 300, { { 400, 500 } }, 1, false },
 		{ "within the second block", 100, { { 400, 500 }, { 300, 600 } }, 2, true },
+		{ "of nothing", 300, { { 200, 200 } }, 1, false },
+		{ "that ends before it begins", 300, { { 200, 100 } }, 1, false },
 		{ "beside the second block", 100, { { 700, 800 }, { 300, 600 } }, 2, false },
 	};
 	struct net *n = *state;

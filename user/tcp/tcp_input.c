@@ -210,10 +210,10 @@ static void deliver(struct input *in, struct mr_frame *f)
 			mr_frame_put(in->tcp->frames, f);
 		f = rest;
 	}
-	if (flags & MR_TCP_FIN)
 	/* Until there is another one: numbers wrap, and an old mark would stand ahead one day. */
 	if (mr_unlikely(tcb->urg_in && seq_gt(tcb->rcv_nxt, tcb->rcv_up)))
 		tcb->urg_in = false;
+	if (flags & MR_TCP_FIN)
 		in->fin_due = true;
 }
 
@@ -408,6 +408,13 @@ static void trim(struct input *in)
 	}
 }
 
+/* macOS does not count its FIN when it resets the connection behind it, and may say nothing to a challenge. As
+ * Linux (tcp_reset_check): else such connections would be waited for until the application tires of them. */
+static bool rst_with_fins_number(const struct mr_tcb *tcb, const struct mr_seg *seg)
+{
+	return tcb->fin_rcvd && seg->seq == tcb->rcv_nxt - 1;
+}
+
 static enum verdict step1_sequence(struct input *in)
 {
 	struct mr_tcb *tcb = in->tcb;
@@ -427,7 +434,8 @@ static enum verdict step1_sequence(struct input *in)
 	if (ok)
 		return V_NEXT;
 	if (seg->flags & MR_TCP_RST)
-		return verdict(in, V_DROP, MR_DROP_TCP_SEQ);
+		return rst_with_fins_number(tcb, seg) ? verdict(in, V_RESET, MR_DROP_NONE) :
+							verdict(in, V_DROP, MR_DROP_TCP_SEQ);
 	/* All of it was received before: its ACK was lost. Of a SYN anybody may say so (RFC 5961 4.2). */
 	if (span && !(seg->flags & MR_TCP_SYN) && seq_leq(end, tcb->rcv_nxt)) {
 		duplicate_below(in->tcp, tcb, seg);
@@ -441,13 +449,22 @@ static enum verdict step1_sequence(struct input *in)
 	return verdict(in, V_CHALLENGE, MR_DROP_TCP_SEQ);
 }
 
+/* Just behind the last of what came out of order: something in front of the RST was lost, and whoever sent it may
+ * be there no more to answer a challenge. As Linux, which takes the number that SACK has told. */
+static bool behind_what_came(const struct mr_tcb *tcb, uint32_t seq)
+{
+	const struct mr_frame *last = tcb->gap && tcb->sack_ok ? tcb->gap->q.tail : NULL;
+
+	return last && seq == last->seq + last->pkt_len;
+}
+
 /* Step 1 left only RSTs inside the window. One that misses rcv_nxt is challenged, so that an
  * off-path sender must guess 32 bits and not just a window (RFC 5961 section 3.2). */
 static enum verdict step2_rst(struct input *in)
 {
 	if (!(in->seg->flags & MR_TCP_RST))
 		return V_NEXT;
-	if (in->seg->seq == in->tcb->rcv_nxt)
+	if (in->seg->seq == in->tcb->rcv_nxt || behind_what_came(in->tcb, in->seg->seq))
 		return verdict(in, V_RESET, MR_DROP_NONE);
 	return verdict(in, V_CHALLENGE, MR_DROP_TCP_RST_INVALID);
 }
@@ -472,24 +489,6 @@ static void restart_rtx(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		tcb_timer_set(tcp, tcb, MR_TT_RTX, f->sent_at + rtt_rto(tcb));
 }
 
-/* An ACK of something new: RFC 9293 fifth step, RFC 6298, and the send queue becomes shorter. */
-static void ack_new(struct input *in, struct ack *ack)
-{
-	struct mr_tcb *tcb = in->tcb;
-	uint32_t had = tcb->sndq.bytes;
-	uint64_t sent_at = sndq_ack(in->tcp, tcb, in->seg->ack, ack);
-
-	tcb->snd_una = in->seg->ack;
-	if (tcb->urg_out && seq_geq(in->seg->ack, tcb->snd_up))
-		tcb->urg_out = false;
-	/* An ACK with a D-SACK was sent because of the duplicate. What it acknowledges besides may have been
-	 * there for long, and its own ACK lost: no sample, or each lost ACK would make the RTO longer, and
-	 * with it the next sample. */
-	if (ack->dsack)
-		ack->rtt_ns = 0;
-	else if (sent_at)
-		ack->rtt_ns = in->now - sent_at;
-	else if (ack->ts_valid) /* good after retransmissions, too */
 /* Sequence numbers wrap: a mark that is more than half a round behind would stand ahead. */
 #define BEHIND_MOST (1u << 30)
 
@@ -506,6 +505,25 @@ static void marks_follow(struct mr_tcb *tcb)
 	mark_follow(&tcb->undo.retrans_end, tcb->snd_una);
 }
 
+/* An ACK of something new: RFC 9293 fifth step, RFC 6298, and the send queue becomes shorter. */
+static void ack_new(struct input *in, struct ack *ack)
+{
+	struct mr_tcb *tcb = in->tcb;
+	uint32_t had = tcb->sndq.bytes;
+	uint64_t sent_at = sndq_ack(in->tcp, tcb, in->seg->ack, ack);
+
+	tcb->snd_una = in->seg->ack;
+	marks_follow(tcb);
+	if (tcb->urg_out && seq_geq(in->seg->ack, tcb->snd_up))
+		tcb->urg_out = false;
+	/* An ACK with a D-SACK was sent because of the duplicate. What it acknowledges besides may have been
+	 * there for long, and its own ACK lost: no sample, or each lost ACK would make the RTO longer, and
+	 * with it the next sample. */
+	if (ack->dsack)
+		ack->rtt_ns = 0;
+	else if (sent_at)
+		ack->rtt_ns = in->now - sent_at;
+	else if (ack->ts_valid) /* good after retransmissions, too */
 		ack->rtt_ns = tcp_ts_rtt(tcb->ts_offset, ack->tsecr, in->now);
 	if (ack->rtt_ns) {
 		rtt_sample(tcb, ack->rtt_ns);
@@ -514,7 +532,6 @@ static void marks_follow(struct mr_tcb *tcb)
 	tcb->backoff = 0;
 	tcb->stalled_since = 0;
 	tcb->soft_err = 0;
-	marks_follow(tcb);
 	tcb->bytes_acked += had - tcb->sndq.bytes;
 	if (tcb->dst.neigh) /* else the route has gone since this was sent */
 		mr_neigh_confirm(in->tcp->ip->link, tcb->dst.neigh, in->now);
@@ -547,6 +564,13 @@ static void take_window(struct input *in)
 	window_update(tcb, seg, tcb->snd_wscale);
 }
 
+/* RFC 5961 section 5.2: what is still taken for an ACK that was overtaken. Not what was never sent, as Linux since
+ * 6.7: a connection that is young has fewer numbers than a window. */
+static uint32_t oldest_ack(const struct mr_tcb *tcb)
+{
+	return tcb->bytes_acked < tcb->max_snd_wnd ? tcb->iss + 1 : tcb->snd_una - tcb->max_snd_wnd;
+}
+
 static enum verdict step5_ack(struct input *in)
 {
 	struct mr_tcb *tcb = in->tcb;
@@ -564,13 +588,6 @@ static enum verdict step5_ack(struct input *in)
 		if (seq_leq(seg->ack, tcb->snd_una) || seq_gt(seg->ack, tcb->snd_nxt))
 			return verdict(in, V_RST, MR_DROP_TCP_ACK_INVALID);
 		timestamp_update(tcb, seg, in->now);
-/* RFC 5961 section 5.2: what is still taken for an ACK that was overtaken. Not what was never sent, as Linux since
- * 6.7: a connection that is young has fewer numbers than a window. */
-static uint32_t oldest_ack(const struct mr_tcb *tcb)
-{
-	return tcb->bytes_acked < tcb->max_snd_wnd ? tcb->iss + 1 : tcb->snd_una - tcb->max_snd_wnd;
-}
-
 		tcb->snd_una = seg->ack;
 		window_update(tcb, seg, in->had_syn ? 0 : tcb->snd_wscale);
 		/* Both of the peer's SYNs came before ours could be answered: that is still owed. */
@@ -588,6 +605,7 @@ static uint32_t oldest_ack(const struct mr_tcb *tcb)
 	/* Not before: who does not know our numbers must not move TS.Recent, or PAWS cuts the peer off; nor is he a
 	 * sign of life. */
 	timestamp_update(tcb, seg, in->now);
+	tcb->last_rcv_at = in->now;
 	tcb->probes = 0;
 	ack = (struct ack){
 		.now = in->now,
@@ -612,7 +630,6 @@ static uint32_t oldest_ack(const struct mr_tcb *tcb)
 		tcb_mark(in->tcp, tcb); /* the window may be open now */
 
 	if (tcb->fin_sent && seg->ack == tcb->snd_nxt) { /* our FIN is acknowledged */
-	tcb->last_rcv_at = in->now;
 		if (tcb->state == MR_TCP_FIN_WAIT1) {
 			tcb_set_state(tcb, MR_TCP_FIN_WAIT2);
 			if (tcb->owner)

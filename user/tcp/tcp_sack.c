@@ -121,6 +121,8 @@ static bool is_dsack(const struct mr_seg *seg)
 {
 	const struct mr_sack_block *b = &seg->sack[0];
 
+	if (!seq_lt(b->start, b->end))
+		return false;
 	if (seq_lt(b->start, seg->ack))
 		return seq_leq(b->end, seg->ack);
 	return seg->nsack > 1 && seq_geq(b->start, seg->sack[1].start) &&
