@@ -1804,6 +1804,115 @@ static void case_epoll_late(void)
 	finish(c);
 }
 
+/* ---- In messages ----------------------------------------------------------------------------- */
+
+union rights {
+	struct cmsghdr header;
+	char room[CMSG_SPACE(sizeof(int))];
+};
+
+static int give(int by, int fd)
+{
+	union rights extra = { .header = { .cmsg_level = SOL_SOCKET,
+					   .cmsg_type = SCM_RIGHTS,
+					   .cmsg_len = CMSG_LEN(sizeof(fd)) } };
+	struct iovec iov = { "x", 1 };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = &extra,
+			      .msg_controllen = CMSG_LEN(sizeof(fd)) };
+
+	memcpy(CMSG_DATA(&extra.header), &fd, sizeof(fd));
+	return sendmsg(by, &msg, 0) == 1 ? 0 : -1;
+}
+
+static int take(int by)
+{
+	union rights extra;
+	char byte;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = &extra,
+			      .msg_controllen = sizeof(extra) };
+	int fd = -1;
+
+	if (recvmsg(by, &msg, 0) == 1 && CMSG_FIRSTHDR(&msg))
+		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
+	return fd;
+}
+
+/* A connection, which its giver closes at once, and a listener. */
+static void case_passed(void)
+{
+	int pair[2], fd, l = listener(), port = port_of(l);
+	struct conn c = active();
+	char buf[8];
+	long h;
+
+	socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+	for (int i = 0; i < 2; i++) {
+		T(give(pair[i], c.fd));
+		close(c.fd);
+		c.fd = take(pair[!i]);
+		T(send(c.fd, "abc", 3, 0));
+		T(peer("recv %d 3", c.h));
+		peer("send %d 2", c.h);
+		T(recv(c.fd, buf, sizeof(buf), 0));
+	}
+	give(pair[0], c.fd);
+	fd = take(pair[1]);
+	close(c.fd);
+	ready(fd);
+	peer("shutdown %d 1", c.h);
+	T(recv(fd, buf, sizeof(buf), 0));
+	close(fd);
+	T(peer("recv %d 1", c.h));
+	peer("close %d", c.h);
+	give(pair[0], l);
+	close(l);
+	l = take(pair[1]);
+	h = peer("connect %s %d", local_addr, port);
+	T((fd = accept(l, NULL, NULL)) >= 0);
+	T(send(fd, "abc", 3, 0));
+	T(peer("recv %ld 3", h));
+	peer("close %ld", h);
+	close(fd);
+	T(give(-1, l));
+	close(l);
+	T(peer("connect %s %d", local_addr, port));
+	close(pair[0]);
+	close(pair[1]);
+}
+
+/* To another process, which has not been in the stack when it was made. */
+static void case_passed_to_child(void)
+{
+	int pair[2], status = 0;
+	struct conn c;
+	char buf[8];
+	pid_t pid;
+
+	socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+	pid = fork();
+	if (!pid) {
+		int fd = take(pair[1]);
+
+		_exit(recv(fd, buf, sizeof(buf), 0) == 3 && send(fd, "ab", 2, 0) == 2 ? 7 : 1);
+	}
+	c = active();
+	T(give(pair[0], c.fd));
+	close(c.fd);
+	settle();
+	peer("send %d 3", c.h);
+	T(peer("recv %d -1", c.h));
+	waitpid(pid, &status, 0);
+	T(WEXITSTATUS(status));
+	peer("close %d", c.h);
+	close(pair[0]);
+	close(pair[1]);
+}
+
 static void *receive(void *arg)
 {
 	char buf[16];
@@ -2398,6 +2507,8 @@ static const struct test_case {
 	C(epoll_duplicate),
 	C(epoll_before),
 	C(epoll_late),
+	C(passed),
+	C(passed_to_child),
 	C(close_while_reading),
 	C(shutdown_while_reading),
 	C(cancel),

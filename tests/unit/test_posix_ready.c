@@ -80,6 +80,29 @@ static int collect(void)
 	return ep_collect(ep, got, 4);
 }
 
+/* Until it is received, or the process that sent it ends. */
+static void a_socket_in_a_message_needs_no_descriptor(void **state)
+{
+	struct mr_proc *proc = mr_share_proc(share);
+
+	(void)state;
+	assert_true(file_fly(share, stream));
+	table_clear(share, proc, 7);
+	assert_int_equal(stream->refs, 1);
+	posix_salvage(share);
+	hear("ab", 2);
+	assert_int_equal(stream->refs, 1);
+	file_hold(stream);
+	file_land(share, stream);
+	table_set(share, proc, 7, stream);
+	assert_int_equal(stream->refs, 1);
+	file_land(share, stream); /* it is in none */
+	assert_int_equal(stream->refs, 1);
+	assert_true(file_fly(share, stream));
+	mr_posix_ops.release(share, proc);
+	assert_true(mr_list_empty(&((struct mr_posix *)mr_share_root(share))->all_files));
+}
+
 static void level_triggered_is_told_until_it_is_read(void **state)
 {
 	char buf[8];
@@ -311,6 +334,7 @@ static void salvage_closes_files_that_no_table_has_and_sockets_that_no_file_has(
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		CASE(a_socket_in_a_message_needs_no_descriptor),
 		CASE(level_triggered_is_told_until_it_is_read),
 		CASE(edge_triggered_is_told_once_for_each_arrival),
 		CASE(a_one_shot_is_armed_again_by_modifying_it),

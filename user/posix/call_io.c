@@ -16,6 +16,7 @@
 #include "base/compiler.h"
 #include "base/time.h"
 #include "posix/confine.h"
+#include "posix/pass.h"
 #include "posix/posix.h"
 
 #define RW_MAX 0x7ffff000u /* Linux moves no more in one call */
@@ -236,7 +237,23 @@ static ssize_t recv_msg(int fd, struct msghdr *msg, int flags)
 
 PUBLIC ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
-	return fd_ours(fd) ? px_result(recv_msg(fd, msg, flags)) : REAL(recvmsg)(fd, msg, flags);
+	ssize_t ret;
+
+	if (fd_ours(fd))
+		return px_result(recv_msg(fd, msg, flags));
+	ret = REAL(recvmsg)(fd, msg, flags);
+	if (ret >= 0)
+		pass_received(msg);
+	return ret;
+}
+
+static int recv_kernel(int fd, struct mmsghdr *vec, unsigned n, int flags, struct timespec *timeout)
+{
+	int done = REAL(recvmmsg)(fd, vec, n, flags, timeout);
+
+	for (int i = 0; i < done; i++)
+		pass_received(&vec[i].msg_hdr);
+	return done;
 }
 
 PUBLIC int recvmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags, struct timespec *timeout)
@@ -245,7 +262,7 @@ PUBLIC int recvmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags, struct t
 	uint64_t deadline;
 
 	if (!fd_ours(fd))
-		return REAL(recvmmsg)(fd, vec, n, flags, timeout);
+		return recv_kernel(fd, vec, n, flags, timeout);
 	/* As in Linux, the time limit is looked at between messages only. */
 	deadline = deadline_timespec(timeout);
 	for (; done < mr_min(n, (unsigned)IOV_MAX); done++) {
@@ -452,10 +469,41 @@ static ssize_t send_msg(int fd, const struct msghdr *msg, int flags)
 	return err ?: fd_send(fd, msg->msg_iov, (int)msg->msg_iovlen, (size_t)len, flags);
 }
 
+static ssize_t send_kernel(int fd, const struct msghdr *msg, int flags)
+{
+	ssize_t ret = pass_begin(msg);
+	int saved;
+
+	ret = ret ? px_result(ret) : REAL(sendmsg)(fd, msg, flags);
+	if (ret < 0) {
+		saved = errno;
+		pass_failed(msg);
+		errno = saved;
+	}
+	return ret;
+}
+
+static int send_kernel_many(int fd, struct mmsghdr *vec, unsigned n, int flags)
+{
+	unsigned i;
+	int done;
+
+	for (i = 0; i < n && !pass_begin(&vec[i].msg_hdr); i++)
+		;
+	done = REAL(sendmmsg)(fd, vec, i ?: n, flags);
+	while (i > (unsigned)mr_max(done, 0)) {
+		int saved = errno;
+
+		pass_failed(&vec[--i].msg_hdr);
+		errno = saved;
+	}
+	return done;
+}
+
 PUBLIC ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
 	if (!fd_ours(fd))
-		return REAL(sendmsg)(fd, msg, flags);
+		return send_kernel(fd, msg, flags);
 	return send_result(send_msg(fd, msg, flags), flags);
 }
 
@@ -464,7 +512,7 @@ PUBLIC int sendmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags)
 	unsigned done = 0;
 
 	if (!fd_ours(fd))
-		return REAL(sendmmsg)(fd, vec, n, flags);
+		return send_kernel_many(fd, vec, n, flags);
 	for (; done < mr_min(n, (unsigned)IOV_MAX); done++) {
 		ssize_t ret = send_msg(fd, &vec[done].msg_hdr, flags);
 

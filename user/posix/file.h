@@ -23,7 +23,7 @@ enum file_kind {
 
 /* An open file description. */
 struct mr_file {
-	uint32_t refs;	/* entries of all processes' tables, and waits in progress */
+	uint32_t refs;	/* entries of all processes' tables, waits in progress, and flights */
 	uint8_t kind;	/* enum file_kind */
 	uint8_t reason; /* enum mr_reason, FILE_KERNEL */
 	uint16_t family;
@@ -55,14 +55,14 @@ struct mr_epitem {
 	uint64_t data;
 };
 
-/* A thread that sleeps for a file. It holds a reference of the file. */
+/* A thread that sleeps for a file, or the file is in a message. It holds a reference of the file. */
 struct mr_sleeper {
 	struct mr_list node; /* mr_file.waits */
 	struct mr_list all_node;
 	struct mr_file *file;
-	struct mr_waiter *waiter;
-	uint32_t events; /* EPOLL* */
-	uint32_t proc;	 /* index of its process */
+	struct mr_waiter *waiter; /* NULL: a message */
+	uint32_t events;	  /* EPOLL* */
+	uint32_t proc;		  /* index of its process */
 };
 
 /* The root in the arena. */
@@ -118,6 +118,12 @@ void file_notify(struct mr_share *share, struct mr_file *f);
 struct mr_sleeper *sleeper_new(struct mr_share *share, struct mr_file *f, uint32_t events,
 			       struct mr_waiter *w);
 void sleeper_free(struct mr_share *share, struct mr_sleeper *link);
+
+/* f is in a message to another process, which has a reference until it is received or the process that sends it
+ * ends. False: too many. */
+bool file_fly(struct mr_share *share, struct mr_file *f);
+/* It has arrived, if it was in one. */
+void file_land(struct mr_share *share, struct mr_file *f);
 
 struct mr_epitem *ep_find(struct mr_file *ep, const struct mr_file *file, int fd);
 /* 0, or -ENOSPC. */

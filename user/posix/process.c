@@ -64,7 +64,7 @@ void process_fork_end(bool shared, pid_t pid)
 	errno = saved;
 }
 
-static uint64_t cookie_of(int fd)
+uint64_t process_cookie(int fd)
 {
 	uint64_t cookie = 0;
 	socklen_t len = sizeof(cookie);
@@ -89,7 +89,7 @@ bool process_leaves_sockets(bool *open)
 			continue;
 		f = file_of_entry(mr_share_root(px_share), proc->fds[fd]);
 		if (f->kind != FILE_EPOLL && !f->cookie)
-			f->cookie = cookie_of((int)fd);
+			f->cookie = process_cookie((int)fd);
 		if (f->kind != FILE_STREAM)
 			continue;
 		any = true;
@@ -115,17 +115,19 @@ int process_spawn(spawn_function spawn, pid_t *pid, const char *path,
 	return ret;
 }
 
-/* Our table after exec: the files whose kernel sockets are still here. With the lock held. */
+/* A file of ours whose kernel socket has come here: by exec, or in a message, in which those are that are used
+ * last. With the lock held. */
 static bool adopt_one(int fd, uint64_t cookie)
 {
 	struct mr_posix *px = mr_share_root(px_share);
-	const struct mr_list *pos;
 
-	mr_list_for_each (pos, &px->all_files) {
+	for (struct mr_list *pos = px->all_files.prev; pos != &px->all_files; pos = pos->prev) {
 		struct mr_file *f = mr_list_entry(pos, struct mr_file, all_node);
 
 		if (f->cookie == cookie) {
 			file_hold(f);
+			file_land(px_share, f);
+			table_clear(px_share, mr_share_proc(px_share), fd);
 			table_set(px_share, mr_share_proc(px_share), fd, f);
 			return true;
 		}
@@ -166,6 +168,8 @@ static void note_earlier(int fd)
 	connected = ask_endpoint(fd, REAL(getpeername), &peer);
 	if (!tcp || connected || socket_int(fd, SO_ACCEPTCONN) > 0)
 		fd_kernel(fd, tcp ? REASON_BEFORE : REASON_UDP, &local, &peer);
+	else
+		early_socket(fd);
 }
 
 static void adopt_fd(int fd)
@@ -175,7 +179,7 @@ static void adopt_fd(int fd)
 
 	if (mr_share_owns_fd(px_share, fd))
 		return;
-	cookie = cookie_of(fd);
+	cookie = process_cookie(fd);
 	if (!cookie)
 		return;
 	mr_share_lock(px_share, NULL);
@@ -344,6 +348,13 @@ __attribute__((constructor)) static void start(void)
 		unsetenv(INHERIT_ENV);
 		px_join();
 	}
+}
+
+void process_adopt(int fd)
+{
+	if ((uint32_t)fd < MR_SHARE_FDS_MAX && socket_int(fd, SO_PROTOCOL) == IPPROTO_TCP &&
+	    px_join())
+		adopt_fd(fd);
 }
 
 /* ---- The table ------------------------------------------------------------------------------- */

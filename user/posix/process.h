@@ -5,6 +5,7 @@
 
 #include <spawn.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* Environment: this program was started with sockets of the stack among its descriptors. */
@@ -29,6 +30,11 @@ const char *process_stack_variable(void);
 /* The same for the descriptor by which the keeper sees that somebody is there; NULL: it is not open here. */
 const char *process_lifeline_variable(void);
 const char *process_library(void);
+
+/* What the kernel knows the socket by; 0: none. */
+uint64_t process_cookie(int fd);
+/* fd has come from elsewhere: if another process of the stack has it as one of ours, so has this one now. */
+void process_adopt(int fd);
 
 /* A descriptor of the stack, which the program did not make and is not to close. */
 bool process_owns_fd(int fd);

@@ -78,7 +78,7 @@ static void wake_sleepers(struct mr_share *share, const struct mr_file *f, uint3
 	mr_list_for_each (pos, &f->waits) {
 		const struct mr_sleeper *link = mr_list_entry(pos, struct mr_sleeper, node);
 
-		if (bits & (link->events | EPOLLERR | EPOLLHUP))
+		if (link->waiter && bits & (link->events | EPOLLERR | EPOLLHUP))
 			mr_share_wake(share, link->waiter);
 	}
 }
@@ -172,6 +172,27 @@ void sleeper_free(struct mr_share *share, struct mr_sleeper *link)
 	link->file = NULL;
 	mr_pool_put(&px->links, link);
 	file_put(share, f);
+}
+
+/* ---- In messages ----------------------------------------------------------------------------- */
+
+bool file_fly(struct mr_share *share, struct mr_file *f)
+{
+	return sleeper_new(share, f, 0, NULL) != NULL;
+}
+
+void file_land(struct mr_share *share, struct mr_file *f)
+{
+	struct mr_list *pos;
+
+	mr_list_for_each (pos, &f->waits) {
+		struct mr_sleeper *link = mr_list_entry(pos, struct mr_sleeper, node);
+
+		if (link->waiter)
+			continue;
+		sleeper_free(share, link);
+		return;
+	}
 }
 
 /* ---- epoll ----------------------------------------------------------------------------------- */

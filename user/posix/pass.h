@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* pass.h - descriptors in messages of the kernel's sockets (SCM_RIGHTS). */
+#ifndef MR_POSIX_PASS_H
+#define MR_POSIX_PASS_H
+
+#include <sys/socket.h>
+
+/* Before and after such a message is sent. 0 or -ETOOMANYREFS. */
+int pass_begin(const struct msghdr *msg);
+void pass_failed(const struct msghdr *msg);
+/* A message has come. */
+void pass_received(const struct msghdr *msg);
+
+#endif
