@@ -1804,6 +1804,37 @@ static void case_epoll_late(void)
 	finish(c);
 }
 
+/* The same, when the first file of the kernel's comes to one that has sockets of ours: a listener has a part there,
+ * too. */
+static void case_epoll_late_kernel(void)
+{
+	for (int i = 0; i < 2; i++) {
+		struct sleeper s = { .ep = epoll_create1(0) };
+		int other = i ? listener() : eventfd(0, EFD_NONBLOCK);
+		struct conn c = active();
+		pthread_t thread;
+		uint64_t one = 1;
+		long h = 0;
+
+		ep_ctl(s.ep, EPOLL_CTL_ADD, c.fd, EPOLLIN);
+		pthread_create(&thread, NULL, sleep_in_epoll, &s);
+		settle();
+		T(ep_ctl(s.ep, EPOLL_CTL_ADD, other, EPOLLIN));
+		settle();
+		if (i)
+			h = peer("connect %s %d", local_addr, port_of(other));
+		else
+			T(write(other, &one, sizeof(one)));
+		pthread_join(thread, NULL);
+		T(s.got);
+		if (i)
+			peer("close %ld", h);
+		close(other);
+		close(s.ep);
+		finish(c);
+	}
+}
+
 /* ---- In messages ----------------------------------------------------------------------------- */
 
 union rights {
@@ -2507,6 +2538,7 @@ static const struct test_case {
 	C(epoll_duplicate),
 	C(epoll_before),
 	C(epoll_late),
+	C(epoll_late_kernel),
 	C(passed),
 	C(passed_to_child),
 	C(close_while_reading),

@@ -34,11 +34,14 @@ static int created(int epfd)
 	return epfd;
 }
 
-static void count_member(int epfd, int by)
+/* True: it is the first one, of which threads that sleep in the instance do not know. */
+static bool count_member(int epfd, int by)
 {
-	if ((uint32_t)epfd < MR_SHARE_FDS_MAX &&
-	    __atomic_load_n(&kernel_members[epfd], __ATOMIC_RELAXED))
-		__atomic_add_fetch(&kernel_members[epfd], (uint32_t)by, __ATOMIC_RELAXED);
+	if ((uint32_t)epfd >= MR_SHARE_FDS_MAX ||
+	    !__atomic_load_n(&kernel_members[epfd], __ATOMIC_RELAXED))
+		return false;
+	return __atomic_add_fetch(&kernel_members[epfd], (uint32_t)by, __ATOMIC_RELAXED) == 2 &&
+	       by > 0;
 }
 
 PUBLIC int epoll_create(int size)
@@ -117,6 +120,15 @@ static int wait_kernel(int epfd, struct epoll_event *events, int max, uint64_t d
 
 	*called = fd_ours(epfd);
 	return n < 0 ? n : called_in(events, n, called);
+}
+
+/* Who sleeps for files of ours alone looks anew. With the lock held. */
+static void wake_all(const struct mr_file *ep)
+{
+	const struct mr_list *pos;
+
+	mr_list_for_each (pos, &ep->waits)
+		mr_share_wake(px_share, mr_list_entry(pos, struct mr_sleeper, node)->waiter);
 }
 
 /* ---- epoll_ctl ------------------------------------------------------------------------------- */
@@ -201,7 +213,7 @@ static int check_instance(int epfd, int fd)
 static int ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
 	struct mr_file *file;
-	bool both;
+	bool both, first = false;
 	int ret = check_instance(epfd, fd);
 
 	if (ret)
@@ -216,14 +228,17 @@ static int ctl(int epfd, int op, int fd, struct epoll_event *event)
 	if (both && REAL(epoll_ctl)(epfd, op, fd, event) < 0 && op == EPOLL_CTL_ADD)
 		ret = -errno;
 	if (both && !ret)
-		count_member(epfd, op == EPOLL_CTL_ADD ? 1 : op == EPOLL_CTL_DEL ? -1 : 0);
+		first = count_member(epfd, op == EPOLL_CTL_ADD ? 1 : op == EPOLL_CTL_DEL ? -1 : 0);
 	ret = ret ?: ctl_ours(epfd, op, fd, file, event);
+	if (first && px_table[epfd])
+		wake_all(file_of_entry(mr_share_root(px_share), px_table[epfd]));
 	fd_done();
 	return ret;
 }
 
 PUBLIC int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
+	struct mr_file *ep;
 	int ret;
 
 	if (fd_ours(fd) && (uint32_t)epfd < MR_SHARE_FDS_MAX)
@@ -231,8 +246,13 @@ PUBLIC int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 	ret = REAL(epoll_ctl)(epfd, op, fd, event);
 	if (ret)
 		return ret;
-	if (op != EPOLL_CTL_MOD)
-		count_member(epfd, op == EPOLL_CTL_ADD ? 1 : -1);
+	if (op != EPOLL_CTL_MOD && count_member(epfd, op == EPOLL_CTL_ADD ? 1 : -1)) {
+		ep = fd_ours(epfd) ? fd_get_any(epfd) : NULL;
+		if (ep) {
+			wake_all(ep);
+			fd_done();
+		}
+	}
 	if (early_known(fd))
 		early_epoll(epfd, op, fd, event);
 	return 0;
@@ -314,7 +334,7 @@ static int wait_ours(struct mr_file *ep, int epfd, struct mr_waiter *w, struct e
 		     int max, uint64_t deadline, const sigset_t *mask)
 {
 	struct pollfd pfd = { .fd = epfd, .events = POLLIN };
-	bool kernel = has_kernel_members(epfd);
+	bool kernel;
 	struct mr_sleeper *link = sleeper_new(px_share, ep, EPOLLIN, w);
 	int n, ret = 0;
 
@@ -323,6 +343,7 @@ static int wait_ours(struct mr_file *ep, int epfd, struct mr_waiter *w, struct e
 	mr_share_round(px_share);
 	for (;;) {
 		mr_share_wait_begin(px_share, w);
+		kernel = has_kernel_members(epfd);
 		n = collect(ep, epfd, events, max, kernel);
 		if (n || ret == -ETIMEDOUT)
 			break;
