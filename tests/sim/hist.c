@@ -17,6 +17,7 @@
 
 #define ENGINE_IP  0x0a000001u
 #define PEER_IP	   0x0a000002u
+#define ROUTER_IP  0x0a000003u /* at the script's host, too: hist_route_peer() */
 #define MTU	   1500u
 #define NFRAMES	   4096u
 #define CHUNK	   2048u
@@ -182,7 +183,8 @@ static void engine_sent(void *user, const uint8_t *pkt, uint32_t len)
 	char text[200];
 
 	if (pkt_is_arp(pkt, len)) {
-		if (pkt_arp_reply(reply, pkt, len, PEER_IP, peer_mac))
+		if (pkt_arp_reply(reply, pkt, len, PEER_IP, peer_mac) ||
+		    pkt_arp_reply(reply, pkt, len, ROUTER_IP, peer_mac))
 			sim_dev_deliver(h->dev, reply, sizeof(reply));
 		return;
 	}
@@ -517,6 +519,14 @@ void hist_accept(struct hist *h)
 
 	CHECK_EQ(h, mr_accept(h->listener, &h->sock, &peer), 0);
 	CHECK_EQ(h, peer.port, h->pport);
+}
+
+void hist_route_peer(struct hist *h)
+{
+	struct mr_route route = { .dst = { .addr = mr_addr_v4(htonl(PEER_IP)), .len = 32 },
+				  .gateway = mr_addr_v4(htonl(ROUTER_IP)) };
+
+	CHECK_EQ(h, mr_route_add(&h->engine->st->ip, &route), 0);
 }
 
 static struct hist_seg syn_of(const struct hist_peer *p, uint8_t flags, uint32_t ack)

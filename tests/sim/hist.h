@@ -214,6 +214,8 @@ void hist_skip(struct hist *h);
 void hist_listen(struct hist *h, int backlog);
 /* Accept: h->sock. */
 void hist_accept(struct hist *h);
+/* The script's host is behind a router from here on. */
+void hist_route_peer(struct hist *h);
 /* A passive open, up to the accept; the script has seen the SYN-ACK. Time zero is now. */
 void hist_established(struct hist *h, const struct hist_peer *peer);
 /* mr_socket and mr_connect to the script's port; the SYN has been expected. Time zero is now. */

@@ -243,6 +243,48 @@ TEST(rfc9768_3_2_2_1_table_3_ack_of_the_syn_ack)
 	}
 }
 
+/* The SYN,ACK comes, and the application writes at once. */
+static void written_when_connected(struct hist *h)
+{
+	hist_connect(h);
+	GIVE(h, .flags = SYN | ACK | CWR, .ack = 1, .mss = 1460);
+	mr_engine_input(h->engine, h->now);
+	hist_write(h, 10);
+}
+
+/* The exception that the section makes: nothing is between neighbours that would change the field. What comes
+ * behind the data has the counter, or it would be read as three marks less. */
+TEST(rfc9768_3_2_2_1_data_answers_the_syn_ack_of_a_neighbour)
+{
+	written_when_connected(h);
+	CHECK_EQ(h, next_out(h)->len, 10);
+	CHECK_EQ(h, ace_of(&h->last), 5);
+	EXPECT_NOTHING(h);
+	INJECT(h, .flags = FIN | ACK | ECE, .ae = true, .seq = 1, .ack = 11);
+	CHECK_EQ(h, ace_of(next_out(h)), 5);
+	CHECK_EQ(h, h->last.len, 0);
+}
+
+/* The peer has not seen that data, and says SYN,ACK again: the pure ACK tells how it came. */
+TEST(rfc9768_3_2_2_1_syn_ack_once_more_after_data_is_told)
+{
+	written_when_connected(h);
+	next_out(h);
+	INJECT(h, .flags = SYN | ACK | CWR, .ack = 1, .mss = 1460, .tos = ECT1);
+	CHECK_EQ(h, next_out(h)->len, 0);
+	CHECK_EQ(h, ace_of(&h->last), 3);
+}
+
+TEST(rfc9768_3_2_2_1_behind_a_router_a_pure_ack_goes_before_data)
+{
+	hist_route_peer(h);
+	written_when_connected(h);
+	CHECK_EQ(h, next_out(h)->len, 0);
+	CHECK_EQ(h, ace_of(&h->last), 2);
+	CHECK_EQ(h, next_out(h)->len, 10);
+	CHECK_EQ(h, ace_of(&h->last), 5);
+}
+
 /* Table 4, and the test for mangling of section 3.2.2.3. */
 TEST(rfc9768_3_2_2_1_table_4_server_reads_the_ack)
 {

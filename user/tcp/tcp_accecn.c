@@ -130,6 +130,7 @@ void accecn_fill(struct mr_tcb *tcb, struct mr_seg *seg, bool pure)
 	} else {
 		ecn_set_ace(seg, e->r_cep & ACE_MASK);
 	}
+	e->hs_owed &= pure; /* what comes behind data is read as the counter */
 	e->ce_untold = 0;
 }
 

@@ -772,6 +772,14 @@ static bool output_handshake(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t no
 	return true;
 }
 
+/* May the ACK of the SYN,ACK go with data? How the SYN,ACK arrived is told by a pure ACK, before anything else, if
+ * something on the way may have changed its ECN field (RFC 9768 section 3.2.2.1): between neighbours nothing does. */
+static bool synack_answered_by_data(const struct mr_tcb *tcb)
+{
+	return tcb->sndq.unsent && tcb->snd_nxt == tcb->iss + 1 &&
+	       mr_addr_eq(&tcb->dst.neigh->addr, &tcb->flow.raddr);
+}
+
 bool tcp_output(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	uint32_t mtu = tcb->dst.mtu, nxt = tcb->snd_nxt;
@@ -792,7 +800,7 @@ bool tcp_output(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		if (!done || tcb->tfo != MR_TFO_PENDING)
 			return done;
 	}
-	if (tcb->ecn.hs_owed) { /* RFC 9768 section 3.2.2.1: by itself, before anything else */
+	if (tcb->ecn.hs_owed && !synack_answered_by_data(tcb)) {
 		if (!mr_netif_tx_room(tcp->ip->nif, 1))
 			return false;
 		send_bare(tcp, tcb, tcb->snd_nxt, MR_TCP_ACK, now);
