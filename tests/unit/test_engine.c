@@ -155,6 +155,68 @@ static void an_answer_carries_the_acknowledgment(void **state)
 	pair_close(&p);
 }
 
+/* A SYN, and the request with the ACK of the SYN,ACK: the listener is ready, and the request unheard of. */
+static void connect_with_request(struct mr_socket **c, struct mr_socket **s)
+{
+	struct mr_event ev;
+
+	pair_open(&p, NULL); /* time stands still */
+	assert_int_equal(mr_socket(p.engine[1], &p.listener), 0);
+	assert_int_equal(mr_bind(p.listener, &p.addr[1]), 0);
+	assert_int_equal(mr_listen(p.listener, 4), 0);
+	assert_int_equal(mr_socket(p.engine[0], c), 0);
+	assert_int_equal(mr_connect(*c, &p.addr[1]), -EINPROGRESS);
+	mr_set_interest(*c, MR_OUT, 0);
+	for (int i = 0; i < 10 && !mr_wait(p.engine[0], &ev, 1, 0); i++)
+		assert_int_equal(mr_wait(p.engine[1], &ev, 1, 0), 0);
+	assert_int_equal(mr_send(*c, "ping", 4, 0), 4);
+	assert_int_equal(mr_flush(p.engine[0]), 0);
+	assert_int_equal(mr_wait(p.engine[1], &ev, 1, 0), 1);
+	assert_ptr_equal(ev.sock, p.listener);
+	assert_int_equal(mr_accept(p.listener, s, NULL), 0);
+	assert_int_equal(mr_set_option(*s, MR_OPT_NODELAY, 1), 0);
+	mr_set_interest(*s, MR_IN, 0);
+}
+
+static void the_first_answer_of_an_accepted_connection_carries_the_acknowledgment(void **state)
+{
+	struct mr_socket *c, *s;
+	struct mr_event ev;
+	uint32_t sent;
+
+	(void)state;
+	connect_with_request(&c, &s);
+	sent = p.dev[1]->sent;
+	assert_int_equal(mr_wait(p.engine[1], &ev, 1, -1), 1); /* tells of the request */
+	assert_ptr_equal(ev.sock, s);
+	assert_int_equal(p.dev[1]->sent, sent);
+	assert_int_equal(mr_recv(s, buf, 10, 0), 4);
+	assert_int_equal(mr_send(s, "pong", 4, 0), 4);
+	assert_int_equal(mr_wait(p.engine[1], &ev, 1, 0), 0);
+	assert_int_equal(p.dev[1]->sent, sent + 1);
+	pair_close(&p);
+}
+
+/* Who looks at it and says nothing, or does not look at all, does not keep the peer waiting. */
+static void an_accepted_connection_that_is_not_answered_is_acknowledged_a_round_later(void **state)
+{
+	struct mr_socket *c, *s;
+	struct mr_event ev;
+	uint32_t sent;
+
+	(void)state;
+	for (uint32_t interest = 0; interest <= MR_IN; interest += MR_IN) {
+		connect_with_request(&c, &s);
+		mr_set_interest(s, interest, 0);
+		sent = p.dev[1]->sent;
+		assert_int_equal(mr_wait(p.engine[1], &ev, 1, 0), interest ? 1 : 0);
+		assert_int_equal(p.dev[1]->sent, interest ? sent : sent + 1);
+		mr_wait(p.engine[1], &ev, 1, 0);
+		assert_int_equal(p.dev[1]->sent, sent + 1);
+		pair_close(&p);
+	}
+}
+
 static void *wake_later(void *arg)
 {
 	(void)arg;
@@ -676,6 +738,10 @@ int main(void)
 		cmocka_unit_test(an_idle_engine_costs_next_to_nothing),
 		cmocka_unit_test(a_wait_receives_answers_and_tells),
 		cmocka_unit_test(an_answer_carries_the_acknowledgment),
+		cmocka_unit_test(
+			the_first_answer_of_an_accepted_connection_carries_the_acknowledgment),
+		cmocka_unit_test(
+			an_accepted_connection_that_is_not_answered_is_acknowledged_a_round_later),
 		cmocka_unit_test(a_wakeup_ends_a_wait_from_another_thread),
 		cmocka_unit_test(a_signal_ends_a_wait),
 		cmocka_unit_test(a_timer_is_run_while_waiting),

@@ -455,6 +455,7 @@ unsigned mr_engine_input(struct mr_engine *engine, uint64_t now)
 	run_timers(engine, now);
 	st->tcp.hand = NULL;
 	mr_tcp_relieve(&st->tcp);
+	mr_tcp_unhold(&st->tcp);
 	mr_socks_unstarve(&st->socks);
 	return n;
 }
@@ -497,7 +498,8 @@ uint64_t mr_engine_next(const struct mr_engine *engine, uint64_t now)
 	uint64_t port = mr_port_next(&engine->port, now);
 	uint64_t next = mr_min(mr_wheel_next(&st->wheel), port);
 
-	if (st->nif.txq_count && port == MR_TIME_NEVER) /* queued since the last output */
+	/* Queued since the last output, or held back from it. */
+	if ((st->nif.txq_count && port == MR_TIME_NEVER) || !mr_list_empty(&st->tcp.held))
 		return now;
 	/* Waiting for frames, which come back without being announced. */
 	if ((mr_tcp_owes(&st->tcp) && !st->nif.txq_count) || !mr_list_empty(&st->socks.starved))

@@ -235,6 +235,8 @@ int mr_accept(struct mr_socket *listener, struct mr_socket **out, struct mr_endp
 	sock->user = 0;
 	listener->setup->naccepted--;
 	sock_mark(sock);
+	if (!sock->socks->reported && sock->tcb && recv_ready(sock))
+		mr_tcp_hold_ack(sock->socks->tcp, sock->tcb);
 	if (peer)
 		*peer = sock_peer(sock);
 	*out = sock;

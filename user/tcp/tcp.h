@@ -347,6 +347,7 @@ struct mr_tcb {
 	bool keep_owed : 1;   /* send a keepalive probe */
 	bool syn_owed : 1;    /* send SYN (or SYN,ACK in SYN-RECEIVED) with the next output */
 	bool ack_now : 1;     /* an ACK is owed with the next output */
+	bool ack_held : 1;    /* with that of the next round: pending_node is on tcp.held */
 	bool more : 1;	      /* MR_SEND_MORE was given with the last write */
 	bool push_small : 1;  /* the override: send a partial segment now (cork or SWS timeout) */
 	bool update_owed : 1; /* a window update is owed: an ACK, but not a delayed one */
@@ -561,6 +562,7 @@ struct mr_tcp {
 	struct mr_list ports[MR_TCP_PORT_BUCKETS]; /* struct mr_tcp_listener, by port */
 	uint32_t *port_use;			   /* [MR_TCP_PORTS]: flows with this local port */
 	struct mr_list pending;			   /* TCBs that owe output */
+	struct mr_list held;			   /* TCBs that owe an ACK, with the next round */
 	struct mr_list all;			   /* every TCB */
 	struct mr_list connecting;		   /* TCBs that are not established yet */
 	struct mr_list gaps; /* struct mr_gap: TCBs with something out of order */
@@ -717,6 +719,12 @@ static inline uint32_t mr_tcp_rcv_limit(const struct mr_tcp_opts *opts)
 
 /* Bytes of payload per second that the connection may send with now; 0: as fast as it can. */
 uint64_t mr_tcp_pacing_rate(const struct mr_tcb *tcb);
+
+/* A connection was accepted whose first data is there already. Its reader is about to be told of that: until then
+ * the ACK waits, if nothing else is owed, for the answer that may carry it. */
+void mr_tcp_hold_ack(struct mr_tcp *tcp, struct mr_tcb *tcb);
+/* The readers are told: what waited goes with the next output. */
+void mr_tcp_unhold(struct mr_tcp *tcp);
 
 /* Owe an ACK at once (MR_OPT_QUICKACK). */
 void mr_tcp_quickack(struct mr_tcp *tcp, struct mr_tcb *tcb);

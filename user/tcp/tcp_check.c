@@ -131,6 +131,7 @@ void mr_tcb_check(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 {
 	assert(tcb->state > MR_TCP_LISTEN && tcb->state < MR_TCP_TIME_WAIT);
 	assert(tcb->flow.kind == MR_FLOW_TCB && tcb->flow.hash);
+	assert(!tcb->ack_held || (tcb->ack_now && !mr_list_empty(&tcb->pending_node)));
 	assert(seq_leq(tcb->snd_una, tcb->snd_nxt));
 	assert(seq_leq(tcb->snd_nxt, tcb->write_seq + 1));
 	assert(tcb->snd_mss);

@@ -66,6 +66,7 @@ static void keep_tcb(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	tcb->gap = NULL;
 	tcb->dst = (struct mr_dst){ 0 };
 	mr_list_init(&tcb->pending_node);
+	tcb->ack_held = false;
 	mr_list_add_tail(&tcp->all, &tcb->all_node);
 	if (!tcb_synchronized(tcb))
 		mr_list_add_tail(&tcp->connecting, &tcb->connecting_node);
@@ -195,6 +196,7 @@ void mr_tcp_salvage(struct mr_tcp *tcp, uint64_t now)
 	memset(tcp->buckets, 0, tcp->nbuckets * sizeof(*tcp->buckets));
 	memset(tcp->port_use, 0, MR_TCP_PORTS * sizeof(*tcp->port_use));
 	mr_list_init(&tcp->pending);
+	mr_list_init(&tcp->held);
 	mr_list_init(&tcp->all);
 	mr_list_init(&tcp->connecting);
 	tcp->ndsacks = 0; /* what says otherwise finds none */

@@ -52,6 +52,7 @@ int mr_tcp_init(struct mr_tcp *tcp, struct mr_arena *arena, struct mr_ip *ip,
 	for (unsigned i = 0; i < MR_TCP_PORT_BUCKETS; i++)
 		mr_list_init(&tcp->ports[i]);
 	mr_list_init(&tcp->pending);
+	mr_list_init(&tcp->held);
 	mr_list_init(&tcp->all);
 	mr_list_init(&tcp->connecting);
 	mr_list_init(&tcp->gaps);
@@ -186,6 +187,24 @@ void tcb_mark(struct mr_tcp *tcp, struct mr_tcb *tcb)
 {
 	if (mr_list_empty(&tcb->pending_node))
 		mr_list_add_tail(&tcp->pending, &tcb->pending_node);
+	else if (mr_unlikely(tcb->ack_held))
+		mr_list_move_tail(&tcp->pending, &tcb->pending_node);
+	tcb->ack_held = false;
+}
+
+void mr_tcp_hold_ack(struct mr_tcp *tcp, struct mr_tcb *tcb)
+{
+	if (mr_list_empty(&tcb->pending_node) || !tcb->ack_now || tcb->dupacks_owed || tcb->gap ||
+	    tcb->ecn.nacks || tcb->sndq.head || tcb->fin_queued)
+		return;
+	mr_list_move_tail(&tcp->held, &tcb->pending_node);
+	tcb->ack_held = true;
+}
+
+void mr_tcp_unhold(struct mr_tcp *tcp)
+{
+	while (!mr_list_empty(&tcp->held))
+		tcb_mark(tcp, mr_list_first(&tcp->held, struct mr_tcb, pending_node));
 }
 
 /* The wheel entry only ever moves nearer here; moved further, it fires early and the handler arms

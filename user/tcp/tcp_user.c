@@ -162,7 +162,8 @@ void mr_tcp_opts_changed(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 			      mr_max(tcb->last_rcv_at + tcb->opts.keepidle_s * MR_NS_PER_S, now));
 	if (!tcb->opts.cork)
 		tcb_timer_clear(tcb, MR_TT_CORK);
-	tcb_mark(tcp, tcb);
+	if (tcb->sndq.unsent)
+		tcb_mark(tcp, tcb);
 }
 
 #define MTU_TURN 4096u /* TCBs that are told of a new MTU in one round */
