@@ -460,6 +460,24 @@ TEST(rfc9293_3_5_rst_in_syn_received_of_a_simultaneous_open_refuses_the_connect)
 	CHECK_EQ(h, mr_sock_error(h->sock), -ECONNREFUSED);
 }
 
+/* As Linux does with what answers an earlier connection, or a guess. */
+TEST(rfc7323_3_2_syn_ack_that_echoes_a_time_of_no_syn_is_reset)
+{
+	uint32_t ours;
+
+	hist_connect(h);
+	ours = h->last.tsval;
+	hist_run(h, MS(20));
+	INJECT(h, .flags = SYN | ACK, .ack = 1, .mss = 1460, .tsval = 1, .tsecr = ours - 1);
+	EXPECT(h, .flags = RST, .seq = 1);
+	INJECT(h, .flags = SYN | ACK, .ack = 1, .mss = 1460, .tsval = 1, .tsecr = ours + 100);
+	EXPECT(h, .flags = RST, .seq = 1);
+	CHECK_EQ(h, hist_state(h), MR_TCP_SYN_SENT);
+	INJECT(h, .flags = SYN | ACK, .ack = 1, .mss = 1460, .tsval = 1, .tsecr = ours);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	CHECK_EQ(h, hist_state(h), MR_TCP_ESTABLISHED);
+}
+
 /* ---- No connection --------------------------------------------------------------------------- */
 
 /* The first SYN,ACK's number for a peer's port; the connection is forgotten. */

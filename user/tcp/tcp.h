@@ -429,8 +429,8 @@ struct mr_tcb {
 	uint8_t probes;			     /* window or keepalive probes without an answer */
 	int soft_err; /* negative errno of an ICMP error, told when the connection gives up */
 	uint64_t stalled_since; /* ns: what first timed out was sent then; 0: progress since */
-	uint64_t last_rcv_at;	/* ns, of an ACK that may be the peer's: keepalive */
-	uint64_t challenge_at;	/* ns: next challenge ACK not before */
+	uint64_t last_rcv_at; /* ns, of an ACK that may be the peer's; before, when it was opened */
+	uint64_t challenge_at; /* ns: next challenge ACK not before */
 
 	uint64_t timers[MR_TT_MAX];
 	struct mr_timer timer;

@@ -280,6 +280,15 @@ static void met_old(struct input *in)
 	tcb_timer_set(in->tcp, tcb, MR_TT_RTX, in->now + MR_TCP_SYN_AGAIN_NS);
 }
 
+/* As Linux: a SYN,ACK that echoes a timestamp which none of our SYNs had answers another connection's. */
+static bool echo_is_ours(const struct mr_tcb *tcb, const struct mr_seg *seg, uint64_t now)
+{
+	uint32_t begun = tcp_ts_now(tcb->ts_offset, tcb->last_rcv_at);
+
+	return !(seg->flags & MR_TCP_ACK) || !(seg->opts & MR_TCPOPT_TS) || !seg->tsecr ||
+	       (seq_geq(seg->tsecr, begun) && seq_leq(seg->tsecr, tcp_ts_now(tcb->ts_offset, now)));
+}
+
 static enum verdict syn_sent(struct input *in)
 {
 	struct mr_tcb *tcb = in->tcb;
@@ -293,6 +302,8 @@ static enum verdict syn_sent(struct input *in)
 		}
 		ack_ok = true;
 	}
+	if (!echo_is_ours(tcb, seg, in->now))
+		return verdict(in, V_RST, MR_DROP_TCP_PAWS);
 	if (seg->flags & MR_TCP_RST) /* second: a blind one has no acceptable ACK */
 		return ack_ok ? verdict(in, V_RESET, MR_DROP_NONE) :
 				verdict(in, V_DROP, MR_DROP_TCP_RST_INVALID);
