@@ -443,6 +443,23 @@ TEST(rfc7413_4_2_1_second_connect_takes_data_along)
 	CHECK_EQ(h, counter(h, MR_CTR_TCP_RETRANS), 0);
 }
 
+/* Both ends opened at once, each with data in its SYN: whoever took the other's says so in its SYN,ACK. */
+TEST(rfc7413_4_2_1_data_of_a_syn_counts_in_a_simultaneous_open_too)
+{
+	learn_cookie(h);
+	connect_with_data(h, 100);
+	h->eport = h->last.sport;
+	INJECT(h, .flags = SYN, .mss = 1400);
+	EXPECT(h, .flags = SYN | ACK, .seq = 0, .ack = 1);
+	INJECT(h, .flags = SYN | ACK, .ack = 101, .mss = 1400);
+	CHECK_EQ(h, hist_state(h), MR_TCP_ESTABLISHED);
+	hist_skip(h); /* an ACK is allowed here and not needed */
+	hist_write(h, 10);
+	EXPECT(h, .flags = PSH | ACK, .seq = 101, .ack = 1, .len = 10);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 111);
+	CHECK_EQ(h, counter(h, MR_CTR_TCP_RETRANS), 0);
+}
+
 /* As much as the server's MSS of the last time lets, and the rest behind it. */
 TEST(rfc7413_4_1_3_remembered_mss_bounds_the_data_of_a_syn)
 {

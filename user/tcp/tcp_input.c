@@ -596,7 +596,8 @@ static enum verdict step5_ack(struct input *in)
 		window_update(tcb, seg, tcb->snd_wscale);
 		fast_open_confirmed(in);		/* the ACK may be about data already */
 	} else if (tcb->state == MR_TCP_SYN_RECEIVED) { /* of a simultaneous open */
-		if (seq_leq(seg->ack, tcb->snd_una) || seq_gt(seg->ack, tcb->snd_nxt))
+		if (seq_leq(seg->ack, tcb->snd_una) ||
+		    seq_gt(seg->ack, tcb->snd_nxt + tcb->tfo_len))
 			return verdict(in, V_RST, MR_DROP_TCP_ACK_INVALID);
 		timestamp_update(tcb, seg, in->now);
 		tcb->snd_una = seg->ack;
