@@ -149,6 +149,25 @@ TEST(rfc5482_3_user_timeout_ends_a_connection_whose_window_was_closed_over_data)
 	CHECK_EQ(h, mr_recv(h->sock, &byte, 1, 0), -ETIMEDOUT);
 }
 
+/* As Linux: it outlives the application, which has chosen how long its connection is worth waiting for. */
+TEST(rfc5482_3_user_timeout_ends_an_orphan)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	hist_option(h, MR_OPT_USER_TIMEOUT, 1000);
+	hist_write(h, 100);
+	hist_close(h);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100);
+	EXPECT(h, .flags = FIN | ACK, .seq = 101, .ack = 1);
+	hist_until(h, MS(900));
+	for (unsigned i = 1; i <= 2; i++)
+		EXPECT_AT(h, MS(200) * ((1u << i) - 1), .flags = FIN | PSH | ACK, .seq = 1,
+			  .ack = 1, .len = 100);
+	CHECK_EQ(h, h->engine->st->tcp.tcbs.used, 1);
+	hist_until(h, MS(1100));
+	EXPECT_NOTHING(h);
+	CHECK_EQ(h, h->engine->st->tcp.tcbs.used, 0);
+}
+
 /* The same for keepalives: the timeout decides, not the number of probes. */
 TEST(rfc5482_3_user_timeout_takes_the_place_of_the_keepalive_count)
 {

@@ -219,6 +219,29 @@ static void senders_that_are_stuck_leave_room_for_others(void **state)
 	pair_close(&p);
 }
 
+/* Those that are closed by their programs make room soon, whatever their peers do. */
+static void orphans_that_are_stuck_give_way_where_frames_are_few(void **state)
+{
+	enum { N = 10 };
+	struct pair_cfg cfg = {
+		.nframes = 512, .max_sockets = 2 * N, .rcvbuf = 2048, .sndbuf = 1 << 20
+	};
+	struct mr_socket *c[N], *s[N];
+
+	(void)state;
+	pair_open(&p, &cfg);
+	for (unsigned i = 0; i < N; i++) {
+		pair_connect(&p, &c[i], &s[i]);
+		send_until_full(c[i], 0, 4096); /* nobody reads s[i] */
+		pair_run(&p, MR_NS_PER_MS);
+		mr_close(c[i]);
+	}
+	assert_true(nfree(0) < 512 / 2);
+	pair_run(&p, 10 * MR_NS_PER_S);
+	assert_true(nfree(0) > 512 / 16 * 5);
+	pair_close(&p);
+}
+
 /* A program that has stopped reading, and writes something first, which the peer waits for: iperf3 -R does. */
 static void what_nobody_reads_leaves_a_frame_to_write_with(void **state)
 {
@@ -1328,6 +1351,7 @@ int main(void)
 		cmocka_unit_test(single_bytes_do_not_pin_the_umem),
 		cmocka_unit_test(forty_senders_on_few_frames_all_finish),
 		cmocka_unit_test(senders_that_are_stuck_leave_room_for_others),
+		cmocka_unit_test(orphans_that_are_stuck_give_way_where_frames_are_few),
 		cmocka_unit_test(what_nobody_reads_leaves_a_frame_to_write_with),
 		cmocka_unit_test(frames_cut_for_a_thousand_small_windows_leave_the_last_ones),
 		cmocka_unit_test(sends_leave_frames_for_receiving_and_wake_in_turn),

@@ -599,6 +599,8 @@ static enum verdict step5_ack(struct input *in)
 		if (seq_leq(seg->ack, tcb->snd_una) ||
 		    seq_gt(seg->ack, tcb->snd_nxt + tcb->tfo_len))
 			return verdict(in, V_RST, MR_DROP_TCP_ACK_INVALID);
+		if (tcb->tfo != MR_TFO_NONE)
+			tfo_synack(in->tcp, tcb, seg, in->now);
 		timestamp_update(tcb, seg, in->now);
 		tcb->snd_una = seg->ack;
 		window_update(tcb, seg, in->had_syn ? 0 : tcb->snd_wscale);

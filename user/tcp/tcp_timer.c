@@ -10,6 +10,10 @@
 
 #include "tcp/tcp_priv.h"
 
+/* Where fewer frames than this are free, of 16, sends take hardly any (socket/socket_send.c leaves 9 of 32). */
+#define TIGHT_16TH	     5u
+#define ORPHAN_RETRIES_TIGHT 3u
+
 static void back_off(struct mr_tcb *tcb)
 {
 	if (tcb->backoff < UINT8_MAX)
@@ -27,15 +31,25 @@ static void give_up(struct mr_tcp *tcp, struct mr_tcb *tcb)
 	tcb_end(tcp, tcb, err);
 }
 
-/* Has this connection been stuck for too long, with `tries` unanswered tries behind it? */
-static bool too_long(const struct mr_tcb *tcb, unsigned tries, uint64_t now)
+/* How often it is tried again. What an orphan holds nobody here waits for any more: where others lack it, they go
+ * before (as Linux: tcp_out_of_resources()). */
+static unsigned tries_max(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 {
-	unsigned most = tcb->owner ? MR_TCP_RETRIES2 : MR_TCP_ORPHAN_RETRIES;
+	if (tcb->owner)
+		return MR_TCP_RETRIES2;
+	return tcb->sndq.head && tcp->frames->nfree < tcp->frames->nframes / 16 * TIGHT_16TH ?
+		       ORPHAN_RETRIES_TIGHT :
+		       MR_TCP_ORPHAN_RETRIES;
+}
 
-	if (tcb->opts.user_timeout_ms && tcb->owner)
+/* Has this connection been stuck for too long, with `tries` unanswered tries behind it? */
+static bool too_long(const struct mr_tcp *tcp, const struct mr_tcb *tcb, unsigned tries,
+		     uint64_t now)
+{
+	if (tcb->opts.user_timeout_ms)
 		return tcb->stalled_since &&
 		       now - tcb->stalled_since >= tcb->opts.user_timeout_ms * MR_NS_PER_MS;
-	return tries >= most;
+	return tries >= tries_max(tcp, tcb);
 }
 
 /* false: the TCB is gone. */
@@ -46,7 +60,7 @@ static bool rtx_handshake(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	if (tcb->state != MR_TCP_SYN_SENT)
 		most = MR_TCP_SYNACK_RETRIES;
 	if (tcb->backoff >= most ||
-	    (tcb->opts.user_timeout_ms && too_long(tcb, tcb->backoff, now))) {
+	    (tcb->opts.user_timeout_ms && too_long(tcp, tcb, tcb->backoff, now))) {
 		give_up(tcp, tcb);
 		return false;
 	}
@@ -66,7 +80,8 @@ static bool rtx_handshake(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 static bool probe(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	/* Without an application nobody waits for that peer: each probe counts, answered or not. */
-	if (too_long(tcb, tcb->owner ? tcb->probes : tcb->backoff, now)) {
+	if (too_long(tcp, tcb, tcb->owner ? tcb->probes : tcb->backoff, now) ||
+	    (!tcb->owner && tcb->backoff >= tries_max(tcp, tcb))) {
 		give_up(tcp, tcb);
 		return false;
 	}
@@ -112,7 +127,7 @@ static bool rtx(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		tcb_mark(tcp, tcb);
 		return true;
 	}
-	if (!closed_and_alive(tcb, now) && too_long(tcb, tcb->backoff, now)) {
+	if (!closed_and_alive(tcb, now) && too_long(tcp, tcb, tcb->backoff, now)) {
 		give_up(tcp, tcb);
 		return false;
 	}
