@@ -663,6 +663,22 @@ CROWD = """if 1:
 """
 
 
+URING = """if 1:
+    import ctypes, os
+    libc = ctypes.CDLL(None, use_errno=True)
+    print(libc.syscall(425, 8, ctypes.create_string_buffer(120)), os.strerror(ctypes.get_errno()))
+    print(libc.io_uring_queue_init(8, ctypes.create_string_buffer(4096), 0))
+"""
+
+
+@case("io_uring, of which the stack sees nothing, is refused, and that is said once")
+def uring():
+    with Pair() as pair:
+        done = run(*shared("python3", "-c", URING), ns=pair.engine)
+        equal("answers", done.stdout, "-1 Function not implemented\n-38\n")
+        equal("words", done.stderr.count("io_uring is refused"), 1)
+
+
 @case("a thread for each of 1500 connections, and a process for each of 600", timeout=90)
 def crowd():
     for kind, n in ("thread", 1500), ("process", 600):

@@ -14,6 +14,7 @@
 #include "posix/confine.h"
 #include "posix/posix.h"
 #include "posix/process.h"
+#include "posix/uring.h"
 
 /* Arguments as registers: whatever the number, six words. */
 struct words {
@@ -122,6 +123,12 @@ static long on_files(long nr, const struct words *w, bool *done)
 		return prctl(fd, w->b, w->c, w->d, w->e);
 	case SYS_seccomp:
 		return confined_seccomp(w->a, w->b, w->c);
+#ifdef SYS_io_uring_setup
+	case SYS_io_uring_setup:
+		*done = uring_refused();
+		errno = ENOSYS;
+		return -1;
+#endif
 	case SYS_epoll_create1:
 		return epoll_create1(fd);
 	case SYS_epoll_ctl:
