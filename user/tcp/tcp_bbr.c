@@ -13,6 +13,8 @@
  * Departs     State is saved for undo when a loss episode begins, and not in each round of it: what is
  *             restored later would be what the losses have made of it (section 5.5.10.3 has both).
  *             A round without a usable rate sample says nothing about a plateau (section 5.3.1.2).
+ *             Losses are counted against what has left the network since, if that is more than what was in
+ *             flight: section 5.5.10.2 compares them with one round trip, but RACK may wait for up to another.
  *             Marks (ECN) count as a loss in the round, and as one too many while probing: the draft
  *             leaves the response open (section 3.7).
  */
@@ -668,10 +670,22 @@ static uint32_t inflight_at_loss(uint32_t size, uint32_t tx_in_flight, uint32_t 
 	return before + (allowed - lost_before) * LOSS_THRESH / (LOSS_THRESH - 1);
 }
 
+/* What was lost since this was sent, of as much as was in flight then: a round trip's. RACK may have waited for
+ * late packets (RFC 8985 section 6.2), and what was judged meanwhile is of more than that. */
+static uint32_t lost_of_round(const struct mr_tcb *tcb, const struct mr_frame *f)
+{
+	const struct mr_rate *r = &tcb->sending->rate;
+	uint32_t lost = r->lost - f->sent.lost, all = r->delivered - f->sent.delivered + lost;
+
+	if (all <= f->sent.in_flight)
+		return lost;
+	return (uint32_t)((uint64_t)lost * f->sent.in_flight / all);
+}
+
 static void bbr_lost(struct mr_tcb *tcb, const struct mr_frame *f, uint64_t now)
 {
 	struct bbr *b = priv(tcb);
-	uint32_t lost = tcb->sending->rate.lost - f->sent.lost;
+	uint32_t lost = lost_of_round(tcb, f);
 
 	note_loss(tcb, b);
 	if (f->seq != b->lost_end && b->loss_ranges < UINT8_MAX)
