@@ -126,6 +126,30 @@ FLOW_TEST(bbr_bears_one_percent_of_random_loss)
 	flows_close(fl);
 }
 
+/* Section 5.3.4 takes back what losses had lowered when ProbeRTT ends. What was delivered meanwhile is half of
+ * what the path can, and no measure for the losses of the round that follows. */
+FLOW_TEST(bbr_does_not_take_the_rate_of_its_rtt_probe_for_the_paths)
+{
+	const struct path path = { .rate_bps = MBIT(50), .rtt_ns = MS(100), .loss_ppm = 10000 };
+	struct flow *f = start(fl, &path, SEC(6));
+	uint64_t t = fl->sim.now, probed = 0;
+	double least = 1e9;
+	unsigned after = 0;
+
+	for (unsigned i = 0; i < 5000; i++) {
+		flows_until(fl, t += MS(5));
+		if (tcb_in_flight(flow_tcb(f)) < 0.6 * bdp(&path)) {
+			probed = t;
+		} else if (probed && t - probed < MS(500)) {
+			least = mr_min(least, pacing_mbit(f));
+			after++;
+		}
+	}
+	FLOW_CHECK(fl, after >= 200, "%u ms after a probe", 5 * after);
+	FLOW_CHECK(fl, least > 0.8 * 50 * PAYLOAD, "%.1f Mbit/s", least);
+	flows_close(fl);
+}
+
 /* Section 5.5.10: what it bears is 2 % of a round trip, however long RACK waits for late packets before it judges
  * (RFC 8985 section 6.2). Of four runs, because some leave Startup early by chance. */
 FLOW_TEST(bbr_bears_random_loss_where_packets_come_late)

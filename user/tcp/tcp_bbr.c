@@ -14,7 +14,9 @@
  *             restored later would be what the losses have made of it (section 5.5.10.3 has both).
  *             A round without a usable rate sample says nothing about a plateau (section 5.3.1.2).
  *             Losses are counted against what has left the network since, if that is more than what was in
- *             flight: section 5.5.10.2 compares them with one round trip, but RACK may wait for up to another.
+ *             flight: section 5.5.10 compares them with one round trip, but RACK may wait for up to another.
+ *             A round of which ProbeRTT was the limit does not lower bw_shortterm and inflight_shortterm: what it
+ *             delivers is our own doing, for which section 5.3.4 marks it as limited by the application.
  *             Marks (ECN) count as a loss in the round, and as one too many while probing: the draft
  *             leaves the response open (section 3.7).
  */
@@ -75,7 +77,8 @@ struct bbr {
 	uint8_t state : 3, ack_phase : 3, undo_state : 2; /* undo_state: enum undo_state */
 	uint16_t full_bw_reached : 1, round_start : 1, loss_round_start : 1, loss_in_round : 1,
 		bw_probe_sample : 1, probed_too_high : 1, precautionary : 1, idle_restart : 1,
-		probe_rtt_expired : 1, probe_rtt_round_done : 1, probe_rtt_draining : 1;
+		probe_rtt_expired : 1, probe_rtt_round_done : 1, probe_rtt_draining : 1,
+		probe_rtt_samples : 1; /* of what ProbeRTT had in flight, and of what that let go */
 };
 _Static_assert(sizeof(struct bbr) <= sizeof(((struct mr_sending *)0)->cc_priv),
 	       "private state fits");
@@ -507,6 +510,8 @@ static void update_min_rtt(struct bbr *b, const struct mr_rate_sample *rs)
 static void exit_probe_rtt(const struct mr_tcb *tcb, struct bbr *b, uint64_t now)
 {
 	reset_shortterm(b);
+	b->probe_rtt_samples = true;
+	b->loss_round = tcb->sending->rate.delivered + tcb_in_flight(tcb);
 	if (b->full_bw_reached) {
 		start_down(tcb, b, now);
 		b->state = CRUISE;
@@ -587,7 +592,7 @@ static void adapt_shortterm(const struct mr_tcb *tcb, struct bbr *b)
 {
 	if (!b->loss_round_start)
 		return;
-	if (!probing_bw(b) && b->loss_in_round) {
+	if (!probing_bw(b) && b->loss_in_round && !b->probe_rtt_samples) {
 		uint32_t rate = b->bw_shortterm == INF ? max_bw(b) : b->bw_shortterm;
 		uint32_t most = b->inflight_shortterm == INF ? tcb->cwnd : b->inflight_shortterm;
 
@@ -595,6 +600,7 @@ static void adapt_shortterm(const struct mr_tcb *tcb, struct bbr *b)
 		b->inflight_shortterm = mr_max(b->inflight_latest, beta(most));
 	}
 	b->loss_in_round = false;
+	b->probe_rtt_samples = false;
 }
 
 /* UpdateACKAggregation(): how much more was acknowledged than the path delivers in the time. */
@@ -637,7 +643,8 @@ static void save_state(const struct mr_tcb *tcb, struct bbr *b)
 static void note_loss(const struct mr_tcb *tcb, struct bbr *b)
 {
 	if (!b->loss_in_round) {
-		b->loss_round = tcb->sending->rate.delivered;
+		if (!b->probe_rtt_samples)
+			b->loss_round = tcb->sending->rate.delivered;
 		if (tcb->loss == MR_LOSS_OPEN)
 			save_state(tcb, b);
 	}
