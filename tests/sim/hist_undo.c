@@ -332,6 +332,28 @@ TEST(rfc5682_3_1_new_data_goes_before_what_was_taken_for_lost)
 	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 20 * MSS);
 }
 
+/* Section 3.1 step 2, unlike 2.1: with SACK a duplicate ACK before that of what was sent again is waited out. */
+TEST(rfc5682_3_1_duplicate_ack_first_does_not_end_it)
+{
+	ten_out(h, &(struct hist_peer){ .sack = true }, MSS);
+	hist_write(h, 10 * MSS);
+	hist_until(h, SEC(1));
+	CHECK_EQ(h, count(h, MR_CTR_TCP_RTO) > 0, true);
+	hist_skip(h);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	EXPECT_NOTHING(h);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + MSS);
+	EXPECT(h, .flags = ACK, .seq = 1 + 11 * MSS, .ack = 1, .len = MSS);
+	EXPECT(h, .flags = ACK, .seq = 1 + 12 * MSS, .ack = 1, .len = MSS);
+	EXPECT_NOTHING(h);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 3 * MSS);
+	CHECK_EQ(h, count(h, MR_CTR_TCP_UNDO), 1);
+	hist_skip(h);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 13 * MSS);
+	hist_skip(h);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 20 * MSS);
+}
+
 /* ---- Proportional rate reduction ------------------------------------------------------------- */
 
 /* Over a recovery seven tenths of what is delivered goes out, evenly, and the window ends there. */

@@ -133,7 +133,10 @@ static bool frto_ack(struct mr_tcb *tcb, const struct ack *ack)
 			tcb->cwnd = mr_min(tcb->cwnd, 3u * tcb->snd_mss);
 		return ack->acked && ack->orig_delivered && tcb->undo.armed;
 	}
-	/* Step 2. Of what was sent again, all must be acknowledged, and of the rest not all. */
+	/* Step 2. With SACK a duplicate ACK is waited out: of what it reports, needless() has been asked. */
+	if (!ack->acked && tcb->sack_ok)
+		return false;
+	/* Of what was sent again, all must be acknowledged, and of the rest not all. */
 	tcb->frto_new = ack->acked && !tcb->retrans_out && seq_lt(tcb->snd_una, tcb->recover);
 	tcb->frto = tcb->frto_new;
 	return false;
