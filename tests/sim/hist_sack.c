@@ -90,6 +90,35 @@ TEST(rfc2883_4_duplicates_that_come_together_have_an_ack_each)
 	hist_read(h, 300);
 }
 
+/* Places for such duplicates are for all connections: one whose peer has no route keeps none. */
+TEST(rfc2883_4_duplicates_without_a_way_back_take_no_place)
+{
+	struct mr_prefix subnet = { .addr = mr_addr_v4(htonl(0x0a000000)), .len = 24 };
+	struct mr_route route = { .dst = subnet };
+	struct mr_ip *ip = &h->engine->st->ip;
+
+	hist_established(h, &with_sack);
+	for (unsigned i = 0; i < 3; i++)
+		GIVE(h, .flags = ACK, .seq = 1 + 100 * i, .ack = 1, .len = 100);
+	hist_round(h);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 301);
+	hist_read(h, 300);
+	CHECK_EQ(h, mr_route_del(ip, &subnet), 0);
+	for (unsigned i = 0; i < 10; i++) {
+		GIVE(h, .flags = ACK, .seq = 1, .ack = 1, .len = 100);
+		GIVE(h, .flags = ACK, .seq = 201, .ack = 1, .len = 100);
+		GIVE(h, .flags = ACK, .seq = 401, .ack = 1, .len = 100);
+		hist_round(h);
+		CHECK_EQ(h, h->engine->st->tcp.ndsacks, 0);
+	}
+	EXPECT_NOTHING(h);
+	CHECK_EQ(h, mr_route_add(ip, &route), 0);
+	hist_run(h, SEC(2));
+	EXPECT_AT(h, MS(200), .flags = ACK, .seq = 1, .ack = 301, .check_sack = true,
+		  .sack = { { 401, 501 }, { 401, 501 } });
+	EXPECT_NOTHING(h);
+}
+
 /* ---- Sending --------------------------------------------------------------------------------- */
 
 /* RFC 7323 section 4.1, RFC 2883: the ACK answers the retransmission, whatever its TSecr says. */

@@ -780,16 +780,29 @@ static bool synack_answered_by_data(const struct mr_tcb *tcb)
 	       mr_addr_eq(&tcb->dst.neigh->addr, &tcb->flow.raddr);
 }
 
+/* The retransmission timer decides how long to hope. ACKs that tell of a segment each are lost here as they may be
+ * anywhere: places in tcp.dsacks are not for those who cannot use them, and a row of stale duplicate ACKs would be
+ * no use later. */
+static void no_route(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+{
+	struct mr_sack_block lost;
+
+	while (tcb->dsack_more)
+		sack_next_duplicate(tcp, tcb, &lost);
+	tcb->ack_now |= tcb->dupacks_owed != 0;
+	tcb->dupacks_owed = 0;
+	tcb->soft_err = -ENETUNREACH;
+	if (tcb->timers[MR_TT_RTX] == MR_TIME_NEVER)
+		tcb_timer_set(tcp, tcb, MR_TT_RTX, now + rtt_rto(tcb));
+}
+
 bool tcp_output(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	uint32_t mtu = tcb->dst.mtu, nxt = tcb->snd_nxt;
 	enum stop why;
 
 	if (mr_dst_resolve(tcp->ip, &tcb->dst, &tcb->flow.raddr, now)) {
-		tcb->soft_err =
-			-ENETUNREACH; /* the retransmission timer decides how long to hope */
-		if (tcb->timers[MR_TT_RTX] == MR_TIME_NEVER)
-			tcb_timer_set(tcp, tcb, MR_TT_RTX, now + rtt_rto(tcb));
+		no_route(tcp, tcb, now);
 		return true;
 	}
 	if (mr_unlikely(tcb->dst.mtu != mtu))
