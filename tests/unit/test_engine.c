@@ -619,6 +619,68 @@ static void a_connection_that_is_silent_gives_its_sending_state_back(void **stat
 	pair_close(&p);
 }
 
+/* Nor does a connection take it again for the ACKs that it sends when all of its own data is through. */
+static void a_half_closed_connection_that_only_receives_has_no_sending_state(void **state)
+{
+	struct mr_socket *client, *server;
+	const struct mr_pool *pool;
+
+	(void)state;
+	pair_open(&p, NULL);
+	pool = &p.engine[0]->st->tcp.sendings;
+	pair_connect(&p, &client, &server);
+	assert_int_equal(mr_send(client, "hello", 5, 0), 5);
+	assert_int_equal(mr_shutdown(client, MR_SHUT_WR), 0);
+	pair_pump(&p);
+	assert_int_equal(pool->used, 1);
+	pair_run(&p, MR_TCP_FORGET_NS + MR_NS_PER_S);
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(pool->used, 0);
+		assert_int_equal(mr_send(server, "hello", 5, 0), 5);
+		pair_pump(&p);
+		assert_int_equal(mr_recv(client, buf, sizeof(buf), 0), 5);
+	}
+	pair_close(&p);
+}
+
+/* What the shared engine does with its stack when a process has died (share_salvage.c). */
+static void salvage(struct mr_stack *st, uint64_t now)
+{
+	mr_netif_salvage(&st->nif);
+	mr_wheel_init(&st->wheel, now);
+	mr_frame_pool_salvage_begin(&st->frames);
+	mr_ip_salvage(&st->ip);
+	mr_link_salvage(&st->link);
+	mr_tcp_salvage_begin(&st->tcp);
+	mr_socks_salvage(&st->socks, NULL);
+	mr_tcp_salvage(&st->tcp, now);
+	mr_frame_pool_salvage_end(&st->frames);
+	mr_tcp_salvage_reset(&st->tcp, now);
+}
+
+static void a_silent_connection_gives_its_sending_state_back_after_a_salvage_too(void **state)
+{
+	struct mr_socket *client, *server;
+	const struct mr_pool *pool;
+
+	(void)state;
+	pair_open(&p, NULL);
+	pool = &p.engine[0]->st->tcp.sendings;
+	pair_connect(&p, &client, &server);
+	assert_int_equal(mr_send(client, "hello", 5, 0), 5);
+	pair_pump(&p);
+	assert_int_equal(mr_recv(server, buf, sizeof(buf), 0), 5);
+	pair_run(&p, MR_NS_PER_S);
+	salvage(p.engine[0]->st, p.now);
+	assert_int_equal(pool->used, 1);
+	pair_run(&p, MR_TCP_FORGET_NS);
+	assert_int_equal(pool->used, 0);
+	assert_int_equal(mr_send(client, "world", 5, 0), 5);
+	pair_run(&p, MR_NS_PER_S);
+	assert_int_equal(mr_recv(server, buf, sizeof(buf), 0), 5);
+	pair_close(&p);
+}
+
 static void every_dropped_frame_has_a_reason(void **state)
 {
 	const struct mr_counters *ctr;
@@ -756,6 +818,9 @@ int main(void)
 		cmocka_unit_test(every_frame_comes_back),
 		cmocka_unit_test(counters_have_names_of_their_own),
 		cmocka_unit_test(a_connection_that_is_silent_gives_its_sending_state_back),
+		cmocka_unit_test(a_half_closed_connection_that_only_receives_has_no_sending_state),
+		cmocka_unit_test(
+			a_silent_connection_gives_its_sending_state_back_after_a_salvage_too),
 		cmocka_unit_test(every_dropped_frame_has_a_reason),
 		cmocka_unit_test(a_capture_is_complete_after_close),
 		cmocka_unit_test(the_same_seed_is_the_same_run),

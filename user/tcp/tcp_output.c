@@ -828,7 +828,8 @@ bool tcp_output(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		tcb->dupacks_owed--;
 		send_bare(tcp, tcb, tcb->snd_nxt, MR_TCP_ACK, now);
 	}
-	if (tcb->sndq.head || tcb->fin_queued)
+	/* Not for the ACKs of a half-closed connection, whose FIN has been acknowledged. */
+	if (tcb->sndq.head || (tcb->fin_queued && !(tcb->fin_sent && tcb->snd_una == tcb->snd_nxt)))
 		tcb_sending_begin(tcp, tcb, now);
 	if (tcb->tlp.owed) {
 		tcb->tlp.owed = false;

@@ -348,6 +348,10 @@ void loss_reorder_timeout(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
 /* So many bytes up to `end` were sent again: remembered for undo. */
 void loss_retransmitted(struct mr_tcb *tcb, uint32_t end, uint32_t bytes, uint64_t now);
 
+/* ---- tcp_timer.c ----------------------------------------------------------------------------- */
+/* When the first of its timers is due, or what it knows of the path is forgotten. MR_TIME_NEVER: neither. */
+uint64_t tcb_next_deadline(const struct mr_tcb *tcb);
+
 /* ---- tcp_output.c ---------------------------------------------------------------------------- */
 /* Everything that is owed, as far as room reaches. true: nothing is owed any more. */
 bool tcp_output(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);

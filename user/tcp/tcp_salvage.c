@@ -52,13 +52,11 @@ static void hold_sndq(struct mr_tcp *tcp, const struct mr_tcb *tcb)
 
 static void rearm(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
-	uint64_t least = MR_TIME_NEVER;
+	uint64_t next = tcb_next_deadline(tcb);
 
 	mr_timer_init(&tcb->timer, MR_TIMER_TCB);
-	for (int i = 0; i < MR_TT_MAX; i++)
-		least = mr_min(least, tcb->timers[i]);
-	if (least != MR_TIME_NEVER)
-		mr_timer_arm(tcp->wheel, &tcb->timer, mr_max(least, now));
+	if (next != MR_TIME_NEVER)
+		mr_timer_arm(tcp->wheel, &tcb->timer, mr_max(next, now));
 }
 
 static void keep_tcb(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
@@ -71,11 +69,11 @@ static void keep_tcb(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	if (!tcb_synchronized(tcb))
 		mr_list_add_tail(&tcp->connecting, &tcb->connecting_node);
 	flow_insert(tcp, &tcb->flow);
-	rearm(tcp, tcb, now);
 	if (&tcb->flow == tcp->hand)
 		tcb_empty(tcb);
 	else
 		hold_sndq(tcp, tcb);
+	rearm(tcp, tcb, now);
 	tcb_mark(tcp, tcb); /* whatever it owes; who owes nothing leaves the list */
 }
 

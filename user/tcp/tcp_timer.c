@@ -184,6 +184,15 @@ static uint64_t forget_at(const struct mr_tcb *tcb)
 	return tcb->last_sent_at + MR_TCP_FORGET_NS;
 }
 
+uint64_t tcb_next_deadline(const struct mr_tcb *tcb)
+{
+	uint64_t next = forget_at(tcb);
+
+	for (int i = 0; i < MR_TT_MAX; i++)
+		next = mr_min(next, tcb->timers[i]);
+	return next;
+}
+
 static void tcb_timer(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	uint64_t next;
@@ -229,9 +238,7 @@ static void tcb_timer(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	}
 	if (forget_at(tcb) <= now)
 		tcb_sending_end(tcp, tcb);
-	next = forget_at(tcb);
-	for (int i = 0; i < MR_TT_MAX; i++)
-		next = mr_min(next, tcb->timers[i]);
+	next = tcb_next_deadline(tcb);
 	if (next != MR_TIME_NEVER)
 		mr_timer_arm(tcp->wheel, &tcb->timer, next);
 }
