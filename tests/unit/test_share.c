@@ -29,7 +29,7 @@ static void on_ready(struct mr_share *s, struct mr_socket *sock)
 	mr_share_wake(s, waiter);
 }
 
-static unsigned nforked, nreleased, nsalvaged;
+static unsigned nforked, nreleased, nsalvaged, noutside;
 
 static void on_fork(struct mr_share *s, const struct mr_proc *parent, struct mr_proc *child)
 {
@@ -48,7 +48,18 @@ static void on_salvage(struct mr_share *s)
 	nsalvaged += s == share;
 }
 
+/* As a handler that was put off: it may use the stack. */
+static void on_outside(struct mr_share *s)
+{
+	assert_false(mr_share_inside());
+	mr_share_lock(s, NULL);
+	mr_share_unlock(s);
+	noutside++;
+	mr_share_interrupt();
+}
+
 static const struct mr_share_ops ops = {
+	.outside = on_outside,
 	.ready = on_ready,
 	.fork = on_fork,
 	.release = on_release,
@@ -68,7 +79,7 @@ static int open_share(void **state)
 	p.engine[1]->spin_ns = 0;
 	waiter = mr_share_waiter(share);
 	assert_non_null(waiter);
-	nready = nforked = nreleased = nsalvaged = 0;
+	nready = nforked = nreleased = nsalvaged = noutside = 0;
 	return 0;
 }
 
@@ -192,6 +203,98 @@ static void a_sleep_that_a_signal_handler_jumps_out_of_leaves_the_sleepers_in_or
 	sigprocmask(SIG_UNBLOCK, &usr1, NULL);
 	assert_true(mr_list_empty(&share->c->sleepers));
 	mr_share_unlock(share);
+}
+
+static int wait_for_ever(void)
+{
+	mr_share_wait_begin(share, waiter);
+	return mr_share_wait(share, waiter, NULL, 0, MR_SHARE_FOREVER, NULL);
+}
+
+static void what_is_put_off_inside_comes_once_when_the_thread_is_outside(void **state)
+{
+	(void)state;
+	assert_false(mr_share_inside());
+	mr_share_lock(share, NULL);
+	assert_true(mr_share_inside());
+	mr_share_owe();
+	assert_int_equal(noutside, 0);
+	mr_share_unlock(share);
+	assert_int_equal(noutside, 1);
+	mr_share_lock(share, NULL);
+	mr_share_unlock(share);
+	assert_int_equal(noutside, 1);
+}
+
+/* The signal came in the call, but not in its sleep. */
+static void a_handler_that_was_put_off_ends_the_sleep_that_follows(void **state)
+{
+	(void)state;
+	mr_share_lock(share, NULL);
+	mr_share_owe();
+	assert_int_equal(wait_for_ever(), -EINTR);
+	assert_int_equal(noutside, 1);
+	mr_share_unlock(share);
+}
+
+/* It has been told, or was before the call. */
+static void a_handler_ends_one_sleep(void **state)
+{
+	uint64_t soon;
+
+	(void)state;
+	mr_share_interrupt();
+	mr_share_lock(share, NULL);
+	mr_share_owe();
+	assert_int_equal(wait_for_ever(), -EINTR);
+	soon = mr_share_now(share) + MR_NS_PER_MS;
+	mr_share_wait_begin(share, waiter);
+	assert_int_equal(mr_share_wait(share, waiter, NULL, 0, soon, NULL), -ETIMEDOUT);
+	mr_share_unlock(share);
+	mr_share_interrupt();
+	mr_share_lock(share, NULL);
+	soon = mr_share_now(share) + MR_NS_PER_MS;
+	mr_share_wait_begin(share, waiter);
+	assert_int_equal(mr_share_wait(share, waiter, NULL, 0, soon, NULL), -ETIMEDOUT);
+	mr_share_unlock(share);
+}
+
+static void a_wake_up_comes_before_a_handler_which_is_told_with_the_next_sleep(void **state)
+{
+	(void)state;
+	mr_share_lock(share, NULL);
+	mr_share_wait_begin(share, waiter);
+	mr_share_wake(share, waiter);
+	mr_share_owe();
+	mr_share_unlock(share); /* as in a sleep: the call goes on */
+	share_acquire(share);
+	assert_int_equal(mr_share_wait(share, waiter, NULL, 0, MR_SHARE_FOREVER, NULL), 0);
+	assert_int_equal(wait_for_ever(), -EINTR);
+	mr_share_unlock(share);
+}
+
+/* Between the last look and the sleep: the handler sleeps there, too, for more than the call does. */
+static void a_handler_that_sleeps_where_the_thread_is_about_to_ends_its_sleep(void **state)
+{
+	struct pollfd pfd = { .events = POLLOUT };
+	int fds[2], event = share->events[waiter->index];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	pfd.fd = fds[1];
+	share_signals.event = event; /* it is on its way into a sleep */
+	mr_share_lock(share, NULL);
+	mr_share_wait_begin(share, waiter);
+	assert_int_equal(mr_share_wait(share, waiter, &pfd, 1, MR_SHARE_FOREVER, NULL), 1);
+	mr_share_unlock(share);
+	assert_int_equal(share_signals.event, event);
+	mr_share_interrupt();
+	share_acquire(share);
+	assert_int_equal(wait_for_ever(), -EINTR);
+	mr_share_unlock(share);
+	share_signals.event = -1;
+	close(fds[0]);
+	close(fds[1]);
 }
 
 /* ---- Confined processes ---------------------------------------------------------------------- */
@@ -487,6 +590,11 @@ int main(void)
 		SHARE_TEST(a_wake_up_before_the_wait_is_not_lost),
 		SHARE_TEST(a_descriptor_of_the_callers_ends_the_sleep),
 		SHARE_TEST(a_sleep_that_a_signal_handler_jumps_out_of_leaves_the_sleepers_in_order),
+		SHARE_TEST(what_is_put_off_inside_comes_once_when_the_thread_is_outside),
+		SHARE_TEST(a_handler_that_was_put_off_ends_the_sleep_that_follows),
+		SHARE_TEST(a_handler_ends_one_sleep),
+		SHARE_TEST(a_wake_up_comes_before_a_handler_which_is_told_with_the_next_sleep),
+		SHARE_TEST(a_handler_that_sleeps_where_the_thread_is_about_to_ends_its_sleep),
 		SHARE_TEST(confining_needs_a_keeper),
 		SHARE_TEST(a_confined_process_rings_once_for_what_it_has_to_send),
 		SHARE_TEST(a_confined_sleeper_leaves_the_lead_to_the_keeper),

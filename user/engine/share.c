@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -166,11 +167,28 @@ void share_tick(struct mr_share *share)
 /* Who has the lock for so long is stopped (SIGSTOP), and only the keeper can help. */
 #define LOCK_PATIENCE_NS (50 * MR_NS_PER_MS)
 
-/* The share whose lock this thread has. */
-static __thread const struct mr_share *held;
+__thread struct share_thread_signals share_signals = { .event = -1 };
 
-/* A signal handler has interrupted this thread inside the lock, and uses the stack. To wait for itself would
- * stop every process that shares it; the end of this one is put right by the others. */
+void share_enter(void)
+{
+	share_signals.depth++;
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+void share_leave(struct mr_share *share)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	share_signals.depth--;
+	atomic_signal_fence(memory_order_seq_cst);
+	if (mr_likely(!share_signals.owing) || share_signals.depth)
+		return;
+	share_signals.owing = false;
+	if (share->ops->outside)
+		share->ops->outside(share);
+}
+
+/* A signal handler that nobody has put off has interrupted this thread inside the lock, and uses the stack. To
+ * wait for itself would stop every process that shares it; the end of this one is put right by the others. */
 __attribute__((noreturn)) static void entered_twice(void)
 {
 	dprintf(STDERR_FILENO,
@@ -186,7 +204,7 @@ static int wait_for_lock(struct mr_share *share)
 	struct timespec until;
 	int err;
 
-	if (held == share)
+	if (share_signals.held == share)
 		entered_twice();
 	for (;;) {
 		clock_gettime(CLOCK_MONOTONIC, &until);
@@ -206,15 +224,17 @@ static int wait_for_lock(struct mr_share *share)
 void share_acquire(struct mr_share *share)
 {
 	struct mr_commons *c = share->c;
-	int err = pthread_mutex_trylock(&c->lock);
+	int err;
 
+	share_enter(); /* before: a handler in between would wait for ever */
+	err = pthread_mutex_trylock(&c->lock);
 	if (err == EBUSY)
 		err = wait_for_lock(share);
 	if (err == EOWNERDEAD) {
 		share_salvage(share);
 		pthread_mutex_consistent(&c->lock);
 	}
-	held = share;
+	share_signals.held = share;
 	c->holder = share->self ? share->self->index : MR_SHARE_PROCS_MAX;
 	share->engine->st->tcp.hand = NULL;
 }
@@ -225,11 +245,23 @@ void share_release(struct mr_share *share)
 	if (share->engine->cap) /* before the next one's turn to write */
 		mr_pcapng_flush(share->engine->cap);
 	pthread_mutex_unlock(&share->c->lock);
-	held = NULL; /* not before: a handler in between would wait for ever */
+	share_signals.held = NULL; /* not before: the same */
+	share_leave(share);
+}
+
+bool mr_share_inside(void)
+{
+	return share_signals.depth;
+}
+
+void mr_share_owe(void)
+{
+	share_signals.owing = true;
 }
 
 int mr_share_lock(struct mr_share *share, struct mr_socket *sock)
 {
+	share_signals.told = share_signals.handled;
 	share_acquire(share);
 	share_tick(share);
 	share->c->hand = sock;

@@ -70,7 +70,8 @@ struct mr_share_entry {
 };
 
 /* Code cannot be in the arena: every process, the keeper too, brings the same table of its own. All of
- * them run with the lock held, must not block, and must not lock, unlock or wait. NULL: nothing to do. */
+ * them, but outside(), run with the lock held, must not block, and must not lock, unlock or wait. NULL: nothing
+ * to do. */
 struct mr_share_ops {
 	/* Keeper, at open: how many bytes of the arena setup() will take. */
 	size_t (*arena_bytes)(const struct mr_config *cfg);
@@ -91,6 +92,9 @@ struct mr_share_ops {
 	 * hand were reset (-ECONNRESET is pending). A socket that nothing of yours refers to is yours to
 	 * close: mr_share_socket_next(). */
 	void (*salvage)(struct mr_share *share);
+	/* Without the lock, in the thread that has just given it back, or given up: mr_share_owe() was called
+	 * meanwhile. May lock, wait, and not return (siglongjmp). */
+	void (*outside)(struct mr_share *share);
 	/* Call back for every socket of every process. */
 	void (*list)(struct mr_share *share,
 		     void (*each)(void *user, const struct mr_share_entry *e), void *user);
@@ -190,6 +194,17 @@ void mr_share_wait_begin(struct mr_share *share, struct mr_waiter *w);
  * that has passed (0, say) it runs a round and looks at fds, and never sleeps. */
 int mr_share_wait(struct mr_share *share, struct mr_waiter *w, struct pollfd *fds, unsigned nfds,
 		  uint64_t deadline_ns, const sigset_t *sigmask);
+
+/* ---- Signal handlers ------------------------------------------------------------------------- */
+
+/* For signal handlers; async-signal-safe. Does this thread have the lock, or is it about to get it or to give
+ * it back, or in the middle of something of the kind? Then a handler must not use the stack, and whatever does is put off: */
+bool mr_share_inside(void);
+/* to when ops->outside() is called, once. */
+void mr_share_owe(void);
+/* A handler that was free to use the stack is done: if this thread waits, or has begun a call that is going
+ * to, mr_share_wait() returns -EINTR. */
+void mr_share_interrupt(void);
 
 /* ---- The keeper ------------------------------------------------------------------------------ */
 

@@ -116,6 +116,7 @@ int share_ask_event(struct mr_share *share, uint32_t waiter)
 	struct share_answer answer;
 	unsigned nfds;
 
+	share_enter();
 	pthread_mutex_lock(&share->talk);
 	if (!share_send(share->keeper, &rq, sizeof(rq), NULL, 0) &&
 	    share_recv(share->keeper, &answer, sizeof(answer), fds, &nfds, 0) > 0 && nfds == 1)
@@ -123,6 +124,7 @@ int share_ask_event(struct mr_share *share, uint32_t waiter)
 	if (fd >= 0 && fd < share->fd_low)
 		share->fd_low = fd;
 	pthread_mutex_unlock(&share->talk);
+	share_leave(share);
 	return fd;
 }
 

@@ -53,6 +53,18 @@ struct mr_commons {
 	struct mr_waiter waiters[SHARE_WAITERS_MAX];
 };
 
+/* What a thread has to tell its signal handlers, and they it. */
+struct share_thread_signals {
+	const struct mr_share *held; /* whose lock it has */
+	unsigned depth;		     /* of share_enter() */
+	bool owing;		     /* mr_share_owe() */
+	uint32_t handled;	     /* handlers so far */
+	uint32_t told; /* of them, those that were before its call, or that ended a wait of it */
+	int event;     /* ends its sleep; -1: it does not sleep, or has none */
+};
+
+extern __thread struct share_thread_signals share_signals;
+
 /* Process-local. */
 struct mr_share {
 	struct mr_engine *engine;
@@ -89,6 +101,10 @@ int share_create(struct mr_share **out, struct mr_engine *engine, const struct m
 		 const struct mr_share_ops *ops, struct mr_error *err);
 /* Bring the clock up to date. */
 void share_tick(struct mr_share *share);
+/* Around what a signal handler that uses the stack must not interrupt: it is put off until the last
+ * share_leave(). */
+void share_enter(void);
+void share_leave(struct mr_share *share);
 /* The lock alone, repaired where its owner died. */
 void share_acquire(struct mr_share *share);
 void share_release(struct mr_share *share);

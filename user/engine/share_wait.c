@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -25,7 +26,7 @@
 #define SPINS_IN_VAIN 8u		   /* so often in a row, and spinning is tried rarely */
 #define SPIN_RARELY   32u
 
-#define OWN_FDS 2u /* of a sleeper: its event, the connection to the keeper */
+#define FEW_FDS 64u /* a sleep for no more needs no memory */
 
 #define EVENTLESS_NS MR_NS_PER_MS /* how long a waiter without an event sleeps at a time */
 
@@ -37,10 +38,11 @@
 struct share_thread {
 	struct mr_share *share;
 	struct mr_waiter *w;
-	struct pollfd *fds;
-	unsigned nfds_max;
 	unsigned vain; /* spins in a row that ended in sleep */
 };
+
+/* The first share's: signal handlers may sleep, and must not allocate. */
+static __thread struct share_thread first;
 
 /* ---- Threads --------------------------------------------------------------------------------- */
 
@@ -52,6 +54,14 @@ void share_waiter_free(struct mr_share *share, struct mr_waiter *w)
 	w->used = w->asleep = false;
 }
 
+static void thread_free(struct share_thread *t)
+{
+	if (t == &first)
+		first.share = NULL;
+	else
+		free(t);
+}
+
 static void thread_exit(void *arg)
 {
 	struct share_thread *t = arg;
@@ -61,8 +71,7 @@ static void thread_exit(void *arg)
 		share_waiter_free(t->share, t->w);
 		share_release(t->share);
 	}
-	free(t->fds);
-	free(t);
+	thread_free(t);
 }
 
 int share_threads_init(struct mr_share *share)
@@ -74,9 +83,7 @@ void share_threads_exit(struct mr_share *share)
 {
 	struct share_thread *t = pthread_getspecific(share->key);
 
-	if (t)
-		free(t->fds);
-	free(t);
+	thread_free(t);
 	pthread_key_delete(share->key);
 }
 
@@ -86,12 +93,12 @@ static struct share_thread *this_thread(struct mr_share *share)
 
 	if (t)
 		return t;
-	t = calloc(1, sizeof(*t));
+	t = first.share ? malloc(sizeof(*t)) : &first;
 	if (!t)
 		return NULL;
-	t->share = share;
+	*t = (struct share_thread){ .share = share };
 	if (pthread_setspecific(share->key, t)) {
-		free(t);
+		thread_free(t);
 		return NULL;
 	}
 	return t;
@@ -141,6 +148,7 @@ struct mr_waiter *mr_share_waiter(struct mr_share *share)
 		return NULL;
 	if (t->w)
 		return t->w;
+	share_enter();
 	share_acquire(share);
 	w = share->confined ? waiter_new(share, true) : NULL;
 	w = w ?: waiter_new(share, false);
@@ -148,6 +156,7 @@ struct mr_waiter *mr_share_waiter(struct mr_share *share)
 	if (w)
 		event_of(share, w);
 	t->w = w;
+	share_leave(share);
 	return w;
 }
 
@@ -228,6 +237,14 @@ void mr_share_wait_begin(struct mr_share *share, struct mr_waiter *w)
 {
 	(void)share;
 	__atomic_store_n(&w->woken, 0, __ATOMIC_RELAXED);
+}
+
+void mr_share_interrupt(void)
+{
+	share_signals.handled++;
+	atomic_signal_fence(memory_order_seq_cst);
+	if (share_signals.event >= 0)
+		write_to(share_signals.event);
 }
 
 void share_leader_check(struct mr_share *share)
@@ -380,98 +397,64 @@ static bool spin(struct mr_share *share, struct share_thread *t, uint64_t until)
 	return true;
 }
 
-/* The array for poll(): this thread's event, the keeper's end, the caller's, and the leader's: the
- * device. */
-static struct pollfd *poll_set(struct mr_share *share, struct share_thread *t,
-			       const struct pollfd *fds, unsigned nfds, bool leads, unsigned *n)
-{
-	const struct mr_engine *engine = share->engine;
-	unsigned all = OWN_FDS + nfds + engine->npfds;
-
-	if (all > t->nfds_max) {
-		struct pollfd *more = realloc(t->fds, all * sizeof(*more));
-
-		if (!more)
-			return NULL;
-		t->fds = more;
-		t->nfds_max = all;
-	}
-	t->fds[0] = (struct pollfd){ .fd = event_of(share, t->w), .events = POLLIN };
-	t->fds[1] = (struct pollfd){ .fd = share->keeper };
-	if (nfds)
-		memcpy(t->fds + OWN_FDS, fds, nfds * sizeof(*fds));
-	if (leads)
-		memcpy(t->fds + OWN_FDS + nfds, engine->pfds, engine->npfds * sizeof(*fds));
-	*n = leads ? all : OWN_FDS + nfds;
-	return t->fds;
-}
-
 static uint64_t longest_sleep(const struct mr_share *share, const struct mr_waiter *w)
 {
 	return share->events[w->index] < 0 ? EVENTLESS_NS : MR_TIME_NEVER;
 }
 
-/* Without the lock. The number of fds that are ready, or a negative errno. *device: what is ready of
- * the device is perhaps no packet. */
-static int sleep_on(struct mr_share *share, struct share_thread *t, struct pollfd *fds,
-		    unsigned nfds, bool leads, uint64_t until, const sigset_t *sigmask,
-		    bool *device)
+/* Without the lock, as the next one: sleep for set, which has n descriptors and room for the keeper's end and for
+ * the device, which is the leader's. 0 or a negative errno. *device: what is ready of it is perhaps no packet. */
+static int sleep_on(struct mr_share *share, const struct mr_waiter *w, struct pollfd *set,
+		    unsigned n, bool leads, uint64_t until, const sigset_t *sigmask, bool *device)
 {
+	const struct mr_engine *engine = share->engine;
+	struct pollfd *keeper = set + n, *dev = keeper + 1;
+	unsigned ndev = leads ? engine->npfds : 0;
+	uint64_t now = clock_now(share), most = longest_sleep(share, w);
 	struct timespec ts;
-	uint64_t count;
-	unsigned n;
-	struct pollfd *set = poll_set(share, t, fds, nfds, leads, &n);
-	uint64_t now = clock_now(share), most = longest_sleep(share, t->w);
-	int ready = 0, ret;
-	ssize_t got;
 
-	if (!set)
-		return -ENOMEM;
+	*keeper = (struct pollfd){ .fd = share->keeper };
+	if (ndev)
+		memcpy(dev, engine->pfds, ndev * sizeof(*dev));
 	if (until > now && most < until - now)
 		until = now + most;
-	ret = ppoll(set, n, timeout(until, now, &ts), sigmask);
-	if (ret < 0)
+	if (ppoll(set, n + 1 + ndev, timeout(until, now, &ts), sigmask) < 0)
 		return -errno;
-	if (set[0].revents) {
-		got = read(set[0].fd, &count, sizeof(count));
-		(void)got;
-	}
-	if (set[1].revents) /* the keeper is gone, and with it the interface */
+	if (keeper->revents) /* it is gone, and with it the interface */
 		return -ENETDOWN;
-	for (unsigned i = 0; i < nfds; i++) {
-		fds[i].revents = set[OWN_FDS + i].revents;
-		ready += fds[i].revents != 0;
-	}
-	for (unsigned i = OWN_FDS + nfds; i < n; i++)
-		*device |= set[i].revents != 0;
-	return ready;
+	for (unsigned i = 0; i < ndev; i++)
+		*device |= dev[i].revents != 0;
+	return 0;
 }
 
 /* The same in a confined process, where poll(2) may take no more descriptors than the program asks for
  * (RLIMIT_NOFILE): whether the keeper is there is asked from time to time. A waiter without an event looks
  * often. */
-static int sleep_confined(struct mr_share *share, struct share_thread *t, struct pollfd *fds,
-			  unsigned nfds, uint64_t until, const sigset_t *sigmask)
+static int sleep_confined(struct mr_share *share, const struct mr_waiter *w, struct pollfd *set,
+			  unsigned n, uint64_t until, const sigset_t *sigmask)
 {
 	struct pollfd keeper = { .fd = share->keeper };
-	uint64_t now = clock_now(share), left = until > now ? until - now : 0, count;
-	uint64_t most = mr_min(longest_sleep(share, t->w), CONFINED_NS);
-	unsigned n;
-	struct pollfd *set = poll_set(share, t, fds, nfds, false, &n);
-	int ready = 0, ret;
-	ssize_t got;
+	uint64_t now = clock_now(share), left = until > now ? until - now : 0;
+	uint64_t most = mr_min(longest_sleep(share, w), CONFINED_NS);
+	int ret = confined_poll(set, n, mr_min(left, most), sigmask);
 
-	if (!set)
-		return -ENOMEM;
-	set++; /* without the keeper's */
-	set[0] = t->fds[0];
-	ret = confined_poll(set, n - 1, mr_min(left, most), sigmask);
 	if (ret < 0)
 		return -errno;
 	if (!ret && left > most && confined_poll_now(&keeper, 1) > 0)
 		return -ENETDOWN;
+	return 0;
+}
+
+/* After a sleep for this thread's event, which is taken, and the caller's descriptors: how many of these are
+ * ready. */
+static int awake(const struct pollfd *set, struct pollfd *fds, unsigned nfds)
+{
+	uint64_t count;
+	int ready = 0;
+
 	if (set[0].revents) {
-		got = read(set[0].fd, &count, sizeof(count));
+		ssize_t got = read(set[0].fd, &count, sizeof(count));
+
 		(void)got;
 	}
 	for (unsigned i = 0; i < nfds; i++) {
@@ -479,6 +462,29 @@ static int sleep_confined(struct mr_share *share, struct share_thread *t, struct
 		ready += fds[i].revents != 0;
 	}
 	return ready;
+}
+
+/* The number of fds that are ready, or a negative errno. */
+static int sleep_for(struct mr_share *share, struct mr_waiter *w, struct pollfd *fds, unsigned nfds,
+		     bool leads, uint64_t until, const sigset_t *sigmask, bool *device)
+{
+	unsigned n = 1 + nfds, most = n + 1 + share->engine->npfds;
+	/* Not the thread's: a signal handler may sleep in this sleep. */
+	struct pollfd few[FEW_FDS], *set = most > FEW_FDS ? malloc(most * sizeof(*set)) : few;
+	int ret;
+
+	if (!set)
+		return -ENOMEM;
+	set[0] = (struct pollfd){ .fd = event_of(share, w), .events = POLLIN };
+	if (nfds)
+		memcpy(set + 1, fds, nfds * sizeof(*fds));
+	pthread_cleanup_push(free, set == few ? NULL : set);
+	ret = share->confined ? sleep_confined(share, w, set, n, until, sigmask) :
+				sleep_on(share, w, set, n, leads, until, sigmask, device);
+	if (!ret)
+		ret = awake(set, fds, nfds);
+	pthread_cleanup_pop(1);
+	return ret;
 }
 
 /* The thread is being cancelled in its sleep: it goes as if it had been woken, with the lock, which who
@@ -501,8 +507,7 @@ static int sleep_as(struct mr_share *share, struct share_thread *t, struct pollf
 	int ret;
 
 	pthread_cleanup_push(sleep_cancelled, t);
-	ret = share->confined ? sleep_confined(share, t, fds, nfds, until, sigmask) :
-				sleep_on(share, t, fds, nfds, leads, until, sigmask, device);
+	ret = sleep_for(share, t->w, fds, nfds, leads, until, sigmask, device);
 	pthread_cleanup_pop(0);
 	return ret;
 }
@@ -517,7 +522,7 @@ static int rest(struct mr_share *share, struct share_thread *t, struct pollfd *f
 	struct mr_waiter *w = t->w;
 	bool leads = !c->leader || c->leader == w || c->leader == share_keeper(c), device = false;
 	uint64_t until = deadline, now = engine->st->now;
-	int ret = 0;
+	int ret = 0, outer = share_signals.event;
 
 	w->passive = share->confined;
 	if (w->passive) {
@@ -536,6 +541,12 @@ static int rest(struct mr_share *share, struct share_thread *t, struct pollfd *f
 	/* It is there already if a signal handler sleeps in a sleep of its thread, or has jumped out of one. */
 	mr_list_move_tail(&c->sleepers, &w->node);
 	share_release(share);
+	share_signals.event = share->events[w->index];
+	atomic_signal_fence(memory_order_seq_cst);
+	if (share_signals.handled != share_signals.told) {
+		ret = -EINTR;
+		goto back;
+	}
 	if (share->wanted >= 0 && !share->confined) {
 		event_of(share, &c->waiters[share->wanted]);
 		share->wanted = -1;
@@ -554,6 +565,7 @@ static int rest(struct mr_share *share, struct share_thread *t, struct pollfd *f
 	}
 	ret = sleep_as(share, t, fds, nfds, leads, until, sigmask, &device);
 back:
+	share_signals.event = outer;
 	share_acquire(share);
 	w->asleep = false;
 	mr_list_del(&w->node);
@@ -593,8 +605,10 @@ int mr_share_wait(struct mr_share *share, struct mr_waiter *w, struct pollfd *fd
 		return err;
 	if (woken(w) && !looked && nfds)
 		ret = poll_now(share, fds, nfds);
-	if (ret < 0)
-		return woken(w) ? 0 : ret;
+	if (ret < 0 && woken(w))
+		return 0;
+	if (ret == -EINTR)
+		share_signals.told = share_signals.handled;
 	return ret || woken(w) ? ret : -ETIMEDOUT;
 }
 

@@ -43,12 +43,14 @@ static void prepare(void)
 {
 	int err;
 
+	handlers_confine(true);
 	restart = handlers_restart();
 	err = mr_share_confine(px_share);
-	if (err)
-		mr_share_log(px_share, LOG_ERR,
-			     "nothing is prepared for the program's seccomp filter: %s",
-			     strerror(-err));
+	if (!err)
+		return;
+	handlers_confine(false);
+	mr_share_log(px_share, LOG_ERR, "nothing is prepared for the program's seccomp filter: %s",
+		     strerror(-err));
 }
 
 /* Around the call that installs a filter. */
@@ -69,8 +71,10 @@ static long confine(long (*call)(long, long, long, long, long), long a, long b, 
 		prepare();
 	ret = call(a, b, c, d, e);
 	saved = errno;
-	if (ret < 0 && !was)
+	if (ret < 0 && !was && px_confined()) {
 		mr_share_unconfine(px_share);
+		handlers_confine(false);
+	}
 	errno = saved;
 	return ret;
 }

@@ -119,6 +119,8 @@ static long on_files(long nr, const struct words *w, bool *done)
 		return dup3(fd, (int)w->b, (int)w->c);
 	case SYS_ioctl:
 		return ioctl(fd, (unsigned long)w->b, w->c);
+	case SYS_rt_sigaction:
+		return handlers_action(fd, PTR(w->b), PTR(w->c), (size_t)w->d);
 	case SYS_prctl:
 		return prctl(fd, w->b, w->c, w->d, w->e);
 	case SYS_seccomp:

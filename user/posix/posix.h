@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include "posix/addr.h"
 #include "posix/file.h"
+#include "posix/handlers.h"
 #include "posix/real.h"
 
 #define PUBLIC __attribute__((visibility("default")))
@@ -81,8 +82,6 @@ uint64_t deadline_timespec(const struct timespec *ts);
 
 /* This thread's waiter, or NULL. Without the lock. */
 struct mr_waiter *wait_mine(void);
-/* Would a call that a signal handler interrupted go on? */
-bool handlers_restart(void);
 /* This thread is the child of a fork: its waiter is the parent's. */
 void wait_forked(void);
 
@@ -92,6 +91,7 @@ struct wait {
 	struct mr_sleeper *link;
 	uint64_t deadline;
 	bool timed; /* a time limit: no restart after a signal */
+	struct handled handled;
 };
 /* With the lock held, in this order, any number of sleeps in between. 0 or -ENOMEM. */
 int wait_open(struct wait *w, struct mr_file *f, uint32_t events, uint64_t timeout_ns);

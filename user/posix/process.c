@@ -40,10 +40,19 @@ static void forked(void)
 	__atomic_store_n(&px_table, mr_share_proc(px_share)->fds, __ATOMIC_RELEASE);
 }
 
+/* Of who forks: signals are blocked, and were as `mask` before. */
+static bool fork_blocked;
+static sigset_t fork_mask;
+
 /* A child of a process that is just joining would be half of one that has, for ever. */
 bool process_fork_begin(void)
 {
+	sigset_t mask = { 0 };
+	bool blocked = handlers_block(&mask);
+
 	pthread_mutex_lock(&join_mutex);
+	fork_blocked = blocked;
+	fork_mask = mask;
 	if (!px_share)
 		return false;
 	mr_share_fork_prepare(px_share);
@@ -53,6 +62,8 @@ bool process_fork_begin(void)
 void process_fork_end(bool shared, pid_t pid)
 {
 	int saved = errno;
+	bool blocked = fork_blocked;
+	sigset_t mask = fork_mask;
 
 	if (!pid)
 		early_forked();
@@ -61,6 +72,8 @@ void process_fork_end(bool shared, pid_t pid)
 	else if (shared)
 		forked();
 	pthread_mutex_unlock(&join_mutex);
+	if (blocked)
+		pthread_sigmask(SIG_SETMASK, &mask, NULL);
 	errno = saved;
 }
 
@@ -99,16 +112,37 @@ bool process_leaves_sockets(bool *open)
 	return any;
 }
 
+/* What says that the program begins with the signal mask that this thread had, or another if it is to. */
+static const posix_spawnattr_t *unblocked(const posix_spawnattr_t *attr, posix_spawnattr_t *changed)
+{
+	short flags = 0;
+
+	if (!fork_blocked)
+		return attr;
+	if (attr)
+		*changed = *attr;
+	else
+		posix_spawnattr_init(changed);
+	posix_spawnattr_getflags(changed, &flags);
+	if (flags & POSIX_SPAWN_SETSIGMASK)
+		return attr;
+	posix_spawnattr_setflags(changed, (short)(flags | POSIX_SPAWN_SETSIGMASK));
+	posix_spawnattr_setsigmask(changed, &fork_mask);
+	return changed;
+}
+
 /* The child is like one of fork() until it has adopted what it inherited; who watches it clears away what
  * it had, if it never does. */
 int process_spawn(spawn_function spawn, pid_t *pid, const char *path,
 		  const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attr,
 		  char *const argv[], char *const envp[])
 {
+	posix_spawnattr_t changed;
 	bool shared = process_fork_begin();
 	pid_t child = -1;
-	int ret = spawn(&child, path, actions, attr, argv, envp);
+	int ret;
 
+	ret = spawn(&child, path, actions, unblocked(attr, &changed), argv, envp);
 	process_fork_end(shared, ret ? -1 : child);
 	if (!ret && pid)
 		*pid = child;
@@ -306,13 +340,16 @@ bool px_offered(void)
 
 static int join(void)
 {
+	static struct mr_share_ops ops;
 	struct mr_error err;
 	struct mr_share *share;
 	int ret;
 
 	if (!*stack_name)
 		return -ENOENT;
-	ret = mr_share_join(&share, stack_name, &mr_posix_ops, &err);
+	ops = mr_posix_ops;
+	ops.outside = handlers_owed;
+	ret = mr_share_join(&share, stack_name, &ops, &err);
 	if (ret) {
 		dprintf(STDERR_FILENO, "millrace: %s: %s; its sockets are the kernel's\n",
 			program_invocation_short_name, err.text);
@@ -330,13 +367,18 @@ static int join(void)
 bool px_join(void)
 {
 	int saved = errno;
+	sigset_t mask;
+	bool blocked;
 
 	if (mr_likely(__atomic_load_n(&state, __ATOMIC_ACQUIRE) != UNDECIDED))
 		return state == JOINED;
+	blocked = handlers_block(&mask);
 	pthread_mutex_lock(&join_mutex);
 	if (state == UNDECIDED)
 		__atomic_store_n(&state, join() ? NONE : JOINED, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&join_mutex);
+	if (blocked)
+		pthread_sigmask(SIG_SETMASK, &mask, NULL);
 	errno = saved;
 	return state == JOINED;
 }

@@ -12,7 +12,7 @@
 #define INHERIT_ENV "MILLRACE_INHERIT"
 
 /* Around the call that makes a child with a copy of our memory; the end is for both, parent and child. One thread
- * forks at a time. `shared` is what begin returned: false, this process is in no stack and nothing is done.
+ * forks at a time, without signals. `shared` is what begin returned: false, this process is in no stack and nothing is done.
  * `pid` is the call's result; errno stays as it is. */
 bool process_fork_begin(void);
 void process_fork_end(bool shared, pid_t pid);

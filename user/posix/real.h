@@ -84,6 +84,7 @@
 	X(int, posix_spawnp,                                                                       \
 	  (pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *,   \
 	   char *const[], char *const[]))                                                          \
+	X(int, sigaction, (int, const struct sigaction *, struct sigaction *))                     \
 	X(int, prctl, (int, ...))                                                                  \
 	X(FILE *, fdopen, (int, const char *))                                                     \
 	X(long, syscall, (long, ...))

@@ -4,14 +4,13 @@
  * Owns        struct wait.
  * Called by   the blocking calls, with the engine's lock held.
  *
- * A sleep is in ppoll(), which never restarts after a signal handler: whether the call would is asked of the
- * handlers themselves. Where some restart and some do not, it cannot be told which one ran, and the call
- * does not restart: programs that install such handlers are ready for EINTR.
+ * A sleep is in ppoll(), which never restarts after a signal handler: whether the call would is known of those
+ * that have run in this thread. Of others that the C library does not know it is asked: where some restart and
+ * some do not, it cannot be told which one ran, and the call does not restart.
  */
 #include <time.h>
 #include "base/compiler.h"
 #include "base/time.h"
-#include "posix/confine.h"
 #include "posix/posix.h"
 
 static __thread bool prepared; /* this thread has its waiter */
@@ -45,22 +44,6 @@ uint64_t deadline_timespec(const struct timespec *ts)
 		return FOREVER;
 	ns = (uint64_t)ts->tv_sec * MR_NS_PER_S + (uint64_t)ts->tv_nsec;
 	return ns ? deadline_after(ns) : 0;
-}
-
-bool handlers_restart(void)
-{
-	if (px_confined())
-		return confined_restart();
-	for (int sig = 1; sig < NSIG; sig++) {
-		struct sigaction sa;
-
-		if (sigaction(sig, NULL, &sa) < 0 || sa.sa_handler == SIG_IGN ||
-		    sa.sa_handler == SIG_DFL)
-			continue;
-		if (!(sa.sa_flags & SA_RESTART))
-			return false;
-	}
-	return true;
 }
 
 struct mr_waiter *wait_mine(void)
@@ -97,6 +80,7 @@ int wait_open(struct wait *w, struct mr_file *f, uint32_t events, uint64_t timeo
 	w->link = w->waiter ? sleeper_new(px_share, f, events, w->waiter) : NULL;
 	w->deadline = deadline_after(timeout_ns);
 	w->timed = timeout_ns != 0;
+	w->handled = handlers_seen();
 	return w->link ? 0 : -ENOMEM;
 }
 
@@ -104,6 +88,18 @@ void wait_look(struct wait *w)
 {
 	mr_share_wait_begin(px_share, w->waiter);
 	file_want(w->link->file, w->link->events);
+}
+
+/* Does the call go on after -EINTR? */
+static bool restarts(struct wait *w)
+{
+	struct handled before = w->handled;
+
+	w->handled = handlers_seen();
+	if (w->timed)
+		return false;
+	return w->handled.all == before.all ? handlers_restart() :
+					      w->handled.ending == before.ending;
 }
 
 /* The thread is being cancelled, and has the lock. */
@@ -122,7 +118,7 @@ int wait_sleep(struct wait *w, struct pollfd *fds, unsigned nfds)
 	pthread_cleanup_pop(0);
 	if (ret == -ETIMEDOUT)
 		return -EAGAIN;
-	if (ret == -EINTR && !w->timed && handlers_restart())
+	if (ret == -EINTR && restarts(w))
 		return 0;
 	if (w->link->file->sock)
 		mr_share_touch(px_share, w->link->file->sock);
