@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * notes.h - what the kernel keeps but an engine wants to know of: where neighbours are (arp.h),
- * advertisements by IPv6 multicast, and queries of multicast routers. The kernel needs them as much as the engine, and a packet cannot
- * be given to both: it is passed, and a copy noted.
+ * advertisements by IPv6 multicast, and queries of multicast routers. The kernel needs them as much as the
+ * engine, and a packet cannot be given to both: it is passed, and a copy noted.
  */
 #ifndef MR_BPF_NOTES_H
 #define MR_BPF_NOTES_H

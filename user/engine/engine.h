@@ -59,7 +59,6 @@ struct mr_shared;
 
 #define MR_ENGINE_FDS_MAX 1032u /* rings of all queues, link events, mr_wakeup() */
 
-/* Process-local. */
 struct mr_engine;
 struct mr_xdp_note_ops;
 struct mr_xdp_stats;
@@ -78,6 +77,7 @@ struct mr_engine_opener {
 	void (*ask)(struct mr_engine *engine, uint64_t now);
 };
 
+/* Process-local. */
 struct mr_engine {
 	struct mr_arena arena;
 	struct mr_umem umem;

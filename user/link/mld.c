@@ -27,7 +27,6 @@
 #include "base/time.h"
 #include "link/link_priv.h"
 
-#define MLD_QUERY     130
 #define MLD_REPORT    131 /* of version 1 */
 #define MLD_REPORT_V2 143
 

@@ -115,8 +115,6 @@ int sock_bind(struct mr_socket *sock, const struct mr_endpoint *local, bool to_c
 		err = mr_tcp_hold(sock->socks->tcp, &ep.addr, ep.port, &opts, &sock->setup->port);
 		if (err)
 			return err;
-	}
-	if (ep.port) {
 		err = sock_hold_port(sock, &ep);
 		if (err) {
 			release_port(sock);

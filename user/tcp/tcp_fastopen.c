@@ -2,8 +2,9 @@
 /*
  * tcp_fastopen.c - TCP Fast Open: data in the SYN, on the word of a cookie.
  * Owns        the cookies that we give and those that we were given (tcp.tfo_dsts), the keys, tcb->tfo.
- * Implements  RFC 7413: sections 4.1 (cookies; two keys, so that a new one can be set at any time), 4.1.3.1 (what gets lost), 4.2 (the handshake), 5.1 (the limit
- *             of connections that nobody has confirmed).
+ * Implements  RFC 7413: sections 4.1 (cookies; two keys, so that a new one can be set at any time), 4.1.3.1
+ *             (what gets lost), 4.2 (the handshake), 5.1 (the limit of connections that nobody has
+ *             confirmed).
  * Called by   tcp_listen.c, input, output, the opens.
  *
  * A server's connection exists from the SYN on: a TCB in SYN-RECEIVED, which receives and sends. A client's

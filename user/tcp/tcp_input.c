@@ -247,7 +247,8 @@ static void measure_rtt(struct input *in)
 
 /* RFC 9293 section 3.8.6.3, RFC 5681 section 4.2: every second full segment at once, the rest
  * within MR_TCP_DELACK_NS; at once, too, while segments are missing or a gap was just filled. As Linux: each
- * one while a sender begins or has sent something again for nothing, unless what it sends is answered by data, which will carry the ACK. */
+ * one while a sender begins or has sent something again for nothing, unless what it sends is answered by data,
+ * which will carry the ACK. */
 static void owe_ack(struct input *in, bool gap)
 {
 	struct mr_tcb *tcb = in->tcb;

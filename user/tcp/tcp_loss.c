@@ -4,7 +4,8 @@
  * it back when the loss turns out to have been none.
  * Owns        loss, recover, dupacks, dup_bytes, ssthresh, prr, undo; lowers cwnd (the control raises it).
  * Implements  RFC 5681 section 3.2 and RFC 6582 (without SACK), RFC 6937bis (PRR), RFC 5682 (F-RTO,
- *             with SACK section 3, without section 2), RFC 3522 and 4015 (Eifel), RFC 3708 (undo by D-SACK), RFC 6298 (5.4)-(5.6).
+ *             with SACK section 3, without section 2), RFC 3522 and 4015 (Eifel), RFC 3708 (undo by
+ *             D-SACK), RFC 6298 (5.4)-(5.6).
  * Called by   ACK processing and the timers.
  * Not here    what is lost (tcp_rack.c; without SACK the third duplicate ACK, here); sending (tcp_output.c).
  *

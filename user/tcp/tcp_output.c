@@ -750,7 +750,6 @@ static bool send_syn_data(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 static bool output_handshake(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	uint8_t flags = MR_TCP_SYN;
-
 	bool with_data = tcb->tfo == MR_TFO_WAIT && tcb->sndq.head;
 
 	if (!tcb->syn_owed && !with_data)

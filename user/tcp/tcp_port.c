@@ -52,7 +52,7 @@ static bool conflicts(const struct mr_tcp *tcp, const struct mr_tcp_listener *se
 	mr_list_for_each (pos, head) {
 		const struct mr_tcp_listener *l = mr_list_entry(pos, struct mr_tcp_listener, node);
 
-		if ((!self || l != self) && l->lport == lport && overlap(l, laddr, opts->v6only) &&
+		if (l != self && l->lport == lport && overlap(l, laddr, opts->v6only) &&
 		    !may_share(l, opts))
 			return true;
 	}

@@ -172,10 +172,10 @@ uint64_t rtt_rto(const struct mr_tcb *tcb);
 uint64_t sndq_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t una, struct ack *ack);
 /* Cut f in two so that its first part has `at` bytes. 0; -ENOBUFS: frames are scarce, nothing has changed. */
 int sndq_split(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, uint32_t at);
-/* Let the next len unsent bytes, which are there, be whole frames, as few as they fit into. 0 or -ENOBUFS:
- * then they are the same bytes in some other frames. */
 /* The first n bytes, of which none counts as sent, are acknowledged. */
 void sndq_drop(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t n);
+/* Let the next len unsent bytes, which are there, be whole frames, as few as they fit into. 0 or -ENOBUFS:
+ * then they are the same bytes in some other frames. */
 int sndq_pack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t len);
 void sndq_free(struct mr_tcp *tcp, struct mr_tcb *tcb);
 /* Judge f lost: it is to be sent again. */
@@ -210,7 +210,6 @@ void sack_duplicate(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t start, uint
 bool sack_next_duplicate(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_sack_block *block);
 /* Put what is to be told into a segment without payload. */
 void sack_fill(struct mr_tcb *tcb, struct mr_seg *seg);
-/* Mark what the peer's blocks cover. */
 /* Does it report a duplicate? */
 void sack_dsack(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, struct ack *ack);
 /* The other blocks. */

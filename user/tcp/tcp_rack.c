@@ -37,7 +37,6 @@ uint64_t mr_tcp_min_rtt(const struct mr_tcb *tcb)
 void rack_rtt(struct mr_tcb *tcb, uint64_t rtt_ns, uint64_t now)
 {
 	struct mr_rack *r = &tcb->rack;
-
 	uint32_t now_ms = (uint32_t)(now / MR_NS_PER_MS);
 	uint32_t rtt = (uint32_t)mr_min(rtt_ns >> MIN_RTT_SHIFT, (uint64_t)UINT32_MAX) ?: 1;
 
