@@ -33,6 +33,17 @@ TEST(deferred_connection_is_accepted_with_its_data)
 	hist_read(h, 50);
 }
 
+/* What the peer takes to say something is not the path's. */
+TEST(rfc6298_2_2_deferred_connection_knows_the_round_trip_time_of_its_handshake)
+{
+	listen_deferred(h, 10);
+	hist_run(h, MS(900));
+	INJECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 50);
+	hist_accept(h);
+	CHECK(h, h->sock->tcb->srtt_ns && h->sock->tcb->srtt_ns < MS(1));
+	hist_skip(h);
+}
+
 TEST(deferred_connection_is_accepted_with_its_fin)
 {
 	listen_deferred(h, 10);

@@ -462,6 +462,8 @@ struct mr_tcp_synreq {
 	uint32_t ts_recent, ts_offset;
 	uint32_t rcv_wnd;
 	uint64_t sent_at; /* first SYN-ACK, for the RTT; 0 once it was retransmitted (Karn) */
+	uint64_t
+		acked_at; /* ns: since then complete but for the data that opts.defer_accept waits for */
 	uint16_t peer_mss, adv_mss;
 	uint8_t snd_wscale, rcv_wscale;
 	bool ts_ok, wscale_ok, sack_ok;
@@ -470,7 +472,6 @@ struct mr_tcp_synreq {
 	bool ecn_doubt;	    /* a SYN came without ECN: the peer may have given it up */
 	bool tfo_cookie;    /* it asked for a cookie */
 	bool ecn_no_option; /* an AccECN option may be what got the first SYN,ACK lost */
-	bool acked;	    /* complete but for the data that opts.defer_accept waits for */
 	uint8_t retries;
 };
 

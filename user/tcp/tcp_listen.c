@@ -195,7 +195,7 @@ static struct mr_tcb *establish(struct mr_tcp *tcp, struct mr_tcp_synreq *req,
 		return NULL;
 	ecn_server(tcb, req, seg);
 	if (req->sent_at)
-		rtt_sample(tcb, now - req->sent_at);
+		rtt_sample(tcb, (req->acked_at ?: now) - req->sent_at);
 	tcb_cong_start(tcb, req->retries != 0 || tcb->ecn.syn_marked);
 	tcb_set_state(tcb, MR_TCP_SYN_RECEIVED);
 	tcb_set_state(tcb, MR_TCP_ESTABLISHED);
@@ -410,7 +410,7 @@ enum mr_drop synreq_input(struct mr_tcp *tcp, struct mr_tcp_synreq *req, const s
 	/* As Linux: the ACK alone is remembered, and forgotten again when the wait is over. */
 	if (req->listener->opts.defer_accept > req->retries && !seg->len &&
 	    !(seg->flags & MR_TCP_FIN)) {
-		req->acked = true;
+		req->acked_at = req->acked_at ?: now;
 		return MR_DROP_NONE;
 	}
 	reason = complete(tcp, req, seg, now, tcb);
@@ -424,7 +424,7 @@ void synreq_timer(struct mr_tcp *tcp, struct mr_tcp_synreq *req, uint64_t now)
 	unsigned defer = req->listener->opts.defer_accept;
 	/* The peer has answered: nothing is repeated but the last time, to bring about data or one more
 	 * ACK (Linux's rule of TCP_DEFER_ACCEPT). */
-	bool waits = defer && req->acked;
+	bool waits = defer && req->acked_at;
 	uint64_t rto;
 
 	if (req->retries >= MR_TCP_SYNACK_RETRIES && !(waits && req->retries < defer)) {
@@ -436,7 +436,7 @@ void synreq_timer(struct mr_tcp *tcp, struct mr_tcp_synreq *req, uint64_t now)
 	if (!waits || req->retries >= defer) {
 		MR_COUNT(tcp->ctr, TCP_RETRANS);
 		tcp_reply_synack(tcp, req, now);
-		req->sent_at = 0;
+		req->sent_at = req->acked_at ? req->sent_at : 0;
 	}
 	rto = req->retries < 7 ? MR_TCP_RTO_INIT_NS << req->retries : MR_TCP_RTO_MAX_NS;
 	mr_timer_arm(tcp->wheel, &req->timer, now + rto);
