@@ -143,6 +143,28 @@ TEST(rfc2861_3_2_one_idle_rto_halves_the_window_once)
 }
 
 /* RFC 7661 section 4.3, RFC 9293 section 3.8.2: what is not used does not grow. */
+/* As Linux: the application had more to send all the time, and it was the peer that had no room. */
+TEST(rfc2861_3_2_time_with_a_closed_window_of_the_peers_is_not_idle)
+{
+	uint32_t before;
+
+	hist_established(h, &with_sack);
+	hist_write(h, 10 * MSS);
+	expect_segments(h, 0, 10);
+	hist_run(h, MS(10));
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 10 * MSS, .wnd = WND_ZERO);
+	before = cwnd(h);
+	CHECK_EQ(h, before, 20 * MSS);
+	hist_write(h, 30 * MSS);
+	hist_run(h, SEC(3));
+	hist_skip(h); /* probes */
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 10 * MSS, .wnd = 65000);
+	CHECK_EQ(h, cwnd(h), before);
+	for (unsigned i = 10; i < 30; i++)
+		EXPECT(h, .flags = ACK, .seq = 1 + i * MSS, .ack = 1, .len = MSS);
+	EXPECT_NOTHING(h);
+}
+
 TEST(rfc7661_4_3_window_that_the_application_does_not_fill_does_not_grow)
 {
 	uint32_t sent = grow_to_forty(h);

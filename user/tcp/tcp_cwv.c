@@ -26,8 +26,9 @@ void cwv_send_begin(struct mr_tcb *tcb, uint64_t now)
 	uint32_t iw = mr_min(mr_cong_initial_window(tcb->snd_mss), tcb->cwnd);
 	uint64_t idle = now - tcb->last_sent_at, rto = rtt_rto(tcb);
 
+	/* Time in which the peer's window was closed is not idle: the application had more to send (as Linux). */
 	if (!tcb_sends(tcb) || tcb->snd_una != tcb->snd_nxt || !tcb->last_sent_at || idle <= rto ||
-	    has_model(tcb))
+	    tcb->persist || has_model(tcb))
 		return;
 	remember(tcb);
 	/* Half for each RTO, down to the initial window. */
