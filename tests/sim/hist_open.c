@@ -317,6 +317,47 @@ TEST(rfc6298_5_7_rto_is_3_seconds_after_a_syn_that_was_sent_again)
 	EXPECT_AT(h, SEC(3), .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 100);
 }
 
+/* With timestamps it is known: which SYN was answered, and so how long the path takes. */
+static uint32_t connect_in_two_tries(struct hist *h, bool second)
+{
+	uint32_t tsval[2];
+
+	hist_connect(h);
+	tsval[0] = h->last.tsval;
+	hist_until(h, SEC(1.2));
+	EXPECT_AT(h, SEC(1), .flags = SYN, .seq = 0);
+	tsval[1] = h->last.tsval;
+	INJECT(h, .flags = SYN | ACK, .ack = 1, .mss = 1460, .tsval = 1, .tsecr = tsval[second]);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	return h->sock->tcb->cwnd / h->sock->tcb->snd_mss;
+}
+
+TEST(rfc7323_4_1_rtt_is_known_after_a_syn_that_was_lost)
+{
+	CHECK_EQ(h, connect_in_two_tries(h, true), 1); /* RFC 5681 section 3.1 */
+	CHECK(h, h->sock->tcb->srtt_ns >= MS(199) && h->sock->tcb->srtt_ns <= MS(202));
+	CHECK(h, h->sock->tcb->rto_ns < SEC(1));
+}
+
+TEST(rfc3522_3_2_syn_that_was_sent_again_for_nothing_leaves_the_initial_window)
+{
+	CHECK_EQ(h, connect_in_two_tries(h, false), 10);
+	CHECK(h, h->sock->tcb->srtt_ns >= MS(1199) && h->sock->tcb->srtt_ns <= MS(1202));
+}
+
+TEST(rfc7323_4_1_rtt_is_known_after_a_syn_ack_that_was_lost)
+{
+	hist_listen(h, 16);
+	INJECT(h, .flags = SYN, .mss = 1460, .tsval = 1);
+	EXPECT(h, .flags = SYN | ACK, .seq = 0, .ack = 1);
+	hist_zero(h);
+	hist_until(h, SEC(1.1));
+	EXPECT_AT(h, SEC(1), .flags = SYN | ACK, .seq = 0, .ack = 1);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .tsval = 2, .tsecr = h->last.tsval);
+	hist_accept(h);
+	CHECK(h, h->sock->tcb->srtt_ns >= MS(99) && h->sock->tcb->srtt_ns <= MS(102));
+}
+
 TEST(rfc9293_3_5_2_syn_ack_that_acknowledges_something_else_is_reset)
 {
 	hist_connect(h);

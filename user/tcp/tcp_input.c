@@ -107,6 +107,14 @@ static void learn_options(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct m
 	tcb_guess_rcv_mss(tcb);
 }
 
+/* Was it sent again for a reason? Not if the answer is to the first one, its timestamp says: the path is long (RFC
+ * 3522, as Linux does for SYNs). */
+static bool syn_was_lost(const struct mr_tcb *tcb, const struct mr_seg *seg)
+{
+	return tcb->retrans && !(tcb->ts_ok && seg->opts & MR_TCPOPT_TS && seg->tsecr &&
+				 seq_lt(seg->tsecr, tcp_ts_now(tcb->ts_offset, tcb->last_sent_at)));
+}
+
 static void established(struct input *in)
 {
 	struct mr_tcb *tcb = in->tcb;
@@ -117,7 +125,7 @@ static void established(struct input *in)
 	tcb->stalled_since = 0;
 	tcb->last_rcv_at = in->now;
 	mtup_established(in->tcp, tcb);
-	tcb_cong_start(tcb, tcb->retrans != 0 || tcb->ecn.syn_marked);
+	tcb_cong_start(tcb, syn_was_lost(tcb, in->seg) || tcb->ecn.syn_marked);
 	tcb_timer_clear(tcb, MR_TT_RTX);
 	mr_tcp_opts_changed(in->tcp, tcb, in->now); /* starts keepalive */
 	if (tcb->owner)
@@ -327,6 +335,8 @@ static enum verdict syn_sent(struct input *in)
 	tcb->snd_una = seg->ack;
 	if (!tcb->backoff)
 		rtt_sample(tcb, in->now - tcb->last_sent_at);
+	else if (tcb->ts_ok) /* which SYN it answers is told */
+		rtt_by_timestamp(tcb, seg, in->now);
 	established(in);
 	tcb->ack_now = true;
 	/* Text or FIN behind the SYN,ACK: on with the sixth step, as if it had come by itself. */

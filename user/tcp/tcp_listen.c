@@ -196,6 +196,8 @@ static struct mr_tcb *establish(struct mr_tcp *tcp, struct mr_tcp_synreq *req,
 	ecn_server(tcb, req, seg);
 	if (req->sent_at)
 		rtt_sample(tcb, (req->acked_at ?: now) - req->sent_at);
+	else if (req->retries && req->ts_ok) /* which SYN,ACK it answers is told */
+		rtt_by_timestamp(tcb, seg, now);
 	tcb_cong_start(tcb, req->retries != 0 || tcb->ecn.syn_marked);
 	tcb_set_state(tcb, MR_TCP_SYN_RECEIVED);
 	tcb_set_state(tcb, MR_TCP_ESTABLISHED);

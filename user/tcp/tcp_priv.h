@@ -163,6 +163,8 @@ uint16_t tcp_ephemeral_port(struct mr_tcp *tcp, const struct mr_addr *laddr,
 
 /* ---- tcp_rtt.c: RFC 6298 --------------------------------------------------------------------- */
 void rtt_sample(struct mr_tcb *tcb, uint64_t rtt_ns);
+/* A sample by what the segment echoes (RFC 7323 section 4), if it does: good after retransmissions, too. */
+void rtt_by_timestamp(struct mr_tcb *tcb, const struct mr_seg *seg, uint64_t now);
 /* The RTO with the back-off in force. */
 uint64_t rtt_rto(const struct mr_tcb *tcb);
 

@@ -31,6 +31,16 @@ void rtt_sample(struct mr_tcb *tcb, uint64_t rtt_ns)
 			     (uint64_t)MR_TCP_RTO_MAX_NS);
 }
 
+void rtt_by_timestamp(struct mr_tcb *tcb, const struct mr_seg *seg, uint64_t now)
+{
+	uint64_t rtt = seg->opts & MR_TCPOPT_TS && seg->tsecr ?
+			       tcp_ts_rtt(tcb->ts_offset, seg->tsecr, now) :
+			       0;
+
+	if (rtt)
+		rtt_sample(tcb, rtt);
+}
+
 uint64_t rtt_rto(const struct mr_tcb *tcb)
 {
 	uint64_t rto = tcb->rto_ns;
