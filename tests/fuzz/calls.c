@@ -411,6 +411,9 @@ static void do_shutdown(struct conn *c, int s, bool reading)
 		c->from[!s].excused = true;
 	else
 		c->from[s].shut = true;
+	/* With both directions shut, bytes that still come are answered by a reset. */
+	if (c->from[!s].excused && c->from[s].shut && !c->from[!s].ended)
+		cut(c);
 }
 
 static void do_close(struct conn *c, int s, bool abortive)

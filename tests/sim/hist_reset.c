@@ -279,6 +279,34 @@ TEST(rfc9293_3_10_5_close_with_linger_0_sends_rst)
 	EXPECT(h, .flags = RST | ACK, .seq = 1, .ack = 1);
 }
 
+/* The application has not closed, but said that it neither reads nor writes any more. */
+TEST(rfc1122_4_2_2_13_data_after_both_directions_were_shut_is_answered_with_rst)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	CHECK_EQ(h, mr_shutdown(h->sock, MR_SHUT_RDWR), 0);
+	hist_round(h);
+	EXPECT(h, .flags = FIN | ACK, .seq = 1, .ack = 1);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 2);
+	CHECK_EQ(h, hist_state(h), MR_TCP_FIN_WAIT2);
+	INJECT(h, .flags = PSH | ACK, .seq = 1, .ack = 2, .len = 10);
+	EXPECT(h, .flags = RST | ACK, .seq = 2, .ack = 1);
+	CHECK_EQ(h, mr_sock_error(h->sock), -ECONNRESET);
+	CHECK_EQ(h, h->engine->st->tcp.tcbs.used, 0);
+}
+
+/* Who reads no more but writes still, leaves the peer in peace. */
+TEST(rfc1122_4_2_2_13_data_after_reading_was_shut_is_acknowledged)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	CHECK_EQ(h, mr_shutdown(h->sock, MR_SHUT_RD), 0);
+	INJECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 10);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 11);
+	hist_shutdown(h);
+	EXPECT(h, .flags = FIN | ACK, .seq = 1, .ack = 11);
+	INJECT(h, .flags = FIN | ACK, .seq = 11, .ack = 2);
+	EXPECT(h, .flags = ACK, .seq = 2, .ack = 12);
+}
+
 TEST(rfc9293_3_6_1_data_after_close_is_answered_with_rst)
 {
 	hist_established(h, &(struct hist_peer){ 0 });

@@ -323,7 +323,7 @@ int mr_shutdown(struct mr_socket *sock, enum mr_how how)
 	if (!sock->tcb) /* data that goes with a SYN may be the last, too */
 		return -ENOTCONN;
 	if (how != MR_SHUT_WR)
-		sock->shut_rd = true;
+		sock->shut_rd = sock->tcb->shut_rd = true;
 	if (how != MR_SHUT_RD)
 		shut_write(sock);
 	sock_mark(sock);

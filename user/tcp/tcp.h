@@ -333,7 +333,8 @@ struct mr_tcb {
 	uint8_t state;	     /* enum mr_tcp_state; only tcb_set_state() writes it */
 	uint8_t loss;	     /* enum mr_loss_state */
 	uint8_t snd_wscale, rcv_wscale;
-	uint8_t tfo;	    /* enum mr_tfo */
+	uint8_t tfo : 7;    /* enum mr_tfo */
+	bool shut_rd : 1;   /* the application reads no more */
 	uint16_t tfo_len;   /* payload of the SYN sent */
 	bool ts_ok : 1;	    /* both sides sent the timestamps option */
 	bool wscale_ok : 1; /* both sides sent the window scale option */

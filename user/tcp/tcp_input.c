@@ -25,6 +25,7 @@ enum verdict {
 	V_CHALLENGE, /* the same, within the limits of RFC 5961 section 7 */
 	V_RST,	     /* drop it for in->reason, and answer with a reset; the connection goes on */
 	V_ABORT,     /* reset the connection for in->reason: the application is gone */
+	V_REFUSE,    /* the same, and tell the application */
 	V_RESET,     /* the peer has reset the connection */
 	V_CLOSED,    /* orderly end */
 	V_TIMEWAIT,
@@ -708,6 +709,10 @@ static enum verdict step7_text(struct input *in)
 	 * 2525 2.17). */
 	if (!tcb->owner && in->seg->len && seq_gt(in->seg->seq + in->seg->len, tcb->rcv_nxt))
 		return verdict(in, V_ABORT, MR_DROP_TCP_CLOSED);
+	/* Nor here, where both directions were shut (RFC 1122 section 4.2.2.13, as Linux). */
+	if (tcb->shut_rd && tcb->fin_queued && in->seg->len &&
+	    seq_gt(in->seg->seq + in->seg->len, tcb->rcv_nxt))
+		return verdict(in, V_REFUSE, MR_DROP_TCP_CLOSED);
 	if (tcb->fin_rcvd) /* FIN-WAIT states have left by then; text behind a FIN is nonsense */
 		return verdict(in, V_DROP, MR_DROP_TCP_SEQ);
 	trim(in);
@@ -847,6 +852,12 @@ static enum mr_drop carry_out(struct input *in, enum verdict v)
 		break;
 	case V_ABORT:
 		mr_tcp_abort(tcp, tcb, in->now);
+		break;
+	case V_REFUSE:
+		if (!mr_dst_resolve(tcp->ip, &tcb->dst, &tcb->flow.raddr, in->now))
+			tcp_send_rst(tcp, tcb, in->now);
+		MR_COUNT(tcp->ctr, TCP_ESTAB_RESETS);
+		tcb_end(tcp, tcb, -ECONNRESET);
 		break;
 	case V_RESET:
 		/* A server that believed a cookie has accepted: for it there is a connection already. */
