@@ -91,7 +91,7 @@ void sim_gso_cut(const uint8_t *pkt, uint32_t len, uint16_t size,
 	uint8_t out[UINT16_MAX + ETH_HLEN];
 	uint32_t seq = get32(pkt + ETH_HLEN + c.ip_hlen + 4);
 
-	assert(len - c.hlen > size); /* else it were one segment */
+	assert(len > c.hlen);
 	for (uint32_t off = 0, n = 0; c.hlen + off < len; off += size, n++) {
 		uint32_t pay = mr_min((uint32_t)size, len - c.hlen - off);
 		uint8_t *ip = out + ETH_HLEN, *tcp = ip + c.ip_hlen;

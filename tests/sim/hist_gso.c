@@ -42,6 +42,32 @@ TEST(gso_single_segment_is_not_cut)
 	CHECK_EQ(h, h->dev->cut, 0);
 }
 
+/* A segment that takes many chunks is copied in one piece, and nobody sums it. Once more it goes the other way:
+ * then it is summed (the player looks at the checksum of whatever comes). */
+TEST(gso_very_long_segment_goes_as_a_burst_of_one)
+{
+	h->engine->st->nif.mtu = 9000;
+	mr_ip_mtu_changed(&h->engine->st->ip);
+	hist_established(h, &(struct hist_peer){ .sack = true, .mss = 8960 });
+	device_cuts(h);
+	hist_write(h, 2 * 8960);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1, .len = 8960);
+	EXPECT(h, .flags = PSH | ACK, .seq = 8961, .ack = 1, .len = 8960);
+	CHECK_EQ(h, h->dev->cut, 1);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 2 * 8960);
+	hist_write(h, 8960);
+	EXPECT(h, .flags = PSH | ACK, .seq = 17921, .ack = 1, .len = 8960);
+	CHECK_EQ(h, h->dev->cut, 2);
+	hist_run(h, MS(450)); /* not acknowledged: a probe with the last chunk, and the timeout */
+	EXPECT_AT(h, MS(200), .flags = PSH | ACK, .seq = 25089, .ack = 1, .len = 1792);
+	EXPECT_AT(h, MS(400), .flags = PSH | ACK, .seq = 17921, .ack = 1, .len = 8960);
+	CHECK_EQ(h, h->dev->cut, 2);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1 + 3 * 8960);
+	hist_write(h, 8000);
+	EXPECT(h, .flags = PSH | ACK, .seq = 26881, .ack = 1, .len = 8000);
+	CHECK_EQ(h, h->dev->cut, 2);
+}
+
 TEST(gso_last_segment_may_be_short)
 {
 	hist_established(h, &with_sack);

@@ -27,6 +27,7 @@ static void conn_open(struct conn *c, struct net *n, uint32_t first_seq)
 	memset(c, 0, sizeof(*c));
 	c->tcp.frames = &n->frames;
 	c->tcp.ctr = &n->ctr;
+	c->tcp.ip = &n->ip;
 	mr_list_init(&c->tcp.pending);
 	mr_list_init(&c->tcb.pending_node);
 	mr_list_init(&c->tcb.in_flight);
@@ -71,10 +72,11 @@ static void expect_bytes(const struct conn *c, const uint8_t *want, uint32_t len
 {
 	uint32_t at = 0;
 
-	for (const struct mr_frame *f = c->tcb.sndq.head; f; f = f->next) {
+	for (struct mr_frame *f = c->tcb.sndq.head; f; f = f->next) {
 		assert_true(at + f->pay_len <= len);
 		assert_memory_equal(f->pay, want + at, f->pay_len);
-		assert_int_equal(mr_csum_fold(f->csum), mr_csum_fold(mr_csum(f->pay, f->pay_len)));
+		assert_int_equal(mr_csum_fold(sndq_sum(f)),
+				 mr_csum_fold(mr_csum(f->pay, f->pay_len)));
 		assert_int_equal(f->seq, c->tcb.write_seq - len + at);
 		at += f->pay_len;
 	}
@@ -106,6 +108,29 @@ static void small_writes_share_a_frame_and_fill_whole_segments(void **state)
 	assert_int_equal(c.tcb.sndq.frames, 3);
 	assert_int_equal(c.tcb.sndq.head->pay_len, MSS);
 	assert_int_equal(c.tcb.sndq.tail->pay_len, 500);
+	conn_close(&c);
+}
+
+/* And a short write behind a long one that shares its last frame. */
+static void a_long_write_is_summed_late_where_the_device_cuts_bursts(void **state)
+{
+	static uint8_t buf[20200];
+	struct net *n = *state;
+	struct conn c;
+
+	fill(buf, sizeof(buf));
+	conn_open(&c, n, 1);
+	for (uint32_t gso = 0; gso <= UINT16_MAX; gso += UINT16_MAX) {
+		n->nif.gso_bytes = gso;
+		assert_int_equal(mr_tcp_write(&c.tcp, &c.tcb, buf, 20100, 0), 20100);
+		assert_int_equal(mr_tcp_write(&c.tcp, &c.tcb, buf + 20100, 100, 0), 100);
+		for (const struct mr_frame *f = c.tcb.sndq.head; f; f = f->next)
+			assert_int_equal(!(f->flags & MR_FRAME_CSUM), gso != 0);
+		expect_bytes(&c, buf, 20200);
+		all_sent(&c, 5);
+		acked(&c, c.tcb.write_seq);
+	}
+	n->nif.gso_bytes = 0;
 	conn_close(&c);
 }
 
@@ -299,6 +324,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, net_setup, net_teardown)
 		T(small_writes_share_a_frame_and_fill_whole_segments),
+		T(a_long_write_is_summed_late_where_the_device_cuts_bursts),
 		T(a_frame_that_was_sent_is_not_appended_to),
 		T(an_acknowledgment_removes_frames_and_trims_the_one_it_ends_in),
 		T(what_was_not_sent_cannot_be_acknowledged_away),

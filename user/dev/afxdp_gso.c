@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * afxdp_gso.c - bursts of TCP segments as one packet that the kernel cuts, or hands on whole.
+ * afxdp_gso.c - bursts of TCP segments, and very long segments, as one packet that the kernel cuts, or hands on
+ * whole.
  * Owns        the packet socket beside the AF_XDP sockets, and the virtio_net_hdr in front of each packet.
  * Authority   packet(7); PACKET_VNET_HDR and packet_snd() in net/packet/af_packet.c; struct virtio_net_hdr
  *             in include/uapi/linux/virtio_net.h, which is how a virtual machine asks the same.
@@ -72,16 +73,21 @@ static struct virtio_net_hdr describe(const struct mr_frame *f)
 	uint32_t ip_hlen = v6 ? IPV6_HLEN : (ip[0] & 0xfu) * 4;
 	const uint8_t *tcp = ip + ip_hlen;
 	uint32_t tcp_hlen = (uint32_t)(tcp[TCP_DATA_OFF] >> 4) * 4;
-
-	return (struct virtio_net_hdr){
+	struct virtio_net_hdr vh = {
 		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
-		.gso_type = (uint8_t)((v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4) |
-				      (tcp[TCP_FLAGS_OFF] & TCP_CWR ? VIRTIO_NET_HDR_GSO_ECN : 0)),
+		.gso_type = VIRTIO_NET_HDR_GSO_NONE,
 		.hdr_len = (uint16_t)(ETH_HLEN + ip_hlen + tcp_hlen),
-		.gso_size = f->gso_size,
 		.csum_start = (uint16_t)(ETH_HLEN + ip_hlen),
 		.csum_offset = TCP_CSUM_OFF,
 	};
+
+	if (f->pkt_len - vh.hdr_len > f->gso_size) { /* else it is one segment, a very long one */
+		vh.gso_size = f->gso_size;
+		vh.gso_type = v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
+		if (tcp[TCP_FLAGS_OFF] & TCP_CWR)
+			vh.gso_type |= VIRTIO_NET_HDR_GSO_ECN;
+	}
+	return vh;
 }
 
 int mr_afxdp_gso_tx(struct mr_afxdp *d, struct mr_frame *f)

@@ -74,7 +74,7 @@ struct mr_frame {
 	uint32_t csum;	   /* sum of the payload (base/csum.h), see MR_FRAME_CSUM */
 	uint8_t tcp_flags; /* FIN that follows the payload, in a receive or reassembly queue */
 	/* First chunk of a packet to transmit: payload bytes of each TCP segment that the device is to make of
-	 * it (its TCP checksum is left partial then); 0: it is one packet. */
+	 * it (its TCP checksum is left partial then), or the only one has at the most; 0: it is one packet. */
 	uint16_t gso_size;
 	union {
 		uint64_t sent_at; /* sent: ns, last transmission */

@@ -28,12 +28,15 @@ enum stop {
 	STOP_FRAMES, /* what may go must be cut, and no frame is left for that: the next ACK brings one, or time */
 };
 
+#define BURST_ALONE                                                                                \
+	8192u /* bytes of a segment that goes as if it were a burst: else each chunk costs the kernel a
+			     * page, and the payload is summed, here and by the peer */
 #define BURST_HEADERS 100u /* IPv6 and TCP with all options, in a burst that the device cuts */
 
 enum run_kind {
-	RUN_NEW,   /* one segment */
-	RUN_LOST,  /* one segment, of what is judged lost */
-	RUN_BURST, /* one packet of several segments, which the device cuts */
+	RUN_NEW,  /* one segment */
+	RUN_LOST, /* one segment, of what is judged lost */
+	RUN_BURST, /* one packet of several segments, which the device cuts; or of one that is very long */
 };
 
 /* Consecutive frames of the send queue that make one packet. */
@@ -223,6 +226,7 @@ static struct mr_frame *clone(struct mr_tcp *tcp, const struct run *r)
 		}
 		c->len = f->pay_len;
 		c->csum = mr_csum_copy(c->data, f->pay, f->pay_len);
+		c->flags |= MR_FRAME_CSUM;
 		if (last)
 			last->frag = c;
 		else
@@ -277,7 +281,7 @@ static bool xmit_run(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct run *r
 	hlen = mr_tcp_header_len(&seg);
 	sum = mr_csum_pseudo(&tx.src, &tx.dst, IPPROTO_TCP, hlen + r->len);
 	for (f = gso ? NULL : p; f; off += f->len, f = f->frag)
-		sum = mr_csum_add(sum, mr_csum_shift(f->csum, off));
+		sum = mr_csum_add(sum, mr_csum_shift(sndq_sum(f), off));
 	p->pkt_len = r->len;
 	p->nchunks = r->chunks;
 	p->gso_size = gso ? tcb->snd_mss : 0;
@@ -515,6 +519,9 @@ static enum stop send_new(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 
 			if (why != STOP_DONE)
 				return why;
+			if (r.len >= BURST_ALONE &&
+			    r.len + BURST_HEADERS <= tcp->ip->nif->gso_bytes)
+				r.kind = RUN_BURST;
 		}
 		if (!pace_allows(tcb, now))
 			return STOP_PACE;

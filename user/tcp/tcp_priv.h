@@ -172,6 +172,8 @@ uint64_t rtt_rto(const struct mr_tcb *tcb);
 /* Drop what is acknowledged: all payload before una. Adds to ack->delivered, tells RACK. Returns the most
  * recent transmission time among the removed frames that were sent only once (0: none; Karn). */
 uint64_t sndq_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t una, struct ack *ack);
+/* The sum of f's payload. */
+uint32_t sndq_sum(struct mr_frame *f);
 /* Cut f in two so that its first part has `at` bytes. 0; -ENOBUFS: frames are scarce, nothing has changed. */
 int sndq_split(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, uint32_t at);
 /* The first n bytes, of which none counts as sent, are acknowledged. */

@@ -15,6 +15,9 @@
 #include "base/csum.h"
 #include "tcp/tcp_priv.h"
 
+/* So much at once goes in bursts where the device cuts them, and is not summed: that is for who cuts, or for nobody. */
+#define BURST_WRITE (16u << 10)
+
 uint32_t mr_tcp_fill_size(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 {
 	uint32_t room = tcp->frames->chunk_size - MR_FRAME_HEADROOM;
@@ -35,6 +38,35 @@ static struct mr_frame *frame_get(struct mr_tcp *tcp)
 	f->flags |= MR_FRAME_CSUM;
 	mr_list_init(&f->sent_node);
 	return f;
+}
+
+/* The payload is another one: it is summed when a packet needs that. */
+static void unsum(struct mr_frame *f)
+{
+	f->flags &= (uint8_t)~MR_FRAME_CSUM;
+}
+
+uint32_t sndq_sum(struct mr_frame *f)
+{
+	if (!(f->flags & MR_FRAME_CSUM)) {
+		f->csum = mr_csum(f->pay, f->pay_len);
+		f->flags |= MR_FRAME_CSUM;
+	}
+	return f->csum;
+}
+
+/* n bytes behind what f has. */
+static void append(struct mr_frame *f, const uint8_t *src, uint32_t n, bool sum)
+{
+	uint8_t *at = f->pay + f->pay_len;
+
+	if (sum && f->flags & MR_FRAME_CSUM) {
+		f->csum = mr_csum_add(f->csum, mr_csum_shift(mr_csum_copy(at, src, n), f->pay_len));
+	} else {
+		memcpy(at, src, n);
+		unsum(f);
+	}
+	f->pay_len += n;
 }
 
 static void queue_tail(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f)
@@ -86,6 +118,7 @@ uint32_t mr_tcp_write(struct mr_tcp *tcp, struct mr_tcb *tcb, const void *buf, u
 		      unsigned flags)
 {
 	uint32_t fill = mr_tcp_fill_size(tcp, tcb), done = 0;
+	bool sum = len < BURST_WRITE || !tcp->ip->nif->gso_bytes;
 	const uint8_t *src = buf;
 
 	rate_check_app_limited(tcb);
@@ -102,10 +135,7 @@ uint32_t mr_tcp_write(struct mr_tcp *tcp, struct mr_tcb *tcb, const void *buf, u
 		}
 		f = tcb->sndq.tail;
 		n = mr_min(len - done, room);
-		f->csum = mr_csum_add(
-			f->csum, mr_csum_shift(mr_csum_copy(f->pay + f->pay_len, src + done, n),
-					       f->pay_len));
-		f->pay_len += n;
+		append(f, src + done, n, sum);
 		tcb->sndq.bytes += n;
 		tcb->write_seq += n;
 		done += n;
@@ -127,7 +157,7 @@ struct mr_frame *mr_tcp_frame_get(struct mr_tcp *tcp, const struct mr_tcb *tcb, 
 void mr_tcp_frame_queue(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, unsigned flags)
 {
 	rate_check_app_limited(tcb);
-	f->csum = mr_csum(f->pay, f->pay_len);
+	unsum(f);
 	queue_tail(tcp, tcb, f);
 	tcb->sndq.bytes += f->pay_len;
 	tcb->write_seq += f->pay_len;
@@ -152,7 +182,7 @@ static int cut(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, uint3
 	rest->next = f->next;
 	f->next = rest;
 	f->pay_len = at;
-	f->csum = mr_csum(f->pay, at);
+	unsum(f);
 	f->flags &= (uint8_t)~MR_FRAME_PSH;
 	if (tcb->sndq.tail == f)
 		tcb->sndq.tail = rest;
@@ -186,7 +216,7 @@ static void pull_next(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f
 	g->pay_len -= n;
 	g->seq += n;
 	memmove(g->pay, g->pay + n, g->pay_len);
-	g->csum = mr_csum(g->pay, g->pay_len);
+	unsum(g);
 	if (g->pay_len)
 		return;
 	f->flags |= g->flags & MR_FRAME_PSH;
@@ -206,7 +236,7 @@ int sndq_pack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t len)
 
 		while (f->pay_len < want)
 			pull_next(tcp, tcb, f, mr_min(want - f->pay_len, f->next->pay_len));
-		f->csum = mr_csum(f->pay, f->pay_len);
+		unsum(f);
 		if (f->pay_len > want && cut(tcp, tcb, f, want))
 			return -ENOBUFS;
 		len -= want;
@@ -307,7 +337,7 @@ uint64_t sndq_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t una, struct a
 		f->pay += n;
 		f->pay_len -= n;
 		f->seq = una;
-		f->csum = mr_csum(f->pay, f->pay_len);
+		unsum(f);
 		ack->delivered += n;
 		tcb->sending->rate.delivered += n;
 		tcb->sending->rate.delivered_at = ack->now;
@@ -331,7 +361,7 @@ void sndq_drop(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t n)
 	f->pay += n;
 	f->pay_len -= n;
 	f->seq += n;
-	f->csum = mr_csum(f->pay, f->pay_len);
+	unsum(f);
 	tcb->sndq.bytes -= n;
 }
 
