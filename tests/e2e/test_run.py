@@ -4,6 +4,8 @@
 test_run.py - `millrace run` as a launcher: whose process it is, what it says and how it ends. What programs do
 with their sockets is tested elsewhere.
 """
+import errno
+
 from lib import *
 
 PRELOAD = os.path.join(BUILD, "libmillrace-preload.so")
@@ -260,6 +262,16 @@ def _():
         for _ in range(3):
             done = status(pair, 0, "python3", "-c", program, timeout=30)
             equal("how the children ended", done.stdout.split(), ["0"] * 6)
+
+
+@case("a program that may have too few descriptors for the stack is told so, and has the kernel's sockets")
+def _():
+    with Pair() as pair:
+        connect = "import socket; s = socket.socket(); print(s.connect_ex(('%s', 9)))" % PEER
+        for limit, told in ((8, True), (64, False)):
+            done = status(pair, 0, "sh", "-c", "ulimit -n %d; exec python3 -c \"%s\"" % (limit, connect))
+            equal("connect", done.stdout.split(), [str(errno.ECONNREFUSED)])
+            equal("told with %d" % limit, "too few descriptors (ulimit -n)" in done.stderr, told)
 
 
 @case("options come from the command line, then the environment, then the profile")

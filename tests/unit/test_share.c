@@ -11,10 +11,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "../lib/pair.h"
 #include "engine/share_priv.h"
+#include "engine/share_proto.h"
 
 static struct pair p; /* side 1 is shared */
 static struct mr_share *share;
@@ -583,6 +586,37 @@ static void the_engines_descriptors_are_found_in_order(void **state)
 
 #define SHARE_TEST(f) cmocka_unit_test_setup_teardown(f, open_share, close_share)
 
+static int receive_with_few_descriptors(int sock)
+{
+	int lowest = dup(sock), fds[SHARE_FDS_PER_MESSAGE];
+	struct rlimit lim = { (rlim_t)lowest + 2, (rlim_t)lowest + 2 };
+	unsigned nfds;
+	char byte;
+
+	close(lowest);
+	if (lowest < 0 || setrlimit(RLIMIT_NOFILE, &lim))
+		return 1;
+	if (share_recv(sock, &byte, 1, fds, &nfds, 0) != -EMFILE || nfds)
+		return 2;
+	return dup(sock) == lowest ? 0 : 3;
+}
+
+static void descriptors_for_which_there_is_no_room_are_told_of_and_none_is_kept(void **state)
+{
+	int pair[2], three[] = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO };
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	assert_int_equal(share_send(pair[0], "x", 1, three, 3), 0);
+	pid = fork();
+	if (!pid)
+		_exit(receive_with_few_descriptors(pair[1]));
+	assert_int_equal(status_of(pid), 0);
+	close(pair[0]);
+	close(pair[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -608,6 +642,8 @@ int main(void)
 		SHARE_TEST(a_child_that_dies_inside_the_lock_leaves_it_to_be_repaired),
 		SHARE_TEST(who_enters_twice_is_ended_and_the_others_go_on),
 		SHARE_TEST(the_engines_descriptors_are_found_in_order),
+		cmocka_unit_test(
+			descriptors_for_which_there_is_no_room_are_told_of_and_none_is_kept),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

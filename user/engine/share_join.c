@@ -151,6 +151,11 @@ static int explain(struct mr_error *err, int code, const char *name)
 	case -EUSERS:
 		return mr_error_set(err, code, "the stack %s serves %u processes already", name,
 				    MR_SHARE_PROCS_MAX);
+	case -EMFILE:
+		return mr_error_set(err, code,
+				    "the program may have too few descriptors (ulimit -n) to join "
+				    "the stack %s",
+				    name);
 	case -EEXIST:
 		return mr_error_set(err, code, "the stack's addresses are in use in this process");
 	default:

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 #include "engine/share_proto.h"
 
 union control {
@@ -60,6 +61,11 @@ ssize_t share_recv(int sock, void *msg, size_t len, int *fds, unsigned *nfds, in
 			continue;
 		*nfds = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
 		memcpy(fds, CMSG_DATA(c), *nfds * sizeof(int));
+	}
+	if (mh.msg_flags & MSG_CTRUNC) { /* this process may have no more descriptors */
+		while (*nfds)
+			close(fds[--*nfds]);
+		return -EMFILE;
 	}
 	return n;
 }

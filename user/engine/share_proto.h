@@ -62,7 +62,7 @@ struct share_welcome {
 /* One message with nfds descriptors. 0 or a negative errno. */
 int share_send(int sock, const void *msg, size_t len, const int *fds, unsigned nfds);
 /* One message of at most len bytes; fds has room for SHARE_FDS_PER_MESSAGE, close-on-exec. Its length,
- * 0: the other end is gone; or a negative errno. */
+ * 0: the other end is gone; or a negative errno: -EMFILE, there was no room for all of them, and none is taken. */
 ssize_t share_recv(int sock, void *msg, size_t len, int *fds, unsigned *nfds, int flags);
 
 #endif
