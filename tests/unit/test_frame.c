@@ -121,6 +121,20 @@ static void offsets_and_frames_find_each_other(void **state)
 	assert_null(mr_frame_at(&pool, UINT64_MAX));
 }
 
+/* A process died in mr_frame_get(), between wiping the frame and writing what stays. */
+static void salvage_knows_the_chunk_of_a_frame_that_was_being_wiped(void **state)
+{
+	struct mr_frame *f = mr_frame_get(&pool);
+	uint8_t *chunk = f->chunk;
+
+	(void)state;
+	memset(f, 0, sizeof(*f));
+	mr_frame_pool_salvage_begin(&pool);
+	mr_frame_pool_salvage_end(&pool);
+	assert_int_equal(pool.nfree, NFRAMES);
+	assert_ptr_equal(f->chunk, chunk);
+}
+
 static void push_and_pull_move_the_start(void **state)
 {
 	struct mr_frame *f = make_chain((const uint32_t[]){ 10, 5 }, 2);
@@ -278,6 +292,7 @@ int main(void)
 		FRAME_TEST(the_pool_ends_and_recovers),
 		FRAME_TEST(the_last_reference_frees),
 		FRAME_TEST(offsets_and_frames_find_each_other),
+		FRAME_TEST(salvage_knows_the_chunk_of_a_frame_that_was_being_wiped),
 		FRAME_TEST(push_and_pull_move_the_start),
 		FRAME_TEST(trim_cuts_anywhere),
 		FRAME_TEST(copy_and_checksum_cross_every_border),

@@ -70,6 +70,8 @@ void mr_frame_pool_salvage_begin(struct mr_frame_pool *pool)
 		struct mr_frame *f = &pool->frames[i];
 		bool out = f->flags & MR_FRAME_IN_DEV;
 
+		/* A frame is wiped as it is taken, and this may have been gone at that moment. */
+		f->chunk = pool->umem + (size_t)i * pool->chunk_size;
 		f->refs = out ? 1 : 0;
 		f->tx_refs = out && f->tx_refs ? 1 : 0;
 	}
