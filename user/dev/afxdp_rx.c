@@ -56,17 +56,22 @@ static void fill_queue(struct mr_afxdp *d, unsigned queue)
 		MR_COUNT(d->dev.ctr, DEV_FILL_EMPTY);
 	if (!n || !mr_xsk_ring_reserve(ring, n, &idx))
 		return;
-	*hand = (struct mr_afxdp_hand){ .n = n, .queue = queue, .first = idx };
+	*hand = (struct mr_afxdp_hand){ .queue = queue, .first = idx };
+	mr_in_order();
+	hand->n = n;
+	mr_in_order();
 	for (uint32_t i = 0; i < n; i++) {
 		struct mr_frame *f = mr_frame_get(frames);
 
 		*mr_xsk_ring_addr(ring, idx + i) = (uint64_t)(f->chunk - frames->umem);
 		f->queue = (uint16_t)queue;
+		mr_in_order();
 		hand->done = i + 1;
 		mr_in_order();
 		f->flags |= MR_FRAME_IN_DEV;
 	}
 	mr_xsk_ring_submit(ring);
+	mr_in_order();
 	hand->n = 0;
 	q->s->fill_out += n;
 	/* Only a zero-copy driver that found the ring empty ever asks for this. */

@@ -166,9 +166,9 @@ int mr_afxdp_tx(struct mr_dev *dev, struct mr_frame *f, uint64_t now)
 		MR_COUNT(dev->ctr, DEV_TX_RING_FULL);
 		return -EAGAIN;
 	}
-	*hand = (struct mr_afxdp_hand){
-		.n = n, .queue = f->queue % d->s->ntx, .first = idx, .tx = f
-	};
+	*hand = (struct mr_afxdp_hand){ .queue = f->queue % d->s->ntx, .first = idx, .tx = f };
+	mr_in_order();
+	hand->n = n;
 	mr_in_order();
 	mr_frame_for_each_chunk (chunk, f) {
 		/* One that is still out must be sent as a copy (frame.h): its second completion
@@ -182,6 +182,7 @@ int mr_afxdp_tx(struct mr_dev *dev, struct mr_frame *f, uint64_t now)
 		};
 	}
 	mr_xsk_ring_submit(ring);
+	mr_in_order();
 	hand->n = 0;
 	MR_COUNT(dev->ctr, DEV_TX_PACKETS);
 	MR_COUNT_N(dev->ctr, DEV_TX_BYTES, f->pkt_len);
