@@ -564,6 +564,22 @@ static void a_child_that_dies_inside_the_lock_leaves_it_to_be_repaired(void **st
 	assert_int_equal(nsalvaged, 1);
 }
 
+/* The copies of the ring indices that were right are gone with their process. */
+static void who_gets_the_place_of_the_last_driver_does_not_pass_for_it(void **state)
+{
+	struct mr_proc *child;
+
+	(void)state;
+	mr_share_fork_prepare(share);
+	child = forked_child();
+	share->c->driver = child->index;
+	mr_share_fork_parent(share, -1);
+	mr_share_fork_prepare(share);
+	assert_ptr_equal(forked_child(), child);
+	assert_int_not_equal(share->c->driver, child->index);
+	mr_share_fork_parent(share, -1);
+}
+
 /* ---- Descriptors ----------------------------------------------------------------------------- */
 
 static void the_engines_descriptors_are_found_in_order(void **state)
@@ -640,6 +656,7 @@ int main(void)
 		SHARE_TEST(the_waiters_of_one_that_is_gone_are_free_again),
 		SHARE_TEST(a_number_of_another_pid_namespace_is_not_told),
 		SHARE_TEST(a_child_that_dies_inside_the_lock_leaves_it_to_be_repaired),
+		SHARE_TEST(who_gets_the_place_of_the_last_driver_does_not_pass_for_it),
 		SHARE_TEST(who_enters_twice_is_ended_and_the_others_go_on),
 		SHARE_TEST(the_engines_descriptors_are_found_in_order),
 		cmocka_unit_test(
