@@ -653,7 +653,7 @@ static void salvage(struct mr_stack *st, uint64_t now)
 	mr_link_salvage(&st->link);
 	mr_tcp_salvage_begin(&st->tcp);
 	mr_socks_salvage(&st->socks, NULL);
-	mr_tcp_salvage(&st->tcp, now);
+	mr_tcp_salvage(&st->tcp);
 	mr_frame_pool_salvage_end(&st->frames);
 	mr_tcp_salvage_reset(&st->tcp, now);
 }

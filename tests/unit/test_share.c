@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include "../lib/pair.h"
 #include "engine/share_priv.h"
@@ -580,6 +581,45 @@ static void who_gets_the_place_of_the_last_driver_does_not_pass_for_it(void **st
 	mr_share_fork_parent(share, -1);
 }
 
+static uint64_t an_hour_later(void *user)
+{
+	struct timespec ts;
+
+	(void)user;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ((uint64_t)ts.tv_sec + 3600) * MR_NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+/* A segment is lost, and when the process dies it should have been sent again long ago. */
+static void what_was_overdue_at_a_death_is_done_after_it(void **state)
+{
+	struct mr_socket *l, *c, *s;
+	char buf[4];
+	ssize_t n = -EAGAIN;
+
+	(void)state;
+	listen_and_connect(&l, &c);
+	for (int i = 0; i < 10 && !nready; i++)
+		look();
+	mr_share_lock(share, NULL);
+	assert_int_equal(mr_accept(l, &s, NULL), 0);
+	p.dev[0]->cut = true;
+	assert_int_equal(mr_send(s, "abc", 3, 0), 3);
+	mr_share_unlock(share);
+	p.dev[0]->cut = false;
+	p.engine[1]->clock = an_hour_later;
+	mr_share_lock(share, NULL);
+	share_salvage(share);
+	mr_engine_check(p.engine[1]);
+	mr_share_unlock(share);
+	for (int i = 0; i < 10 && n == -EAGAIN; i++) { /* the neighbour is asked for first */
+		look();
+		n = mr_recv(c, buf, sizeof(buf), 0);
+	}
+	assert_int_equal(n, 3);
+	mr_abort(c);
+}
+
 /* ---- Descriptors ----------------------------------------------------------------------------- */
 
 static void the_engines_descriptors_are_found_in_order(void **state)
@@ -657,6 +697,7 @@ int main(void)
 		SHARE_TEST(a_number_of_another_pid_namespace_is_not_told),
 		SHARE_TEST(a_child_that_dies_inside_the_lock_leaves_it_to_be_repaired),
 		SHARE_TEST(who_gets_the_place_of_the_last_driver_does_not_pass_for_it),
+		SHARE_TEST(what_was_overdue_at_a_death_is_done_after_it),
 		SHARE_TEST(who_enters_twice_is_ended_and_the_others_go_on),
 		SHARE_TEST(the_engines_descriptors_are_found_in_order),
 		cmocka_unit_test(

@@ -36,7 +36,7 @@ void share_salvage(struct mr_share *share)
 		mr_steer_salvage_begin(st->ip.steer);
 	mr_tcp_salvage_begin(&st->tcp);
 	mr_socks_salvage(&st->socks, share->c->hand);
-	mr_tcp_salvage(&st->tcp, now);
+	mr_tcp_salvage(&st->tcp);
 	if (st->ip.steer)
 		mr_steer_salvage_end(st->ip.steer);
 	mr_frame_pool_salvage_end(&st->frames);

@@ -739,7 +739,7 @@ void mr_tcp_quickack(struct mr_tcp *tcp, struct mr_tcb *tcb);
 void mr_tcp_salvage_begin(struct mr_tcp *tcp);
 bool mr_tcp_salvage_whole(const struct mr_tcp *tcp, const struct mr_tcb *tcb);
 void mr_tcp_salvage_port(struct mr_tcp *tcp, struct mr_tcp_listener *l, bool listening);
-void mr_tcp_salvage(struct mr_tcp *tcp, uint64_t now);
+void mr_tcp_salvage(struct mr_tcp *tcp);
 void mr_tcp_salvage_reset(struct mr_tcp *tcp, uint64_t now);
 
 /* The invariants of a TCB, stated as assertions; tests call it after every step. */

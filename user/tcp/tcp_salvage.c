@@ -50,16 +50,17 @@ static void hold_sndq(struct mr_tcp *tcp, const struct mr_tcb *tcb)
 		mr_frame_salvage_hold(f);
 }
 
-static void rearm(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+/* Also for what is over already: then it is due. */
+static void rearm(struct mr_tcp *tcp, struct mr_tcb *tcb)
 {
 	uint64_t next = tcb_next_deadline(tcb);
 
 	mr_timer_init(&tcb->timer, MR_TIMER_TCB);
 	if (next != MR_TIME_NEVER)
-		mr_timer_arm(tcp->wheel, &tcb->timer, mr_max(next, now));
+		mr_timer_arm(tcp->wheel, &tcb->timer, next);
 }
 
-static void keep_tcb(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+static void keep_tcb(struct mr_tcp *tcp, struct mr_tcb *tcb)
 {
 	tcb->gap = NULL;
 	tcb->dst = (struct mr_dst){ 0 };
@@ -73,11 +74,11 @@ static void keep_tcb(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		tcb_empty(tcb);
 	else
 		hold_sndq(tcp, tcb);
-	rearm(tcp, tcb, now);
+	rearm(tcp, tcb);
 	tcb_mark(tcp, tcb); /* whatever it owes; who owes nothing leaves the list */
 }
 
-static void salvage_tcbs(struct mr_tcp *tcp, uint64_t now)
+static void salvage_tcbs(struct mr_tcp *tcp)
 {
 	mr_pool_salvage(&tcp->tcbs);
 	for (uint32_t i = 0; i < tcp->tcbs.fresh; i++) {
@@ -85,7 +86,7 @@ static void salvage_tcbs(struct mr_tcp *tcp, uint64_t now)
 		bool used = to_be_kept(tcp, tcb);
 
 		if (used)
-			keep_tcb(tcp, tcb, now);
+			keep_tcb(tcp, tcb);
 		else
 			tcb->flow.kind = 0;
 		mr_pool_salvage_slot(&tcp->tcbs, tcb, used);
@@ -189,7 +190,7 @@ void mr_tcp_salvage_port(struct mr_tcp *tcp, struct mr_tcp_listener *l, bool lis
 	mr_list_init(&l->reqs);
 }
 
-void mr_tcp_salvage(struct mr_tcp *tcp, uint64_t now)
+void mr_tcp_salvage(struct mr_tcp *tcp)
 {
 	memset(tcp->buckets, 0, tcp->nbuckets * sizeof(*tcp->buckets));
 	memset(tcp->port_use, 0, MR_TCP_PORTS * sizeof(*tcp->port_use));
@@ -201,7 +202,7 @@ void mr_tcp_salvage(struct mr_tcp *tcp, uint64_t now)
 	tcp->sndq_frames = 0;
 	salvage_gaps(tcp);
 	salvage_ports(tcp);
-	salvage_tcbs(tcp, now);
+	salvage_tcbs(tcp);
 	salvage_sendings(tcp);
 	salvage_synreqs(tcp);
 	salvage_tws(tcp);
