@@ -15,6 +15,7 @@ The ground of a test is a Pair: two namespaces and a veth pair between them.
 
 With v6 both kernels speak IPv6, too; the peer has fd77::1, and fd77::2 is meant for the engine.
 """
+import collections
 import contextlib
 import ctypes
 import glob
@@ -111,6 +112,16 @@ def run(*argv, ns=None, timeout=10, ok=True, stdin=None, cwd=None):
     return done
 
 
+def last_words(text, most=60):
+    """The lines of a log, each where it stood first and with how often it came: what ended it is not
+    drowned by what all say who come too late. Of too many, the beginning and the end."""
+    count = collections.Counter(text.splitlines())
+    lines = ["%s (%d times)" % (line, n) if n > 1 else line for line, n in count.items()]
+    if len(lines) > most:
+        lines[most // 2:-most // 2] = ["..."]
+    return lines
+
+
 class Process:
     """A command in the background. Its output goes to files: nobody has to drain a pipe."""
 
@@ -149,7 +160,7 @@ class Process:
                 self.proc.wait(5)
         if kind and self.proc and not issubclass(kind, Skip):
             note("%s ended with %s; its last words:" % (self.name, self.proc.returncode))
-            for line in self.stderr().splitlines()[-60:]:
+            for line in last_words(self.stderr()):
                 note("  " + line)
         shutil.rmtree(self._dir, ignore_errors=True)
 

@@ -4,8 +4,10 @@
  * time. For tests/e2e/test_share.py. The first byte that a client reads is the server's number; number 0 is
  * never killed.
  *
- *	crowd IF ADDRESS/LEN|shared PORT SERVERS KILLS
+ *	crowd IF ADDRESS/LEN|shared PORT SERVERS KILLS [inside]
  *
+ * They are killed at any time, which is most often in their sleep; or by themselves while they work, which is
+ * most often inside the lock.
  * "ready" on standard output, "killed KILLS" when that is done, then it serves on. A line "stop N", "go N",
  * "spin N" or "kill N" on standard input is for server N; the end of standard input ends all. At last the
  * keeper prints what it has counted.
@@ -164,6 +166,28 @@ static void on_usr1(int signo)
 	spin_asked = 1;
 }
 
+/* Now and then, the end of this process a few microseconds from now. */
+#define DOOM_ODDS   30
+#define DOOM_MAX_NS 30000
+
+static void doom(timer_t timer, unsigned *seed)
+{
+	struct itimerspec when = { .it_value.tv_nsec = 1 + rand_r(seed) % DOOM_MAX_NS };
+
+	if (!(rand_r(seed) % DOOM_ODDS) && timer_settime(timer, 0, &when, NULL))
+		err(1, "timer_settime");
+}
+
+static timer_t doom_timer(void)
+{
+	struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL };
+	timer_t timer;
+
+	if (timer_create(CLOCK_MONOTONIC, &ev, &timer))
+		err(1, "timer_create");
+	return timer;
+}
+
 static void end_conn(struct conn *conn)
 {
 	struct mr_socket *sock = conn->sock;
@@ -226,18 +250,32 @@ static bool serve(struct mr_share *share, struct conn *conn, struct pending *p)
 	}
 }
 
-static bool serve_all(struct mr_share *share, struct crowd *crowd, uint8_t number)
+/* At most so many connections at a time. */
+static bool serve_all(struct mr_share *share, struct crowd *crowd, uint8_t number, unsigned most)
 {
-	bool done = take_connection(share, crowd, number);
+	bool done = false;
+	unsigned n = 0;
 
-	for (unsigned i = 0; i < CONNS_MAX; i++)
-		if (crowd->conns[i].sock && crowd->conns[i].proc == mr_share_proc(share)->index)
-			done |= serve(share, &crowd->conns[i], &pending[i]);
-	return done;
+	for (unsigned i = 0; i < CONNS_MAX; i++) {
+		struct conn *conn = &crowd->conns[i];
+
+		if (!conn->sock || conn->proc != mr_share_proc(share)->index)
+			continue;
+		n++;
+		done |= serve(share, conn, &pending[i]);
+	}
+	return (n < most && take_connection(share, crowd, number)) || done;
 }
 
-static _Noreturn void server(const char *name, uint8_t number)
+/* The one that stays would soon have all connections, and the others nothing to do while they die. */
+#define FIRST_MOST 2u
+
+static _Noreturn void server(const char *name, uint8_t number, bool inside)
 {
+	unsigned most = inside && !number ? FIRST_MOST : CONNS_MAX;
+	bool doomed = inside && number;
+	unsigned seed = (unsigned)getpid();
+	timer_t timer = NULL;
 	struct mr_error error;
 	struct mr_share *share;
 	struct mr_waiter *w;
@@ -246,6 +284,8 @@ static _Noreturn void server(const char *name, uint8_t number)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGUSR1, on_usr1);
+	if (doomed)
+		timer = doom_timer();
 	if (mr_share_join(&share, name, &ops, &error))
 		errx(1, "%s", error.text);
 	w = mr_share_waiter(share);
@@ -254,7 +294,9 @@ static _Noreturn void server(const char *name, uint8_t number)
 	crowd->waiters[mr_share_proc(share)->index] = w;
 	while (ret != -ENETDOWN) {
 		mr_share_wait_begin(share, w);
-		if (!serve_all(share, crowd, number))
+		if (doomed)
+			doom(timer, &seed);
+		if (!serve_all(share, crowd, number, most))
 			ret = mr_share_wait(share, w, NULL, 0, MR_SHARE_FOREVER, NULL);
 		mr_share_unlock(
 			share); /* between calls, as a program that has other things to do */
@@ -271,13 +313,13 @@ static _Noreturn void server(const char *name, uint8_t number)
 
 static pid_t servers[SERVERS_MAX];
 
-static void start_server(const char *name, int number)
+static void start_server(const char *name, int number, bool inside)
 {
 	servers[number] = fork();
 	if (servers[number] < 0)
 		err(1, "fork");
 	if (!servers[number])
-		server(name, (uint8_t)number);
+		server(name, (uint8_t)number, inside);
 }
 
 static void kill_server(int number)
@@ -317,27 +359,57 @@ static void command(char *line)
 		kill_server(n);
 }
 
-static _Noreturn void master(int from_keeper, int nservers, int kills)
+/* At a random time, one of them. */
+static int kill_one(int nservers)
+{
+	int n = 1 + rand() % (nservers - 1); /* the first stays */
+	struct timespec pause = { 0, 1000000L + rand() % 8000000 };
+
+	nanosleep(&pause, NULL);
+	kill_server(n);
+	return n;
+}
+
+/* Which one has killed itself? -1: it has ended in another way, or it was none of them. */
+static int see_one_die(int nservers)
+{
+	int status;
+	pid_t pid = wait(&status);
+
+	for (int i = 0; i < nservers; i++) {
+		if (servers[i] != pid)
+			continue;
+		if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+			return i;
+		warnx("server %d ended with %d, signal %d", i, WEXITSTATUS(status),
+		      WTERMSIG(status));
+	}
+	return -1;
+}
+
+static _Noreturn void master(int from_keeper, int nservers, int kills, bool inside)
 {
 	char name[160] = "", line[64];
-	int killed = 0;
+	int killed = 0, n;
 
 	if (read(from_keeper, name, sizeof(name) - 1) <= 0)
 		exit(1);
 	close(from_keeper);
 	for (int i = 0; i < nservers; i++)
-		start_server(name, i);
+		start_server(name, i, inside);
 	puts("ready");
 	fflush(stdout);
 	srand(1);
-	while (killed < kills && nservers > 1) {
-		int n = 1 + rand() % (nservers - 1); /* the first stays */
-		struct timespec pause = { 0, 1000000L + rand() % 8000000 };
-
-		nanosleep(&pause, NULL);
-		kill_server(n);
-		start_server(name, n);
+	while (killed < kills) {
+		n = inside ? see_one_die(nservers) : kill_one(nservers);
+		if (n < 0)
+			exit(1);
+		start_server(name, n, inside);
 		killed++;
+	}
+	for (int i = 1; inside && i < nservers; i++) { /* enough of it */
+		kill_server(i);
+		start_server(name, i, false);
 	}
 	printf("killed %d\n", killed);
 	fflush(stdout);
@@ -383,8 +455,8 @@ int main(int argc, char **argv)
 	char name[160];
 	pid_t pid;
 
-	if (argc != 6)
-		errx(2, "usage: crowd IF ADDRESS/LEN PORT SERVERS KILLS");
+	if (argc != 6 && (argc != 7 || strcmp(argv[6], "inside")))
+		errx(2, "usage: crowd IF ADDRESS/LEN|shared PORT SERVERS KILLS [inside]");
 	listen_port = (uint16_t)number(argv[3], 1, UINT16_MAX);
 	if (pipe(life) || pipe(tell))
 		err(1, "pipe");
@@ -392,7 +464,8 @@ int main(int argc, char **argv)
 	if (!pid) {
 		close(life[0]);
 		close(tell[1]);
-		master(tell[0], number(argv[4], 2, SERVERS_MAX), number(argv[5], 0, INT_MAX));
+		master(tell[0], number(argv[4], 2, SERVERS_MAX), number(argv[5], 0, INT_MAX),
+		       argc == 7);
 	}
 	close(life[1]);
 	close(tell[0]);
