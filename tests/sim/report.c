@@ -439,7 +439,6 @@ static void table(unsigned control, unsigned reorder)
 static unsigned list_below(void)
 {
 	unsigned below = 0;
-	bool late = false;
 
 	for (unsigned i = 0; i < CELLS; i++)
 		below += is_below(cell_of(i));
@@ -450,18 +449,7 @@ static unsigned list_below(void)
 		if (*verdict(c))
 			say("- %s %s: %.3f ± %.3f of %.3f Mbit/s\n", verdict(c), name_of(c),
 			    mean(c), error(c), bound(c).mbit);
-		late |= is_below(c) && is(c, "bbr") && c.reorder;
 	}
-	if (late)
-		say("\nBBR where packets come late: RACK waits for them for a quarter of the RTT "
-		    "(RFC 8985 "
-		    "section 6.2), so\n"
-		    "that what has been lost since a packet was sent is of 1.25 round trips when "
-		    "it is "
-		    "judged, against the\n"
-		    "2 %% of one that BBR bears. It takes back sooner what it has probed, and does "
-		    "not come "
-		    "to fill the queue.\n");
 	return below;
 }
 
