@@ -2,9 +2,10 @@
 /*
  * tcp_options.c - fuzz the reading of TCP headers: any bytes.
  * Claims      what was read stays within what was given; a header that is written from what was read
- *	       reads the same, and is as long as was said.
+ *	       reads the same, is as long as was said, and has the sum that was said.
  */
 #include <string.h>
+#include "base/csum.h"
 #include "fuzz.h"
 #include "tcp/tcp_wire.h"
 
@@ -33,7 +34,7 @@ static void check_same(const struct mr_seg *a, const struct mr_seg *b)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_in in = { data, data + size };
-	uint32_t payload = fuzz_u16(&in), avail = (uint32_t)(in.end - in.p), hlen;
+	uint32_t payload = fuzz_u16(&in), avail = (uint32_t)(in.end - in.p), hlen, sum;
 	uint8_t hdr[MR_TCP_HLEN_MAX];
 	struct mr_seg seg, again;
 
@@ -50,7 +51,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	hlen = mr_tcp_header_len(&seg);
 	if (hlen > MR_TCP_HLEN_MAX)
 		return 0;
-	FUZZ_CHECK(mr_tcp_write_header(hdr, &seg) == hlen, "written length");
+	sum = mr_tcp_write_header(hdr, hlen, &seg);
+	FUZZ_CHECK(mr_csum_fold(sum) == mr_csum_fold(mr_csum(hdr, hlen)), "sum %x", sum);
 	FUZZ_CHECK(mr_tcp_parse(hdr, hlen, hlen + seg.len, &again) == MR_DROP_NONE, "read again");
 	FUZZ_CHECK(again.hlen == hlen, "hlen %u, not %u", again.hlen, hlen);
 	check_same(&seg, &again);

@@ -153,27 +153,29 @@ enum mr_up mr_ipv4_input(struct mr_ip *ip, struct mr_frame **packet, uint64_t no
 uint16_t mr_ipv4_push(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx,
 		      const struct mr_ip_part *part)
 {
-	uint32_t tot = f->pkt_len + MR_IPV4_HLEN;
+	uint32_t tot = f->pkt_len + MR_IPV4_HLEN, id, frag, words[MR_IPV4_HLEN / 4], sum = 0;
 	uint8_t *h = mr_frame_push(f, MR_IPV4_HLEN);
 	uint16_t csum;
 
-	h[0] = 4 << 4 | MR_IPV4_HLEN / 4;
-	h[IPV4_TOS] = tx->tos;
-	mr_store16(h + IPV4_LEN, (uint16_t)tot);
 	/* RFC 6864 section 4.1: the ID of a datagram that is never fragmented means nothing. */
 	if (part) {
-		mr_store16(h + IPV4_ID, (uint16_t)part->id);
-		mr_store16(h + IPV4_FRAG, (uint16_t)((part->more ? IPV4_MF : 0) | part->off / 8u));
+		id = part->id & 0xffff;
+		frag = (part->more ? IPV4_MF : 0) | part->off / 8u;
 	} else {
-		mr_store16(h + IPV4_ID, tx->df ? 0 : (uint16_t)mr_rng_below(ip->rng, 1u << 16));
-		mr_store16(h + IPV4_FRAG, tx->df ? IPV4_DF : 0);
+		id = tx->df ? 0 : mr_rng_below(ip->rng, 1u << 16);
+		frag = tx->df ? IPV4_DF : 0;
 	}
-	h[IPV4_TTL] = tx->ttl;
-	h[IPV4_PROTO] = tx->proto;
-	memset(h + IPV4_CSUM, 0, 2);
-	memcpy(h + IPV4_SRC, &tx->src.w[3], 4);
-	memcpy(h + IPV4_DST, &tx->dst.w[3], 4);
-	csum = (uint16_t)~mr_csum_fold(mr_csum(h, MR_IPV4_HLEN));
+	words[0] = htonl(4u << 28 | MR_IPV4_HLEN / 4u << 24 | (uint32_t)tx->tos << 16 | tot);
+	words[1] = htonl(id << 16 | frag);
+	words[2] = htonl((uint32_t)tx->ttl << 24 | (uint32_t)tx->proto << 16);
+	words[3] = tx->src.w[3];
+	words[4] = tx->dst.w[3];
+	/* Summed before it is in memory (tcp_wire.c tells why). */
+	for (unsigned i = 0; i < MR_ARRAY_SIZE(words); i++) {
+		sum = mr_csum_add(sum, words[i]);
+		memcpy(h + 4 * i, &words[i], 4);
+	}
+	csum = (uint16_t)~mr_csum_fold(sum);
 	memcpy(h + IPV4_CSUM, &csum, 2);
 	return ETH_P_IP;
 }

@@ -261,7 +261,7 @@ static bool xmit_run(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct run *r
 	struct mr_ip_tx tx = ip_tx(tcb, new_data);
 	struct mr_frame *p, *f;
 	struct mr_seg seg;
-	uint32_t sum, off = 0, hlen;
+	uint32_t sum, hsum, off = 0, hlen;
 	uint8_t *hdr;
 
 	if (!mr_netif_tx_room(tcp->ip->nif, 1))
@@ -287,11 +287,11 @@ static bool xmit_run(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct run *r
 	p->gso_size = gso ? tcb->snd_mss : 0;
 	p->queue = (uint16_t)tcb->flow.hash;
 	hdr = mr_frame_push(p, hlen);
-	mr_tcp_write_header(hdr, &seg);
+	hsum = mr_tcp_write_header(hdr, hlen, &seg);
 	if (gso)
 		mr_tcp_write_csum_partial(hdr, sum);
 	else
-		mr_tcp_write_csum(hdr, mr_csum_add(sum, mr_csum(hdr, hlen)));
+		mr_tcp_write_csum(hdr, mr_csum_add(sum, hsum));
 	for (f = r->first; f != r->next; f = f->next) {
 		f->sent_at = now;
 		rate_sent(tcb, f, flight + r->len, now);
@@ -746,8 +746,7 @@ static bool send_syn_data(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	hlen = mr_tcp_header_len(&seg);
 	sum = mr_csum_add(sum, mr_csum_pseudo(&tx.src, &tx.dst, IPPROTO_TCP, hlen + p->len));
 	hdr = mr_frame_push(p, hlen);
-	mr_tcp_write_header(hdr, &seg);
-	mr_tcp_write_csum(hdr, mr_csum_add(sum, mr_csum(hdr, hlen)));
+	mr_tcp_write_csum(hdr, mr_csum_add(sum, mr_tcp_write_header(hdr, hlen, &seg)));
 	MR_COUNT(tcp->ctr, TCP_SEGS_OUT);
 	tcb->segs_out++;
 	mr_ip_output(tcp->ip, p, &tx, &tcb->dst, now);

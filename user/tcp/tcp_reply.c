@@ -30,9 +30,8 @@ void tcp_xmit_bare(struct mr_tcp *tcp, const struct mr_seg *seg, const struct mr
 	f->nchunks = 1;
 	f->pkt_len = 0;
 	hdr = mr_frame_push(f, hlen);
-	mr_tcp_write_header(hdr, seg);
 	sum = mr_csum_pseudo(&tx->src, &tx->dst, IPPROTO_TCP, hlen);
-	mr_tcp_write_csum(hdr, mr_csum_add(sum, mr_csum(hdr, hlen)));
+	mr_tcp_write_csum(hdr, mr_csum_add(sum, mr_tcp_write_header(hdr, hlen, seg)));
 	MR_COUNT(tcp->ctr, TCP_SEGS_OUT);
 	mr_ip_output(tcp->ip, f, tx, dst, now);
 }

@@ -8,8 +8,11 @@
  */
 #include "tcp/tcp_wire.h"
 
+#include <arpa/inet.h>
+#include <assert.h>
 #include <string.h>
 
+#include "base/compiler.h"
 #include "base/csum.h"
 
 enum {
@@ -41,18 +44,6 @@ static uint16_t get16(const uint8_t *p)
 static uint32_t get32(const uint8_t *p)
 {
 	return (uint32_t)get16(p) << 16 | get16(p + 2);
-}
-
-static void put16(uint8_t *p, uint32_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-	put16(p, v >> 16);
-	put16(p + 2, v);
 }
 
 static void parse_sack(const uint8_t *p, uint8_t len, struct mr_seg *seg)
@@ -192,99 +183,102 @@ uint32_t mr_tcp_header_len(const struct mr_seg *seg)
 	return n;
 }
 
-static uint8_t *write_accecn(uint8_t *p, const struct mr_seg *seg)
-{
-	uint8_t len = (uint8_t)OPTLEN_ACCECN(seg->naccecn);
+/* A header in the making. The words are summed as they are written: who reads in longer pieces what has just been
+ * written in shorter ones waits until all of it is in the cache. */
+struct writer {
+	uint8_t *p;
+	uint64_t sum;
+	uint32_t bytes; /* of the next word, so far */
+	unsigned nbytes;
+};
 
-	for (uint8_t pad = (uint8_t)(-len & 3); pad; pad--)
-		*p++ = OPT_NOP;
-	p[0] = seg->opts & MR_TCPOPT_ACCECN0 ? OPT_ACCECN0 : OPT_ACCECN1;
-	p[1] = len;
-	for (uint8_t i = 0; i < seg->naccecn; i++) {
-		p[2 + 3 * i] = (uint8_t)(seg->accecn[i] >> 16);
-		put16(p + 3 + 3 * i, seg->accecn[i]);
-	}
-	return p + len;
+static void put(struct writer *w, uint32_t word)
+{
+	word = htonl(word);
+	memcpy(w->p, &word, sizeof(word));
+	w->p += sizeof(word);
+	w->sum += word;
 }
 
-static uint8_t *write_tfo(uint8_t *p, const struct mr_seg *seg)
+/* Four of them make a word. */
+static void put_byte(struct writer *w, uint32_t byte)
 {
-	uint8_t len = (uint8_t)(2u + seg->ntfo);
+	w->bytes = w->bytes << 8 | (byte & 0xff);
+	if (++w->nbytes < 4)
+		return;
+	put(w, w->bytes);
+	w->nbytes = 0;
+}
 
-	for (uint8_t pad = (uint8_t)(-len & 3); pad; pad--)
-		*p++ = OPT_NOP;
-	p[0] = OPT_TFO;
-	p[1] = len;
-	memcpy(p + 2, seg->tfo, seg->ntfo);
-	return p + len;
+static void put_kind(struct writer *w, uint32_t kind, uint32_t len)
+{
+	for (uint32_t pad = -len & 3; pad; pad--)
+		put_byte(w, OPT_NOP);
+	put_byte(w, kind);
+	put_byte(w, len);
+}
+
+static void write_accecn(struct writer *w, const struct mr_seg *seg)
+{
+	put_kind(w, seg->opts & MR_TCPOPT_ACCECN0 ? OPT_ACCECN0 : OPT_ACCECN1,
+		 OPTLEN_ACCECN(seg->naccecn));
+	for (uint8_t i = 0; i < seg->naccecn; i++)
+		for (int shift = 16; shift >= 0; shift -= 8)
+			put_byte(w, seg->accecn[i] >> shift);
+}
+
+static void write_tfo(struct writer *w, const struct mr_seg *seg)
+{
+	put_kind(w, OPT_TFO, 2u + seg->ntfo);
+	for (uint8_t i = 0; i < seg->ntfo; i++)
+		put_byte(w, seg->tfo[i]);
+}
+
+static uint32_t option(uint32_t kind, uint32_t len)
+{
+	return OPT_NOP << 24 | OPT_NOP << 16 | kind << 8 | len;
 }
 
 /* Options are padded by NOPs in front, so that the timestamps stand at a multiple of four (RFC 7323
  * appendix A). */
-static uint8_t *write_options(uint8_t *p, const struct mr_seg *seg)
+static void write_options(struct writer *w, const struct mr_seg *seg)
 {
-	if (seg->opts & MR_TCPOPT_MSS) {
-		p[0] = OPT_MSS;
-		p[1] = OPTLEN_MSS;
-		put16(p + 2, seg->mss);
-		p += OPTLEN_MSS;
-	}
+	if (seg->opts & MR_TCPOPT_MSS)
+		put(w, OPT_MSS << 24 | OPTLEN_MSS << 16 | seg->mss);
 	if (seg->opts & MR_TCPOPT_TS) {
-		p[0] = OPT_NOP;
-		p[1] = OPT_NOP;
-		p[2] = OPT_TS;
-		p[3] = OPTLEN_TS;
-		put32(p + 4, seg->tsval);
-		put32(p + 8, seg->tsecr);
-		p += MR_TCP_TS_LEN;
+		put(w, option(OPT_TS, OPTLEN_TS));
+		put(w, seg->tsval);
+		put(w, seg->tsecr);
 	}
-	if (seg->opts & MR_TCPOPT_SACK_PERM) {
-		p[0] = OPT_NOP;
-		p[1] = OPT_NOP;
-		p[2] = OPT_SACK_PERM;
-		p[3] = OPTLEN_SACK_PERM;
-		p += OPTLEN_SACK_PERM + 2;
-	}
+	if (seg->opts & MR_TCPOPT_SACK_PERM)
+		put(w, option(OPT_SACK_PERM, OPTLEN_SACK_PERM));
 	if (seg->opts & MR_TCPOPT_SACK) {
-		p[0] = OPT_NOP;
-		p[1] = OPT_NOP;
-		p[2] = OPT_SACK;
-		p[3] = (uint8_t)OPTLEN_SACK(seg->nsack);
+		put(w, option(OPT_SACK, OPTLEN_SACK(seg->nsack)));
 		for (uint8_t i = 0; i < seg->nsack; i++) {
-			put32(p + 4 + 8 * i, seg->sack[i].start);
-			put32(p + 8 + 8 * i, seg->sack[i].end);
+			put(w, seg->sack[i].start);
+			put(w, seg->sack[i].end);
 		}
-		p += OPTLEN_SACK(seg->nsack) + 2;
 	}
 	if (seg->opts & MR_TCPOPT_TFO)
-		p = write_tfo(p, seg);
+		write_tfo(w, seg);
 	if (seg->opts & (MR_TCPOPT_ACCECN0 | MR_TCPOPT_ACCECN1))
-		p = write_accecn(p, seg);
-	if (seg->opts & MR_TCPOPT_WSCALE) {
-		p[0] = OPT_NOP;
-		p[1] = OPT_WSCALE;
-		p[2] = OPTLEN_WSCALE;
-		p[3] = seg->wscale;
-		p += OPTLEN_WSCALE + 1;
-	}
-	return p;
+		write_accecn(w, seg);
+	if (seg->opts & MR_TCPOPT_WSCALE)
+		put(w, OPT_NOP << 24 | OPT_WSCALE << 16 | OPTLEN_WSCALE << 8 | seg->wscale);
 }
 
-uint32_t mr_tcp_write_header(uint8_t *hdr, const struct mr_seg *seg)
+uint32_t mr_tcp_write_header(uint8_t *hdr, uint32_t hlen, const struct mr_seg *seg)
 {
-	uint32_t hlen;
+	struct writer w = { .p = hdr };
 
-	put16(hdr, seg->sport);
-	put16(hdr + 2, seg->dport);
-	put32(hdr + 4, seg->seq);
-	put32(hdr + 8, seg->flags & MR_TCP_ACK ? seg->ack : 0);
-	hdr[13] = seg->flags;
-	put16(hdr + 14, seg->wnd);
-	put16(hdr + CSUM_OFF, 0);
-	put16(hdr + 18, seg->flags & MR_TCP_URG ? seg->up : 0);
-	hlen = (uint32_t)(write_options(hdr + MR_TCP_HLEN, seg) - hdr);
-	hdr[12] = (uint8_t)(hlen / 4 << 4 | seg->ae);
-	return hlen;
+	put(&w, (uint32_t)seg->sport << 16 | seg->dport);
+	put(&w, seg->seq);
+	put(&w, seg->flags & MR_TCP_ACK ? seg->ack : 0);
+	put(&w, hlen / 4 << 28 | (uint32_t)seg->ae << 24 | (uint32_t)seg->flags << 16 | seg->wnd);
+	put(&w, seg->flags & MR_TCP_URG ? seg->up : 0);
+	write_options(&w, seg);
+	assert(w.p == hdr + hlen);
+	return mr_csum_add((uint32_t)w.sum, (uint32_t)(w.sum >> 32));
 }
 
 void mr_tcp_write_csum(uint8_t *hdr, uint32_t sum)

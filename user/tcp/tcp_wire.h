@@ -84,8 +84,8 @@ enum mr_drop mr_tcp_parse(const uint8_t *hdr, uint32_t avail, uint32_t l4_len, s
 /* Bytes that mr_tcp_write_header() will write for seg->opts: 20..60, a multiple of 4. */
 uint32_t mr_tcp_header_len(const struct mr_seg *seg);
 
-/* Write the header with checksum field 0. Returns the bytes written. */
-uint32_t mr_tcp_write_header(uint8_t *hdr, const struct mr_seg *seg);
+/* Write the header, of that many bytes, with checksum field 0. Returns its sum (base/csum.h). */
+uint32_t mr_tcp_write_header(uint8_t *hdr, uint32_t hlen, const struct mr_seg *seg);
 
 /* Store the checksum: complement of the fold of `sum`, which covers pseudo-header, this header with
  * a zero checksum field, and payload. */
