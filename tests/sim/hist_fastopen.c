@@ -132,6 +132,27 @@ TEST(rfc7413_5_1_unconfirmed_connections_are_limited)
 	CHECK_EQ(h, h->engine->st->tcp.tfo_pending, 0);
 }
 
+/* The cookie is stolen: its true owner resets what he never asked for, and makes no room for more by that. */
+TEST(rfc7413_5_1_connections_that_were_reset_count_for_a_minute)
+{
+	struct hist_seg syn;
+
+	listen_fast(h, 2);
+	get_cookie(h, &syn);
+	for (unsigned i = 0; i < 5; i++) {
+		hist_inject(h, &syn);
+		next_out(h);
+		CHECK_EQ(h, ack_of(h), i < 2 ? 101 : 1);
+		INJECT(h, .flags = RST, .seq = i < 2 ? 101 : 1);
+		h->pport++;
+	}
+	CHECK_EQ(h, h->engine->st->tcp.tfo_pending, 0);
+	hist_run(h, SEC(120));
+	hist_inject(h, &syn);
+	next_out(h);
+	CHECK_EQ(h, ack_of(h), 101);
+}
+
 TEST(rfc7413_4_2_2_syn_once_more_gets_the_syn_ack_once_more)
 {
 	struct hist_seg syn;

@@ -577,7 +577,9 @@ struct mr_tcp {
 	uint32_t sndq_frames; /* frames in send queues, of all connections */
 	uint32_t challenge_tokens;
 	uint64_t challenge_refill_at;
-	uint32_t tfo_pending; /* TCBs in MR_TFO_PENDING */
+	uint32_t tfo_pending;	/* TCBs in MR_TFO_PENDING */
+	uint32_t tfo_resets[2]; /* that were reset in it: of this minute, and of the one before */
+	uint32_t tfo_minute;	/* of the clock */
 	struct mr_tfo_keys tfo_keys;
 	struct mr_tfo_dst tfo_dsts[MR_TFO_SETS][MR_TFO_WAYS];
 	uint8_t mtu_probing; /* enum mr_mtu_probing */

@@ -21,8 +21,9 @@
 #include "base/hash.h"
 #include "tcp/tcp_priv.h"
 
-#define PURPOSE	   4u /* tcp_isn.c and tcp_cookie.c have 0 to 3 */
-#define COOKIE_LEN 8u
+#define PURPOSE		4u /* tcp_isn.c and tcp_cookie.c have 0 to 3 */
+#define COOKIE_LEN	8u
+#define RESETS_COUNT_NS (60 * MR_NS_PER_S)
 #define KEEP_S                                                                                     \
 	86400u /* a cookie; the server may change its key at any time, which costs one round trip */
 #define COOKIE_FITS 14u	  /* beside all other options of a SYN: a longer one is not kept */
@@ -110,6 +111,31 @@ void tfo_confirmed(struct mr_tcp *tcp, struct mr_tcb *tcb)
 	if (tcb->tfo == MR_TFO_PENDING)
 		tcp->tfo_pending--;
 	tcb->tfo = MR_TFO_NONE;
+}
+
+/* Who has the cookie of somebody else's address has what the server sends go there, and be reset at once: RFC 7413
+ * section 5.1, as Linux, lets such a one count for a minute more. */
+static void resets_age(struct mr_tcp *tcp, uint64_t now)
+{
+	uint32_t minute = (uint32_t)(now / RESETS_COUNT_NS);
+
+	if (minute == tcp->tfo_minute)
+		return;
+	tcp->tfo_resets[1] = minute == tcp->tfo_minute + 1 ? tcp->tfo_resets[0] : 0;
+	tcp->tfo_resets[0] = 0;
+	tcp->tfo_minute = minute;
+}
+
+void tfo_reset(struct mr_tcp *tcp, uint64_t now)
+{
+	resets_age(tcp, now);
+	tcp->tfo_resets[0]++;
+}
+
+uint32_t tfo_unconfirmed(struct mr_tcp *tcp, uint64_t now)
+{
+	resets_age(tcp, now);
+	return tcp->tfo_pending + tcp->tfo_resets[0] + tcp->tfo_resets[1];
 }
 
 /* ---- The client's side ----------------------------------------------------------------------- */

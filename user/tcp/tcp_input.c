@@ -866,6 +866,8 @@ static enum mr_drop carry_out(struct input *in, enum verdict v)
 			MR_COUNT(tcp->ctr, TCP_ATTEMPT_FAILS);
 			tcb_end(tcp, tcb, -ECONNREFUSED);
 		} else {
+			if (tcb->tfo == MR_TFO_PENDING)
+				tfo_reset(tcp, in->now);
 			MR_COUNT(tcp->ctr, TCP_ESTAB_RESETS);
 			tcb_end(tcp, tcb, -ECONNRESET);
 		}

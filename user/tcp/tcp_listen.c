@@ -246,7 +246,7 @@ static struct mr_tcb *take_fast_open(struct mr_tcp *tcp, struct mr_tcp_listener 
 	req.iss = request_iss(tcp, &req.flow, min_iss, now);
 	/* Section 5.1: a forged cookie is not believed, a stolen one costs no more than this. */
 	made_by = tfo_cookie_check(tcp, l, &req.flow, seg);
-	if (made_by != TFO_BY_NONE && tcp->tfo_pending < l->opts.fastopen &&
+	if (made_by != TFO_BY_NONE && tfo_unconfirmed(tcp, now) < l->opts.fastopen &&
 	    tcp_up(tcp)->accept_room(l->owner))
 		tcb = tcb_of_request(tcp, &req, seg, now);
 	else

@@ -267,6 +267,10 @@ void tfo_grant(const struct mr_tcp *tcp, const struct mr_tcp_listener *l,
 enum tfo_made_by { TFO_BY_NONE, TFO_BY_KEY, TFO_BY_OLD_KEY };
 enum tfo_made_by tfo_cookie_check(const struct mr_tcp *tcp, const struct mr_tcp_listener *l,
 				  const struct mr_flow *flow, const struct mr_seg *syn);
+/* How many there are, or were of late, that a cookie was believed of and nothing else. */
+uint32_t tfo_unconfirmed(struct mr_tcp *tcp, uint64_t now);
+/* Such a one was reset. */
+void tfo_reset(struct mr_tcp *tcp, uint64_t now);
 /* The key of an engine that was given none. */
 void tfo_init(struct mr_tcp *tcp);
 /* The handshake is complete, or over. */
