@@ -75,6 +75,7 @@ struct mr_keeper {
 	char name[108];
 	uint64_t secret;
 	int listener, epoll;
+	int spare;	       /* given up for a moment where there is no other descriptor */
 	int main;	       /* pidfd; -1: not watched (any more) */
 	uint64_t main_told_at; /* 0: it lives, or its end has been told */
 	struct conn *conns;
@@ -159,6 +160,7 @@ int mr_keeper_open(struct mr_keeper **out, struct mr_share *share, const struct 
 	k->share = share;
 	k->cfg = *cfg;
 	k->listener = k->main = -1;
+	k->spare = eventfd(0, EFD_CLOEXEC);
 	snprintf(k->name, sizeof(k->name), "millrace/%s/%d-%08x", share->engine->ifname,
 		 (int)getpid(), (unsigned)mr_rng_u64(&share->engine->st->rng));
 	for (unsigned i = 0; i < MR_SHARE_PROCS_MAX; i++)
@@ -207,6 +209,8 @@ void mr_keeper_close(struct mr_keeper *k)
 		close(k->main);
 	if (k->epoll >= 0)
 		close(k->epoll);
+	if (k->spare >= 0)
+		close(k->spare);
 	free(k);
 }
 
@@ -600,6 +604,19 @@ static void limit_guests(struct mr_keeper *k)
 		conn_close(k, oldest);
 }
 
+/* There is no descriptor for who connects. Left where it is it would be found again at once, for ever. */
+static void turn_away(struct mr_keeper *k)
+{
+	if (k->spare >= 0)
+		close(k->spare);
+	k->spare = accept4(k->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (k->spare >= 0)
+		close(k->spare);
+	k->spare = eventfd(0, EFD_CLOEXEC);
+	engine_log(k->share->engine, LOG_ERR,
+		   "a process cannot join: the keeper may have no more files (RLIMIT_NOFILE)");
+}
+
 /* Nobody is waited for: who does not read loses answers. */
 static void on_connect(struct mr_keeper *k)
 {
@@ -608,8 +625,11 @@ static void on_connect(struct mr_keeper *k)
 	socklen_t len = sizeof(cred);
 	struct conn *conn;
 
-	if (fd < 0)
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE)
+			turn_away(k);
 		return;
+	}
 	conn = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) ? NULL : conn_new(k);
 	if (conn)
 		*conn = (struct conn){ fd, cred.pid, cred.uid, NO_SLOT, k->nconnected++ };
