@@ -10,10 +10,14 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 #include "../lib/pair.h"
@@ -620,6 +624,51 @@ static void what_was_overdue_at_a_death_is_done_after_it(void **state)
 	mr_abort(c);
 }
 
+/* In the place of a keeper, one end of a pair of which the other is closed. */
+static void lose_keeper(void)
+{
+	int ends[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+	close(ends[1]);
+	share->keeper = ends[0];
+}
+
+/* Bytes on a standard error that was another file when the process joined, or the same. */
+static long said_at_the_keepers_end(bool same)
+{
+	FILE *f = tmpfile();
+	int saved = dup(STDERR_FILENO);
+	struct stat st;
+
+	dup2(fileno(f), STDERR_FILENO);
+	fstat(STDERR_FILENO, &st);
+	share->err_dev = st.st_dev;
+	share->err_ino = st.st_ino + !same;
+	for (int i = 0; i < 2; i++) {
+		mr_share_lock(share, NULL);
+		mr_share_wait_begin(share, waiter);
+		assert_int_equal(mr_share_wait(share, waiter, NULL, 0, MR_SHARE_FOREVER, NULL),
+				 -ENETDOWN);
+		mr_share_unlock(share);
+	}
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	fstat(fileno(f), &st);
+	fclose(f);
+	return st.st_size;
+}
+
+static void the_keepers_end_is_said_once_and_only_on_standard_error(void **state)
+{
+	(void)state;
+	lose_keeper();
+	share->log_level = LOG_NOTICE;
+	assert_int_equal(said_at_the_keepers_end(false), 0);
+	share->gone_said = false;
+	assert_in_range(said_at_the_keepers_end(true), 1, 250);
+}
+
 /* ---- Descriptors ----------------------------------------------------------------------------- */
 
 static void the_engines_descriptors_are_found_in_order(void **state)
@@ -698,6 +747,7 @@ int main(void)
 		SHARE_TEST(a_child_that_dies_inside_the_lock_leaves_it_to_be_repaired),
 		SHARE_TEST(who_gets_the_place_of_the_last_driver_does_not_pass_for_it),
 		SHARE_TEST(what_was_overdue_at_a_death_is_done_after_it),
+		SHARE_TEST(the_keepers_end_is_said_once_and_only_on_standard_error),
 		SHARE_TEST(who_enters_twice_is_ended_and_the_others_go_on),
 		SHARE_TEST(the_engines_descriptors_are_found_in_order),
 		cmocka_unit_test(

@@ -14,7 +14,9 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <syslog.h>
 #include <unistd.h>
 #include "base/compiler.h"
 #include "base/error.h"
@@ -131,6 +133,23 @@ int share_ask_event(struct mr_share *share, uint32_t waiter)
 void mr_share_adopted(struct mr_share *share)
 {
 	tell(share, SHARE_ADOPTED, 0);
+}
+
+/* By itself for once. What a program has put in place of its standard error may be no place for messages. */
+int share_keeper_gone(struct mr_share *share)
+{
+	struct stat st;
+
+	if (__atomic_exchange_n(&share->gone_said, true, __ATOMIC_RELAXED) || share->confined ||
+	    share->log_level < LOG_ERR || fstat(STDERR_FILENO, &st) ||
+	    st.st_dev != share->err_dev || st.st_ino != share->err_ino)
+		return -ENETDOWN;
+	dprintf(STDERR_FILENO,
+		"millrace: %s[%d]: the keeper of the stack %s is gone, was it killed? Every "
+		"accelerated "
+		"socket fails from now on: end the program and start it again\n",
+		program_invocation_short_name, (int)getpid(), share->name);
+	return -ENETDOWN;
 }
 
 /* ---- Joining --------------------------------------------------------------------------------- */
@@ -325,6 +344,7 @@ int mr_share_join(struct mr_share **out, const char *name, const struct mr_share
 	char bare[108];
 	uint64_t secret = split_secret(name, bare, sizeof(bare)), pid_ns;
 	int ret = -ENOMEM;
+	struct stat st;
 
 	*out = NULL;
 	if (share) {
@@ -337,6 +357,10 @@ int mr_share_join(struct mr_share **out, const char *name, const struct mr_share
 		explain(err, ret, bare);
 		share_free(share);
 		return ret;
+	}
+	if (!fstat(STDERR_FILENO, &st)) {
+		share->err_dev = st.st_dev;
+		share->err_ino = st.st_ino;
 	}
 	share->fd_low = mr_share_fd_next(share, 0);
 	pid_ns = share_pid_ns();

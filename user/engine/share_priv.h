@@ -4,6 +4,7 @@
 #define MR_ENGINE_SHARE_PRIV_H
 
 #include <pthread.h>
+#include <sys/types.h>
 #include "engine/engine_priv.h"
 #include "engine/share.h"
 
@@ -78,14 +79,17 @@ struct mr_share {
 	uint64_t secret;			 /* that came with the keeper's name */
 	void (*unstick)(struct mr_share *share); /* the keeper's: the lock is not given back */
 	pthread_key_t key;			 /* of this thread's struct share_thread */
-	int keeper;	/* connection; -1: none, this process has opened the engine */
-	void *ports;	/* the XDP program's map of ports, where it was joined */
-	int log_level;	/* as the keeper said */
-	int wanted;	/* a waiter whose event is to be asked for; -1: none */
-	int fd_low;	/* none of this process's descriptors below is the engine's */
-	bool confined;	/* see mr_share_confine() */
-	bool foreign;	/* in another PID namespace than the keeper: pids mean nothing to it */
-	char name[108]; /* of the keeper */
+	int keeper;    /* connection; -1: none, this process has opened the engine */
+	void *ports;   /* the XDP program's map of ports, where it was joined */
+	int log_level; /* as the keeper said */
+	int wanted;    /* a waiter whose event is to be asked for; -1: none */
+	int fd_low;    /* none of this process's descriptors below is the engine's */
+	bool confined; /* see mr_share_confine() */
+	bool foreign;  /* in another PID namespace than the keeper: pids mean nothing to it */
+	dev_t err_dev; /* what standard error was when it joined */
+	ino_t err_ino;
+	bool gone_said;
+	char name[108];		       /* of the keeper */
 	int events[SHARE_WAITERS_MAX]; /* eventfd of each waiter; -1: not known in this process */
 };
 
@@ -148,5 +152,7 @@ int share_fd_high(int fd);
 /* The eventfd of a waiter, from the keeper; or a negative errno. */
 int share_ask_event(struct mr_share *share, uint32_t waiter);
 void share_join_child(struct mr_share *share);
+/* The keeper is not there any more. Says so, once. -ENETDOWN. */
+int share_keeper_gone(struct mr_share *share);
 
 #endif

@@ -421,7 +421,7 @@ static int sleep_on(struct mr_share *share, const struct mr_waiter *w, struct po
 	if (ppoll(set, n + 1 + ndev, timeout(until, now, &ts), sigmask) < 0)
 		return -errno;
 	if (keeper->revents) /* it is gone, and with it the interface */
-		return -ENETDOWN;
+		return share_keeper_gone(share);
 	for (unsigned i = 0; i < ndev; i++)
 		*device |= dev[i].revents != 0;
 	return 0;
