@@ -38,9 +38,10 @@ class Crowd(Process):
 class Client(threading.Thread):
     """Sends and checks what comes back, on one connection after the other."""
 
-    def __init__(self, pair, stop, seed):
+    def __init__(self, pair, stop, seed, patience):
         super().__init__(daemon=True)
         self.pair, self.stop, self.random = pair, stop, random.Random(seed)
+        self.patience = patience
         self.rounds = self.lost = self.lost_of_zero = 0
         self.wrong = None
 
@@ -68,7 +69,7 @@ class Client(threading.Thread):
             self.number = None
             try:
                 with self.pair.peer.connect((ENGINE, PORT)) as sock:
-                    sock.settimeout(10)
+                    sock.settimeout(self.patience)
                     self.converse(sock)
             except socket.timeout:
                 self.wrong = "server %s does not answer" % self.number
@@ -78,9 +79,9 @@ class Client(threading.Thread):
                 self.lost_of_zero += self.number == 0
 
 
-def talk(pair, clients, seconds=None, until=None, timeout=120):
+def talk(pair, clients, seconds=None, until=None, timeout=120, patience=10):
     stop = threading.Event()
-    threads = [Client(pair, stop, seed) for seed in range(clients)]
+    threads = [Client(pair, stop, seed, patience) for seed in range(clients)]
     for t in threads:
         t.start()
     if until:
@@ -89,7 +90,7 @@ def talk(pair, clients, seconds=None, until=None, timeout=120):
         stop.wait(seconds)
     stop.set()
     for t in threads:
-        t.join(15)
+        t.join(patience + 5)
     for t in threads:
         check(not t.wrong, "%s", t.wrong)
     return threads
@@ -125,10 +126,11 @@ def connections(pair, wanted):
     return found
 
 
-def kill_servers(kills, inside, least):
+def kill_servers(kills, inside, least, patience=10):
     """At least so many of them inside the lock."""
     with Pair() as pair, Crowd(pair, kills=kills, inside=inside) as crowd:
-        threads = talk(pair, 12, until=lambda: b"killed" in crowd.stdout() or not crowd.alive(), timeout=150)
+        threads = talk(pair, 12, until=lambda: b"killed" in crowd.stdout() or not crowd.alive(), timeout=150,
+                       patience=patience)
         check(crowd.alive(), "the keeper has ended with %s", crowd.proc.returncode)
         after = talk(pair, 4, seconds=1)
         check(sum(t.rounds for t in after) > 10, "hardly anything goes through afterwards")
@@ -150,9 +152,11 @@ def _():
     kill_servers(1000, inside=False, least=1)
 
 
-@case("the same of 1,000 that are killed while they work, most of them inside the lock", timeout=180)
+# What is under way when a process dies inside the lock is lost, and the neighbour forgotten. With a hundred of them
+# in a second retransmissions are lost as well, so that the next ones come late.
+@case("the same of 1,000 that are killed while they work, most of them inside the lock", timeout=300)
 def _():
-    kill_servers(1000, inside=True, least=200)
+    kill_servers(1000, inside=True, least=200, patience=60)
 
 
 @case("kill -9 of one server: the others go on; kill -9 of all: the interface is the kernel's again")
@@ -208,6 +212,27 @@ def _():
             ask(pair, sock)
         for sock in socks:
             sock.close()
+        crowd.end()
+
+
+@case("a keeper that may have no more files turns newcomers away, and goes on")
+def _():
+    with Pair() as pair, Crowd(pair) as crowd:
+        socks = connections(pair, range(SERVERS))
+        with pair.engine.entered(), open("/proc/thread-self/net/unix") as f:
+            name = re.search(r"@(millrace/v0/%d-\w+)" % crowd.pid, f.read())[1]
+        used = sorted(int(fd) for fd in os.listdir("/proc/%d/fd" % crowd.pid))
+        _, most = resource.prlimit(crowd.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(crowd.pid, resource.RLIMIT_NOFILE, (used[-1] + 1, most))
+        with contextlib.ExitStack() as stack:
+            for i in range(used[-1] + 1 - len(used) + 3):  # numbers in between are free
+                sock = stack.enter_context(pair.engine.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+                sock.connect("\0" + name)
+                if i > used[-1] - len(used):
+                    sock.settimeout(10)
+                    equal("the keeper's answer", sock.recv(100), b"")
+        for sock in socks.values():
+            ask(pair, sock)
         crowd.end()
 
 
