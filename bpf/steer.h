@@ -4,8 +4,8 @@
  * read. What is not provably ours, the malformed included, is the kernel's to judge.
  *
  *	MR_ADDR_OWN	the whole address is ours, whatever the protocol
- *	MR_ADDR_SHARED	of it only TCP to a port in mr_ports, and ICMP errors about such TCP; and of
- *			these not what belongs to a connection of the kernel's
+ *	MR_ADDR_SHARED	of it only TCP to a port in mr_ports, in fragments, too, and ICMP errors about
+ *			such TCP; and of these not what belongs to a connection of the kernel's
  */
 #ifndef MR_BPF_STEER_H
 #define MR_BPF_STEER_H
@@ -181,6 +181,67 @@ static __always_inline int steer_tcp(struct packet *p, __u32 slot)
 			  rest && (rest[TCP_FLAGS_AT - sizeof(*ports)] & SYN_AND_ACK) == SYN_ALONE);
 }
 
+/* ---- Fragments ------------------------------------------------------------------------------- */
+
+/* The port is in the first one. Those that come behind it are known by their datagram's number; any that comes
+ * before it is the kernel's, where it goes when its datagram does not become whole in time. */
+struct fragment_key {
+	__be32 saddr[4], daddr[4];
+	__be32 id;
+};
+
+#define FRAGMENTED_MAX 1024
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, FRAGMENTED_MAX);
+	__type(key, struct fragment_key);
+	__type(value, __u8);
+} mr_fragmented SEC(".maps");
+
+static __always_inline bool fragment_of(struct packet *p, struct fragment_key *key, bool *first)
+{
+	struct cursor c =
+		cursor_at(p->ctx, is_ipv4(p) ? p->l3_off : p->l4_off - sizeof(struct frag_hdr));
+
+	__builtin_memcpy(key->saddr, p->saddr, sizeof(key->saddr));
+	__builtin_memcpy(key->daddr, p->daddr, sizeof(key->daddr));
+	if (is_ipv4(p)) {
+		struct iphdr *ip = cursor_take(&c, sizeof(*ip));
+
+		if (!ip)
+			return false;
+		key->id = ip->id;
+		*first = !(ip->frag_off & bpf_htons(IP_OFFSET));
+	} else {
+		struct frag_hdr *frag = cursor_take(&c, sizeof(*frag));
+
+		if (!frag)
+			return false;
+		key->id = frag->identification;
+		*first = !(frag->frag_off & bpf_htons(IP6_OFFSET));
+	}
+	return true;
+}
+
+static __always_inline int steer_fragment(struct packet *p, __u32 slot)
+{
+	struct fragment_key key = {};
+	__u8 any = 0;
+	bool first;
+
+	if (p->l4_proto != IPPROTO_TCP || !fragment_of(p, &key, &first))
+		return PASS(FRAGMENT);
+	if (!first)
+		return bpf_map_lookup_elem(&mr_fragmented, &key) ? NEXT : PASS(FRAGMENT);
+	if (steer_tcp(p, slot))
+		return PASS(FRAGMENT);
+	bpf_map_update_elem(&mr_fragmented, &key, &any, BPF_ANY);
+	return NEXT;
+}
+
+/* ---- All together ---------------------------------------------------------------------------- */
+
 static __always_inline bool is_icmp(const struct packet *p)
 {
 	return p->l4_proto == (is_ipv4(p) ? IPPROTO_ICMP : NEXTHDR_ICMP);
@@ -231,12 +292,9 @@ static __always_inline int steer_ip(struct packet *p)
 	flags = addr_flags(p->daddr);
 	if (!flags)
 		return PASS(NOT_OURS);
-	if (!(flags & MR_ADDR_OWN) && p->flags & MR_META_FRAGMENT)
-		return PASS(FRAGMENT);
-
 	p->redirect = MR_XDP_REDIRECT_OTHER;
 	if (p->flags & MR_META_FRAGMENT)
-		return NEXT;
+		return flags & MR_ADDR_OWN ? NEXT : steer_fragment(p, MR_ADDR_SLOT_OF(flags));
 	if (p->l4_proto == IPPROTO_TCP) {
 		p->redirect = MR_XDP_REDIRECT_TCP;
 		return flags & MR_ADDR_OWN ? NEXT : steer_tcp(p, MR_ADDR_SLOT_OF(flags));

@@ -127,7 +127,7 @@ enum mr_drop {
 	X(PASS_NOT_IP, "xdp.pass_not_ip", "passed to the kernel: neither IP nor ARP")              \
 	X(PASS_NOT_OURS, "xdp.pass_not_ours", "passed to the kernel: not our address or port")     \
 	X(PASS_FRAGMENT, "xdp.pass_fragment",                                                      \
-	  "passed to the kernel: IP fragment of an address not wholly ours")                       \
+	  "passed to the kernel: IP fragment of a shared address, not known to be of TCP of ours") \
 	X(PASS_MULTICAST, "xdp.pass_multicast", "passed to the kernel: broadcast or multicast")    \
 	X(PASS_KERNEL, "xdp.pass_kernel",                                                          \
 	  "passed to the kernel: a connection of its own on a port of ours")                       \

@@ -580,6 +580,26 @@ def available_memory():
         return int(re.search(r"MemAvailable: +(\d+) kB", f.read())[1]) * 1024
 
 
+@contextlib.contextmanager
+def far_host(pair, address, mtu=600):
+    """A host behind the peer, which routes, and cuts into fragments what is too long on the way to address."""
+    far = Namespace(pair.peer.name + "2")
+    run("ip", "netns", "add", far.name)
+    try:
+        run("ip", "link", "add", "w0", "netns", pair.peer.name, "type", "veth", "peer", "name", "w1", "netns", far.name)
+        run("sysctl", "-qw", "net.ipv4.ip_forward=1", ns=pair.peer)
+        run("ip", "addr", "add", "192.0.2.1/24", "dev", "w0", ns=pair.peer)
+        run("ip", "addr", "add", "192.0.2.2/24", "dev", "w1", ns=far)
+        run("ip", "link", "set", "w0", "up", ns=pair.peer)
+        run("ip", "link", "set", "w1", "up", ns=far)
+        run("ip", "route", "add", "default", "via", "192.0.2.1", ns=far)
+        run("sysctl", "-qw", "net.ipv4.ip_no_pmtu_disc=1", ns=far)  # no DF
+        run("ip", "route", "add", address + "/32", "dev", "v1", "mtu", "lock", str(mtu), ns=pair.peer)
+        yield far
+    finally:
+        run("ip", "netns", "del", far.name, ok=False)
+
+
 def make_file(path, size, seed=1):
     """A file of size bytes in which every 8 bytes differ from all others. Returns its sha256."""
     digest = hashlib.sha256()

@@ -96,31 +96,14 @@ def _():
 def _():
     with Pair() as pair, scratch() as www, scratch() as up:
         wanted = make_file(os.path.join(www, "f"), 8 * MIB)
-        far = Namespace(pair.peer.name + "2")
-        run("ip", "netns", "add", far.name)
-        try:
-            run("ip", "link", "add", "w0", "netns", pair.peer.name, "type", "veth",
-                "peer", "name", "w1", "netns", far.name)
-            run("sysctl", "-qw", "net.ipv4.ip_forward=1", ns=pair.peer)
-            run("ip", "addr", "add", "192.0.2.1/24", "dev", "w0", ns=pair.peer)
-            run("ip", "addr", "add", "192.0.2.2/24", "dev", "w1", ns=far)
-            run("ip", "link", "set", "w0", "up", ns=pair.peer)
-            run("ip", "link", "set", "w1", "up", ns=far)
-            run("ip", "route", "add", "default", "via", "192.0.2.1", ns=far)
-            run("sysctl", "-qw", "net.ipv4.ip_no_pmtu_disc=1", ns=far)  # no DF
-            # The router may send no more than this towards the engine.
-            run("ip", "route", "add", ENGINE + "/32", "dev", "v1", "mtu", "lock", "600",
-                ns=pair.peer)
-            with serve(pair, www, "--upload", up, "--gateway", PEER) as server:
-                with Process(["curl", "-sS", "-m", "20", "-T", os.path.join(www, "f"),
-                              url("got")], ns=far) as curl:
-                    equal("curl's status", curl.wait(25), 0)
-                equal("upload", sha256_file(os.path.join(up, "got")), wanted)
-                counters = server.finish()
-                check(counters["ip.reassembled"] > 5000, "reassembled: %r", counters)
-                equal("drop.ip_frag_timeout", counters["drop.ip_frag_timeout"], 0)
-        finally:
-            run("ip", "netns", "del", far.name, ok=False)
+        with far_host(pair, ENGINE) as far, serve(pair, www, "--upload", up, "--gateway", PEER) as server:
+            with Process(["curl", "-sS", "-m", "20", "-T", os.path.join(www, "f"),
+                          url("got")], ns=far) as curl:
+                equal("curl's status", curl.wait(25), 0)
+            equal("upload", sha256_file(os.path.join(up, "got")), wanted)
+            counters = server.finish()
+            check(counters["ip.reassembled"] > 5000, "reassembled: %r", counters)
+            equal("drop.ip_frag_timeout", counters["drop.ip_frag_timeout"], 0)
 
 
 @case("ARP requests, broadcast and unicast, are answered with the interface's MAC address")

@@ -317,6 +317,21 @@ def _():
                 check("unreachable" in client.stderr(), "%s", client.stderr())
 
 
+@case("an upload to a shared address that a router cuts into fragments arrives whole; the kernel's ping in fragments, too")
+def _():
+    with pair_with_addresses() as pair, scratch() as www, scratch() as up, far_host(pair, SHARED) as far:
+        run("ip", "route", "add", "192.0.2.0/24", "via", PEER, ns=pair.engine)
+        wanted = make_file(os.path.join(www, "f"), 8 * MIB)
+        with Shared(pair, "serve", "--port", PORT, "--upload", up, www) as server:
+            run("ping", "-c", "3", "-i", "0.2", "-s", "3000", SHARED, ns=far)
+            run("curl", "-sS", "-m", "20", "-T", os.path.join(www, "f"), url("got", SHARED), ns=far, timeout=25)
+            equal("upload", sha256_file(os.path.join(up, "got")), wanted)
+            counters = server.finish()
+        check(counters["ip.reassembled"] > 5000, "reassembled: %r", counters)
+        equal("drop.ip_frag_timeout", counters["drop.ip_frag_timeout"], 0)
+        check(counters["xdp.pass_fragment"] >= 6, "the kernel's fragments: %r", counters)
+
+
 @case("of two routes the metric decides, and another interface's is not ours")
 def _():
     with pair_with_addresses() as pair, far_network(pair):
