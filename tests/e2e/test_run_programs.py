@@ -565,6 +565,32 @@ def closes_all():
             echo_through(pair, 7000, n=2)
 
 
+CLOSES_LISTENING = """if 1:
+    import os, socket
+    s = socket.create_server(("0.0.0.0", 7000))
+    def descriptors():
+        return {(fd, os.readlink("/proc/self/fd/" + fd)) for fd in os.listdir("/proc/self/fd")
+                if os.path.exists("/proc/self/fd/" + fd)}
+    before = descriptors()
+    os.closerange(s.fileno() + 1, 1 << 30)
+    print(len(before - descriptors()), flush=True)
+    if os.fork():
+        os.wait()
+    while True:
+        c = s.accept()[0]
+        c.sendall(bytes(5 << 20))
+        c.close()
+"""
+
+
+@case("the same when it listens already: nothing of the stack's is closed")
+def closes_listening():
+    with Pair() as pair, shared_server(pair, "python3", "-c", CLOSES_LISTENING, port=7000) as server:
+        equal("descriptors less", server.stdout(), b"0\n")
+        with pair.peer.connect((SHARED, 7000)) as s, s.makefile("rb") as f:
+            equal("bytes that came", len(f.read()), 5 << 20)
+
+
 @case("openssl s_server serves HTTPS, and curl fetches it", timeout=60)
 def https():
     need("openssl", "curl")

@@ -109,6 +109,7 @@ void share_free(struct mr_share *share)
 	for (unsigned i = 0; i < SHARE_WAITERS_MAX; i++)
 		if (share->events[i] >= 0)
 			close(share->events[i]);
+	free(share->sockets);
 	if (share->ports)
 		munmap(share->ports, MR_XDP_PORTS_BYTES);
 	if (share->keeper >= 0)
@@ -411,6 +412,8 @@ int mr_share_fd_next(const struct mr_share *share, int from)
 		lower(&least, from, engine->pfds[i].fd);
 	for (unsigned i = 0; i < SHARE_WAITERS_MAX; i++)
 		lower(&least, from, share->events[i]);
+	for (unsigned i = 0; i < share->nsockets; i++)
+		lower(&least, from, share->sockets[i]);
 	lower(&least, from, share->keeper);
 	if (engine->cap)
 		lower(&least, from, mr_pcapng_fd(engine->cap, &snaplen, &epoch_ns));

@@ -306,6 +306,17 @@ static int map_engine(struct mr_engine *engine, struct joining *j)
 	return err ?: engine_join(engine);
 }
 
+/* The array goes over, with the numbers that the device has them under. */
+static int *take_sockets(struct joining *j, const struct mr_dev *dev)
+{
+	int *sockets = j->sockets;
+
+	for (unsigned i = 0; i < j->w.nsockets; i++)
+		sockets[i] = mr_afxdp_fd(dev, i);
+	j->sockets = NULL;
+	return sockets;
+}
+
 static int join(struct mr_share *share, const char *name, uint64_t secret)
 {
 	struct joining j = { .fds = { -1, -1, -1, -1, -1 } };
@@ -324,6 +335,8 @@ static int join(struct mr_share *share, const char *name, uint64_t secret)
 		share->self = &share->c->procs[j.w.slot];
 		share->events[0] = take(&j.fds[SHARE_FD_EVENT]);
 		share->log_level = j.w.log_level;
+		share->nsockets = j.w.nsockets;
+		share->sockets = take_sockets(&j, share->engine->dev);
 		share->engine->log = join_log;
 		share->engine->log_user = share;
 	}

@@ -83,6 +83,8 @@ struct mr_share {
 	void *ports;   /* the XDP program's map of ports, where it was joined */
 	int log_level; /* as the keeper said */
 	int wanted;    /* a waiter whose event is to be asked for; -1: none */
+	int *sockets;  /* [nsockets], of the device, where it was joined; NULL */
+	unsigned nsockets;
 	int fd_low;    /* none of this process's descriptors below is the engine's */
 	bool confined; /* see mr_share_confine() */
 	bool foreign;  /* in another PID namespace than the keeper: pids mean nothing to it */
