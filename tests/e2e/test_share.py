@@ -68,7 +68,7 @@ class Client(threading.Thread):
         while not self.stop.is_set():
             self.number = None
             try:
-                with self.pair.peer.connect((ENGINE, PORT)) as sock:
+                with self.pair.peer.connect((ENGINE, PORT), timeout=self.patience) as sock:
                     sock.settimeout(self.patience)
                     self.converse(sock)
             except socket.timeout:
