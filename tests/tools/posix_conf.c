@@ -2925,6 +2925,91 @@ static void case_exec(void)
 	peer("close %d", c.h);
 }
 
+/* On descriptor 9: the shell knows numbers of one digit. */
+static struct conn ninth(void)
+{
+	struct conn c = passive();
+
+	dup2(c.fd, 9);
+	close(c.fd);
+	c.fd = 9;
+	return c;
+}
+
+static void case_system(void)
+{
+	struct conn c = ninth();
+
+	T(system("echo from system >&9"));
+	T(peer("recv %d 12", c.h));
+	T(system("exit 3") == 3 << 8);
+	T(system("kill -9 $$"));
+	T(system(NULL) != 0);
+	/* It has the connection longer than we. */
+	T(system("(sleep 0.2; echo late) >&9 &"));
+	close(c.fd);
+	T(peer("recv %d -1", c.h));
+	peer("close %d", c.h);
+}
+
+static void case_popen(void)
+{
+	struct conn c = ninth();
+	FILE *a, *b;
+	char line[32];
+
+	a = popen("head -c 5 <&9", "re");
+	T(peer("send %d 5", c.h));
+	T(fread(line, 1, sizeof(line), a));
+	T(memcmp(line, "ppppp", 5));
+	T(pclose(a));
+	a = popen("cat >&9", "w");
+	b = popen("cat >&9; exit 4", "w"); /* without the end that the other waits to be closed */
+	T(fprintf(a, "abc"));
+	T(fprintf(b, "def"));
+	T(pclose(a));
+	T(pclose(b) == 4 << 8);
+	T(peer("recv %d 6", c.h));
+	T(popen("true", "x") == NULL);
+	finish(c);
+	a = popen("echo without", "r");
+	T(fgets(line, sizeof(line), a) != NULL);
+	T(pclose(a));
+}
+
+static int exec_at(char *const argv[])
+{
+	return execveat(AT_FDCWD, "/bin/echo", argv, environ, 0);
+}
+
+static int exec_by_number(char *const argv[])
+{
+	return (int)syscall(SYS_execve, "/bin/echo", argv, environ);
+}
+
+static void case_exec_others(void)
+{
+	int (*const ways[])(char *const argv[]) = { exec_at, exec_by_number };
+	char echo[] = "echo", word[] = "there";
+	char *const argv[] = { echo, word, NULL };
+
+	for (size_t i = 0; i < MR_ARRAY_SIZE(ways); i++) {
+		struct conn c = passive();
+		pid_t pid = fork();
+		int status;
+
+		if (!pid) {
+			dup2(c.fd, 1);
+			_exit(ways[i](argv) ? 1 : 2);
+		}
+		close(c.fd);
+		T(peer("recv %d -1", c.h));
+		T(waitpid(pid, &status, 0) == pid);
+		T(status);
+		peer("close %d", c.h);
+	}
+}
+
 /* The new program's environment is empty: nginx executes its successor with hardly more. */
 static void case_exec_bare(void)
 {
@@ -3093,6 +3178,9 @@ static const struct test_case {
 	C(fork_accept),
 	C(exec),
 	C(exec_bare),
+	C(exec_others),
+	C(system),
+	C(popen),
 	C(bind),
 	C(rebind),
 	C(big),

@@ -14,6 +14,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <syslog.h>
 #include <unistd.h>
 #include <utmp.h>
@@ -202,6 +203,16 @@ PUBLIC int fexecve(int fd, char *const argv[], char *const envp[])
 
 	WITH_ENVIRONMENT("a program", envp, changed,
 			 ret = REAL(fexecve)(fd, argv, changed ?: envp));
+	return ret;
+}
+
+PUBLIC int execveat(int dir, const char *path, char *const argv[], char *const envp[], int flags)
+{
+	int ret;
+
+	WITH_ENVIRONMENT(
+		path, envp, changed,
+		ret = (int)REAL(syscall)(SYS_execveat, dir, path, argv, changed ?: envp, flags));
 	return ret;
 }
 

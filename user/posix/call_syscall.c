@@ -188,6 +188,10 @@ static long on_processes(long nr, const struct words *w, bool *done)
 	case SYS_clone3:
 		*done = process_clones(nr, arg);
 		return *done ? process_clone(nr, arg) : 0;
+	case SYS_execve:
+		return execve(PTR(w->a), PTR(w->b), PTR(w->c));
+	case SYS_execveat:
+		return execveat((int)w->a, PTR(w->b), PTR(w->c), PTR(w->d), (int)w->e);
 	default:
 		*done = false;
 		return 0;

@@ -89,6 +89,7 @@ bool process_leaves_sockets(bool *open)
 {
 	const struct mr_proc *proc;
 	bool any = false;
+	int epoll = -1;
 
 	*open = false;
 	if (!px_share)
@@ -101,6 +102,9 @@ bool process_leaves_sockets(bool *open)
 		if (!proc->fds[fd])
 			continue;
 		f = file_of_entry(mr_share_root(px_share), proc->fds[fd]);
+		if (f->kind == FILE_EPOLL && !mr_list_empty(&f->watched) &&
+		    !(REAL(fcntl64)((int)fd, F_GETFD) & FD_CLOEXEC))
+			epoll = (int)fd;
 		if (f->kind != FILE_EPOLL && !f->cookie)
 			f->cookie = process_cookie((int)fd);
 		if (f->kind != FILE_STREAM)
@@ -109,6 +113,11 @@ bool process_leaves_sockets(bool *open)
 		*open |= !(REAL(fcntl64)((int)fd, F_GETFD) & FD_CLOEXEC);
 	}
 	mr_share_unlock(px_share);
+	if (epoll >= 0)
+		mr_share_log(px_share, LOG_NOTICE,
+			     "a program inherits epoll instance %d, which will tell it nothing of "
+			     "the stack's sockets",
+			     epoll);
 	return any;
 }
 

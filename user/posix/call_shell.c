@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * call_shell.c - system, popen, pclose: commands that inherit sockets.
+ * Owns        the streams of popen() here; who ignores signals in system().
+ * Called by   the program.
+ *
+ * The C library starts the shell past posix_spawn() as a program sees it. Where the shell would inherit a socket of
+ * the stack it is started by ours instead.
+ */
+#include <fcntl.h>
+#include <paths.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "posix/posix.h"
+#include "posix/process.h"
+
+static bool inherits_sockets(void)
+{
+	bool open = false;
+
+	return process_leaves_sockets(&open) && open;
+}
+
+static int spawn_shell(pid_t *pid, const char *command, const posix_spawn_file_actions_t *actions,
+		       const posix_spawnattr_t *attr)
+{
+	char sh[] = "sh", option[] = "-c", end[] = "--";
+	char *const argv[] = { sh, option, end, (char *)(uintptr_t)command, NULL };
+
+	return posix_spawn(pid, _PATH_BSHELL, actions, attr, argv, environ);
+}
+
+/* The status of a child, as waitpid() gives it. */
+static int status_of(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -1;
+	return status;
+}
+
+/* ---- system ---------------------------------------------------------------------------------- */
+
+/* SIGINT and SIGQUIT are ignored while any thread waits for its command, and its command does what it would have
+ * without. */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static unsigned waiting;
+static struct sigaction was_int, was_quit;
+
+static void ignore_begin(sigset_t *defaults)
+{
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+	pthread_mutex_lock(&mutex);
+	if (!waiting++) {
+		sigaction(SIGINT, &ignore, &was_int);
+		sigaction(SIGQUIT, &ignore, &was_quit);
+	}
+	sigemptyset(defaults);
+	if (was_int.sa_handler != SIG_IGN)
+		sigaddset(defaults, SIGINT);
+	if (was_quit.sa_handler != SIG_IGN)
+		sigaddset(defaults, SIGQUIT);
+	pthread_mutex_unlock(&mutex);
+}
+
+static void ignore_end(void)
+{
+	pthread_mutex_lock(&mutex);
+	if (!--waiting) {
+		sigaction(SIGINT, &was_int, NULL);
+		sigaction(SIGQUIT, &was_quit, NULL);
+	}
+	pthread_mutex_unlock(&mutex);
+}
+
+static int run_shell(const char *command)
+{
+	sigset_t child, mask, defaults;
+	posix_spawnattr_t attr;
+	int status, err;
+	pid_t pid;
+
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	pthread_sigmask(SIG_BLOCK, &child, &mask);
+	ignore_begin(&defaults);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+	posix_spawnattr_setsigdefault(&attr, &defaults);
+	posix_spawnattr_setsigmask(&attr, &mask);
+	err = spawn_shell(&pid, command, NULL, &attr);
+	posix_spawnattr_destroy(&attr);
+	status = err ? W_EXITCODE(127, 0) : status_of(pid); /* as if the shell were not there */
+	ignore_end();
+	pthread_sigmask(SIG_SETMASK, &mask, NULL);
+	if (err)
+		errno = err;
+	return status;
+}
+
+PUBLIC int system(const char *command)
+{
+	int status, state;
+
+	if (!command || !inherits_sockets())
+		return REAL(system)(command);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	status = run_shell(command);
+	pthread_setcancelstate(state, NULL);
+	return status;
+}
+
+/* ---- popen ----------------------------------------------------------------------------------- */
+
+struct stream {
+	struct stream *next;
+	FILE *file;
+	pid_t pid;
+};
+
+static struct stream *streams; /* under the mutex */
+
+static struct stream *take(const FILE *file)
+{
+	struct stream **at, *s;
+
+	pthread_mutex_lock(&mutex);
+	for (at = &streams; *at && (*at)->file != file; at = &(*at)->next)
+		;
+	s = *at;
+	if (s)
+		*at = s->next;
+	pthread_mutex_unlock(&mutex);
+	return s;
+}
+
+/* The shell with one end of a pipe, and without those of earlier calls (POSIX). With the mutex. */
+static int spawn_at(pid_t *pid, const char *command, int fd, int as)
+{
+	posix_spawn_file_actions_t actions;
+	int err = posix_spawn_file_actions_init(&actions);
+
+	if (err)
+		return err;
+	err = posix_spawn_file_actions_adddup2(&actions, fd, as);
+	for (const struct stream *s = streams; s && !err; s = s->next)
+		if (fileno(s->file) != as)
+			err = posix_spawn_file_actions_addclose(&actions, fileno(s->file));
+	err = err ?: spawn_shell(pid, command, &actions, NULL);
+	posix_spawn_file_actions_destroy(&actions);
+	return err;
+}
+
+/* Where everything but the process is there. */
+static int start(struct stream *s, const char *command, bool reads, int theirs)
+{
+	int err;
+
+	pthread_mutex_lock(&mutex);
+	err = spawn_at(&s->pid, command, theirs, reads ? STDOUT_FILENO : STDIN_FILENO);
+	if (!err) {
+		s->next = streams;
+		streams = s;
+	}
+	pthread_mutex_unlock(&mutex);
+	return err;
+}
+
+static FILE *open_shell(const char *command, bool reads, bool cloexec)
+{
+	struct stream *s = malloc(sizeof(*s));
+	int fds[2], err = ENOMEM, mine = reads ? 0 : 1;
+
+	if (!s || pipe2(fds, O_CLOEXEC) < 0) {
+		free(s);
+		return NULL;
+	}
+	s->file = REAL(fdopen)(fds[mine], reads ? "r" : "w");
+	if (s->file)
+		err = start(s, command, reads, fds[!mine]);
+	close(fds[!mine]);
+	if (err) {
+		if (s->file)
+			fclose(s->file);
+		else
+			close(fds[mine]);
+		free(s);
+		errno = err;
+		return NULL;
+	}
+	if (!cloexec)
+		fcntl(fds[mine], F_SETFD, 0);
+	return s->file;
+}
+
+PUBLIC FILE *popen(const char *command, const char *mode)
+{
+	bool reads = strchr(mode, 'r') != NULL, writes = strchr(mode, 'w') != NULL;
+	FILE *file;
+
+	if (reads != writes && inherits_sockets())
+		return open_shell(command, reads, strchr(mode, 'e') != NULL);
+	file = REAL(popen)(command, mode);
+	if (file)
+		free(take(file)); /* of an earlier one that was ended by fclose() */
+	return file;
+}
+
+PUBLIC int pclose(FILE *file)
+{
+	struct stream *s = take(file);
+	pid_t pid;
+
+	if (!s)
+		return REAL(pclose)(file);
+	pid = s->pid;
+	free(s);
+	fclose(file);
+	return status_of(pid);
+}
