@@ -223,7 +223,7 @@ static void an_entry_says_who_has_the_socket(void **state)
 	assert_false(entry_ours(0));
 	assert_true(entry_ours(1));
 	assert_false(entry_ours(1 | ENTRY_KERNEL));
-	for (int i = REASON_UNUSED; i <= REASON_DOWN; i++)
+	for (int i = REASON_NONE + 1; i <= REASON_DESCRIPTOR; i++)
 		assert_true(*reason_text((enum mr_reason)i));
 }
 

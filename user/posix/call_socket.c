@@ -21,18 +21,10 @@
 
 #define BIND_TRIES 64 /* local ports tried, that the kernel may have given away */
 
-static int kernel_int(int fd, int level, int name)
-{
-	socklen_t len = sizeof(int);
-	int value = -1;
-
-	return REAL(getsockopt)(fd, level, name, &value, &len) ? -1 : value;
-}
-
 static bool is_tcp(int fd)
 {
-	return kernel_int(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP &&
-	       kernel_int(fd, SOL_SOCKET, SO_TYPE) == SOCK_STREAM;
+	return kernel_option(fd, SO_PROTOCOL) == IPPROTO_TCP &&
+	       kernel_option(fd, SO_TYPE) == SOCK_STREAM;
 }
 
 PUBLIC int socket(int domain, int type, int protocol)
@@ -58,17 +50,6 @@ PUBLIC int bind(int fd, const struct sockaddr *sa, socklen_t len)
 }
 
 /* ---- Becoming the stack's -------------------------------------------------------------------- */
-
-static int kernel_local(int fd, struct mr_endpoint *ep)
-{
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
-
-	*ep = (struct mr_endpoint){ 0 };
-	if (REAL(getsockname)(fd, (struct sockaddr *)&ss, &len) < 0)
-		return -errno;
-	return addr_to_endpoint((struct sockaddr *)&ss, len, ep, NULL);
-}
 
 /* Bind the kernel's socket. -EADDRINUSE: another one has the port. */
 static int kernel_bind(int fd, int family, const struct mr_endpoint *ep)
@@ -149,6 +130,15 @@ static enum mr_reason accelerate_listener(int fd, const struct mr_endpoint *loca
 	return REASON_NONE;
 }
 
+/* What might have become the stack's stays the kernel's where the process is confined. */
+static void keep_if_confined(int fd)
+{
+	if (!px_confined() || !early_known(fd))
+		return;
+	early_forget(fd);
+	fd_kernel(fd, REASON_CONFINED, NULL, NULL);
+}
+
 PUBLIC int listen(int fd, int backlog)
 {
 	struct mr_endpoint local;
@@ -165,20 +155,17 @@ PUBLIC int listen(int fd, int backlog)
 		return (int)px_result(ret);
 	}
 	ret = REAL(listen)(fd, backlog);
-	if (!ret && px_confined() && early_known(fd)) {
-		early_forget(fd);
-		fd_kernel(fd, REASON_CONFINED, NULL, NULL);
-	}
+	if (!ret)
+		keep_if_confined(fd);
 	if (ret || !px_offered() || px_confined() || !is_tcp(fd) || !px_join())
 		return ret;
-	if (kernel_local(fd, &local))
+	if (kernel_endpoint(fd, REAL(getsockname), &local))
 		return 0;
 	reason = refusal(fd);
 	if (!reason && !mr_addr_is_any(&local.addr) && !mr_addr_is_unicast(&local.addr))
 		reason = REASON_LOOPBACK;
 	if (!reason)
-		reason = accelerate_listener(fd, &local, kernel_int(fd, SOL_SOCKET, SO_DOMAIN),
-					     backlog);
+		reason = accelerate_listener(fd, &local, kernel_option(fd, SO_DOMAIN), backlog);
 	if (reason)
 		fd_kernel(fd, reason, &local, NULL);
 	return 0;
@@ -207,7 +194,7 @@ static enum mr_reason route_reason(const struct mr_endpoint *peer, uint32_t scop
 static int connect_begin(int fd, struct mr_file *f, const struct mr_endpoint *peer, bool fresh)
 {
 	struct mr_endpoint local;
-	int err = kernel_local(fd, &local);
+	int err = kernel_endpoint(fd, REAL(getsockname), &local);
 
 	if (err)
 		return err;
@@ -344,11 +331,12 @@ static int connect_first(int fd, const struct sockaddr *sa, socklen_t len)
 	    (sa->sa_family != AF_INET && sa->sa_family != AF_INET6) ||
 	    addr_to_endpoint(sa, len, &to.peer, &to.scope_id) || !to.peer.port || !is_tcp(fd))
 		return 1;
-	to.family = kernel_int(fd, SOL_SOCKET, SO_DOMAIN);
+	to.family = kernel_option(fd, SO_DOMAIN);
 	/* An IPv4 address on an IPv6 socket comes mapped; the other way round the kernel refuses. */
 	if (to.family == AF_INET && sa->sa_family != AF_INET)
 		return 1;
-	if (kernel_int(fd, SOL_SOCKET, SO_ACCEPTCONN) || kernel_local(fd, &to.local) || !px_join())
+	if (kernel_option(fd, SO_ACCEPTCONN) || kernel_endpoint(fd, REAL(getsockname), &to.local) ||
+	    !px_join())
 		return 1;
 	if (to.family == AF_INET6 && sa->sa_family == AF_INET)
 		return 1;
@@ -368,8 +356,7 @@ PUBLIC int connect(int fd, const struct sockaddr *sa, socklen_t len)
 	if (!fd_ours(fd)) {
 		ret = sa ? connect_first(fd, sa, len) : 1;
 		if (ret > 0) {
-			if (px_confined() && early_known(fd))
-				fd_kernel(fd, REASON_CONFINED, NULL, NULL);
+			keep_if_confined(fd);
 			early_forget(fd);
 			return REAL(connect)(fd, sa, len);
 		}

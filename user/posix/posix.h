@@ -61,6 +61,12 @@ void fd_forget(int fd);
 /* to is a copy of from, made by the kernel. */
 void fd_copied(int from, int to);
 
+/* What the kernel says of a socket: an option of SOL_SOCKET, -1 if it has none; its name, or its peer's (`ask`), 0 or
+ * a negative errno with *ep all zeros. */
+int kernel_option(int fd, int name);
+int kernel_endpoint(int fd, int (*ask)(int, struct sockaddr *, socklen_t *),
+		    struct mr_endpoint *ep);
+
 /* Set errno from a negative result. */
 static inline ssize_t px_result(ssize_t ret)
 {

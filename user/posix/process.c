@@ -178,7 +178,7 @@ static bool adopt_one(int fd, uint64_t cookie)
 	return false;
 }
 
-static int socket_int(int fd, int name)
+int kernel_option(int fd, int name)
 {
 	int value = -1;
 	socklen_t len = sizeof(value);
@@ -186,30 +186,30 @@ static int socket_int(int fd, int name)
 	return REAL(getsockopt)(fd, SOL_SOCKET, name, &value, &len) ? -1 : value;
 }
 
-static bool ask_endpoint(int fd, int (*ask)(int, struct sockaddr *, socklen_t *),
-			 struct mr_endpoint *ep)
+int kernel_endpoint(int fd, int (*ask)(int, struct sockaddr *, socklen_t *), struct mr_endpoint *ep)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss);
 
 	*ep = (struct mr_endpoint){ 0 };
-	return !ask(fd, (struct sockaddr *)&ss, &len) &&
-	       !addr_to_endpoint((struct sockaddr *)&ss, len, ep, NULL);
+	if (ask(fd, (struct sockaddr *)&ss, &len) < 0)
+		return -errno;
+	return addr_to_endpoint((struct sockaddr *)&ss, len, ep, NULL);
 }
 
 /* A socket that this process has had before it joined. What neither listens nor is connected may still be
  * accelerated. */
 static void note_earlier(int fd)
 {
-	int domain = socket_int(fd, SO_DOMAIN);
-	bool tcp = socket_int(fd, SO_PROTOCOL) == IPPROTO_TCP, connected;
+	int domain = kernel_option(fd, SO_DOMAIN);
+	bool tcp = kernel_option(fd, SO_PROTOCOL) == IPPROTO_TCP, connected;
 	struct mr_endpoint local, peer;
 
 	if (domain != AF_INET && domain != AF_INET6)
 		return;
-	ask_endpoint(fd, REAL(getsockname), &local);
-	connected = ask_endpoint(fd, REAL(getpeername), &peer);
-	if (!tcp || connected || socket_int(fd, SO_ACCEPTCONN) > 0)
+	kernel_endpoint(fd, REAL(getsockname), &local);
+	connected = !kernel_endpoint(fd, REAL(getpeername), &peer);
+	if (!tcp || connected || kernel_option(fd, SO_ACCEPTCONN) > 0)
 		fd_kernel(fd, tcp ? REASON_BEFORE : REASON_UDP, &local, &peer);
 	else
 		early_socket(fd);
@@ -403,7 +403,7 @@ __attribute__((constructor)) static void start(void)
 
 void process_adopt(int fd)
 {
-	if ((uint32_t)fd < MR_SHARE_FDS_MAX && socket_int(fd, SO_PROTOCOL) == IPPROTO_TCP &&
+	if ((uint32_t)fd < MR_SHARE_FDS_MAX && kernel_option(fd, SO_PROTOCOL) == IPPROTO_TCP &&
 	    px_join())
 		adopt_fd(fd);
 }

@@ -11,9 +11,9 @@
 /* Environment: this program was started with sockets of the stack among its descriptors. */
 #define INHERIT_ENV "MILLRACE_INHERIT"
 
-/* Around the call that makes a child with a copy of our memory; the end is for both, parent and child. One thread
- * forks at a time, without signals. `shared` is what begin returned: false, this process is in no stack and nothing is done.
- * `pid` is the call's result; errno stays as it is. */
+/* Around the call that makes a child with a copy of our memory; the end is for both, parent and child. In between
+ * this thread has no signals, and no other one forks or joins, whether there is a stack or not. `shared` is what begin
+ * returned: false, this process is in none. `pid` is the call's result; errno stays as it is. */
 bool process_fork_begin(void);
 void process_fork_end(bool shared, pid_t pid);
 

@@ -5,7 +5,6 @@
 
 #define MR_REASON_LIST(X)                                                                          \
 	X(NONE, "")                                                                                \
-	X(UNUSED, "not connected and not listening")                                               \
 	X(UDP, "not TCP")                                                                          \
 	X(LOOPBACK, "loopback, or another address of this host")                                   \
 	X(ROUTE, "the route does not go out of the interface")                                     \
@@ -25,8 +24,7 @@
 	X(IP_OPTIONS, "IP_OPTIONS are set")                                                        \
 	X(BEFORE, "it was there before the program joined the stack")                              \
 	X(CONFINED, "the program has a seccomp filter")                                            \
-	X(DESCRIPTOR, "the descriptor's number is too high")                                       \
-	X(DOWN, "the stack is gone")
+	X(DESCRIPTOR, "the descriptor's number is too high")
 
 enum mr_reason {
 #define X(id, text) REASON_##id,
