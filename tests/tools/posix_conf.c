@@ -33,6 +33,8 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -2474,6 +2476,37 @@ static void case_passed_to_child(void)
 	close(pair[1]);
 }
 
+/* What the limit of address space leaves, in a process that has a connection. */
+static void case_address_space(void)
+{
+	const struct rlimit limit = { 200 << 20, 300 << 20 };
+	struct conn c = active();
+	struct rlimit now;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		T(setrlimit(RLIMIT_AS, &limit));
+		T(getrlimit(RLIMIT_AS, &now));
+		SAY("%llu, %llu", (unsigned long long)now.rlim_cur,
+		    (unsigned long long)now.rlim_max);
+		T(prlimit(0, RLIMIT_AS, NULL, &now));
+		SAY("%llu, %llu", (unsigned long long)now.rlim_cur,
+		    (unsigned long long)now.rlim_max);
+		T(mmap(NULL, 100 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+		  MAP_FAILED);
+		T(mmap(NULL, 200 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+		  MAP_FAILED);
+		T(send(c.fd, "abc", 3, 0));
+		fflush(stdout);
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+	T(peer("recv %d 3", c.h));
+	finish(c);
+}
+
 static void *receive(void *arg)
 {
 	char buf[16];
@@ -3163,6 +3196,7 @@ static const struct test_case {
 	C(epoll_before),
 	C(epoll_late),
 	C(epoll_late_kernel),
+	C(address_space),
 	C(passed),
 	C(passed_to_child),
 	C(close_while_reading),

@@ -11,6 +11,7 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -89,6 +90,8 @@
 	   char *const[], char *const[]))                                                          \
 	X(int, sigaction, (int, const struct sigaction *, struct sigaction *))                     \
 	X(int, prctl, (int, ...))                                                                  \
+	X(int, prlimit64,                                                                          \
+	  (pid_t, enum __rlimit_resource, const struct rlimit64 *, struct rlimit64 *))             \
 	X(FILE *, fdopen, (int, const char *))                                                     \
 	X(long, syscall, (long, ...))
 
