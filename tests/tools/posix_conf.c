@@ -1973,6 +1973,11 @@ static void case_handlers_confined(void)
 				  &(struct sigaction){ .sa_handler = on_signal,
 						       .sa_flags = flags[i] },
 				  NULL);
+			/* One that does otherwise, and does not run. */
+			sigaction(SIGUSR2,
+				  &(struct sigaction){ .sa_handler = on_signal,
+						       .sa_flags = flags[i] ^ SA_RESTART },
+				  NULL);
 			alarm_every(20);
 			T(forbid_signals());
 			T(recv(c.fd, buf, sizeof(buf), 0));

@@ -12,8 +12,8 @@
  * these microseconds; to block signals around each call would cost two system calls every time.
  *
  * Faults of the code itself cannot be put off. Handlers that are installed past the C library are not seen, and a
- * program with a seccomp filter may not be allowed what this takes: there the kernel calls the handler, and one
- * that uses the stack inside of it ends the process (share.c).
+ * program with a seccomp filter may not be allowed what this takes: there a handler that uses the stack inside of it
+ * ends the process (share.c).
  */
 #include <stdatomic.h>
 #include <string.h>
@@ -165,7 +165,7 @@ static void trampoline(int sig, siginfo_t *info, void *context)
 	struct entry entry;
 
 	/* A second one can only be one of those that are not blocked, sent by somebody. */
-	if (mr_share_inside() && !is_fault(sig, info) && !off.taken) {
+	if (mr_share_inside() && !is_fault(sig, info) && !off.taken && !px_confined()) {
 		put_off(info, context);
 		return;
 	}
@@ -367,7 +367,7 @@ void handlers_confine(bool confined)
 		struct entry entry = entry_of(sig);
 		struct sigaction sa;
 
-		if (!entry.handler || REAL(sigaction)(sig, NULL, &sa) < 0 ||
+		if (!(entry.flags & (int)SA_RESETHAND) || REAL(sigaction)(sig, NULL, &sa) < 0 ||
 		    sa.sa_sigaction != (confined ? trampoline : entry.handler))
 			continue;
 		if (confined)

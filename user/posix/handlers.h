@@ -24,7 +24,7 @@ bool handlers_block(sigset_t *saved);
 /* mr_share_ops.outside. */
 void handlers_owed(struct mr_share *share);
 
-/* The kernel calls them itself from now on, as this process may not call sigaction(2) any more; or no longer. */
+/* This process may not call sigaction(2) any more, and SA_RESETHAND is the kernel's to do; or it may again. */
 void handlers_confine(bool confined);
 
 /* rt_sigaction(2), with the kernel's structures. */
