@@ -168,6 +168,48 @@ def git_clone():
                 check_clone(copy, head)
 
 
+# ---- FTP ----------------------------------------------------------------------------------------
+
+
+VSFTPD = """
+listen=YES
+listen_port=7000
+background=NO
+anonymous_enable=YES
+no_anon_password=YES
+write_enable=YES
+anon_upload_enable=YES
+connect_from_port_20=YES
+ftp_username=games
+seccomp_sandbox=NO
+anon_root=DIR/root
+secure_chroot_dir=DIR/empty
+"""
+
+
+@case("vsftpd, whose processes have namespaces and limits of their own, sends and takes files, passive and active",
+      timeout=90)
+def ftp():
+    need("vsftpd", "curl")
+    with shared_pair() as pair, scratch() as directory:
+        for path in ("empty", "root", "root/up"):
+            os.makedirs(os.path.join(directory, path))
+        os.chmod(directory, 0o755)
+        os.chmod(os.path.join(directory, "root/up"), 0o777)
+        config, big = os.path.join(directory, "conf"), os.path.join(directory, "root/big")
+        with open(config, "w") as f:
+            f.write(VSFTPD.replace("DIR", directory))
+        digest = make_file(big, 5 * MIB)
+        with shared_server(pair, "vsftpd", config, port=7000):
+            for name, how in ("passive", []), ("active", ["-P", "-"]):
+                curl = ["curl", "-sSf", "-m", "20", *how]
+                where, got = "ftp://%s:7000/" % SHARED, os.path.join(directory, "got")
+                run(*curl, "-o", got, where + "big", ns=pair.peer, timeout=30)
+                equal(name, sha256_file(got), digest)
+                run(*curl, "-T", got, where + "up/" + name, ns=pair.peer, timeout=30)
+                equal(name, sha256_file(os.path.join(directory, "root/up", name)), digest)
+
+
 # ---- apt ----------------------------------------------------------------------------------------
 
 

@@ -406,6 +406,46 @@ static void a_waiter_without_an_event_looks_again_and_again(void **state)
 	share->events[waiter->index] = event;
 }
 
+/* Nobody would write it: it is the keeper who makes them. */
+static void who_cannot_reach_the_keeper_makes_no_event_of_its_own(void **state)
+{
+	int event = share->events[waiter->index];
+	uint64_t soon;
+
+	(void)state;
+	share->events[waiter->index] = -1;
+	share->c->kept = true;
+	share->opener = false;
+	mr_share_lock(share, NULL);
+	soon = mr_share_now(share) + 3 * MR_NS_PER_MS;
+	mr_share_wait_begin(share, waiter);
+	assert_int_equal(mr_share_wait(share, waiter, NULL, 0, soon, NULL), -ETIMEDOUT);
+	mr_share_unlock(share);
+	assert_int_equal(share->events[waiter->index], -1);
+	share->events[waiter->index] = event;
+	share->opener = true;
+	share->c->kept = false;
+}
+
+/* Programs that want no descriptor any more set their number to 0; poll() takes no more than that. */
+static void a_sleeper_needs_no_descriptors_of_the_programs(void **state)
+{
+	struct rlimit few, before;
+	uint64_t soon;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	few.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	mr_share_lock(share, NULL);
+	soon = mr_share_now(share) + 3 * MR_NS_PER_MS;
+	mr_share_wait_begin(share, waiter);
+	assert_int_equal(mr_share_wait(share, waiter, NULL, 0, soon, NULL), -ETIMEDOUT);
+	mr_share_unlock(share);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 /* ---- Fork ------------------------------------------------------------------------------------ */
 
 static struct mr_proc *forked_child(void)
@@ -745,6 +785,8 @@ int main(void)
 		SHARE_TEST(a_confined_sleeper_leaves_the_lead_to_the_keeper),
 		SHARE_TEST(a_confined_sleeper_is_woken_and_sees_the_callers_descriptor),
 		SHARE_TEST(a_waiter_without_an_event_looks_again_and_again),
+		SHARE_TEST(who_cannot_reach_the_keeper_makes_no_event_of_its_own),
+		SHARE_TEST(a_sleeper_needs_no_descriptors_of_the_programs),
 		SHARE_TEST(a_forked_child_has_a_place_a_table_and_a_waiter_of_its_own),
 		SHARE_TEST(a_fork_that_fails_gives_the_place_back),
 		SHARE_TEST(a_child_for_which_there_is_no_place_is_told),

@@ -128,14 +128,18 @@ static struct mr_waiter *waiter_new(struct mr_share *share, bool known)
 
 /* The eventfd of a waiter lives as long as the engine, whoever has the waiter. Asks the keeper where it
  * is not known yet: not with the lock held, which the keeper may want. -1 where the process may have no
- * descriptor more: it will have to look again and again. */
+ * descriptor more, or cannot reach the keeper (from another network namespace): one of its own would be written
+ * by nobody, and it will have to look again and again. */
 static int event_of(struct mr_share *share, const struct mr_waiter *w)
 {
 	int *fd = &share->events[w->index];
 
-	if (*fd < 0 && !share->confined)
-		*fd = share->keeper >= 0 ? share_ask_event(share, w->index) :
-					   eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (*fd >= 0 || share->confined)
+		return *fd;
+	if (share->keeper >= 0)
+		*fd = share_ask_event(share, w->index);
+	else if (share->opener || !share->c->kept)
+		*fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	return *fd;
 }
 
@@ -412,13 +416,21 @@ static int sleep_on(struct mr_share *share, const struct mr_waiter *w, struct po
 	unsigned ndev = leads ? engine->npfds : 0;
 	uint64_t now = clock_now(share), most = longest_sleep(share, w);
 	struct timespec ts;
+	int ret;
 
 	*keeper = (struct pollfd){ .fd = share->keeper };
 	if (ndev)
 		memcpy(dev, engine->pfds, ndev * sizeof(*dev));
 	if (until > now && most < until - now)
 		until = now + most;
-	if (ppoll(set, n + 1 + ndev, timeout(until, now, &ts), sigmask) < 0)
+	ret = ppoll(set, n + 1 + ndev, timeout(until, now, &ts), sigmask);
+	if (ret < 0 && errno == EINVAL) {
+		/* More than RLIMIT_NOFILE, which the program's alone need not be. */
+		until = mr_min(until, now + EVENTLESS_NS);
+		ret = ppoll(set + 1, n - 1, timeout(until, now, &ts), sigmask);
+		return ret < 0 ? -errno : 0;
+	}
+	if (ret < 0)
 		return -errno;
 	if (keeper->revents) /* it is gone, and with it the interface */
 		return share_keeper_gone(share);
