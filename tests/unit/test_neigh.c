@@ -410,6 +410,44 @@ static void without_a_frame_the_request_is_counted_as_dropped(void **state)
 	mr_neigh_put(&n->link, neigh);
 }
 
+/* A process died: who holds what is not known, but where a neighbour is; of those that are on the free list nothing
+ * is. */
+static void a_salvage_remembers_where_neighbours_are_and_has_it_confirmed(void **state)
+{
+	struct net *n = *state;
+	struct mr_addr known = addr("10.0.0.2"), asked = addr("10.0.0.3"), gone = addr("10.0.0.4");
+	struct mr_neigh *neigh;
+
+	(void)get(n, "10.0.0.2");
+	answer(n, "10.0.0.2");
+	(void)get(n, "10.0.0.3");
+	mr_neigh_put(&n->link, get(n, "10.0.0.4"));
+	answer(n, "10.0.0.4");
+	for (uint32_t i = 0; i < MR_NEIGH_MAX; i++) { /* until it is evicted */
+		struct mr_addr x = mr_addr_v4(htonl(0x0a010000 + i));
+
+		if (mr_neigh_find(&n->link, &gone))
+			mr_neigh_put(&n->link, mr_neigh_get(&n->link, &x, n->now));
+	}
+	assert_null(mr_neigh_find(&n->link, &gone));
+	for (int deaths = 0; deaths < 2; deaths++) {
+		mr_wheel_init(&n->wheel, n->now);
+		mr_link_salvage(&n->link);
+		assert_null(mr_neigh_find(&n->link, &asked));
+		assert_null(mr_neigh_find(&n->link, &gone));
+		assert_int_equal(n->link.neighs.used, 1);
+		assert_ptr_equal(mr_list_first(&n->link.lru, struct mr_neigh, lru_node),
+				 mr_neigh_find(&n->link, &known));
+	}
+	neigh = get(n, "10.0.0.2");
+	assert_int_equal(neigh->refs, 1);
+	assert_int_equal(output(n, neigh, 1), 0);
+	assert_sent_packet(n, 1); /* at once */
+	assert_sent_nothing(n);
+	assert_int_equal(neigh->state, MR_NEIGH_DELAY);
+	mr_neigh_put(&n->link, neigh);
+}
+
 int main(void)
 {
 #define NET_TEST(name) cmocka_unit_test_setup_teardown(name, net_setup, net_teardown)
@@ -429,6 +467,7 @@ int main(void)
 		NET_TEST(a_cache_of_held_entries_is_full),
 		NET_TEST(an_evicted_entry_takes_its_packets_along),
 		NET_TEST(without_a_frame_the_request_is_counted_as_dropped),
+		NET_TEST(a_salvage_remembers_where_neighbours_are_and_has_it_confirmed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

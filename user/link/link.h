@@ -67,8 +67,8 @@ int mr_link_init(struct mr_link *link, struct mr_arena *arena, struct mr_netif *
 		 struct mr_wheel *wheel, struct mr_rng *rng, struct mr_counters *ctr,
 		 const struct mr_addr *addrs, unsigned naddrs, uint64_t now);
 
-/* Put right after a process died in the middle of a change, on a wheel without timers: the cache is forgotten,
- * and with it the packets that waited. Nobody may hold an entry any more. */
+/* Put right after a process died in the middle of a change, on a wheel without timers: of the cache stays where
+ * neighbours are, as STALE; the packets that waited for others are lost. Nobody may hold an entry any more. */
 void mr_link_salvage(struct mr_link *link);
 
 /* Just after mr_link_init() without addresses: the kernel speaks ARP and neighbour discovery on this

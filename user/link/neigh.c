@@ -36,6 +36,30 @@ int mr_neigh_init(struct mr_link *link, struct mr_arena *arena)
 	return mr_pool_init(&link->neighs, arena, sizeof(struct mr_neigh), MR_NEIGH_MAX);
 }
 
+/* On a list once, and nobody has taken it off since: mr_pool_put() spares `prev`. */
+static bool to_be_kept(const struct mr_neigh *n)
+{
+	const struct mr_list *prev = n->hash_node.prev;
+
+	return prev && prev != &n->hash_node && n->state != MR_NEIGH_INCOMPLETE &&
+	       n->state != MR_NEIGH_FAILED;
+}
+
+/* Where it is, which has to be confirmed soon: it may have been about to be changed. */
+static void keep(struct mr_link *link, struct mr_neigh *n)
+{
+	n->state = MR_NEIGH_STALE;
+	n->probes = 0;
+	n->refs = 0;
+	n->waiting_head = n->waiting_tail = NULL;
+	n->waiting_count = 0;
+	mr_timer_init(&n->timer, MR_TIMER_NEIGH);
+	mr_list_init(&n->lru_node);
+	mr_list_init(&n->ask_node);
+	mr_list_add_head(bucket_of(link, &n->addr), &n->hash_node);
+	mr_list_add_tail(&link->lru, &n->lru_node);
+}
+
 void mr_neigh_salvage(struct mr_link *link)
 {
 	mr_list_init(&link->lru);
@@ -44,8 +68,16 @@ void mr_neigh_salvage(struct mr_link *link)
 	for (unsigned i = 0; i < BUCKETS; i++)
 		mr_list_init(&link->buckets[i]);
 	mr_pool_salvage(&link->neighs);
-	for (uint32_t i = 0; i < link->neighs.fresh; i++)
-		mr_pool_salvage_slot(&link->neighs, mr_pool_at(&link->neighs, i), false);
+	for (uint32_t i = 0; i < link->neighs.fresh; i++) {
+		struct mr_neigh *n = mr_pool_at(&link->neighs, i);
+		bool used = to_be_kept(n);
+
+		if (used)
+			keep(link, n);
+		else
+			mr_list_init(&n->hash_node);
+		mr_pool_salvage_slot(&link->neighs, n, used);
+	}
 }
 
 /* ---- Packets that wait ----------------------------------------------------------------------- */
