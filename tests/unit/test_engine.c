@@ -681,6 +681,130 @@ static void a_silent_connection_gives_its_sending_state_back_after_a_salvage_too
 	pair_close(&p);
 }
 
+/* A client that is connected, as it sees it, while the server, which did not get the last ACK, has the request. */
+static struct mr_tcp_synreq *half_connect(struct mr_socket **client)
+{
+	struct mr_tcp *tcp = &p.engine[1]->st->tcp;
+
+	assert_int_equal(mr_socket(p.engine[0], client), 0);
+	assert_int_equal(mr_connect(*client, &p.addr[1]), -EINPROGRESS);
+	mr_engine_output(p.engine[0], p.now);
+	mr_engine_input(p.engine[1], p.now);
+	assert_int_equal(tcp->synreqs.used, 1);
+	p.dev[1]->cut = true;
+	pair_pump(&p);
+	p.dev[1]->cut = false;
+	return mr_pool_at(&tcp->synreqs, 0);
+}
+
+/* As when a process dies while it makes a connection of a request: who waits for the server's first word would wait
+ * for ever, and nothing that it has said would be answered by a reset. */
+static void a_request_in_hand_at_a_death_is_made_a_connection_after_it(void **state)
+{
+	struct mr_socket *client, *server;
+	struct mr_tcp_synreq *req;
+
+	(void)state;
+	pair_open(&p, NULL);
+	pair_connect(&p, &client, &server);
+	req = half_connect(&client);
+	p.engine[1]->st->tcp.hand = &req->flow;
+	salvage(p.engine[1]->st, p.now);
+	pair_run(&p, MR_NS_PER_MS);
+	assert_int_equal(mr_accept(p.listener, &server, NULL), 0);
+	assert_int_equal(mr_send(server, "hello", 5, 0), 5);
+	pair_pump(&p);
+	assert_int_equal(mr_recv(client, buf, sizeof(buf), 0), 5);
+	pair_close(&p);
+}
+
+/* The wheel has given its timer out, and the process is killed before it says whose it is. */
+static void a_request_whose_timer_has_just_run_out_at_a_death_stays(void **state)
+{
+	struct mr_socket *client, *server;
+	struct mr_tcp_synreq *req;
+
+	(void)state;
+	pair_open(&p, NULL);
+	pair_connect(&p, &client, &server);
+	req = half_connect(&client);
+	mr_timer_cancel(&p.engine[1]->st->wheel, &req->timer);
+	salvage(p.engine[1]->st, p.now);
+	pair_run(&p, MR_NS_PER_MS);
+	assert_int_equal(mr_accept(p.listener, &server, NULL), 0);
+	pair_close(&p);
+}
+
+/* The connection is there and its request, too, for a moment; the socket is not. */
+static void a_request_goes_on_where_its_connection_had_no_socket_yet(void **state)
+{
+	struct mr_socket *client, *server;
+	struct mr_tcp_synreq *req, copy;
+	struct mr_tcp *tcp;
+
+	(void)state;
+	pair_open(&p, NULL);
+	pair_connect(&p, &client, &server);
+	req = half_connect(&client);
+	copy = *req;
+	tcp = &p.engine[1]->st->tcp;
+	pair_run(&p, 2 * MR_NS_PER_S);
+	assert_int_equal(mr_accept(p.listener, &server, NULL), 0);
+	server->tcb->owner = NULL;
+	assert_ptr_equal(mr_pool_get(&tcp->synreqs), req);
+	*req = copy;
+	tcp->hand = &req->flow;
+	salvage(p.engine[1]->st, p.now);
+	pair_run(&p, MR_NS_PER_MS);
+	assert_int_equal(mr_recv(server, buf, sizeof(buf), 0), -ECONNRESET);
+	mr_close(server);
+	assert_int_equal(tcp->tcbs.used, 2);
+	assert_int_equal(mr_accept(p.listener, &server, NULL), 0);
+	assert_int_equal(mr_send(server, "hello", 5, 0), 5);
+	pair_pump(&p);
+	assert_int_equal(mr_recv(client, buf, sizeof(buf), 0), 5);
+	pair_close(&p);
+}
+
+static void a_connection_that_is_nobodys_after_a_death_is_reset(void **state)
+{
+	struct mr_socket *client, *server;
+	struct mr_tcp *tcp;
+
+	(void)state;
+	pair_open(&p, NULL);
+	pair_connect(&p, &client, &server);
+	tcp = &p.engine[1]->st->tcp;
+	tcp->hand = NULL;
+	server->tcb->owner = NULL;
+	salvage(p.engine[1]->st, p.now);
+	assert_int_equal(tcp->tcbs.used, 0);
+	pair_pump(&p);
+	assert_int_equal(mr_recv(client, buf, sizeof(buf), 0), -ECONNRESET);
+	assert_int_equal(mr_recv(server, buf, sizeof(buf), 0), -ECONNRESET);
+	pair_close(&p);
+}
+
+/* Who resets it dies, too, when the socket has been told and the peer has not. */
+static void a_connection_in_hand_is_reset_whoever_dies_in_between(void **state)
+{
+	struct mr_socket *client, *server;
+	struct mr_stack *st;
+
+	(void)state;
+	pair_open(&p, NULL);
+	pair_connect(&p, &client, &server);
+	st = p.engine[1]->st;
+	st->tcp.hand = &server->tcb->flow;
+	server->err = -ECONNRESET;
+	server->tcb = NULL;
+	salvage(st, p.now);
+	assert_int_equal(st->tcp.tcbs.used, 0);
+	pair_pump(&p);
+	assert_int_equal(mr_recv(client, buf, sizeof(buf), 0), -ECONNRESET);
+	pair_close(&p);
+}
+
 static void every_dropped_frame_has_a_reason(void **state)
 {
 	const struct mr_counters *ctr;
@@ -821,6 +945,11 @@ int main(void)
 		cmocka_unit_test(a_half_closed_connection_that_only_receives_has_no_sending_state),
 		cmocka_unit_test(
 			a_silent_connection_gives_its_sending_state_back_after_a_salvage_too),
+		cmocka_unit_test(a_request_in_hand_at_a_death_is_made_a_connection_after_it),
+		cmocka_unit_test(a_request_whose_timer_has_just_run_out_at_a_death_stays),
+		cmocka_unit_test(a_request_goes_on_where_its_connection_had_no_socket_yet),
+		cmocka_unit_test(a_connection_that_is_nobodys_after_a_death_is_reset),
+		cmocka_unit_test(a_connection_in_hand_is_reset_whoever_dies_in_between),
 		cmocka_unit_test(every_dropped_frame_has_a_reason),
 		cmocka_unit_test(a_capture_is_complete_after_close),
 		cmocka_unit_test(the_same_seed_is_the_same_run),

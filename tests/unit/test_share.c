@@ -626,6 +626,28 @@ static void who_gets_the_place_of_the_last_driver_does_not_pass_for_it(void **st
 	mr_share_fork_parent(share, -1);
 }
 
+/* Who puts it right may be killed, too, before it sends anything. */
+static void the_peer_of_what_was_in_hand_is_told_before_anything_else(void **state)
+{
+	struct mr_socket *l, *c, *s;
+	struct mr_event ev;
+	char buf[4];
+	ssize_t n;
+
+	(void)state;
+	listen_and_connect(&l, &c);
+	for (int i = 0; i < 10 && !nready; i++)
+		look();
+	mr_share_lock(share, NULL);
+	assert_int_equal(mr_accept(l, &s, NULL), 0);
+	mr_share_touch(share, s);
+	share_salvage(share);
+	mr_wait(p.engine[0], &ev, 1, 0);
+	n = mr_recv(c, buf, sizeof(buf), 0);
+	mr_share_unlock(share);
+	assert_int_equal(n, -ECONNRESET);
+}
+
 static uint64_t an_hour_later(void *user)
 {
 	struct timespec ts;
@@ -657,7 +679,7 @@ static void what_was_overdue_at_a_death_is_done_after_it(void **state)
 	share_salvage(share);
 	mr_engine_check(p.engine[1]);
 	mr_share_unlock(share);
-	for (int i = 0; i < 10 && n == -EAGAIN; i++) { /* the neighbour is asked for first */
+	for (int i = 0; i < 10 && n == -EAGAIN; i++) {
 		look();
 		n = mr_recv(c, buf, sizeof(buf), 0);
 	}
@@ -794,6 +816,7 @@ int main(void)
 		SHARE_TEST(a_number_of_another_pid_namespace_is_not_told),
 		SHARE_TEST(a_child_that_dies_inside_the_lock_leaves_it_to_be_repaired),
 		SHARE_TEST(who_gets_the_place_of_the_last_driver_does_not_pass_for_it),
+		SHARE_TEST(the_peer_of_what_was_in_hand_is_told_before_anything_else),
 		SHARE_TEST(what_was_overdue_at_a_death_is_done_after_it),
 		SHARE_TEST(the_keepers_end_is_said_once_and_only_on_standard_error),
 		SHARE_TEST(who_enters_twice_is_ended_and_the_others_go_on),

@@ -6,9 +6,10 @@
  *	       the next one begins anew.
  *
  * Global lists, tables, counts and timers are built anew out of what each object says of itself; what only
- * saves time (neighbours, cached routes, fragments, data out of order, packets about to be sent) is forgotten,
- * as if the wire had lost it; frames belong to whom they are found with. The one connection that was being
- * changed is reset: of it nothing can be known.
+ * saves time (cached routes, fragments, data out of order, packets about to be sent) is forgotten, as if the wire
+ * had lost it; frames belong to whom they are found with. The one connection that was being changed is reset: of
+ * it nothing can be known. Its peer is told at once. It may have nothing to say that would be answered, and wait
+ * for ever.
  */
 #include <syslog.h>
 #include "engine/share_priv.h"
@@ -41,8 +42,9 @@ void share_salvage(struct mr_share *share)
 		mr_steer_salvage_end(st->ip.steer);
 	mr_frame_pool_salvage_end(&st->frames);
 	share_waiters_salvage(share);
-	share->c->hand = NULL;
 	mr_tcp_salvage_reset(&st->tcp, now);
+	share->c->hand = NULL;
+	share_output(share);
 	if (share->ops->salvage)
 		share->ops->salvage(share);
 	MR_COUNT(&st->ctr, ENGINE_SALVAGES);

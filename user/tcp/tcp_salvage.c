@@ -28,8 +28,6 @@ bool mr_tcp_salvage_whole(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 /* A connection that nobody owns is one that was closed. */
 static bool to_be_kept(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 {
-	if (!mr_tcp_salvage_whole(tcp, tcb))
-		return false;
 	return tcb->owner ? tcp_up(tcp)->owns(tcb->owner, tcb) : tcb->fin_queued;
 }
 
@@ -60,7 +58,7 @@ static void rearm(struct mr_tcp *tcp, struct mr_tcb *tcb)
 		mr_timer_arm(tcp->wheel, &tcb->timer, next);
 }
 
-static void keep_tcb(struct mr_tcp *tcp, struct mr_tcb *tcb)
+static void keep_tcb(struct mr_tcp *tcp, struct mr_tcb *tcb, bool as_it_is)
 {
 	tcb->gap = NULL;
 	tcb->dst = (struct mr_dst){ 0 };
@@ -70,26 +68,58 @@ static void keep_tcb(struct mr_tcp *tcp, struct mr_tcb *tcb)
 	if (!tcb_synchronized(tcb))
 		mr_list_add_tail(&tcp->connecting, &tcb->connecting_node);
 	flow_insert(tcp, &tcb->flow);
-	if (&tcb->flow == tcp->hand)
-		tcb_empty(tcb);
-	else
+	if (as_it_is)
 		hold_sndq(tcp, tcb);
+	else
+		tcb_empty(tcb);
 	rearm(tcp, tcb);
 	tcb_mark(tcp, tcb); /* whatever it owes; who owes nothing leaves the list */
 }
 
+/* Those that are somebody's; the others stay as they are for end_others(). */
 static void salvage_tcbs(struct mr_tcp *tcp)
 {
 	mr_pool_salvage(&tcp->tcbs);
 	for (uint32_t i = 0; i < tcp->tcbs.fresh; i++) {
 		struct mr_tcb *tcb = mr_pool_at(&tcp->tcbs, i);
-		bool used = to_be_kept(tcp, tcb);
+		bool whole = mr_tcp_salvage_whole(tcp, tcb);
 
-		if (used)
-			keep_tcb(tcp, tcb);
-		else
+		if (!whole)
 			tcb->flow.kind = 0;
-		mr_pool_salvage_slot(&tcp->tcbs, tcb, used);
+		else if (to_be_kept(tcp, tcb))
+			keep_tcb(tcp, tcb, &tcb->flow != tcp->hand);
+		else
+			tcb->owner = NULL;
+		mr_pool_salvage_slot(&tcp->tcbs, tcb, whole);
+	}
+}
+
+static bool is_known(const struct mr_tcp *tcp, const struct mr_flow *flow)
+{
+	return flow_lookup(tcp, flow->hash, &flow->laddr, flow->lport, &flow->raddr, flow->rport);
+}
+
+static bool is_nobodys(const struct mr_tcb *tcb)
+{
+	return in_use(&tcb->flow, MR_FLOW_TCB) && !tcb->owner && !tcb->fin_queued;
+}
+
+/* Their peers may wait for us to speak, and have nothing to say that would be answered by a reset: they get one
+ * when all else is right again. But for what goes on under another name: the request that it was made of, the
+ * TIME-WAIT that was made of it. */
+static void salvage_others(struct mr_tcp *tcp)
+{
+	for (uint32_t i = 0; i < tcp->tcbs.fresh; i++) {
+		struct mr_tcb *tcb = mr_pool_at(&tcp->tcbs, i);
+
+		if (!is_nobodys(tcb))
+			continue;
+		if (!is_known(tcp, &tcb->flow)) {
+			keep_tcb(tcp, tcb, false);
+			continue;
+		}
+		tcb->flow.kind = 0;
+		mr_pool_put(&tcp->tcbs, tcb);
 	}
 }
 
@@ -106,24 +136,42 @@ static void salvage_sendings(struct mr_tcp *tcp)
 	}
 }
 
-/* The timer is armed when all else is done. */
+/* The timer is armed when all else is done; it is not while it is being handled, but something was sent then. */
+static bool request_is_whole(const struct mr_tcp_synreq *req)
+{
+	return in_use(&req->flow, MR_FLOW_SYN) &&
+	       (req->timer.armed || req->sent_at || req->retries) && req->listener->listening;
+}
+
+/* Also the one in hand: the peer may be connected already as it sees it, and wait for us to speak. What was being
+ * changed of it is no more than what the next SYN,ACK says, which is due at once. */
+static void keep_request(struct mr_tcp *tcp, struct mr_tcp_synreq *req)
+{
+	bool now = &req->flow == tcp->hand || !req->timer.armed;
+
+	req->dst = (struct mr_dst){ 0 };
+	mr_list_add_tail(&req->listener->reqs, &req->node);
+	req->listener->nreqs++;
+	flow_insert(tcp, &req->flow);
+	if (now) {
+		mr_timer_init(&req->timer, MR_TIMER_SYN);
+		mr_timer_arm(tcp->wheel, &req->timer, 0);
+	} else {
+		mr_timer_salvage(tcp->wheel, &req->timer);
+	}
+}
+
 static void salvage_synreqs(struct mr_tcp *tcp)
 {
 	mr_pool_salvage(&tcp->synreqs);
 	for (uint32_t i = 0; i < tcp->synreqs.fresh; i++) {
 		struct mr_tcp_synreq *req = mr_pool_at(&tcp->synreqs, i);
-		bool used = in_use(&req->flow, MR_FLOW_SYN) && req->timer.armed &&
-			    &req->flow != tcp->hand && req->listener->listening;
+		bool used = request_is_whole(req) && !is_known(tcp, &req->flow);
 
-		if (used) {
-			req->dst = (struct mr_dst){ 0 };
-			mr_list_add_tail(&req->listener->reqs, &req->node);
-			req->listener->nreqs++;
-			flow_insert(tcp, &req->flow);
-			mr_timer_salvage(tcp->wheel, &req->timer);
-		} else {
+		if (used)
+			keep_request(tcp, req);
+		else
 			req->flow.kind = 0;
-		}
 		mr_pool_salvage_slot(&tcp->synreqs, req, used);
 	}
 }
@@ -203,22 +251,30 @@ void mr_tcp_salvage(struct mr_tcp *tcp)
 	salvage_gaps(tcp);
 	salvage_ports(tcp);
 	salvage_tcbs(tcp);
-	salvage_sendings(tcp);
 	salvage_synreqs(tcp);
 	salvage_tws(tcp);
+	salvage_others(tcp);
+	salvage_sendings(tcp);
 }
 
 /* As a reset from the peer, but that the peer gets one, too. */
+static void reset(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+{
+	if (tcb->owner)
+		tcp_up(tcp)->gone(tcb->owner, -ECONNRESET);
+	mr_tcp_abort(tcp, tcb, now);
+}
+
+/* Known by what they are until it is done, should this process die, too. */
 void mr_tcp_salvage_reset(struct mr_tcp *tcp, uint64_t now)
 {
-	struct mr_tcb *tcb = (struct mr_tcb *)(void *)tcp->hand;
-	void *owner;
+	struct mr_list *pos, *tmp;
 
+	mr_list_for_each_safe (pos, tmp, &tcp->all) {
+		struct mr_tcb *tcb = mr_list_entry(pos, struct mr_tcb, all_node);
+
+		if (&tcb->flow == tcp->hand || is_nobodys(tcb))
+			reset(tcp, tcb, now);
+	}
 	tcp->hand = NULL;
-	if (!tcb || !in_use(&tcb->flow, MR_FLOW_TCB))
-		return;
-	owner = tcb->owner;
-	if (owner)
-		tcp_up(tcp)->gone(owner, -ECONNRESET);
-	mr_tcp_abort(tcp, tcb, now);
 }
