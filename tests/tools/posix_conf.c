@@ -1730,7 +1730,7 @@ static void on_other_stack(int sig)
 	char here;
 
 	on_use(sig);
-	elsewhere += &here < other_stack || &here >= other_stack + sizeof(other_stack);
+	elsewhere += (uintptr_t)&here - (uintptr_t)other_stack >= sizeof(other_stack);
 }
 
 static void case_handlers_stack(void)

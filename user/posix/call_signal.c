@@ -270,7 +270,6 @@ PUBLIC sighandler_t signal(int sig, sighandler_t handler)
 }
 
 sighandler_t bsd_signal(int sig, sighandler_t handler);
-sighandler_t __sysv_signal(int sig, sighandler_t handler);
 
 PUBLIC sighandler_t bsd_signal(int sig, sighandler_t handler)
 {
