@@ -9,7 +9,7 @@
  * They are killed at any time, which is most often in their sleep; or by themselves while they work, which is
  * most often inside the lock.
  * "ready" on standard output, "killed KILLS" when that is done, then it serves on. A line "stop N", "go N",
- * "spin N" or "kill N" on standard input is for server N; the end of standard input ends all. At last the
+ * "spin N", "kill N" or "start N" (again) on standard input is for server N; the end of standard input ends all. At last the
  * keeper prints what it has counted.
  */
 #include <err.h>
@@ -339,7 +339,7 @@ static int number(const char *text, int min, int max)
 }
 
 /* A line such as "stop 3". */
-static void command(char *line)
+static void command(char *line, const char *name)
 {
 	const char *word = strtok(line, " "), *which = strtok(NULL, " ");
 	int n;
@@ -357,6 +357,8 @@ static void command(char *line)
 		kill(servers[n], SIGUSR1);
 	else if (!strcmp(word, "kill"))
 		kill_server(n);
+	else if (!strcmp(word, "start"))
+		start_server(name, n, false);
 }
 
 /* At a random time, one of them. */
@@ -414,7 +416,7 @@ static _Noreturn void master(int from_keeper, int nservers, int kills, bool insi
 	printf("killed %d\n", killed);
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin))
-		command(line);
+		command(line, name);
 	for (int i = 0; i < nservers; i++)
 		kill(servers[i], SIGKILL);
 	while (wait(NULL) > 0)

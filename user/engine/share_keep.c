@@ -46,6 +46,7 @@
 #define MAIN_ENDED_NS                                                                              \
 	(50 * MR_NS_PER_MS) /* the keeper's own end may come first, and tells it better */
 #define LINGER_NS    (5 * MR_NS_PER_S) /* for what the last process left unsent */
+#define WATCH_NS     MR_NS_PER_S /* between two tries to watch a process without a descriptor */
 #define BACKLOG	     128
 #define GUESTS_MAX   128 /* connections that have not joined */
 #define EVENTS_MAX   64
@@ -88,6 +89,7 @@ struct mr_keeper {
 	uint64_t rounds;       /* as last looked at */
 	unsigned calm;	       /* ticks in a row with a leader */
 	bool suspect;	       /* the leader was late at the last look */
+	uint64_t watch_at;     /* try to watch those again that could not be; 0: there are none */
 };
 
 /* ---- A stopped process that has the lock ---------------------------------------------------------- */
@@ -235,7 +237,8 @@ static void release(struct mr_keeper *k, uint32_t slot)
 		share_proc_free(k->share, proc);
 }
 
-/* Hear of its end. With the lock held. A process that is gone already is released at once. */
+/* Hear of its end. With the lock held. A process that is gone already is released at once. One that cannot be
+ * watched, for lack of descriptors, has done nothing wrong: it is tried again. */
 static void watch_proc(struct mr_keeper *k, uint32_t slot)
 {
 	pid_t pid = k->share->c->procs[slot].pid;
@@ -249,15 +252,44 @@ static void watch_proc(struct mr_keeper *k, uint32_t slot)
 	w->pid = pid;
 	w->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	err = w->pidfd < 0 ? -errno : watch_fd(k, w->pidfd, SOURCE_PROC, slot);
-	if (err)
+	if (!err)
+		return;
+	if (err == -ESRCH) {
 		release(k, slot);
+		return;
+	}
+	if (w->pidfd >= 0)
+		close(w->pidfd);
+	w->pidfd = -1;
+	k->watch_at = k->share->engine->st->now + WATCH_NS;
 }
 
 /* The same, of one that has a connection. */
 static void watch_connected(struct mr_keeper *k, uint32_t slot)
 {
 	watch_proc(k, slot);
-	k->watch[slot].connected = k->watch[slot].pidfd >= 0;
+	k->watch[slot].connected = k->share->c->procs[slot].state != PROC_FREE;
+}
+
+static bool is_unwatched(const struct mr_keeper *k, uint32_t slot)
+{
+	const struct mr_proc *proc = &k->share->c->procs[slot];
+	const struct watch *w = &k->watch[slot];
+
+	return proc->state != PROC_FREE && proc != k->share->self && proc->pid &&
+	       (w->pidfd < 0 || w->pid != proc->pid);
+}
+
+/* With the lock held. Returns when to try again. */
+static uint64_t watch_again(struct mr_keeper *k, uint64_t now)
+{
+	if (k->watch_at && now >= k->watch_at) {
+		k->watch_at = 0;
+		for (uint32_t i = 0; i < MR_SHARE_PROCS_MAX; i++)
+			if (is_unwatched(k, i))
+				watch_proc(k, i);
+	}
+	return k->watch_at ?: MR_TIME_NEVER;
 }
 
 /* Parents have told of children. With the lock held. */
@@ -881,7 +913,7 @@ int mr_keeper_run(struct mr_keeper *k)
 		take_turn(k);
 		if (share->engine->shared)
 			mr_shared_ask(share->engine, now);
-		until = expire(k, now);
+		until = mr_min(expire(k, now), watch_again(k, now));
 		until = mr_min(until, look_after_driving(k, now));
 		until = mr_min(until, tell_main_ended(k, now));
 		end = over(k, now, &until);
