@@ -253,6 +253,24 @@ TEST(corked_partial_segment_waits_200_ms)
 	EXPECT_AT(h, MS(200), .flags = PSH | ACK, .seq = 1 + MSS, .ack = 1, .len = 100);
 }
 
+/* The buffer takes less than a segment. Each turn would take 200 ms. */
+TEST(corked_data_does_not_wait_where_the_buffer_takes_no_more)
+{
+	h->engine->st->nif.mtu = 9000;
+	mr_ip_mtu_changed(&h->engine->st->ip);
+	hist_established(h, &(struct hist_peer){ .mss = 8960 });
+	hist_option(h, MR_OPT_CORK, 1);
+	hist_option(h, MR_OPT_SNDBUF, 4096);
+	hist_write(h, 4096);
+	EXPECT_NOTHING(h);
+	CHECK_EQ(h, mr_send(h->sock, "x", 1, 0), -EAGAIN);
+	hist_round(h);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 4096);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 4097);
+	hist_write(h, 1000); /* there is room again */
+	EXPECT_NOTHING(h);
+}
+
 TEST(uncorking_sends_the_partial_segment)
 {
 	hist_established(h, &(struct hist_peer){ 0 });

@@ -131,7 +131,7 @@ static uint32_t admit(struct mr_socket *sock, size_t len)
 	uint32_t room = buffer_room(sock, fill), frames;
 	uint64_t most;
 
-	sock->tcb->write_short = room < len;
+	mr_tcp_write_short(sock->socks->tcp, sock->tcb, room < len);
 	if (!room) {
 		MR_COUNT(sock->socks->ctr, SOCK_SEND_FULL);
 		return 0;

@@ -689,6 +689,8 @@ uint32_t mr_tcp_fill_size(const struct mr_tcp *tcp, const struct mr_tcb *tcb);
 
 /* What is queued goes out now, small or not (MR_OPT_NODELAY set anew). */
 void mr_tcp_push(struct mr_tcp *tcp, struct mr_tcb *tcb);
+/* Would the application write more than the buffer takes? What waits for more waits in vain then. */
+void mr_tcp_write_short(struct mr_tcp *tcp, struct mr_tcb *tcb, bool is);
 
 /* The last sample of the delivery rate that the application did not limit, or a greater one; bytes per second. */
 static inline uint64_t mr_tcp_delivery_rate(const struct mr_tcb *tcb)

@@ -410,7 +410,7 @@ static enum stop small_may_go(const struct mr_tcb *tcb)
 {
 	bool small_out = seq_gt(tcb->snd_sml, tcb->snd_una) && seq_leq(tcb->snd_sml, tcb->snd_nxt);
 
-	if (tcb->fin_queued || tcb->push_small)
+	if (tcb->fin_queued || tcb->push_small || tcb_waits_for_writer(tcb))
 		return STOP_DONE;
 	if (tcb->opts.cork || tcb->more)
 		return STOP_CORK;

@@ -75,6 +75,13 @@ static inline uint32_t tcb_in_flight(const struct mr_tcb *tcb)
 	return out > gone ? out - gone : 0;
 }
 
+/* The application would write more than the buffer takes, and nothing is under way whose ACK would make room: what
+ * waits for more to be written (a cork) would wait for itself. As Linux, where a writer that has to wait pushes. */
+static inline bool tcb_waits_for_writer(const struct mr_tcb *tcb)
+{
+	return tcb->write_short && tcb->sndq.unsent && tcb->snd_una == tcb->snd_nxt;
+}
+
 /* So few frames are free that payload is not kept any more. */
 static inline bool tcp_frames_low(const struct mr_tcp *tcp)
 {

@@ -196,6 +196,13 @@ void mr_tcp_push(struct mr_tcp *tcp, struct mr_tcb *tcb)
 	tcb_mark(tcp, tcb);
 }
 
+void mr_tcp_write_short(struct mr_tcp *tcp, struct mr_tcb *tcb, bool is)
+{
+	tcb->write_short = is;
+	if (tcb_waits_for_writer(tcb))
+		tcb_mark(tcp, tcb);
+}
+
 void mr_tcp_quickack(struct mr_tcp *tcp, struct mr_tcb *tcb)
 {
 	tcb->pingpong = false;
