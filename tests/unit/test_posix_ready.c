@@ -315,6 +315,21 @@ static void salvage_takes_back_what_was_half_made(void **state)
 	assert_int_equal(mr_share_proc(share)->fds[20], 0);
 }
 
+/* The death came between the end of the socket and that of the file. */
+static void salvage_closes_no_socket_twice(void **state)
+{
+	struct mr_posix *px = mr_share_root(share);
+	struct mr_socket *sock = stream->sock;
+
+	(void)state;
+	mr_share_proc(share)->fds[7] = 0;
+	sock->user = 0;
+	mr_close(sock);
+	posix_salvage(share);
+	assert_ptr_equal(px->all_files.next, &ep->all_node);
+	assert_ptr_equal(px->all_files.prev, &ep->all_node);
+}
+
 static void salvage_closes_files_that_no_table_has_and_sockets_that_no_file_has(void **state)
 {
 	struct mr_socket *lost;
@@ -347,6 +362,7 @@ int main(void)
 		CASE(salvage_links_what_a_death_left_unlinked),
 		CASE(salvage_tells_an_edge_once_more),
 		CASE(salvage_takes_back_what_was_half_made),
+		CASE(salvage_closes_no_socket_twice),
 		CASE(salvage_closes_files_that_no_table_has_and_sockets_that_no_file_has),
 	};
 

@@ -19,6 +19,9 @@ static void files_begin(struct mr_posix *px)
 		mr_pool_salvage_slot(&px->files, f, f->kind != 0);
 		if (!f->kind)
 			continue;
+		/* Closed before the file was: the socket may be another's or nobody's by now. */
+		if (f->sock && f->sock->user != (uintptr_t)f)
+			f->sock = NULL;
 		f->refs = 0;
 		mr_list_init(&f->items);
 		mr_list_init(&f->waits);
