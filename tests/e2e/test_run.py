@@ -313,6 +313,19 @@ def _():
         status(pair, 126, program, options=("--strict",))
 
 
+@case("a program written in Go is told of though it is linked dynamically, and not run with --strict")
+def _():
+    need("gcc")
+    with Pair() as pair, scratch() as directory:
+        source, program = os.path.join(directory, "p.c"), os.path.join(directory, "p")
+        with open(source, "w") as f:  # with the section that Go's linker makes
+            f.write('__attribute__((section(".go.buildinfo"))) int x = 1; int main(void) { return 2 + x; }\n')
+        run("gcc", "-o", program, source, timeout=30)
+        done = status(pair, 3, program)
+        check("is written in Go" in done.stderr, "stderr: %s", done.stderr)
+        status(pair, 126, program, options=("--strict",))
+
+
 @case("ss and inspect succeed where no program runs")
 def _():
     with Pair() as pair:

@@ -217,6 +217,29 @@ static bool is_static(int fd)
 	return true;
 }
 
+/* Go's linker leaves a section of this name, also where the C library is linked. */
+static bool is_go(int fd)
+{
+	char name[sizeof(".go.buildinfo")];
+	Elf64_Ehdr eh;
+	Elf64_Shdr names, sh;
+
+	if (pread(fd, &eh, sizeof(eh), 0) != sizeof(eh) ||
+	    memcmp(eh.e_ident, ELFMAG, SELFMAG) != 0 || eh.e_ident[EI_CLASS] != ELFCLASS64 ||
+	    pread(fd, &names, sizeof(names), (off_t)(eh.e_shoff + eh.e_shstrndx * sizeof(names))) !=
+		    sizeof(names))
+		return false;
+	for (unsigned i = 0; i < eh.e_shnum; i++) {
+		if (pread(fd, &sh, sizeof(sh), (off_t)(eh.e_shoff + i * sizeof(sh))) != sizeof(sh))
+			return false;
+		if (pread(fd, name, sizeof(name), (off_t)(names.sh_offset + sh.sh_name)) ==
+			    sizeof(name) &&
+		    !memcmp(name, ".go.buildinfo", sizeof(name)))
+			return true;
+	}
+	return false;
+}
+
 /* What the dynamic linker does not do in silence. False: the program cannot use the stack. */
 static bool can_be_run(const char *name)
 {
@@ -229,16 +252,15 @@ static bool can_be_run(const char *name)
 		return true;
 	if (!fstat(fd, &st) && ((st.st_mode & S_ISUID && st.st_uid != geteuid()) ||
 				(st.st_mode & S_ISGID && st.st_gid != getegid())))
-		why = "is set-user-ID or set-group-ID";
+		why = "is set-user-ID or set-group-ID, so nothing can be loaded into it";
 	else if (is_static(fd))
-		why = "is linked statically";
+		why = "is linked statically, so nothing can be loaded into it";
+	else if (is_go(fd))
+		why = "is written in Go, which goes past the C library";
 	close(fd);
 	if (why)
-		fprintf(stderr,
-			"millrace run: %s %s, so nothing can be loaded into it: its own sockets "
-			"are the "
-			"kernel's\n",
-			name, why);
+		fprintf(stderr, "millrace run: %s %s: its own sockets are the kernel's\n", name,
+			why);
 	return !why;
 }
 
