@@ -433,7 +433,8 @@ static void log_line(void *user, int level, const char *line)
 	fprintf(stderr, "keeper: %s\n", line);
 }
 
-static void print_counters(struct mr_engine *engine)
+/* nfree: frames that were free before there was any traffic. What is for receiving lies with the device again. */
+static void print_counters(struct mr_engine *engine, uint32_t nfree)
 {
 	static struct mr_counter list[512];
 	unsigned n = mr_counters(engine, list, 512);
@@ -443,7 +444,7 @@ static void print_counters(struct mr_engine *engine)
 			printf("%s %llu\n", list[i].name, (unsigned long long)list[i].value);
 	printf("connections %u\nsockets %u\n", mr_engine_connections(engine),
 	       engine->st->socks.pool.used);
-	printf("frames_free %u\nframes %u\n", engine->st->frames.nfree, engine->st->frames.nframes);
+	printf("frames_lost %d\n", (int)(nfree - engine->st->frames.nfree));
 }
 
 int main(int argc, char **argv)
@@ -454,6 +455,7 @@ int main(int argc, char **argv)
 	struct mr_share *share;
 	struct mr_keeper *keeper;
 	int life[2], tell[2];
+	uint32_t nfree;
 	char name[160];
 	pid_t pid;
 
@@ -486,9 +488,10 @@ int main(int argc, char **argv)
 	if (write(tell[1], name, strlen(name)) < 0)
 		err(1, "write");
 	close(tell[1]);
+	nfree = mr_share_engine(share)->st->frames.nfree;
 	mr_keeper_run(keeper);
 	mr_keeper_close(keeper);
-	print_counters(mr_share_engine(share));
+	print_counters(mr_share_engine(share), nfree);
 	mr_share_close(share);
 	waitpid(pid, NULL, 0);
 	return 0;
