@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -426,6 +427,81 @@ static void who_cannot_reach_the_keeper_makes_no_event_of_its_own(void **state)
 	share->c->kept = false;
 }
 
+/* As a sleeper of another process: its event is unknown here. */
+static struct mr_waiter *strange_sleeper(void)
+{
+	struct mr_waiter *other = &share->c->waiters[waiter->index + 1];
+
+	*other = (struct mr_waiter){ .index = waiter->index + 1, .used = true, .asleep = true };
+	mr_list_init(&other->node);
+	mr_list_add_tail(&share->c->sleepers, &other->node);
+	return other;
+}
+
+static int sleep_for_a_moment(void)
+{
+	int ret;
+
+	mr_share_lock(share, NULL);
+	mr_share_wait_begin(share, waiter);
+	ret = mr_share_wait(share, waiter, NULL, 0, mr_share_now(share) + MR_NS_PER_MS, NULL);
+	mr_share_unlock(share);
+	return ret;
+}
+
+/* It may be stopped, and who waited for it would be the one who drives the device. */
+static void nobody_waits_for_the_keeper_to_tell_the_event_of_another(void **state)
+{
+	struct share_answer answer = { .nfds = 1 };
+	int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), fds[2];
+	struct mr_waiter *other = strange_sleeper();
+	struct share_request rq;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds), 0);
+	share->keeper = fds[0];
+	mr_share_lock(share, NULL);
+	mr_share_wake(share, other);
+	mr_share_unlock(share);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(sleep_for_a_moment(), -ETIMEDOUT);
+	assert_int_equal(recv(fds[1], &rq, sizeof(rq), MSG_DONTWAIT), sizeof(rq));
+	assert_int_equal(rq.op, SHARE_EVENT);
+	assert_int_equal(rq.arg, other->index);
+	assert_int_equal(recv(fds[1], &rq, sizeof(rq), MSG_DONTWAIT), -1); /* once */
+	answer.waiter = other->index;
+	assert_int_equal(share_send(fds[1], &answer, sizeof(answer), &event, 1), 0);
+	assert_int_equal(sleep_for_a_moment(), -ETIMEDOUT);
+	assert_true(share->events[other->index] >= 0);
+	mr_list_del(&other->node);
+	other->used = false;
+	share->keeper = -1;
+	close(fds[0]);
+	close(fds[1]);
+	close(event);
+}
+
+/* The one whose event is unknown could only be woken by the keeper. */
+static void the_lead_goes_to_one_that_can_be_woken(void **state)
+{
+	struct mr_waiter *strange = strange_sleeper(), *known = &share->c->waiters[3];
+
+	(void)state;
+	*known = (struct mr_waiter){ .index = 3, .used = true, .asleep = true };
+	mr_list_init(&known->node);
+	share->events[3] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	assert_true(strange->index < 3);
+	assert_int_equal(sleep_for_a_moment(), -ETIMEDOUT);
+	assert_null(share->c->leader);
+	mr_list_add_tail(&share->c->sleepers, &known->node);
+	assert_int_equal(sleep_for_a_moment(), -ETIMEDOUT);
+	assert_ptr_equal(share->c->leader, known);
+	mr_list_del(&strange->node);
+	mr_list_del(&known->node);
+	strange->used = known->used = false;
+	share->c->leader = NULL;
+}
+
 /* Programs that want no descriptor any more set their number to 0; poll() takes no more than that. */
 static void a_sleeper_needs_no_descriptors_of_the_programs(void **state)
 {
@@ -807,6 +883,8 @@ int main(void)
 		SHARE_TEST(a_confined_sleeper_is_woken_and_sees_the_callers_descriptor),
 		SHARE_TEST(a_waiter_without_an_event_looks_again_and_again),
 		SHARE_TEST(who_cannot_reach_the_keeper_makes_no_event_of_its_own),
+		SHARE_TEST(nobody_waits_for_the_keeper_to_tell_the_event_of_another),
+		SHARE_TEST(the_lead_goes_to_one_that_can_be_woken),
 		SHARE_TEST(a_sleeper_needs_no_descriptors_of_the_programs),
 		SHARE_TEST(a_forked_child_has_a_place_a_table_and_a_waiter_of_its_own),
 		SHARE_TEST(a_fork_that_fails_gives_the_place_back),

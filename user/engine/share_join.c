@@ -111,23 +111,65 @@ static void tell(struct mr_share *share, enum share_op op, uint32_t arg)
 			   0); /* gone: the next wait sees it */
 }
 
-int share_ask_event(struct mr_share *share, uint32_t waiter)
+/* With share->talk held. flags as of recv(). */
+static void take_event(struct mr_share *share, int flags)
 {
-	struct share_request rq = request(SHARE_EVENT, waiter);
-	int fds[SHARE_FDS_PER_MESSAGE], fd = -ENOTCONN;
+	int fds[SHARE_FDS_PER_MESSAGE], fd;
 	struct share_answer answer;
 	unsigned nfds;
+	ssize_t n = share_recv(share->keeper, &answer, sizeof(answer), fds, &nfds, flags);
 
+	if (n == -EAGAIN)
+		return;
+	share->asked = false;
+	if (n != sizeof(answer) || nfds != 1 || answer.waiter >= SHARE_WAITERS_MAX ||
+	    share->events[answer.waiter] >= 0) {
+		while (nfds)
+			close(fds[--nfds]);
+		return;
+	}
+	fd = share_fd_high(fds[0]);
+	share->fd_low = mr_min(share->fd_low, fd);
+	share->events[answer.waiter] = fd;
+}
+
+/* With share->talk held. */
+static void ask_event(struct mr_share *share, uint32_t waiter)
+{
+	struct share_request rq = request(SHARE_EVENT, waiter);
+
+	share->asked = !share_send(share->keeper, &rq, sizeof(rq), NULL, 0);
+}
+
+void share_ask_event(struct mr_share *share, uint32_t waiter)
+{
 	share_enter();
 	pthread_mutex_lock(&share->talk);
-	if (!share_send(share->keeper, &rq, sizeof(rq), NULL, 0) &&
-	    share_recv(share->keeper, &answer, sizeof(answer), fds, &nfds, 0) > 0 && nfds == 1)
-		fd = share_fd_high(fds[0]);
-	if (fd >= 0 && fd < share->fd_low)
-		share->fd_low = fd;
+	if (share->asked) /* for another one: that answer comes first */
+		take_event(share, 0);
+	if (share->events[waiter] < 0) {
+		ask_event(share, waiter);
+		if (share->asked)
+			take_event(share, 0);
+	}
 	pthread_mutex_unlock(&share->talk);
 	share_leave(share);
-	return fd;
+}
+
+void share_want_event(struct mr_share *share)
+{
+	share_enter();
+	if (!pthread_mutex_trylock(&share->talk)) {
+		if (share->asked)
+			take_event(share, MSG_DONTWAIT);
+		if (share->wanted >= 0 && !share->asked) {
+			if (share->events[share->wanted] < 0 && share->keeper >= 0)
+				ask_event(share, (uint32_t)share->wanted);
+			share->wanted = -1;
+		}
+		pthread_mutex_unlock(&share->talk);
+	}
+	share_leave(share);
 }
 
 void mr_share_adopted(struct mr_share *share)
@@ -393,6 +435,7 @@ void share_join_child(struct mr_share *share)
 	if (share->confined) /* it stays with its parent's */
 		return;
 	share->keeper = connect_keeper(share->name);
+	share->asked = false; /* the parent was, over the old one */
 	close(old);
 	if (share->keeper >= 0)
 		share->fd_low = mr_min(share->fd_low, share->keeper);

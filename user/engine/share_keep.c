@@ -517,7 +517,7 @@ static void on_adopted(struct mr_keeper *k, const struct conn *conn)
 
 static void on_event(struct mr_keeper *k, const struct conn *conn, uint32_t waiter)
 {
-	struct share_answer answer = { .nfds = 1 };
+	struct share_answer answer = { .nfds = 1, .waiter = waiter };
 	int *event;
 
 	if (conn->slot == NO_SLOT || waiter >= SHARE_WAITERS_MAX) {

@@ -8,7 +8,7 @@
 #include "engine/engine_priv.h"
 #include "engine/share.h"
 
-#define SHARE_MAGIC	  0x6d72736861726531ull /* "mrshare1": this layout */
+#define SHARE_MAGIC	  0x6d72736861726532ull /* "mrshare2": this layout */
 #define SHARE_WAITERS_MAX 8192u			/* threads that wait at once, of all processes */
 #define SHARE_KWAKE_WORDS (SHARE_WAITERS_MAX / 64)
 
@@ -83,6 +83,7 @@ struct mr_share {
 	void *ports;   /* the XDP program's map of ports, where it was joined */
 	int log_level; /* as the keeper said */
 	int wanted;    /* a waiter whose event is to be asked for; -1: none */
+	bool asked;    /* the keeper was, and has not answered yet */
 	int *sockets;  /* [nsockets], of the device, where it was joined; NULL */
 	unsigned nsockets;
 	int fd_low;    /* none of this process's descriptors below is the engine's */
@@ -151,8 +152,10 @@ void share_salvage(struct mr_share *share);
 /* ---- share_join.c */
 /* A number out of the program's way for this descriptor, which it replaces. */
 int share_fd_high(int fd);
-/* The eventfd of a waiter, from the keeper; or a negative errno. */
-int share_ask_event(struct mr_share *share, uint32_t waiter);
+/* Get the eventfd of a waiter from the keeper, and wait for it. It stays unknown where there is none to be had. */
+void share_ask_event(struct mr_share *share, uint32_t waiter);
+/* The same for share->wanted, and not wait: the answer is taken by the next call. */
+void share_want_event(struct mr_share *share);
 void share_join_child(struct mr_share *share);
 /* The keeper is not there any more. Says so, once. -ENETDOWN. */
 int share_keeper_gone(struct mr_share *share);

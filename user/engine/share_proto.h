@@ -38,6 +38,7 @@ struct share_line {
 struct share_answer {
 	int32_t err;
 	uint32_t nfds;
+	uint32_t waiter; /* SHARE_EVENT: whose it is */
 };
 
 /* With it come, in this order: arena, UMEM, the keeper's event, the capture if any, the map of ports if

@@ -137,7 +137,7 @@ static int event_of(struct mr_share *share, const struct mr_waiter *w)
 	if (*fd >= 0 || share->confined)
 		return *fd;
 	if (share->keeper >= 0)
-		*fd = share_ask_event(share, w->index);
+		share_ask_event(share, w->index);
 	else if (share->opener || !share->c->kept)
 		*fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	return *fd;
@@ -262,7 +262,8 @@ void share_leader_check(struct mr_share *share)
 
 /* ---- Leading --------------------------------------------------------------------------------- */
 
-/* The one that has slept longest of those that can leads from now on. */
+/* The one that has slept longest of those that can, and that can be woken from here, leads from now on. The keeper
+ * would wake the others, too, but should it be stopped nobody would lead. */
 static void hand_over(struct mr_share *share)
 {
 	struct mr_commons *c = share->c;
@@ -273,6 +274,10 @@ static void hand_over(struct mr_share *share)
 
 		if (w->passive)
 			continue;
+		if (w->asleep && share->events[w->index] < 0) {
+			share->wanted = (int)w->index;
+			continue;
+		}
 		c->leader = w;
 		break;
 	}
@@ -559,10 +564,9 @@ static int rest(struct mr_share *share, struct share_thread *t, struct pollfd *f
 		ret = -EINTR;
 		goto back;
 	}
-	if (share->wanted >= 0 && !share->confined) {
-		event_of(share, &c->waiters[share->wanted]);
-		share->wanted = -1;
-	}
+	/* Not waiting for the answer: it leads, perhaps, and the keeper may be stopped. */
+	if ((share->wanted >= 0 || share->asked) && !share->confined)
+		share_want_event(share);
 	if (leads && engine->spin_ns) {
 		if (spin(share, t, mr_min(until, now + engine->spin_ns)))
 			goto back;
