@@ -459,7 +459,7 @@ int main(int argc, char **argv)
 	char name[160];
 	pid_t pid;
 
-	if (argc != 6 && (argc != 7 || strcmp(argv[6], "inside")))
+	if (argc != 6 && (argc != 7 || strcmp(argv[6], "inside") != 0))
 		errx(2, "usage: crowd IF ADDRESS/LEN|shared PORT SERVERS KILLS [inside]");
 	listen_port = (uint16_t)number(argv[3], 1, UINT16_MAX);
 	if (pipe(life) || pipe(tell))
