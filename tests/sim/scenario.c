@@ -358,6 +358,7 @@ static void sim_begin(struct sim *sim, const struct sim_scenario *sc, uint64_t s
 	sim->scenario = sc->name;
 	sim->seed = seed;
 	sim->verbose = opts->verbose;
+	sim->host[1].index = 1; /* the bound asks whose buffers are whose, before sim_open() */
 }
 
 void sim_run_seed(const struct sim_scenario *sc, uint64_t seed, const struct sim_opts *opts)
