@@ -96,7 +96,7 @@ static bool families_agree(const struct mr_addr *local, const struct mr_addr *pe
 	       (mr_addr_is_any(local) && !mr_addr_is_v4(local));
 }
 
-int sock_bind(struct mr_socket *sock, const struct mr_endpoint *local, bool to_connect)
+int sock_bind(struct mr_socket *sock, const struct mr_endpoint *local, bool given)
 {
 	struct mr_tcp_opts opts;
 	struct mr_endpoint ep;
@@ -110,7 +110,7 @@ int sock_bind(struct mr_socket *sock, const struct mr_endpoint *local, bool to_c
 	if (sock->setup->opts.v6only && mr_addr_is_v4(&ep.addr))
 		return -EINVAL;
 	opts = sock->setup->opts;
-	opts.reuseaddr |= to_connect;
+	opts.reuseaddr |= given;
 	if (ep.port) {
 		err = mr_tcp_hold(sock->socks->tcp, &ep.addr, ep.port, &opts, &sock->setup->port);
 		if (err)

@@ -123,8 +123,8 @@ struct mr_arbiter {
 void mr_socks_arbiter_set(const struct mr_arbiter *arbiter);
 
 /* As mr_bind(), with a port (not 0) that a kernel socket of the caller's holds, for as long as sock is
- * there. fresh: the kernel has just given it out to connect from, so that it has no connections on it, and
- * those that the stack has left are not in the way. */
+ * there. Connections that the stack has left on it, of which the kernel does not know, are not in the way. fresh:
+ * it has just been given out to connect from, so that the kernel has none on it either. */
 int mr_bind_held(struct mr_socket *sock, const struct mr_endpoint *local, bool fresh);
 
 /* mr_socket() and mr_recv_return() of millrace.h, which are given an engine. */

@@ -64,7 +64,7 @@ int mr_bind_held(struct mr_socket *sock, const struct mr_endpoint *local, bool f
 		if (!fresh)
 			mr_steer_set_busy(sock->socks->tcp->ip->steer, local->port);
 	}
-	err = sock_bind(sock, local, fresh);
+	err = sock_bind(sock, local, true);
 	if (err)
 		sock_drop_port(sock);
 	return err;

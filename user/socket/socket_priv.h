@@ -69,7 +69,7 @@ static inline int sock_take_error(struct mr_socket *sock)
 }
 
 /* mr_bind(). to_connect: connections that others have on the port, in TIME-WAIT mostly, are not in the way. */
-int sock_bind(struct mr_socket *sock, const struct mr_endpoint *local, bool to_connect);
+int sock_bind(struct mr_socket *sock, const struct mr_endpoint *local, bool given);
 
 /* ---- socket_port.c ------------------------------------------------------------------------------
  */
