@@ -68,7 +68,7 @@ static inline int sock_take_error(struct mr_socket *sock)
 	return err;
 }
 
-/* mr_bind(). to_connect: connections that others have on the port, in TIME-WAIT mostly, are not in the way. */
+/* mr_bind(). given: by the kernel, connections that others have on the port, in TIME-WAIT mostly, are not in the way. */
 int sock_bind(struct mr_socket *sock, const struct mr_endpoint *local, bool given);
 
 /* ---- socket_port.c ------------------------------------------------------------------------------
