@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -148,6 +149,39 @@ static void a_wake_up_before_the_wait_is_not_lost(void **state)
 	mr_share_wake(share, waiter);
 	assert_int_equal(mr_share_wait(share, waiter, NULL, 0, MR_SHARE_FOREVER, NULL), 0);
 	mr_share_unlock(share);
+}
+
+static unsigned nyields;
+
+/* In place of the C library's: another one takes the processor for a while. */
+int sched_yield(void)
+{
+	const struct timespec ms = { .tv_nsec = MR_NS_PER_MS };
+
+	nyields++;
+	nanosleep(&ms, NULL);
+	return 0;
+}
+
+static int wait_a_little(void)
+{
+	int ret;
+
+	mr_share_lock(share, NULL);
+	mr_share_wait_begin(share, waiter);
+	ret = mr_share_wait(share, waiter, NULL, 0, mr_share_now(share) + MR_NS_PER_MS, NULL);
+	mr_share_unlock(share);
+	return ret;
+}
+
+static void who_spins_offers_its_processor_and_where_it_is_taken_spins_rarely(void **state)
+{
+	(void)state;
+	p.engine[1]->spin_ns = MR_NS_PER_S;
+	nyields = 0;
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(wait_a_little(), -ETIMEDOUT);
+	assert_int_equal(nyields, 1);
 }
 
 static void a_descriptor_of_the_callers_ends_the_sleep(void **state)
@@ -686,6 +720,35 @@ static void a_child_that_dies_inside_the_lock_leaves_it_to_be_repaired(void **st
 }
 
 /* The copies of the ring indices that were right are gone with their process. */
+/* The child ends when this thread already waits for the lock, or is about to. */
+static void a_death_inside_the_lock_is_repaired_by_who_waits_for_it(void **state)
+{
+	const struct timespec ms = { .tv_nsec = 2 * MR_NS_PER_MS };
+	int fds[2];
+	char byte;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	mr_share_fork_prepare(share);
+	pid = fork();
+	if (!pid) {
+		if (mr_share_fork_child(share) || mr_share_lock(share, NULL) ||
+		    write(fds[1], "x", 1) != 1)
+			_exit(1);
+		nanosleep(&ms, NULL);
+		_exit(0);
+	}
+	mr_share_fork_parent(share, pid);
+	assert_int_equal(read(fds[0], &byte, 1), 1);
+	mr_share_lock(share, NULL);
+	mr_share_unlock(share);
+	assert_int_equal(nsalvaged, 1);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void who_gets_the_place_of_the_last_driver_does_not_pass_for_it(void **state)
 {
 	struct mr_proc *child;
@@ -870,6 +933,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		SHARE_TEST(a_round_tells_whose_readiness_has_grown),
 		SHARE_TEST(a_wake_up_before_the_wait_is_not_lost),
+		SHARE_TEST(who_spins_offers_its_processor_and_where_it_is_taken_spins_rarely),
 		SHARE_TEST(a_descriptor_of_the_callers_ends_the_sleep),
 		SHARE_TEST(a_sleep_that_a_signal_handler_jumps_out_of_leaves_the_sleepers_in_order),
 		SHARE_TEST(what_is_put_off_inside_comes_once_when_the_thread_is_outside),
@@ -892,6 +956,7 @@ int main(void)
 		SHARE_TEST(the_waiters_of_one_that_is_gone_are_free_again),
 		SHARE_TEST(a_number_of_another_pid_namespace_is_not_told),
 		SHARE_TEST(a_child_that_dies_inside_the_lock_leaves_it_to_be_repaired),
+		SHARE_TEST(a_death_inside_the_lock_is_repaired_by_who_waits_for_it),
 		SHARE_TEST(who_gets_the_place_of_the_last_driver_does_not_pass_for_it),
 		SHARE_TEST(the_peer_of_what_was_in_hand_is_told_before_anything_else),
 		SHARE_TEST(what_was_overdue_at_a_death_is_done_after_it),
