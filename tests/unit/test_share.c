@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -149,39 +148,6 @@ static void a_wake_up_before_the_wait_is_not_lost(void **state)
 	mr_share_wake(share, waiter);
 	assert_int_equal(mr_share_wait(share, waiter, NULL, 0, MR_SHARE_FOREVER, NULL), 0);
 	mr_share_unlock(share);
-}
-
-static unsigned nyields;
-
-/* In place of the C library's: another one takes the processor for a while. */
-int sched_yield(void)
-{
-	const struct timespec ms = { .tv_nsec = MR_NS_PER_MS };
-
-	nyields++;
-	nanosleep(&ms, NULL);
-	return 0;
-}
-
-static int wait_a_little(void)
-{
-	int ret;
-
-	mr_share_lock(share, NULL);
-	mr_share_wait_begin(share, waiter);
-	ret = mr_share_wait(share, waiter, NULL, 0, mr_share_now(share) + MR_NS_PER_MS, NULL);
-	mr_share_unlock(share);
-	return ret;
-}
-
-static void who_spins_offers_its_processor_and_where_it_is_taken_spins_rarely(void **state)
-{
-	(void)state;
-	p.engine[1]->spin_ns = MR_NS_PER_S;
-	nyields = 0;
-	for (int i = 0; i < 20; i++)
-		assert_int_equal(wait_a_little(), -ETIMEDOUT);
-	assert_int_equal(nyields, 1);
 }
 
 static void a_descriptor_of_the_callers_ends_the_sleep(void **state)
@@ -933,7 +899,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		SHARE_TEST(a_round_tells_whose_readiness_has_grown),
 		SHARE_TEST(a_wake_up_before_the_wait_is_not_lost),
-		SHARE_TEST(who_spins_offers_its_processor_and_where_it_is_taken_spins_rarely),
 		SHARE_TEST(a_descriptor_of_the_callers_ends_the_sleep),
 		SHARE_TEST(a_sleep_that_a_signal_handler_jumps_out_of_leaves_the_sleepers_in_order),
 		SHARE_TEST(what_is_put_off_inside_comes_once_when_the_thread_is_outside),

@@ -29,16 +29,6 @@ void engine_leave(struct mr_engine *engine);
  * (engine_wait.c). */
 bool engine_spin(const struct mr_engine *engine, uint64_t until, const uint32_t *flag);
 
-/* Between two looks at what another processor is about to change. */
-static inline void cpu_relax(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ volatile("yield" ::: "memory");
-#endif
-}
-
 /* A neighbour does not answer: for connections that wait for it this is what an ICMP host unreachable
  * would be (engine.c). */
 void engine_neighbour_failed(struct mr_stack *st, const struct mr_neigh *n, uint64_t now);

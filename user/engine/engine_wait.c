@@ -26,6 +26,15 @@ static uint64_t clock_now(const struct mr_engine *engine)
 	return engine->clock(engine->clock_user);
 }
 
+static void cpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield" ::: "memory");
+#endif
+}
+
 /* ---- Waking up ------------------------------------------------------------------------------- */
 
 void mr_wakeup(struct mr_engine *engine)

@@ -168,11 +168,6 @@ void share_tick(struct mr_share *share)
 /* Who has the lock for so long is stopped (SIGSTOP), and only the keeper can help. */
 #define LOCK_PATIENCE_NS (50 * MR_NS_PER_MS)
 
-#define LOCK_LOOKS  40u /* at most some 15 us */
-#define LOCK_PAUSES 8u
-#define LOCK_VAIN   8u /* so often in a row in vain */
-#define LOCK_RARELY 32u
-
 __thread struct share_thread_signals share_signals = { .event = -1 };
 
 void share_enter(void)
@@ -205,25 +200,6 @@ __attribute__((noreturn)) static void entered_twice(void)
 	abort();
 }
 
-/* Most who have the lock give it back in a few microseconds, sooner than a sleep and a wake-up take; and who has slept
- * for it makes the next one's way longer, too. In vain where they share a processor: then it is tried rarely. */
-static int spin_for_lock(struct mr_share *share)
-{
-	static __thread unsigned vain;
-	int err = EBUSY;
-
-	if (++vain > LOCK_VAIN && vain % LOCK_RARELY)
-		return err;
-	for (unsigned i = 0; i < LOCK_LOOKS && err == EBUSY; i++) {
-		for (unsigned j = 0; j < LOCK_PAUSES; j++)
-			cpu_relax();
-		err = pthread_mutex_trylock(&share->c->lock);
-	}
-	if (err != EBUSY)
-		vain = 0;
-	return err;
-}
-
 static int wait_for_lock(struct mr_share *share)
 {
 	struct timespec until;
@@ -231,9 +207,6 @@ static int wait_for_lock(struct mr_share *share)
 
 	if (share_signals.held == share)
 		entered_twice();
-	err = spin_for_lock(share);
-	if (err != EBUSY)
-		return err;
 	for (;;) {
 		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_nsec += (long)LOCK_PATIENCE_NS;

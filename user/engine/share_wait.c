@@ -11,7 +11,6 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,9 +25,6 @@
 #define AWAY_SHIFT    2u		   /* weight of the newest: a quarter */
 #define SPINS_IN_VAIN 8u		   /* so often in a row, and spinning is tried rarely */
 #define SPIN_RARELY   32u
-
-#define YIELD_NS (5 * MR_NS_PER_US)  /* who spins offers its processor that often */
-#define TAKEN_NS (20 * MR_NS_PER_US) /* away for so long, another one has taken it */
 
 #define FEW_FDS 64u /* a sleep for no more needs no memory */
 
@@ -396,32 +392,18 @@ static int poll_now(const struct mr_share *share, struct pollfd *fds, unsigned n
 	return mr_max(n, 0);
 }
 
-/* Look at the rings, or for a wake-up, for a while. True: there is something to do. Where more threads want to run
- * than there are processors, what is spent here is what the others lack, the peer or another worker: they are let
- * go first, and while they do so spinning counts as in vain. */
+/* Look at the rings, or for a wake-up, for a while. True: there is something to do. */
 static bool spin(struct mr_share *share, struct share_thread *t, uint64_t until)
 {
 	const struct mr_engine *engine = share->engine;
-	uint64_t now = clock_now(share);
 
 	t->vain++;
 	if (t->vain > SPINS_IN_VAIN && t->vain % SPIN_RARELY)
 		return false;
-	while (now < until) {
-		uint64_t turn = mr_min(until, now + YIELD_NS);
-
-		if (engine_spin(engine, turn, &t->w->woken)) {
-			t->vain = 0;
-			return true;
-		}
-		sched_yield();
-		now = clock_now(share);
-		if (now > turn + TAKEN_NS) {
-			t->vain = mr_max(t->vain, SPINS_IN_VAIN);
-			return false;
-		}
-	}
-	return false;
+	if (!engine_spin(engine, until, &t->w->woken))
+		return false;
+	t->vain = 0;
+	return true;
 }
 
 static uint64_t longest_sleep(const struct mr_share *share, const struct mr_waiter *w)
