@@ -52,8 +52,9 @@ static bool conflicts(const struct mr_tcp *tcp, const struct mr_tcp_listener *se
 	mr_list_for_each (pos, head) {
 		const struct mr_tcp_listener *l = mr_list_entry(pos, struct mr_tcp_listener, node);
 
-		if (l != self && l->lport == lport && overlap(l, laddr, opts->v6only) &&
-		    !may_share(l, opts))
+		/* clang's analyzer takes an entry for NULL where self is */
+		if ((!self || l != self) && l->lport == lport &&
+		    overlap(l, laddr, opts->v6only) && !may_share(l, opts))
 			return true;
 	}
 	return false;
