@@ -53,8 +53,8 @@ static bool conflicts(const struct mr_tcp *tcp, const struct mr_tcp_listener *se
 		const struct mr_tcp_listener *l = mr_list_entry(pos, struct mr_tcp_listener, node);
 
 		/* clang's analyzer takes an entry for NULL where self is */
-		if ((!self || l != self) && l->lport == lport &&
-		    overlap(l, laddr, opts->v6only) && !may_share(l, opts))
+		if ((!self || l != self) && l->lport == lport && overlap(l, laddr, opts->v6only) &&
+		    !may_share(l, opts))
 			return true;
 	}
 	return false;
