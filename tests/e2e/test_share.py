@@ -136,6 +136,7 @@ def kill_servers(kills, inside=False):
         check(crowd.alive(), "the keeper has ended with %s", crowd.proc.returncode)
         after = talk(pair, 4, seconds=1)
         check(sum(t.rounds for t in after) > 10, "hardly anything goes through afterwards")
+        settle(pair, 70)  # a FIN that was lost again and again is not sent soon; the keeper waits 5 s for it
         count = crowd.end()
         note("%d echoes, %d connections lost with their server, %d salvages, longest pause %.1f s" %
              (sum(t.rounds for t in threads), sum(t.lost for t in threads), count["engine.salvages"],
@@ -151,13 +152,13 @@ def kill_servers(kills, inside=False):
 
 
 @case("1,000 servers are killed at random points: bytes stay exact, connections of others go on",
-      timeout=180)
+      timeout=250)
 def _():
     kill_servers(1000)
 
 
 @case("500 are killed while they work, most of them inside the lock: the stack stays, and bytes exact",
-      timeout=240)
+      timeout=300)
 def _():
     kill_servers(500, inside=True)
 

@@ -78,12 +78,12 @@ static struct sockaddr_storage address(const char *text, int port, socklen_t *le
 
 static int port_of(int fd)
 {
-	struct sockaddr_storage ss = { 0 };
-	socklen_t len = sizeof(ss);
+	struct sockaddr_in6 sin6 = { 0 };
+	socklen_t len = sizeof(sin6);
 
-	if (getsockname(fd, (struct sockaddr *)&ss, &len))
+	if (getsockname(fd, (struct sockaddr *)&sin6, &len))
 		die("getsockname");
-	return ntohs(((struct sockaddr_in *)&ss)->sin_port); /* at the same place in both */
+	return ntohs(sin6.sin6_port); /* at the same place in both families */
 }
 
 /* ---- The peer -------------------------------------------------------------------------------- */
@@ -490,7 +490,7 @@ static void case_listener_calls(void)
 static void case_accept(void)
 {
 	int l = listener(), fd;
-	struct sockaddr_storage ss;
+	struct sockaddr_storage ss = { 0 };
 	socklen_t len = sizeof(ss);
 	long h;
 
@@ -2573,7 +2573,7 @@ static void *cancelled_connect(void *arg)
 		cut--;
 	snprintf(text, sizeof(text), "%.*s99", (int)cut, peer_addr);
 	ss = address(text, 7, &len);
-	connect(cancel_fd, (struct sockaddr *)&ss, len);
+	(void)!connect(cancel_fd, (struct sockaddr *)&ss, len); /* it is cancelled in there */
 	return arg;
 }
 

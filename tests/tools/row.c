@@ -57,7 +57,7 @@ static bool get(int fd, const char *text, size_t len)
 	do
 		n = recv(fd, buf, sizeof(buf), 0);
 	while (n < 0 && again(fd, POLLIN));
-	if (n && (n != (ssize_t)len || memcmp(buf, text, len)))
+	if (n && (n != (ssize_t)len || memcmp(buf, text, len) != 0))
 		err(1, "recv: %zd", n);
 	return n;
 }
@@ -130,7 +130,7 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "server"))
 		serve(ai);
-	for (i = 0; i < atoi(argv[argc - 1]); i++)
+	for (i = 0; i < strtol(argv[argc - 1], NULL, 10); i++)
 		call(ai);
 	printf("%d\n", i);
 	freeaddrinfo(ai);

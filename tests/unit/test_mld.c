@@ -268,6 +268,7 @@ static uint64_t answer(struct net *n, uint64_t within, struct report *r)
 		}
 	}
 	fail_msg("no report came");
+	*r = (struct report){ 0 };
 	return 0;
 }
 
