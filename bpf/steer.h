@@ -234,8 +234,11 @@ static __always_inline int steer_fragment(struct packet *p, __u32 slot)
 		return PASS(FRAGMENT);
 	if (!first)
 		return bpf_map_lookup_elem(&mr_fragmented, &key) ? NEXT : PASS(FRAGMENT);
-	if (steer_tcp(p, slot))
+	if (steer_tcp(p, slot)) {
+		/* One of ours had this ID before. */
+		bpf_map_delete_elem(&mr_fragmented, &key);
 		return PASS(FRAGMENT);
+	}
 	bpf_map_update_elem(&mr_fragmented, &key, &any, BPF_ANY);
 	return NEXT;
 }

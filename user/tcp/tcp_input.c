@@ -155,6 +155,12 @@ static void fast_open_confirmed(struct input *in)
 	tcb_mark(in->tcp, tcb);
 }
 
+static bool is_fast_open_syn(const struct mr_tcb *tcb, const struct mr_seg *seg)
+{
+	return tcb->tfo == MR_TFO_PENDING && tcb->snd_nxt == tcb->iss /* nothing was sent yet */ &&
+	       seg->flags & MR_TCP_SYN && seg->seq == tcb->irs;
+}
+
 /* The SYN whose cookie was good: its text, as if it had come by itself. A FIN is left to come again. */
 static enum verdict fast_open_text(struct input *in)
 {
@@ -897,7 +903,7 @@ static enum mr_drop tcb_input(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_
 	tcb->data_segs_in += seg->len != 0;
 	if (tcb->state == MR_TCP_SYN_SENT)
 		v = syn_sent(&in) ?: step6_urg(&in) ?: step7_text(&in) ?: step8_fin(&in);
-	else if (tcb->tfo == MR_TFO_PENDING && tcb->snd_nxt == tcb->iss) /* nothing was sent yet */
+	else if (is_fast_open_syn(tcb, seg))
 		v = fast_open_text(&in) ?: step7_text(&in);
 	else
 		v = other_states(&in);

@@ -25,12 +25,6 @@ bool mr_tcp_salvage_whole(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 	       tcb->state < MR_TCP_TIME_WAIT;
 }
 
-/* A connection that nobody owns is one that was closed. */
-static bool to_be_kept(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
-{
-	return tcb->owner ? tcp_up(tcp)->owns(tcb->owner, tcb) : tcb->fin_queued;
-}
-
 /* Nothing of it is left but that it is in use: it can be reset. */
 static void tcb_empty(struct mr_tcb *tcb)
 {
@@ -86,10 +80,11 @@ static void salvage_tcbs(struct mr_tcp *tcp)
 
 		if (!whole)
 			tcb->flow.kind = 0;
-		else if (to_be_kept(tcp, tcb))
+		else if (tcb->owner && !tcp_up(tcp)->owns(tcb->owner, tcb))
+			tcb->owner = NULL; /* the socket has let go of it */
+		/* A connection that nobody owns is one that was closed. */
+		if (whole && (tcb->owner || tcb->fin_queued))
 			keep_tcb(tcp, tcb, &tcb->flow != tcp->hand);
-		else
-			tcb->owner = NULL;
 		mr_pool_salvage_slot(&tcp->tcbs, tcb, whole);
 	}
 }
