@@ -806,7 +806,7 @@ static void a_connection_in_hand_is_reset_whoever_dies_in_between(void **state)
 }
 
 /* Its FIN is queued: it is one that was closed, and ends as such. */
-static void a_connection_that_its_socket_has_let_go_of_is_an_orphan_after_a_death(void **state)
+static void a_closed_connection_stays_an_orphan_after_a_death(void **state)
 {
 	struct mr_socket *client, *server;
 	struct mr_stack *st;
@@ -972,7 +972,7 @@ int main(void)
 		cmocka_unit_test(a_request_goes_on_where_its_connection_had_no_socket_yet),
 		cmocka_unit_test(a_connection_that_is_nobodys_after_a_death_is_reset),
 		cmocka_unit_test(a_connection_in_hand_is_reset_whoever_dies_in_between),
-		cmocka_unit_test(a_connection_that_its_socket_has_let_go_of_is_an_orphan_after_a_death),
+		cmocka_unit_test(a_closed_connection_stays_an_orphan_after_a_death),
 		cmocka_unit_test(every_dropped_frame_has_a_reason),
 		cmocka_unit_test(a_capture_is_complete_after_close),
 		cmocka_unit_test(the_same_seed_is_the_same_run),
