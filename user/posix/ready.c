@@ -152,10 +152,11 @@ struct mr_sleeper *sleeper_new(struct mr_share *share, struct mr_file *f, uint32
 	if (!link)
 		return NULL;
 	file_hold(f);
-	link->file = f;
 	link->events = events;
 	link->waiter = w;
 	link->proc = mr_share_proc(share)->index;
+	mr_in_order(); /* salvage believes what has a file */
+	link->file = f;
 	mr_list_add_tail(&f->waits, &link->node);
 	mr_list_add_tail(&px->all_links, &link->all_node);
 	file_want(f, events);
