@@ -2379,11 +2379,12 @@ union rights {
 	char room[CMSG_SPACE(sizeof(int))];
 };
 
-static int give(int by, int fd)
+/* Says of itself that it is so long. */
+static int give_long(int by, int fd, size_t len)
 {
-	union rights extra = { .header = { .cmsg_level = SOL_SOCKET,
-					   .cmsg_type = SCM_RIGHTS,
-					   .cmsg_len = CMSG_LEN(sizeof(fd)) } };
+	union rights extra = {
+		.header = { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = len }
+	};
 	struct iovec iov = { "x", 1 };
 	struct msghdr msg = { .msg_iov = &iov,
 			      .msg_iovlen = 1,
@@ -2392,6 +2393,11 @@ static int give(int by, int fd)
 
 	memcpy(CMSG_DATA(&extra.header), &fd, sizeof(fd));
 	return sendmsg(by, &msg, 0) == 1 ? 0 : -1;
+}
+
+static int give(int by, int fd)
+{
+	return give_long(by, fd, CMSG_LEN(sizeof(fd)));
 }
 
 static int take(int by)
@@ -2447,6 +2453,7 @@ static void case_passed(void)
 	peer("close %ld", h);
 	close(fd);
 	T(give(-1, l));
+	T(give_long(pair[0], l, (size_t)1 << 40));
 	close(l);
 	T(peer("connect %s %d", local_addr, port));
 	close(pair[0]);
@@ -2476,6 +2483,61 @@ static void case_passed_to_child(void)
 	T(peer("recv %d -1", c.h));
 	waitpid(pid, &status, 0);
 	T(WEXITSTATUS(status));
+	peer("close %d", c.h);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+/* Who gave it has ended when it is taken. */
+static void case_passed_late(void)
+{
+	int pair[2], fd, status = 0;
+	struct conn c = active();
+	char byte;
+	pid_t pid;
+
+	socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+	pid = fork();
+	if (!pid)
+		_exit(!give(pair[1], c.fd) && read(pair[1], &byte, 1) == 1 ? 7 : 1);
+	close(c.fd);
+	T(write(pair[0], "x", 1));
+	waitpid(pid, &status, 0);
+	T(WEXITSTATUS(status));
+	settle();
+	fd = take(pair[0]);
+	T(send(fd, "abc", 3, 0));
+	T(peer("recv %d 3", c.h));
+	close(fd);
+	T(peer("recv %d 1", c.h));
+	peer("close %d", c.h);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+/* Meanwhile a program was executed that has it, too. */
+static void case_passed_beside_exec(void)
+{
+	int pair[2], fd, status = 0;
+	struct conn c = active();
+	pid_t pid;
+
+	socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+	T(give(pair[0], c.fd));
+	pid = fork();
+	if (!pid) {
+		execlp("true", "true", NULL);
+		_exit(1);
+	}
+	waitpid(pid, &status, 0);
+	T(status);
+	close(c.fd);
+	settle();
+	fd = take(pair[1]);
+	T(send(fd, "abc", 3, 0));
+	T(peer("recv %d 3", c.h));
+	close(fd);
+	T(peer("recv %d 1", c.h));
 	peer("close %d", c.h);
 	close(pair[0]);
 	close(pair[1]);
@@ -3204,6 +3266,8 @@ static const struct test_case {
 	C(address_space),
 	C(passed),
 	C(passed_to_child),
+	C(passed_late),
+	C(passed_beside_exec),
 	C(close_while_reading),
 	C(shutdown_while_reading),
 	C(cancel),

@@ -80,7 +80,6 @@ static int collect(void)
 	return ep_collect(ep, got, 4);
 }
 
-/* Until it is received, or the process that sent it ends. */
 static void a_socket_in_a_message_needs_no_descriptor(void **state)
 {
 	struct mr_proc *proc = mr_share_proc(share);
@@ -98,9 +97,51 @@ static void a_socket_in_a_message_needs_no_descriptor(void **state)
 	assert_int_equal(stream->refs, 1);
 	file_land(share, stream); /* it is in none */
 	assert_int_equal(stream->refs, 1);
+}
+
+static bool no_file(void)
+{
+	return mr_list_empty(&((struct mr_posix *)mr_share_root(share))->all_files);
+}
+
+/* Its sender may be gone when it is received. */
+static void a_socket_in_a_message_outlives_its_sender_for_a_while(void **state)
+{
+	struct mr_proc *proc = mr_share_proc(share);
+	uint64_t until;
+
+	(void)state;
+	assert_true(mr_posix_ops.expire(share, UINT64_MAX) == UINT64_MAX);
 	assert_true(file_fly(share, stream));
 	mr_posix_ops.release(share, proc);
-	assert_true(mr_list_empty(&((struct mr_posix *)mr_share_root(share))->all_files));
+	mr_posix_ops.release(share, proc); /* another, that had its place after it */
+	assert_int_equal(stream->refs, 1);
+	until = mr_posix_ops.expire(share, 0);
+	assert_true(until > mr_share_now(share) && until < UINT64_MAX);
+	file_hold(stream);
+	file_land(share, stream);
+	table_set(share, proc, 7, stream);
+	assert_int_equal(stream->refs, 1);
+	assert_true(mr_posix_ops.expire(share, UINT64_MAX) == UINT64_MAX);
+	assert_false(no_file());
+}
+
+static void
+a_message_that_nobody_receives_closes_its_socket_some_time_after_its_sender(void **state)
+{
+	struct mr_proc *proc = mr_share_proc(share);
+	uint64_t until;
+
+	(void)state;
+	assert_true(file_fly(share, stream));
+	mr_posix_ops.release(share, proc);
+	until = mr_posix_ops.expire(share, 0);
+	posix_salvage(share);
+	mr_posix_ops.release(share, proc);
+	assert_true(mr_posix_ops.expire(share, until - 1) == until);
+	assert_false(no_file());
+	assert_true(mr_posix_ops.expire(share, until) == UINT64_MAX);
+	assert_true(no_file());
 }
 
 static void level_triggered_is_told_until_it_is_read(void **state)
@@ -350,6 +391,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(a_socket_in_a_message_needs_no_descriptor),
+		CASE(a_socket_in_a_message_outlives_its_sender_for_a_while),
+		CASE(a_message_that_nobody_receives_closes_its_socket_some_time_after_its_sender),
 		CASE(level_triggered_is_told_until_it_is_read),
 		CASE(edge_triggered_is_told_once_for_each_arrival),
 		CASE(a_one_shot_is_armed_again_by_modifying_it),

@@ -88,6 +88,9 @@ struct mr_share_ops {
 	/* A process is gone (or has become another by exec): drop the references of its table and
 	 * clear it. */
 	void (*release)(struct mr_share *share, struct mr_proc *proc);
+	/* Keeper: drop what of the released had still some time, if that is over. Returns when the next one's is;
+	 * MR_TIME_NEVER: there is none. */
+	uint64_t (*expire)(struct mr_share *share, uint64_t now);
 	/* A process died inside the lock, the stack is repaired: put your objects right. Sockets in
 	 * hand were reset (-ECONNRESET is pending). A socket that nothing of yours refers to is yours to
 	 * close: mr_share_socket_next(). */

@@ -358,6 +358,8 @@ static uint64_t expire(struct mr_keeper *k, uint64_t now)
 		else
 			next = mr_min(next, w->until);
 	}
+	if (k->share->ops->expire)
+		next = mr_min(next, k->share->ops->expire(k->share, now));
 	return next;
 }
 
@@ -913,7 +915,8 @@ int mr_keeper_run(struct mr_keeper *k)
 		take_turn(k);
 		if (share->engine->shared)
 			mr_shared_ask(share->engine, now);
-		until = mr_min(expire(k, now), watch_again(k, now));
+		until = watch_again(k, now);
+		until = mr_min(until, expire(k, now)); /* of those too that it has released */
 		until = mr_min(until, look_after_driving(k, now));
 		until = mr_min(until, tell_main_ended(k, now));
 		end = over(k, now, &until);

@@ -471,10 +471,12 @@ static ssize_t send_msg(int fd, const struct msghdr *msg, int flags)
 
 static ssize_t send_kernel(int fd, const struct msghdr *msg, int flags)
 {
-	ssize_t ret = pass_begin(msg);
-	int saved;
+	int err = pass_begin(msg), saved;
+	ssize_t ret;
 
-	ret = ret ? px_result(ret) : REAL(sendmsg)(fd, msg, flags);
+	if (err)
+		return px_result(err);
+	ret = REAL(sendmsg)(fd, msg, flags);
 	if (ret < 0) {
 		saved = errno;
 		pass_failed(msg);
@@ -485,12 +487,16 @@ static ssize_t send_kernel(int fd, const struct msghdr *msg, int flags)
 
 static int send_kernel_many(int fd, struct mmsghdr *vec, unsigned n, int flags)
 {
-	unsigned i;
-	int done;
+	unsigned i = 0;
+	int done, err = 0;
 
-	for (i = 0; i < n && !pass_begin(&vec[i].msg_hdr); i++)
-		;
-	done = REAL(sendmmsg)(fd, vec, i ?: n, flags);
+	while (i < n && !err) {
+		err = pass_begin(&vec[i].msg_hdr);
+		i += !err;
+	}
+	if (err && !i)
+		return (int)px_result(err);
+	done = REAL(sendmmsg)(fd, vec, i, flags);
 	while (i > (unsigned)mr_max(done, 0)) {
 		int saved = errno;
 

@@ -120,6 +120,7 @@ static int setup(struct mr_share *share, struct mr_arena *arena, const struct mr
 		return -ENOMEM;
 	mr_list_init(&px->all_files);
 	mr_list_init(&px->all_links);
+	mr_list_init(&px->orphans);
 	err = mr_pool_init(&px->files, arena, sizeof(struct mr_file), 2 * cfg->max_sockets);
 	err = err   ?:
 		      mr_pool_init(&px->items, arena, sizeof(struct mr_epitem),
@@ -159,8 +160,12 @@ static void release(struct mr_share *share, struct mr_proc *proc)
 	mr_list_for_each_safe (pos, tmp, &px->all_links) {
 		struct mr_sleeper *link = mr_list_entry(pos, struct mr_sleeper, all_node);
 
-		if (link->proc == proc->index)
+		if (link->proc != proc->index)
+			continue;
+		if (link->waiter)
 			sleeper_free(share, link);
+		else
+			flight_orphan(share, link);
 	}
 	for (uint32_t fd = proc->fd_end; fd-- > 0;)
 		table_clear(share, proc, (int)fd);
@@ -204,6 +209,7 @@ const struct mr_share_ops mr_posix_ops = {
 	.ready = socket_ready,
 	.fork = fork_table,
 	.release = release,
+	.expire = flights_expire,
 	.list = list,
 	.salvage = posix_salvage,
 };

@@ -63,12 +63,15 @@ struct mr_sleeper {
 	struct mr_waiter *waiter; /* NULL: a message */
 	uint32_t events;	  /* EPOLL* */
 	uint32_t proc;		  /* index of its process */
+	uint64_t until;		  /* a message whose sender is gone: kept so long; 0: all others */
 };
 
 /* The root in the arena. */
 struct mr_posix {
 	struct mr_pool files, items, links;
 	struct mr_list all_files, all_links;
+	struct mr_list
+		orphans; /* not in all_links: messages whose sender is gone, the oldest first */
 };
 
 /* What the flags of an epoll registration are, beside the events. */
@@ -119,11 +122,15 @@ struct mr_sleeper *sleeper_new(struct mr_share *share, struct mr_file *f, uint32
 			       struct mr_waiter *w);
 void sleeper_free(struct mr_share *share, struct mr_sleeper *link);
 
-/* f is in a message to another process, which has a reference until it is received or the process that sends it
- * ends. False: too many. */
+/* f is in a message to another process, which has a reference until it is received, or for some time after the
+ * process that sends it has ended. False: too many. */
 bool file_fly(struct mr_share *share, struct mr_file *f);
 /* It has arrived, if it was in one. */
 void file_land(struct mr_share *share, struct mr_file *f);
+/* The process that sent it is gone. */
+void flight_orphan(struct mr_share *share, struct mr_sleeper *link);
+/* End those whose time is over. Returns the next one's. */
+uint64_t flights_expire(struct mr_share *share, uint64_t now);
 
 struct mr_epitem *ep_find(struct mr_file *ep, const struct mr_file *file, int fd);
 /* 0, or -ENOSPC. */

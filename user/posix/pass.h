@@ -5,8 +5,9 @@
 
 #include <sys/socket.h>
 
-/* Before and after such a message is sent. 0 or -ETOOMANYREFS. */
+/* Before such a message is sent. 0, or -ETOOMANYREFS and nothing is changed. */
 int pass_begin(const struct msghdr *msg);
+/* It was not sent after all. */
 void pass_failed(const struct msghdr *msg);
 /* A message has come. */
 void pass_received(const struct msghdr *msg);

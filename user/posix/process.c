@@ -160,7 +160,7 @@ int process_spawn(spawn_function spawn, pid_t *pid, const char *path,
 
 /* A file of ours whose kernel socket has come here: by exec, or in a message, in which those are that are used
  * last. With the lock held. */
-static bool adopt_one(int fd, uint64_t cookie)
+static bool adopt_one(int fd, uint64_t cookie, bool by_message)
 {
 	struct mr_posix *px = mr_share_root(px_share);
 
@@ -169,7 +169,8 @@ static bool adopt_one(int fd, uint64_t cookie)
 
 		if (f->cookie == cookie) {
 			file_hold(f);
-			file_land(px_share, f);
+			if (by_message)
+				file_land(px_share, f);
 			table_clear(px_share, mr_share_proc(px_share), fd);
 			table_set(px_share, mr_share_proc(px_share), fd, f);
 			return true;
@@ -215,7 +216,7 @@ static void note_earlier(int fd)
 		early_socket(fd);
 }
 
-static void adopt_fd(int fd)
+static void adopt_fd(int fd, bool by_message)
 {
 	uint64_t cookie;
 	bool adopted;
@@ -226,7 +227,7 @@ static void adopt_fd(int fd)
 	if (!cookie)
 		return;
 	mr_share_lock(px_share, NULL);
-	adopted = adopt_one(fd, cookie);
+	adopted = adopt_one(fd, cookie, by_message);
 	mr_share_unlock(px_share);
 	if (!adopted)
 		note_earlier(fd);
@@ -241,11 +242,11 @@ static void adopt(void)
 		int fd = (int)strtol(entry->d_name, NULL, 10);
 
 		if (entry->d_name[0] != '.' && (uint32_t)fd < MR_SHARE_FDS_MAX)
-			adopt_fd(fd);
+			adopt_fd(fd, false);
 	}
 	/* Without /proc, as in a chroot, each number is tried. */
 	for (int fd = 0; !dir && fd < (int)MR_SHARE_FDS_MAX; fd++)
-		adopt_fd(fd);
+		adopt_fd(fd, false);
 	if (dir)
 		closedir(dir);
 	mr_share_adopted(px_share);
@@ -405,7 +406,7 @@ void process_adopt(int fd)
 {
 	if ((uint32_t)fd < MR_SHARE_FDS_MAX && kernel_option(fd, SO_PROTOCOL) == IPPROTO_TCP &&
 	    px_join())
-		adopt_fd(fd);
+		adopt_fd(fd, true);
 }
 
 /* ---- The table ------------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include "base/compiler.h"
+#include "base/time.h"
 #include "posix/file.h"
 
 /* ---- Bits ------------------------------------------------------------------------------------ */
@@ -177,6 +178,9 @@ void sleeper_free(struct mr_share *share, struct mr_sleeper *link)
 
 /* ---- In messages ----------------------------------------------------------------------------- */
 
+/* A message may be under way for so long after the end of its sender. */
+#define FLIGHT_NS (60 * MR_NS_PER_S)
+
 bool file_fly(struct mr_share *share, struct mr_file *f)
 {
 	return sleeper_new(share, f, 0, NULL) != NULL;
@@ -194,6 +198,28 @@ void file_land(struct mr_share *share, struct mr_file *f)
 		sleeper_free(share, link);
 		return;
 	}
+}
+
+void flight_orphan(struct mr_share *share, struct mr_sleeper *link)
+{
+	struct mr_posix *px = mr_share_root(share);
+
+	link->until = mr_share_now(share) + FLIGHT_NS;
+	mr_list_move_tail(&px->orphans, &link->all_node);
+}
+
+uint64_t flights_expire(struct mr_share *share, uint64_t now)
+{
+	struct mr_posix *px = mr_share_root(share);
+
+	while (!mr_list_empty(&px->orphans)) {
+		struct mr_sleeper *link = mr_list_first(&px->orphans, struct mr_sleeper, all_node);
+
+		if (now < link->until)
+			return link->until;
+		sleeper_free(share, link);
+	}
+	return MR_TIME_NEVER;
 }
 
 /* ---- epoll ----------------------------------------------------------------------------------- */

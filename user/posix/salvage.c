@@ -49,9 +49,11 @@ static void count_references(struct mr_share *share, struct mr_posix *px)
 	}
 }
 
+/* Of the orphans some may come to stay longer than they should: they are in another order. */
 static void sleepers(struct mr_posix *px)
 {
 	mr_list_init(&px->all_links);
+	mr_list_init(&px->orphans);
 	mr_pool_salvage(&px->links);
 	for (uint32_t i = 0; i < px->links.fresh; i++) {
 		struct mr_sleeper *s = mr_pool_at(&px->links, i);
@@ -64,7 +66,7 @@ static void sleepers(struct mr_posix *px)
 			continue;
 		file_hold(s->file);
 		mr_list_add_tail(&s->file->waits, &s->node);
-		mr_list_add_tail(&px->all_links, &s->all_node);
+		mr_list_add_tail(s->until ? &px->orphans : &px->all_links, &s->all_node);
 	}
 }
 
