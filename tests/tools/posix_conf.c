@@ -3054,6 +3054,7 @@ static void case_system(void)
 
 static void case_popen(void)
 {
+	int (*volatile end)(FILE *) = fclose; /* the compiler warns of it, by its name */
 	struct conn c = ninth();
 	FILE *a, *b;
 	char line[32];
@@ -3071,10 +3072,50 @@ static void case_popen(void)
 	T(pclose(b) == 4 << 8);
 	T(peer("recv %d 6", c.h));
 	T(popen("true", "x") == NULL);
+	a = popen("exit 5", "r");
+	T(end(a) == 5 << 8); /* the same as pclose() */
+	T(waitpid(-1, NULL, WNOHANG));
+	a = popen("cat >&9", "w"); /* it may stand where the one before did */
+	T(fprintf(a, "ghi"));
+	T(end(a));
+	T(peer("recv %d 3", c.h));
+	T(waitpid(-1, NULL, WNOHANG));
 	finish(c);
 	a = popen("echo without", "r");
 	T(fgets(line, sizeof(line), a) != NULL);
 	T(pclose(a));
+}
+
+static void *start_commands(void *stop)
+{
+	while (!__atomic_load_n((bool *)stop, __ATOMIC_RELAXED))
+		pclose(popen("true", "r"));
+	return NULL;
+}
+
+/* One thread forks while another starts commands: the child can, too. */
+static void case_fork_beside_popen(void)
+{
+	struct conn c = passive();
+	int status, failed = 0;
+	pthread_t thread;
+	bool stop = false;
+
+	pthread_create(&thread, NULL, start_commands, &stop);
+	for (int i = 0; i < 100; i++) {
+		pid_t pid = fork();
+
+		if (!pid) {
+			alarm(30);
+			_exit(system("true") ? 1 : 0);
+		}
+		waitpid(pid, &status, 0);
+		failed += status != 0;
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	T(failed);
+	finish(c);
 }
 
 static int exec_at(char *const argv[])
@@ -3284,6 +3325,7 @@ static const struct test_case {
 	C(exec_others),
 	C(system),
 	C(popen),
+	C(fork_beside_popen),
 	C(bind),
 	C(rebind),
 	C(big),

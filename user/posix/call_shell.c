@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * call_shell.c - system, popen, pclose: commands that inherit sockets.
+ * call_shell.c - system, popen, pclose, fclose: commands that inherit sockets.
  * Owns        the streams of popen() here; who ignores signals in system().
- * Called by   the program.
+ * Called by   the program; the child of a fork.
  *
  * The C library starts the shell past posix_spawn() as a program sees it. Where the shell would inherit a socket of
  * the stack it is started by ours instead.
@@ -51,6 +51,14 @@ static int status_of(pid_t pid)
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static unsigned waiting;
 static struct sigaction was_int, was_quit;
+
+void shell_forked(void)
+{
+	static const pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
+
+	mutex = fresh;
+	waiting = 0;
+}
 
 static void ignore_begin(sigset_t *defaults)
 {
@@ -130,12 +138,15 @@ static struct stream *take(const FILE *file)
 {
 	struct stream **at, *s;
 
+	/* Nearly always, and every fclose() comes here. One that is ours is there before the program has it. */
+	if (!__atomic_load_n(&streams, __ATOMIC_RELAXED))
+		return NULL;
 	pthread_mutex_lock(&mutex);
 	for (at = &streams; *at && (*at)->file != file; at = &(*at)->next)
 		;
 	s = *at;
 	if (s)
-		*at = s->next;
+		__atomic_store_n(at, s->next, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&mutex);
 	return s;
 }
@@ -166,7 +177,7 @@ static int start(struct stream *s, const char *command, bool reads, int theirs)
 	err = spawn_at(&s->pid, command, theirs, reads ? STDOUT_FILENO : STDIN_FILENO);
 	if (!err) {
 		s->next = streams;
-		streams = s;
+		__atomic_store_n(&streams, s, __ATOMIC_RELAXED);
 	}
 	pthread_mutex_unlock(&mutex);
 	return err;
@@ -187,7 +198,7 @@ static FILE *open_shell(const char *command, bool reads, bool cloexec)
 	close(fds[!mine]);
 	if (err) {
 		if (s->file)
-			fclose(s->file);
+			REAL(fclose)(s->file);
 		else
 			close(fds[mine]);
 		free(s);
@@ -202,25 +213,34 @@ static FILE *open_shell(const char *command, bool reads, bool cloexec)
 PUBLIC FILE *popen(const char *command, const char *mode)
 {
 	bool reads = strchr(mode, 'r') != NULL, writes = strchr(mode, 'w') != NULL;
-	FILE *file;
 
 	if (reads != writes && inherits_sockets())
 		return open_shell(command, reads, strchr(mode, 'e') != NULL);
-	file = REAL(popen)(command, mode);
-	if (file)
-		free(take(file)); /* of an earlier one that was ended by fclose() */
-	return file;
+	return REAL(popen)(command, mode);
+}
+
+/* The command's status; where that is 0, whether what was left to write could be written. */
+static int end(struct stream *s, FILE *file)
+{
+	pid_t pid = s->pid;
+	int failed;
+
+	free(s);
+	failed = REAL(fclose)(file);
+	return status_of(pid) ?: failed;
 }
 
 PUBLIC int pclose(FILE *file)
 {
 	struct stream *s = take(file);
-	pid_t pid;
 
-	if (!s)
-		return REAL(pclose)(file);
-	pid = s->pid;
-	free(s);
-	fclose(file);
-	return status_of(pid);
+	return s ? end(s, file) : REAL(pclose)(file);
+}
+
+/* In the C library it is the same as pclose(), and programs make use of that. */
+PUBLIC int fclose(FILE *file)
+{
+	struct stream *s = take(file);
+
+	return s ? end(s, file) : REAL(fclose)(file);
 }

@@ -9,6 +9,7 @@
  */
 #include <pthread.h>
 #include <stdlib.h>
+#include "posix/handlers.h"
 #include "posix/posix.h"
 
 struct early {
@@ -22,6 +23,23 @@ static uint8_t
 	kept[MR_SHARE_FDS_MAX]; /* enum mr_reason; where the bit is not set it means nothing */
 static struct early *list;
 static pthread_mutex_t mutex = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+
+/* A handler that closes a socket would come here again, in the middle of the list. Inside the stack handlers are
+ * put off anyway. */
+static bool lock(sigset_t *mask)
+{
+	bool blocked = !mr_share_inside() && handlers_block(mask);
+
+	pthread_mutex_lock(&mutex);
+	return blocked;
+}
+
+static void unlock(bool blocked, const sigset_t *mask)
+{
+	pthread_mutex_unlock(&mutex);
+	if (blocked)
+		pthread_sigmask(SIG_SETMASK, mask, NULL);
+}
 
 static uint64_t bit(int fd)
 {
@@ -71,12 +89,15 @@ static void drop_registrations(int fd, int epfd)
 
 void early_forget(int fd)
 {
+	sigset_t mask;
+	bool blocked;
+
 	if (!early_known(fd))
 		return;
 	__atomic_fetch_and(&bits[fd / 64], ~bit(fd), __ATOMIC_RELAXED);
-	pthread_mutex_lock(&mutex);
+	blocked = lock(&mask);
 	drop_registrations(fd, -1);
-	pthread_mutex_unlock(&mutex);
+	unlock(blocked, &mask);
 }
 
 void early_copied(int from, int to)
@@ -98,15 +119,16 @@ void early_forked(void)
 void early_epoll(int epfd, int op, int fd, const struct epoll_event *event)
 {
 	struct early *e;
+	sigset_t mask;
+	bool blocked = lock(&mask);
 
-	pthread_mutex_lock(&mutex);
 	drop_registrations(fd, epfd);
 	e = op == EPOLL_CTL_DEL ? NULL : malloc(sizeof(*e));
 	if (e) {
 		*e = (struct early){ .next = list, .epfd = epfd, .fd = fd, .event = *event };
 		list = e;
 	}
-	pthread_mutex_unlock(&mutex);
+	unlock(blocked, &mask);
 }
 
 static struct early *take_registration(int fd)

@@ -2,7 +2,8 @@
 /*
  * process.c - this process's place in the stack: joining, forking, its table of descriptors.
  * Owns        px_share, px_table.
- * Called by   the interposed calls. A program that never makes a TCP socket never comes here.
+ * Called by   the interposed calls. A program that neither makes a TCP socket nor asks for a ring of io_uring
+ *	       never comes here.
  */
 #include <dirent.h>
 #include <dlfcn.h>
@@ -65,8 +66,10 @@ void process_fork_end(bool shared, pid_t pid)
 	bool blocked = fork_blocked;
 	sigset_t mask = fork_mask;
 
-	if (!pid)
+	if (!pid) {
 		early_forked();
+		shell_forked();
+	}
 	if (shared && pid)
 		mr_share_fork_parent(px_share, pid);
 	else if (shared)
@@ -102,9 +105,11 @@ bool process_leaves_sockets(bool *open)
 		if (!proc->fds[fd])
 			continue;
 		f = file_of_entry(mr_share_root(px_share), proc->fds[fd]);
-		if (f->kind == FILE_EPOLL && !mr_list_empty(&f->watched) &&
-		    !(REAL(fcntl64)((int)fd, F_GETFD) & FD_CLOEXEC))
+		if (f->kind == FILE_EPOLL && !f->told && !mr_list_empty(&f->watched) &&
+		    !(REAL(fcntl64)((int)fd, F_GETFD) & FD_CLOEXEC)) {
+			f->told = true; /* by any process: some make a child for each command */
 			epoll = (int)fd;
+		}
 		if (f->kind != FILE_EPOLL && !f->cookie)
 			f->cookie = process_cookie((int)fd);
 		if (f->kind != FILE_STREAM)

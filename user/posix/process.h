@@ -17,13 +17,17 @@
 bool process_fork_begin(void);
 void process_fork_end(bool shared, pid_t pid);
 
+/* The child of a fork: a thread of the parent's may have been about to start a command (call_shell.c). */
+void shell_forked(void);
+
 /* Is this system call one that forks? clone(2) and clone3(2) onto another stack are not: such a child
  * cannot return through us. */
 bool process_clones(long nr, const long arg[6]);
 /* Make such a child. As syscall(). */
 long process_clone(long nr, const long arg[6]);
 /* Are there sockets of ours that a program executed now would have? Their cookies are known then. *open: one of
- * them is sure to stay open. */
+ * them is sure to stay open. An epoll instance that it would have is logged, once. To be asked only where one is
+ * executed. */
 bool process_leaves_sockets(bool *open);
 /* "NAME=value" of what made this process part of the stack: the stack's name, and the library (its path alone). */
 const char *process_stack_variable(void);

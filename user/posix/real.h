@@ -82,6 +82,7 @@
 	X(int, system, (const char *))                                                             \
 	X(FILE *, popen, (const char *, const char *))                                             \
 	X(int, pclose, (FILE *))                                                                   \
+	X(int, fclose, (FILE *))                                                                   \
 	X(int, posix_spawn,                                                                        \
 	  (pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *,   \
 	   char *const[], char *const[]))                                                          \
