@@ -158,7 +158,7 @@ def _():
 
 
 @case("500 are killed while they work, most of them inside the lock: the stack stays, and bytes exact",
-      timeout=300)
+      timeout=400)
 def _():
     kill_servers(500, inside=True)
 

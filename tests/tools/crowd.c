@@ -9,8 +9,8 @@
  * They are killed at any time, which is most often in their sleep; or by themselves while they work, which is
  * most often inside the lock.
  * "ready" on standard output, "killed KILLS" when that is done, then it serves on. A line "stop N", "go N",
- * "spin N", "kill N" or "start N" (again) on standard input is for server N; the end of standard input ends all. At last the
- * keeper prints what it has counted.
+ * "spin N", "kill N" or "start N" (again) on standard input is for server N; the end of standard input ends all. At
+ * last the keeper prints what it has counted.
  */
 #include <err.h>
 #include <errno.h>

@@ -685,7 +685,6 @@ static void a_child_that_dies_inside_the_lock_leaves_it_to_be_repaired(void **st
 	assert_int_equal(nsalvaged, 1);
 }
 
-/* The copies of the ring indices that were right are gone with their process. */
 /* The child ends when this thread already waits for the lock, or is about to. */
 static void a_death_inside_the_lock_is_repaired_by_who_waits_for_it(void **state)
 {
@@ -715,6 +714,7 @@ static void a_death_inside_the_lock_is_repaired_by_who_waits_for_it(void **state
 	close(fds[1]);
 }
 
+/* The copies of the ring indices that were right are gone with their process. */
 static void who_gets_the_place_of_the_last_driver_does_not_pass_for_it(void **state)
 {
 	struct mr_proc *child;

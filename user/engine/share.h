@@ -201,7 +201,8 @@ int mr_share_wait(struct mr_share *share, struct mr_waiter *w, struct pollfd *fd
 /* ---- Signal handlers ------------------------------------------------------------------------- */
 
 /* For signal handlers; async-signal-safe. Does this thread have the lock, or is it about to get it or to give
- * it back, or in the middle of something of the kind? Then a handler must not use the stack, and whatever does is put off: */
+ * it back, or in the middle of something of the kind? Then a handler must not use the stack, and whatever does is
+ * put off: */
 bool mr_share_inside(void);
 /* to when ops->outside() is called, once. */
 void mr_share_owe(void);

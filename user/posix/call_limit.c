@@ -4,7 +4,8 @@
  * Called by   the program.
  *
  * The stack's memory is mapped in the program, hundreds of MiB of addresses, most of which nothing stands behind.
- * A program that limits its own has not counted them: what it sets and sees is without them.
+ * A program that limits its own has not counted them: once it has joined, what it sets and sees is without them.
+ * A limit that was set before (ulimit -v) holds for all.
  */
 #include <sys/resource.h>
 #include <unistd.h>

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * call_uring.c - io_uring is refused, as by a kernel without it.
- * Called by   the program, through liburing or syscall().
+ * Called by   the program, through the shared library liburing or syscall().
  *
  * What a program asks of a socket in a ring, the kernel does with the socket behind ours, where nothing ever
  * arrives. Libraries that use rings where there are any (libuv: also for epoll_ctl()) do without them. liburing
- * makes the system call by itself, so that its functions are taken instead.
+ * makes the system call by itself, so that its functions are taken instead. Where it is linked statically into
+ * the program nothing of it is seen.
  */
 #include <dlfcn.h>
 #include <errno.h>
