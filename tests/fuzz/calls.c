@@ -413,7 +413,7 @@ static void do_shutdown(struct conn *c, int s, bool reading)
 	else
 		c->from[s].shut = true;
 	/* With both directions shut, bytes that still come are answered by a reset. */
-	if (c->from[!s].excused && c->from[s].shut && !c->from[!s].ended)
+	if (c->from[!s].excused && c->from[s].shut)
 		cut(c);
 }
 
