@@ -399,6 +399,13 @@ static void do_borrow(struct world *w, struct conn *c, int s)
 	mr_recv_return(w->side[s].host.engine, slices, (unsigned)n);
 }
 
+/* Bytes that still come are answered by a reset. */
+static void cut_if_both_shut(struct conn *c, int s)
+{
+	if (c->from[!s].excused && c->from[s].shut && !c->from[!s].ended)
+		cut(c);
+}
+
 static void do_shutdown(struct conn *c, int s, bool reading)
 {
 	struct mr_endpoint peer;
@@ -412,9 +419,7 @@ static void do_shutdown(struct conn *c, int s, bool reading)
 		c->from[!s].excused = true;
 	else
 		c->from[s].shut = true;
-	/* With both directions shut, bytes that still come are answered by a reset. */
-	if (c->from[!s].excused && c->from[s].shut)
-		cut(c);
+	cut_if_both_shut(c, s);
 }
 
 static void do_close(struct conn *c, int s, bool abortive)
@@ -498,8 +503,10 @@ static void do_other(const struct world *w, struct conn *c, int s, uint8_t which
 		break;
 	case 4:
 		mr_linger(c->sock[s]);
-		if (c->sock[s]->shut_wr)
-			c->from[s].shut = true;
+		if (!c->sock[s]->shut_wr)
+			break;
+		c->from[s].shut = true;
+		cut_if_both_shut(c, s);
 		break;
 	case 5:
 		if (arg < 250)
