@@ -2488,10 +2488,22 @@ static void case_passed_to_child(void)
 	close(pair[1]);
 }
 
+/* What was given to `from` is a connection as before. */
+static void use_taken(int from, int h)
+{
+	int fd = take(from);
+
+	T(send(fd, "abc", 3, 0));
+	T(peer("recv %d 3", h));
+	close(fd);
+	T(peer("recv %d 1", h));
+	peer("close %d", h);
+}
+
 /* Who gave it has ended when it is taken. */
 static void case_passed_late(void)
 {
-	int pair[2], fd, status = 0;
+	int pair[2], status = 0;
 	struct conn c = active();
 	char byte;
 	pid_t pid;
@@ -2505,12 +2517,7 @@ static void case_passed_late(void)
 	waitpid(pid, &status, 0);
 	T(WEXITSTATUS(status));
 	settle();
-	fd = take(pair[0]);
-	T(send(fd, "abc", 3, 0));
-	T(peer("recv %d 3", c.h));
-	close(fd);
-	T(peer("recv %d 1", c.h));
-	peer("close %d", c.h);
+	use_taken(pair[0], c.h);
 	close(pair[0]);
 	close(pair[1]);
 }
@@ -2518,7 +2525,7 @@ static void case_passed_late(void)
 /* Meanwhile a program was executed that has it, too. */
 static void case_passed_beside_exec(void)
 {
-	int pair[2], fd, status = 0;
+	int pair[2], status = 0;
 	struct conn c = active();
 	pid_t pid;
 
@@ -2533,12 +2540,7 @@ static void case_passed_beside_exec(void)
 	T(status);
 	close(c.fd);
 	settle();
-	fd = take(pair[1]);
-	T(send(fd, "abc", 3, 0));
-	T(peer("recv %d 3", c.h));
-	close(fd);
-	T(peer("recv %d 1", c.h));
-	peer("close %d", c.h);
+	use_taken(pair[1], c.h);
 	close(pair[0]);
 	close(pair[1]);
 }

@@ -71,8 +71,7 @@ struct mr_sleeper {
 struct mr_posix {
 	struct mr_pool files, items, links;
 	struct mr_list all_files, all_links;
-	struct mr_list
-		orphans; /* not in all_links: messages whose sender is gone, the oldest first */
+	struct mr_list orphans; /* messages whose sender is gone, the oldest first */
 };
 
 /* What the flags of an epoll registration are, beside the events. */

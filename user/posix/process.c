@@ -362,7 +362,7 @@ static int join(void)
 
 	if (!*stack_name)
 		return -ENOENT;
-	ops = mr_posix_ops;
+	ops = mr_posix_ops; /* the keeper's, too, which has no handlers to put off */
 	ops.outside = handlers_owed;
 	ret = mr_share_join(&share, stack_name, &ops, &err);
 	if (ret) {

@@ -28,9 +28,9 @@ enum stop {
 	STOP_FRAMES, /* what may go must be cut, and no frame is left for that: the next ACK brings one, or time */
 };
 
-#define BURST_ALONE                                                                                \
-	8192u /* bytes of a segment that goes as if it were a burst: else each chunk costs the kernel a
-			     * page, and the payload is summed, here and by the peer */
+/* Bytes of a segment that goes as if it were a burst: else each chunk costs the kernel a page, and the payload is
+ * summed, here and by the peer. */
+#define BURST_ALONE   8192u
 #define BURST_HEADERS 100u /* IPv6 and TCP with all options, in a burst that the device cuts */
 
 enum run_kind {
