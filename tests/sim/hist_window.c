@@ -103,6 +103,40 @@ TEST(rfc9293_3_8_6_2_sender_does_not_fill_a_silly_window)
 	EXPECT_AT(h, MS(200), .flags = ACK, .seq = 1, .ack = 1, .len = 1000);
 }
 
+/* The RTO may be minutes, the override is a second at most. */
+TEST(rfc9293_3_8_6_2_1_override_comes_within_a_second_whatever_the_rto)
+{
+	hist_connect(h);
+	hist_until(h, SEC(1.5));
+	EXPECT_AT(h, SEC(1), .flags = SYN, .seq = 0);
+	hist_syn_ack(h, &(struct hist_peer){ 0 }); /* the RTO is 3 s now (RFC 6298 5.7) */
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .wnd = 1000);
+	hist_zero(h);
+	hist_write(h, MSS);
+	EXPECT_NOTHING(h);
+	hist_until(h, SEC(1.1));
+	EXPECT_AT(h, SEC(1), .flags = ACK, .seq = 1, .ack = 1, .len = 1000);
+}
+
+TEST(rfc9293_3_8_6_2_1_override_of_a_window_that_was_closed_does_not_wait_for_the_next_probe)
+{
+	hist_established(h, &(struct hist_peer){ 0 });
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .wnd = WND_ZERO);
+	hist_write(h, MSS);
+	hist_until(h, MS(6300)); /* the next probe is due at 12.6 s */
+	hist_skip(h);
+	hist_zero(h);
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .wnd = 1000);
+	for (unsigned i = 1; i < 9; i++) { /* ACKs that come meanwhile do not put it off */
+		hist_until(h, MS(100 * i));
+		INJECT(h, .flags = ACK, .seq = 1, .ack = 1, .wnd = 1000);
+	}
+	EXPECT_NOTHING(h);
+	hist_until(h, SEC(1.1));
+	EXPECT_AT(h, SEC(1), .flags = ACK, .seq = 1, .ack = 1, .len = 1000);
+}
+
 TEST(rfc9293_3_8_6_2_sender_fills_a_window_that_is_half_of_the_largest_seen)
 {
 	hist_established(h, &(struct hist_peer){ .wnd = 1000 });

@@ -34,6 +34,7 @@
 #define MR_TCP_FORGET_NS                                                                           \
 	(60 * MR_NS_PER_S) /* silence after which struct mr_sending is given back */
 #define MR_TCP_CORK_NS	    (200 * MR_NS_PER_MS)
+#define MR_TCP_OVERRIDE_NS  (1 * MR_NS_PER_S) /* RFC 9293 3.8.6.2.1: 0.1 to 1 s; the RTO if less */
 #define MR_TCP_MSS_DEFAULT  536u  /* RFC 9293 3.7.1, when the peer sends no MSS option: of IPv4, */
 #define MR_TCP_MSS_DEFAULT6 1220u /* of IPv6 */
 #define MR_TCP_MSS_MIN                                                                             \

@@ -603,6 +603,8 @@ void tcp_arm_rtx(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	/* As Linux: a long back-off does not outlast the user timeout. */
 	if (tcb->opts.user_timeout_ms && tcb->stalled_since)
 		at = mr_min(at, tcb->stalled_since + tcb->opts.user_timeout_ms * MR_NS_PER_MS);
+	if (!out && tcb->snd_wnd) /* a silly window, not a closed one */
+		at = mr_min(at, now + MR_TCP_OVERRIDE_NS);
 	tcb_timer_set(tcp, tcb, MR_TT_RTX, at);
 }
 
@@ -659,6 +661,8 @@ static void after_send(struct mr_tcp *tcp, struct mr_tcb *tcb, enum stop why, bo
 			tcb->backoff = 0;
 			tcb->probes = 0;
 			tcp_arm_rtx(tcp, tcb, now);
+		} else if (tcb->snd_wnd && tcb->timers[MR_TT_RTX] > now + MR_TCP_OVERRIDE_NS) {
+			tcp_arm_rtx(tcp, tcb, now); /* probed while closed, and opened a little */
 		}
 		return;
 	}
