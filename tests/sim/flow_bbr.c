@@ -7,6 +7,7 @@
 #define PAYLOAD (1448.0 / 1514.0) /* of the link's rate */
 
 static const struct flow_cfg bbr = { .control = "bbr" };
+static const struct path slow_path = { .rate_bps = MBIT(20), .rtt_ns = MS(50) };
 
 static struct flow *start(struct flows *fl, const struct path *path, uint64_t ns)
 {
@@ -90,26 +91,50 @@ FLOW_TEST(bbr_leaves_a_deep_queue_nearly_empty)
 	flows_close(fl);
 }
 
-/* Section 5.3.4: half a BDP for at least 200 ms, every 5 s if the least RTT is not seen by itself. */
-FLOW_TEST(bbr_probes_the_rtt_every_5_seconds)
+/* How often BBR probes the RTT in that time; *low: for how many spells of 10 ms in all. */
+static unsigned rtt_probes(struct flows *fl, struct flow *f, uint64_t ns, unsigned *low)
 {
-	const struct path path = { .rate_bps = MBIT(20), .rtt_ns = MS(50) };
-	struct flow *f = start(fl, &path, SEC(2));
-	uint64_t t = fl->sim.now;
-	unsigned low = 0, probes = 0;
+	unsigned probes = 0;
 	bool was = false;
 
-	for (unsigned i = 0; i < 2000; i++) {
+	*low = 0;
+	for (uint64_t end = fl->sim.now + ns; fl->sim.now < end;) {
 		bool is;
 
-		flows_until(fl, t += MS(10));
-		is = tcb_in_flight(flow_tcb(f)) < 0.6 * bdp(&path);
-		low += is;
+		flows_until(fl, fl->sim.now + MS(10));
+		is = tcb_in_flight(flow_tcb(f)) < 0.6 * bdp(&fl->path);
+		*low += is;
 		probes += is && !was;
 		was = is;
 	}
+	return probes;
+}
+
+/* Section 5.3.4: half a BDP for at least 200 ms, every 5 s if the least RTT is not seen by itself. */
+FLOW_TEST(bbr_probes_the_rtt_every_5_seconds)
+{
+	struct flow *f = start(fl, &slow_path, SEC(2));
+	unsigned low, probes = rtt_probes(fl, f, SEC(20), &low);
+
 	FLOW_CHECK(fl, probes >= 2 && probes <= 4, "%u probes in 20 s", probes);
 	FLOW_CHECK(fl, low >= 18 * probes, "%u0 ms in %u probes", low, probes);
+	flows_close(fl);
+}
+
+/* Its stamps are milliseconds in 32 bits: after 25 days of silence they must not stand ahead of the time. */
+FLOW_TEST(bbr_probes_the_rtt_behind_a_month_of_silence)
+{
+	struct flow *f = start(fl, &slow_path, SEC(2));
+	unsigned low, probes;
+
+	flow_limit(fl, f, 1);
+	flows_until(fl, fl->sim.now + SEC(20)); /* what was written is sent */
+	FLOW_CHECK(fl, !tcb_in_flight(flow_tcb(f)), "not silent");
+	fl->sim.now += SEC(30ull * 86400);
+	flow_limit(fl, f, 0);
+	flows_until(fl, fl->sim.now + SEC(2));
+	probes = rtt_probes(fl, f, SEC(20), &low);
+	FLOW_CHECK(fl, probes >= 2 && probes <= 4, "%u probes in 20 s", probes);
 	flows_close(fl);
 }
 

@@ -295,7 +295,7 @@ static uint32_t put_options(uint8_t *o, const struct hist *h, const struct hist_
 	if (s->mss) {
 		o[n] = 2;
 		o[n + 1] = 4;
-		pkt_put16(o + n + 2, s->mss);
+		pkt_put16(o + n + 2, s->mss == MSS_ZERO ? 0 : s->mss);
 		n += 4;
 	}
 	if (s->has_wscale) {

@@ -46,7 +46,7 @@
 
 /* What the script's side offers in its SYN or SYN-ACK. Zeros: no such option. */
 struct hist_peer {
-	uint16_t mss;	/* 0: 1460 is offered; MSS_NONE: no option */
+	uint16_t mss;	/* 0: 1460 is offered; MSS_NONE: no option; MSS_ZERO: one of 0 */
 	uint16_t wnd;	/* 0: HIST_PEER_WND */
 	uint8_t wscale; /* with has_wscale */
 	bool has_wscale;
@@ -56,6 +56,7 @@ struct hist_peer {
 	bool ae;	/* and AE */
 };
 #define MSS_NONE 1
+#define MSS_ZERO 2
 
 /* A segment of the script. */
 struct hist_seg {

@@ -601,6 +601,14 @@ TEST(rfc9293_3_7_1_without_an_mss_option_segments_have_536_bytes)
 	EXPECT(h, .flags = PSH | ACK, .seq = 537, .ack = 1, .len = 536);
 }
 
+/* As Linux. */
+TEST(rfc9293_3_7_1_mss_option_of_0_counts_as_none)
+{
+	hist_established(h, &(struct hist_peer){ .mss = MSS_ZERO });
+	hist_write(h, 536);
+	EXPECT(h, .flags = PSH | ACK, .seq = 1, .ack = 1, .len = 536);
+}
+
 /* What is sure to arrive: the least IPv6 MTU of 1280 bytes, less the headers. */
 TEST6(rfc9293_3_7_1_without_an_mss_option_segments_over_ipv6_have_1220_bytes)
 {

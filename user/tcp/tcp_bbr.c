@@ -63,7 +63,7 @@ struct bbr {
 	uint32_t max_bw[2];	    /* of this ProbeBW cycle, and of the one before */
 	uint32_t bw_latest, bw_shortterm, full_bw, undo_bw_shortterm;
 	uint32_t min_rtt, probe_rtt_min; /* INF: no sample */
-	uint32_t min_rtt_stamp, probe_rtt_min_stamp, probe_rtt_done_stamp, cycle_stamp;
+	uint32_t min_rtt_stamp, probe_rtt_min_stamp, probe_rtt_start_stamp, cycle_stamp;
 	uint32_t next_round, loss_round;				      /* delivered */
 	uint32_t inflight_latest, inflight_shortterm, inflight_longterm;      /* bytes */
 	uint32_t undo_inflight_shortterm, undo_inflight_longterm, prior_cwnd; /* bytes */
@@ -101,10 +101,10 @@ static uint32_t to_ms(uint64_t ns)
 	return (uint32_t)(ns / MR_NS_PER_MS);
 }
 
-/* Is it more than `ms` since stamp? Both wrap. */
+/* Is it more than `ms` since stamp, which is never ahead of now? Both wrap. */
 static bool elapsed(uint64_t now, uint32_t stamp, uint32_t ms)
 {
-	return seq_gt(to_ms(now), stamp + ms);
+	return to_ms(now) - stamp > ms;
 }
 
 /* Without a source of randomness here: what nobody else knows or waits for, mixed up. */
@@ -522,7 +522,7 @@ static void exit_probe_rtt(const struct mr_tcb *tcb, struct bbr *b, uint64_t now
 
 static void check_probe_rtt_done(struct mr_tcb *tcb, struct bbr *b, uint64_t now)
 {
-	if (!b->probe_rtt_draining || !elapsed(now, b->probe_rtt_done_stamp, 0))
+	if (!b->probe_rtt_draining || !elapsed(now, b->probe_rtt_start_stamp, PROBE_RTT_MS))
 		return;
 	b->probe_rtt_min_stamp = to_ms(now); /* the next one is due an interval from now */
 	restore_cwnd(tcb, b);
@@ -534,7 +534,7 @@ static void handle_probe_rtt(struct mr_tcb *tcb, struct bbr *b, uint64_t now)
 	rate_app_limited(tcb); /* low samples here are our own doing */
 	if (!b->probe_rtt_draining && tcb_in_flight(tcb) <= probe_rtt_cwnd(tcb, b)) {
 		b->probe_rtt_draining = true;
-		b->probe_rtt_done_stamp = to_ms(now) + PROBE_RTT_MS;
+		b->probe_rtt_start_stamp = to_ms(now);
 		b->probe_rtt_round_done = false;
 		start_round(tcb, b);
 	} else if (b->probe_rtt_draining) {

@@ -55,7 +55,7 @@ uint16_t tcp_path_mss(const struct mr_dst *dst, const struct mr_addr *raddr, uin
 
 uint16_t tcp_peer_mss(const struct mr_seg *syn, const struct mr_addr *raddr)
 {
-	if (syn->opts & MR_TCPOPT_MSS)
+	if (syn->opts & MR_TCPOPT_MSS && syn->mss) /* as Linux: 0 is no offer */
 		return syn->mss;
 	return mr_addr_is_v4(raddr) ? MR_TCP_MSS_DEFAULT : MR_TCP_MSS_DEFAULT6;
 }
