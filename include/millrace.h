@@ -287,8 +287,8 @@ ssize_t mr_recv(struct mr_socket *sock, void *buf, size_t len, unsigned flags);
 ssize_t mr_recvv(struct mr_socket *sock, const struct iovec *iov, int iovcnt, unsigned flags);
 #define MR_RECV_PEEK 0x1u /* leave it in the buffer; a pending error stays, too */
 #define MR_RECV_OOB  0x2u /* the urgent byte; -EINVAL when there is none or it was read */
-#define MR_RECV_TRUNC                                                                              \
-	0x4u /* take it out of the buffer without copying (Linux's MSG_TRUNC of TCP) */
+/* Take it out of the buffer without copying (Linux's MSG_TRUNC of TCP). */
+#define MR_RECV_TRUNC 0x4u
 
 /* Zero-copy receive: lend what is next in the receive buffer without copying. Fills up to max slices,
  * returns how many (0: end of stream, else errors as mr_recv()). The bytes leave the receive buffer's

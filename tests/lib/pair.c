@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /* pair.c - two engines joined in memory (see pair.h). */
 #include <stdarg.h>
 #include <stddef.h>

@@ -31,8 +31,8 @@ struct sim_box {
 	uint64_t mtu_at, mtu_end; /* ns */
 	bool icmp;		  /* the sender is told: fragmentation needed, packet too big */
 	bool icmp_no_mtu; /* as routers before RFC 1191 did it: without saying how much fits */
-	uint32_t
-		forge_ppm; /* for a packet the sender gets an ICMP error about one that it did not send */
+	/* For a packet the sender gets an ICMP error about one that it did not send. */
+	uint32_t forge_ppm;
 	uint64_t eaten, changed, too_big, forged;
 };
 

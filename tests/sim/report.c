@@ -25,22 +25,22 @@
 #define PACKET	  1514.0 /* the same on the wire */
 #define QUEUE_MIN 16.0	 /* packets: flow.c's queue is at least that */
 #define FULL	  0.95	 /* of the link counts as full */
-#define FEW_SEGMENTS                                                                               \
-	20.0 /* below, what Mathis leaves out weighs more than that losses are independent */
-#define PEAKS	   2.0	/* of windows, over their mean, where losses are independent */
-#define BBR_LOSS   0.02 /* what BBR bears while it probes */
-#define RTO_MIN_S  0.2
-#define LOSSES	   5u
-#define RTTS	   4u
-#define REORDERS   3u
-#define CONTROLS   3u
-#define CELLS	   (CONTROLS * REORDERS * RTTS * LOSSES)
-#define BATCH	   4u /* runs of a cell before it is looked at */
-#define BATCHES	   8u /* of cells that stay close to their bound */
-#define RUNS	   (BATCH * BATCHES)
-#define SURE	   3.0 /* standard errors above the bound are enough */
-#define CHANCE	   2.0 /* standard errors below it may be chance */
-#define CPU_TIME_S 100 /* of one run: it takes a second */
+/* Below, what Mathis leaves out weighs more than that losses are independent. */
+#define FEW_SEGMENTS 20.0
+#define PEAKS	     2.0  /* of windows, over their mean, where losses are independent */
+#define BBR_LOSS     0.02 /* what BBR bears while it probes */
+#define RTO_MIN_S    0.2
+#define LOSSES	     5u
+#define RTTS	     4u
+#define REORDERS     3u
+#define CONTROLS     3u
+#define CELLS	     (CONTROLS * REORDERS * RTTS * LOSSES)
+#define BATCH	     4u /* runs of a cell before it is looked at */
+#define BATCHES	     8u /* of cells that stay close to their bound */
+#define RUNS	     (BATCH * BATCHES)
+#define SURE	     3.0 /* standard errors above the bound are enough */
+#define CHANCE	     2.0 /* standard errors below it may be chance */
+#define CPU_TIME_S   100 /* of one run: it takes a second */
 
 static const char *const controls[CONTROLS] = { "cubic", "bbr", "newreno" };
 static const uint32_t losses_ppm[LOSSES] = { 0, 100, 1000, 10000, 50000 };

@@ -12,8 +12,8 @@
 #include "rng.h"
 #include "textbook.h"
 
-#define ROUNDS                                                                                     \
-	2000000u /* whose mean is within 0.3 % of the truth at 100 losses in 1,000,000 packets */
+/* Whose mean is within 0.3 % of the truth at 100 losses in 1,000,000 packets. */
+#define ROUNDS 2000000u
 
 const struct tb_aimd tb_reno = { .beta = 0.5, .slow = 1 };
 /* RFC 9438 section 4.3: alpha is 3 * (1 - beta) / (1 + beta) until W_est is where cwnd was. */

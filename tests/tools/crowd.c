@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * crowd.c - one engine, a keeper and a crowd of echo servers on one listener, of which some are killed all the
  * time. For tests/e2e/test_share.py. The first byte that a client reads is the server's number; number 0 is

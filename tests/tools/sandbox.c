@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * sandbox.c - an echo server whose children give up their system calls, as sshd's do before a user is known:
  * what is not needed on a kernel's socket kills them. For tests/e2e/test_run_programs.py.

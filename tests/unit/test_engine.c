@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * test_engine.c - the rhythm, waiting and waking, the end, counters (user/engine/). Where a call must
  * sleep the clock is the real one, and the device has no descriptor: only timers and mr_wakeup() wake.

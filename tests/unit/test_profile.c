@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /* test_profile.c - options from a file and from the environment (user/cli/profile.c). */
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /* test_share.c - one engine for many: lock, waiting, waking (user/engine/share*.c). */
 #include <stdarg.h>
 #include <stddef.h>

@@ -27,9 +27,9 @@
 #define HTTP_LINGER_MS	5000u /* after our FIN, for the peer's */
 #define STOP_DRAIN_MS	2000
 #define ACCEPT_PAUSE_MS 50u /* when no socket is left */
-#define SENDS_PER_TURN                                                                             \
-	8 /* scratch buffers that one connection sends before others have their turn */
-#define EVENTS_MAX 256
+/* Scratch buffers that one connection may send before it is the others' turn. */
+#define SENDS_PER_TURN 8
+#define EVENTS_MAX     256
 
 struct serve_args {
 	struct cli_args *common;

@@ -17,8 +17,8 @@ struct mr_link_state {
 	uint8_t mac[6];
 	uint32_t mtu;	  /* bytes of the L3 packet */
 	uint32_t mtu_max; /* what the device can carry */
-	uint32_t
-		gso_bytes; /* L3 packet that the device cuts into TCP segments itself; 0: it cannot */
+	/* L3 packet that the device cuts into TCP segments itself; 0: it cannot. */
+	uint32_t gso_bytes;
 };
 
 struct mr_dev_ops {

@@ -13,8 +13,8 @@
 
 struct mr_netif {
 	uint8_t mac[6];
-	uint16_t
-		max_chunks; /* descriptors per packet that the device takes: 1..MR_FRAME_MAX_CHUNKS */
+	/* Descriptors per packet that the device takes: 1..MR_FRAME_MAX_CHUNKS. */
+	uint16_t max_chunks;
 	uint32_t mtu;	    /* bytes of the L3 packet */
 	uint32_t gso_bytes; /* L3 packet that the device cuts into segments itself; 0: it cannot */
 	uint32_t txq_limit; /* packets for which mr_netif_tx_room() says that there is room */

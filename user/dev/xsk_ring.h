@@ -54,8 +54,7 @@ static inline void mr_xsk_ring_adopt(struct mr_xsk_ring *r)
 	r->cached_cons = __atomic_load_n(r->consumer, __ATOMIC_ACQUIRE);
 }
 
-/* ---- Producing: FILL and TX
- * ---------------------------------------------------------------------- */
+/* ---- Producing: FILL and TX ------------------------------------------------------------------ */
 
 /* Free entries; looks at the kernel's index only when fewer than `want` are known to be free. */
 static inline uint32_t mr_xsk_ring_room(struct mr_xsk_ring *r, uint32_t want)
@@ -110,8 +109,7 @@ static inline bool mr_xsk_ring_needs_wakeup(const struct mr_xsk_ring *r)
 	return __atomic_load_n(r->flags, __ATOMIC_RELAXED) & XDP_RING_NEED_WAKEUP;
 }
 
-/* ---- Consuming: RX and COMPLETION
- * ---------------------------------------------------------------- */
+/* ---- Consuming: RX and COMPLETION ------------------------------------------------------------ */
 
 /* How many entries, at most max, can be read from *idx on. They stay ours until released. */
 static inline uint32_t mr_xsk_ring_peek(struct mr_xsk_ring *r, uint32_t max, uint32_t *idx)

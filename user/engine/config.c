@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * config.c - the configuration: defaults, parsing, checks, and what follows from the interface.
  * Owns        the choice of attach mode, checksum policy, chunk size and number of frames.
@@ -85,8 +85,7 @@ int mr_config_add_route(struct mr_config *cfg, const char *text)
 	return 0;
 }
 
-/* ---- Checks -------------------------------------------------------------------------------------
- */
+/* ---- Checks ---------------------------------------------------------------------------------- */
 
 static int check_address(const struct mr_config *cfg, unsigned i, struct mr_error *err)
 {
@@ -316,8 +315,7 @@ int mr_config_check(const struct mr_config *cfg, struct mr_error *err)
 	return ret;
 }
 
-/* ---- Plan ---------------------------------------------------------------------------------------
- */
+/* ---- Plan ------------------------------------------------------------------------------------ */
 
 static enum mr_csum_policy csum_policy(enum mr_rx_csum wanted, bool veth, bool native)
 {

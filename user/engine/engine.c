@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * engine.c - one stack in one arena, and the two halves of its rhythm: input and output.
  * Owns        the pipeline from a received packet up to TCP; every drop of input is counted here.
@@ -22,11 +22,9 @@
 #include "engine/engine_priv.h"
 #include "kernel/xdp.h"
 
-#define RX_BUDGET                                                                                  \
-	256u		 /* packets of one round; the rest waits, so that its answers are not late \
-			  */
-#define OUTPUT_TURNS 4u	 /* of filling and emptying the transmit queue in one round */
-#define CLOSE_TURNS  64u /* of output, so that the resets of a close get out */
+#define RX_BUDGET    256u /* packets of one round; the rest waits, so that answers are not late */
+#define OUTPUT_TURNS 4u	  /* of filling and emptying the transmit queue in one round */
+#define CLOSE_TURNS  64u  /* of output, so that the resets of a close get out */
 #define STUCK_NS     (10 * MR_NS_PER_MS) /* when what is owed found no frame: look again that often */
 
 /* ---- Create ---------------------------------------------------------------------------------- */

@@ -93,8 +93,8 @@ struct mr_engine {
 	uint64_t spin_ns;
 	int groups_fd; /* holds the interface's multicast groups; -1: none */
 	int wake_fd;   /* eventfd of mr_wakeup() */
-	uint32_t
-		wake_asked; /* mr_wakeup() was called; atomic, so that spinning costs no system call */
+	/* Set by mr_wakeup(); atomic, so that a spinning thread needs no system call to see it. */
+	uint32_t wake_asked;
 	/* NULL: the device cannot tell. */
 	void (*link_state)(const struct mr_dev *dev, struct mr_link_state *state);
 	char ifname[16];     /* for the log */
@@ -125,8 +125,7 @@ int mr_engine_service(struct mr_engine *engine, uint64_t now);
 /* Every invariant of every layer (tests). */
 void mr_engine_check(const struct mr_engine *engine);
 
-/* ---- Configuration (config.c) -------------------------------------------------------------------
- */
+/* ---- Configuration (config.c) ---------------------------------------------------------------- */
 
 /* Everything that can be said without looking at the interface. 0, or -EINVAL and one sentence. */
 int mr_config_check(const struct mr_config *cfg, struct mr_error *err);

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * engine_open.c - mr_engine_open(): an engine on a real interface.
  * Owns        the order of opening: ask the kernel, make the stack, the sockets, the XDP program

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * engine_sight.c - the counters of every layer by name, the addresses, and the log.
  * Owns        the order of mr_counters(): user space's counters and drops, then the XDP program's,

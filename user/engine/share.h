@@ -46,10 +46,10 @@ struct mr_proc {
 	uint32_t parent; /* index of the process that forked it */
 	uint64_t life;	 /* which of all that have had this place; no two have the same */
 	pid_t pid; /* as the keeper sees it; 0: not known yet (a child that is being forked) */
-	uint32_t
-		fd_end; /* for the owner of the table: no entry of fds[] at or behind this is in use */
-	uint32_t *
-		fds; /* [MR_SHARE_FDS_MAX], zeroed at first use; what an entry means is the owner's */
+	/* For the owner of the table: no entry of fds[] at or behind this is in use. */
+	uint32_t fd_end;
+	/* [MR_SHARE_FDS_MAX], zeroed at first use; what an entry means is the owner's. */
+	uint32_t *fds;
 	char comm[16]; /* name of the program, for `millrace ss` */
 };
 

@@ -53,8 +53,8 @@ struct mr_sent {
 };
 
 struct mr_frame {
-	struct mr_frame
-		*next; /* of whatever queue holds the packet: receive, reassembly or send buffer */
+	/* Of whatever queue holds the packet: receive, reassembly or send buffer. */
+	struct mr_frame *next;
 	struct mr_frame *frag;	 /* next chunk of the same packet; NULL at the last */
 	struct mr_frame *txnext; /* transmit queue */
 	uint8_t *chunk;		 /* first byte of the chunk; constant */
@@ -78,16 +78,16 @@ struct mr_frame {
 	uint16_t gso_size;
 	union {
 		uint64_t sent_at; /* sent: ns, last transmission */
-		uint64_t
-			lent_by; /* received, MR_FRAME_LENT: the socket layer's mark of its owner */
+		/* Received, MR_FRAME_LENT: the socket layer's mark of its owner. */
+		uint64_t lent_by;
 	};
 
 	union {
-		struct mr_rx_meta
-			meta; /* received: what the XDP program found; valid with MR_FRAME_META */
+		/* Received: what the XDP program found; valid with MR_FRAME_META. */
+		struct mr_rx_meta meta;
 		struct {
-			struct mr_list
-				sent_node; /* TCP: what is in flight, by time; what is lost */
+			/* TCP: what is in flight, by time; what is lost. */
+			struct mr_list sent_node;
 			union {
 				struct mr_sent sent; /* until it is acknowledged */
 				/* First or last of a row of SACKED ones, or of packets that follow one

@@ -133,8 +133,8 @@ struct mr_ip {
 	struct mr_frame_pool *frames;
 	struct mr_counters *ctr;
 	struct mr_rng *rng;
-	struct mr_prefix
-		addrs[MR_LINK_ADDRS_MAX]; /* own addresses with their on-link prefix length */
+	/* Own addresses with their on-link prefix length. */
+	struct mr_prefix addrs[MR_LINK_ADDRS_MAX];
 	unsigned naddrs;
 	uint8_t addr_flags[MR_LINK_ADDRS_MAX]; /* MR_IPADDR_* */
 	bool addrs_gone;	/* addresses were taken away: a connection may still be on one */

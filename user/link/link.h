@@ -14,8 +14,8 @@
 #include "link/neigh.h"
 
 #define MR_ETH_HLEN 14u
-#define MR_LINK_ADDRS_MAX                                                                          \
-	64u /* of an engine of its own: MR_CONFIG_ADDRS_MAX and a link-local one */
+/* Of an engine of its own: MR_CONFIG_ADDRS_MAX and a link-local one. */
+#define MR_LINK_ADDRS_MAX 64u
 
 /* RFC 4862 section 5.4. An IPv4 address is used at once (arp.c). */
 enum mr_laddr_state {
@@ -48,8 +48,8 @@ struct mr_link {
 	struct mr_list *buckets; /* [nbuckets] */
 	uint32_t nbuckets;
 	struct mr_list lru; /* entries without holders, least recently used first */
-	struct mr_timer
-		announce; /* gratuitous ARP: 2 announcements 2 s apart (RFC 5227 section 2.3) */
+	/* Gratuitous ARP: 2 announcements 2 s apart (RFC 5227 section 2.3). */
+	struct mr_timer announce;
 	uint8_t announcements_left;
 	uint64_t defend_at; /* ns: an address conflict is answered again from then on */
 	struct mr_timer nd; /* once a second after the start, see ndisc.c */

@@ -35,21 +35,21 @@ enum mr_neigh_state {
 	MR_NEIGH_FAILED,
 };
 
-#define MR_NEIGH_QUEUE_MAX                                                                         \
-	64u /* packets that wait, per neighbour; the oldest is dropped for a new one */
-#define MR_NEIGH_WAITING_SHARE                                                                     \
-	4u /* and of all neighbours together: this part of the frames; anybody can name neighbours */
-#define MR_NEIGH_MAX	      4096u
-#define MR_NEIGH_REACHABLE_NS (30 * MR_NS_PER_S)
-#define MR_NEIGH_DELAY_NS     (5 * MR_NS_PER_S)
-#define MR_NEIGH_RETRANS_NS   (1 * MR_NS_PER_S)
-#define MR_NEIGH_PROBES	      3u
-#define MR_NEIGH_FAILED_NS    (3 * MR_NS_PER_S)
-#define MR_NEIGH_ANSWER_NS                                                                         \
-	MR_NS_PER_S		 /* sooner the kernel does not give up: three requests, 1 s apart */
+/* Packets that wait for one neighbour. When there are more, the oldest is dropped. */
+#define MR_NEIGH_QUEUE_MAX 64u
+/* For all neighbours together they may hold one in so many of the frames: anybody can make us look for neighbours. */
+#define MR_NEIGH_WAITING_SHARE 4u
+#define MR_NEIGH_MAX	       4096u
+#define MR_NEIGH_REACHABLE_NS  (30 * MR_NS_PER_S)
+#define MR_NEIGH_DELAY_NS      (5 * MR_NS_PER_S)
+#define MR_NEIGH_RETRANS_NS    (1 * MR_NS_PER_S)
+#define MR_NEIGH_PROBES	       3u
+#define MR_NEIGH_FAILED_NS     (3 * MR_NS_PER_S)
+/* The kernel sends three requests, 1 s apart, before it gives up: no sooner than this. */
+#define MR_NEIGH_ANSWER_NS   MR_NS_PER_S
 #define MR_NEIGH_KERNEL_ASKS 10u /* 1 s apart; the kernel gives up earlier and says so */
-#define MR_NEIGH_SETTLE_NS                                                                         \
-	(1 * MR_NS_PER_S) /* ACKs say nothing of a MAC address younger than this */
+/* An ACK confirms a neighbour only if its MAC address is older than this. */
+#define MR_NEIGH_SETTLE_NS (1 * MR_NS_PER_S)
 
 struct mr_neigh {
 	struct mr_list hash_node;

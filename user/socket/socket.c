@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * socket.c - the life of a socket: bind, listen, accept, connect, shutdown, close; and what TCP
  *tells. Owns        struct mr_socket, its place on lists, accept queues. Called by   the
@@ -14,8 +14,7 @@
 #define UPCALLS	    0 /* index of this layer's table */
 #define BACKLOG_MAX 65535
 
-/* ---- Birth and death ----------------------------------------------------------------------------
- */
+/* ---- Birth and death ------------------------------------------------------------------------- */
 
 /* There is one for every socket, so there always is one. */
 void sock_setup_get(struct mr_socket *sock)
@@ -86,8 +85,7 @@ int mr_socks_open(struct mr_socks *socks, struct mr_socket **out)
 	return 0;
 }
 
-/* ---- Addresses ----------------------------------------------------------------------------------
- */
+/* ---- Addresses ------------------------------------------------------------------------------- */
 
 /* Can a socket bound to one speak with the other? :: takes both families (RFC 3493 section 3.7). */
 static bool families_agree(const struct mr_addr *local, const struct mr_addr *peer)
@@ -131,8 +129,7 @@ int mr_bind(struct mr_socket *sock, const struct mr_endpoint *local)
 	return sock_bind(sock, local, false);
 }
 
-/* ---- Listening ----------------------------------------------------------------------------------
- */
+/* ---- Listening ------------------------------------------------------------------------------- */
 
 int mr_listen(struct mr_socket *sock, int backlog)
 {
@@ -241,8 +238,7 @@ int mr_accept(struct mr_socket *listener, struct mr_socket **out, struct mr_endp
 	return 0;
 }
 
-/* ---- Connecting ---------------------------------------------------------------------------------
- */
+/* ---- Connecting ------------------------------------------------------------------------------ */
 
 int mr_connect(struct mr_socket *sock, const struct mr_endpoint *peer)
 {
@@ -295,8 +291,7 @@ static void connect_done(void *owner)
 	sock_mark(sock);
 }
 
-/* ---- The end ------------------------------------------------------------------------------------
- */
+/* ---- The end --------------------------------------------------------------------------------- */
 
 static void shut_write(struct mr_socket *sock)
 {
@@ -486,8 +481,7 @@ static bool owns(void *owner, const struct mr_tcb *tcb)
 	return sock->id && sock->tcb == tcb;
 }
 
-/* ---- The layer ----------------------------------------------------------------------------------
- */
+/* ---- The layer ------------------------------------------------------------------------------- */
 
 static const struct mr_tcp_upcalls upcalls = {
 	.connected = connect_done,

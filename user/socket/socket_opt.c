@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * socket_opt.c - options of a socket.
  * Owns        the options of a socket and its TCB; a listener's copy follows them.

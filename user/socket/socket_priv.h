@@ -5,8 +5,7 @@
 
 #include "socket/socket.h"
 
-/* ---- socket.c -----------------------------------------------------------------------------------
- */
+/* ---- socket.c -------------------------------------------------------------------------------- */
 
 /* A connection that was there and is over: reading and writing answer at once, with error or end.
  */
@@ -71,8 +70,7 @@ static inline int sock_take_error(struct mr_socket *sock)
 /* mr_bind(). given: by the kernel, connections that others have on the port, in TIME-WAIT mostly, are not in the way. */
 int sock_bind(struct mr_socket *sock, const struct mr_endpoint *local, bool given);
 
-/* ---- socket_port.c ------------------------------------------------------------------------------
- */
+/* ---- socket_port.c --------------------------------------------------------------------------- */
 
 /* Let the kernel hold the port of *ep (0: it chooses one). Nothing where nobody arbitrates, or where it
  * is held already. 0, -EADDRINUSE, -EACCES, ... */
@@ -83,16 +81,14 @@ void sock_drop_port(struct mr_socket *sock);
 int sock_connect_held(struct mr_socket *sock, struct mr_endpoint *local,
 		      const struct mr_endpoint *to, struct mr_tcb **tcb);
 
-/* ---- socket_ready.c -----------------------------------------------------------------------------
- */
+/* ---- socket_ready.c -------------------------------------------------------------------------- */
 
 /* Its readiness may have grown: the next mr_socks_events() looks at it. */
 void sock_mark(struct mr_socket *sock);
 /* It need not wait for frames any more. */
 void sock_unstarve(struct mr_socket *sock);
 
-/* ---- socket_recv.c ------------------------------------------------------------------------------
- */
+/* ---- socket_recv.c --------------------------------------------------------------------------- */
 
 /* Bytes that a read would deliver now, the urgent byte in front of them stepped over. O(1). */
 uint32_t recv_readable(const struct mr_socket *sock);
@@ -116,8 +112,7 @@ void recv_fin(void *owner);
 bool recv_room(void *owner);
 void recv_urgent(void *owner);
 
-/* ---- socket_send.c ------------------------------------------------------------------------------
- */
+/* ---- socket_send.c --------------------------------------------------------------------------- */
 
 /* Is there room worth a wake-up: a third of the buffer, in bytes and in frames (as Linux)? O(1). */
 bool send_writable(const struct mr_socket *sock);

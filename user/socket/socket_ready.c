@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * socket_ready.c - which sockets are ready, level-triggered.
  * Owns        socks.ready and socks.starved.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * socket_recv.c - the receive buffer: payload frames in order, read by copying or by borrowing
  * them. Owns        sock->rcvq, copied_seq and the urgent mark; what TCP is told of free space.
@@ -19,8 +19,7 @@
 #define SPARE_FRAMES   8u    /* beyond rcvbuf / COALESCE_BYTES */
 #define FLOOR_BYTES    4096u /* an empty buffer announces that much, however few frames are left */
 
-/* ---- The queue ----------------------------------------------------------------------------------
- */
+/* ---- The queue ------------------------------------------------------------------------------- */
 
 static struct mr_frame *pop_head(struct mr_rcvq *q)
 {
@@ -144,8 +143,7 @@ void recv_drop_all(struct mr_socket *sock)
 	count_holder(sock);
 }
 
-/* ---- Free space ---------------------------------------------------------------------------------
- */
+/* ---- Free space ------------------------------------------------------------------------------ */
 
 static uint32_t free_space(const struct mr_socket *sock)
 {
@@ -272,8 +270,7 @@ void recv_update_space(struct mr_socket *sock)
 		mr_tcp_rcv_space(sock->socks->tcp, sock->tcb, free_space(sock));
 }
 
-/* ---- Upcalls ------------------------------------------------------------------------------------
- */
+/* ---- Upcalls --------------------------------------------------------------------------------- */
 
 /* Copy a small piece behind the last one, so that it costs no frame. */
 static bool coalesce(struct mr_socket *sock, const struct mr_frame *chunk)
@@ -350,8 +347,7 @@ void recv_urgent(void *owner)
 	sock->urgent = MR_URGENT_UNREAD;
 }
 
-/* ---- Reading ------------------------------------------------------------------------------------
- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 /* Why there is nothing to read: 0 is the end of the stream. The order is Linux's: after a FIN the
  * stream has ended, whatever happened later. Looking at an error does not use it up. */
@@ -466,8 +462,7 @@ ssize_t mr_recv(struct mr_socket *sock, void *buf, size_t len, unsigned flags)
 	return mr_recvv(sock, &iov, 1, flags);
 }
 
-/* ---- Borrowing ----------------------------------------------------------------------------------
- */
+/* ---- Borrowing ------------------------------------------------------------------------------- */
 
 /* The frame remembers whose buffer it fills by number and id, because it may come back when the
  * socket is closed and its memory used by another one. */
@@ -552,8 +547,7 @@ void mr_socks_return(struct mr_socks *socks, struct mr_slice *slices, unsigned n
 	}
 }
 
-/* ---- Invariants ---------------------------------------------------------------------------------
- */
+/* ---- Invariants ------------------------------------------------------------------------------ */
 
 void recv_check(const struct mr_socket *sock)
 {

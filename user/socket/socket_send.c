@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * socket_send.c - the send buffer's limits, and the calls that fill it.
  * Owns        how much of the frame pool sends may take; membership in socks.starved.
@@ -225,8 +225,7 @@ ssize_t mr_send_fastopen(struct mr_socket *sock, const struct mr_endpoint *peer,
 	return mr_send(sock, buf, len, flags);
 }
 
-/* ---- Without a copy -----------------------------------------------------------------------------
- */
+/* ---- Without a copy -------------------------------------------------------------------------- */
 
 int mr_send_reserve(struct mr_socket *sock, struct mr_sendbuf *buf)
 {

@@ -31,25 +31,25 @@
 #define MR_TCP_ORPHAN_RETRIES  8u		   /* Linux tcp_orphan_retries */
 #define MR_TCP_TIMEWAIT_NS     (60 * MR_NS_PER_S)  /* 2 MSL; Linux TCP_TIMEWAIT_LEN */
 #define MR_TCP_FIN_TIMEOUT_NS  (60 * MR_NS_PER_S)  /* FIN-WAIT-2 without an application */
-#define MR_TCP_FORGET_NS                                                                           \
-	(60 * MR_NS_PER_S) /* silence after which struct mr_sending is given back */
+/* Silence after which struct mr_sending is given back. */
+#define MR_TCP_FORGET_NS    (60 * MR_NS_PER_S)
 #define MR_TCP_CORK_NS	    (200 * MR_NS_PER_MS)
 #define MR_TCP_OVERRIDE_NS  (1 * MR_NS_PER_S) /* RFC 9293 3.8.6.2.1: 0.1 to 1 s; the RTO if less */
 #define MR_TCP_MSS_DEFAULT  536u  /* RFC 9293 3.7.1, when the peer sends no MSS option: of IPv4, */
 #define MR_TCP_MSS_DEFAULT6 1220u /* of IPv6 */
-#define MR_TCP_MSS_MIN                                                                             \
-	88u		     /* Linux TCP_MIN_SND_MSS 48 + options; a smaller offer counts as this \
-			      */
+/* Linux TCP_MIN_SND_MSS 48 + options. A smaller offer counts as this. */
+#define MR_TCP_MSS_MIN	 88u
 #define MR_TCP_DUPTHRESH 3u  /* RFC 5681 */
 #define MR_TCP_INIT_WND	 10u /* segments (RFC 6928) */
 #define MR_TCP_QUICKACKS 16u /* segments ACKed at once when a connection begins */
 /* The same after a gap: the sender has a smaller window then, in which a lone segment must not wait for another
  * one. As many as a path with one loss in 100 carries between two of them, mostly. */
 #define MR_TCP_QUICKACKS_LOSS 255u
-#define MR_TCP_SNDBUF                                                                              \
-	(256u << 10) /* bytes, to begin with; they grow with what they are used for, */
+/* Bytes. Buffers begin with these sizes, and grow with what they are used for up to the second ones, which are
+ * Linux's tcp_wmem[2] and tcp_rmem[2]. */
+#define MR_TCP_SNDBUF	    (256u << 10)
 #define MR_TCP_RCVBUF	    (256u << 10)
-#define MR_TCP_SNDBUF_MAX   (4u << 20) /* up to these: Linux tcp_wmem[2], tcp_rmem[2] */
+#define MR_TCP_SNDBUF_MAX   (4u << 20)
 #define MR_TCP_RCVBUF_MAX   (6u << 20)
 #define MR_TCP_PORT_FIRST   32768u
 #define MR_TCP_PORT_LAST    60999u
@@ -122,8 +122,8 @@ struct mr_gap {
 	struct mr_list node; /* tcp.gaps */
 	struct mr_tcb *tcb;
 	struct mr_oooq q;
-	struct mr_sack_block
-		sack[MR_TCP_SACK_BLOCKS]; /* to be told, the most recent first (RFC 2018) */
+	/* To be told, the most recent first (RFC 2018). */
+	struct mr_sack_block sack[MR_TCP_SACK_BLOCKS];
 	uint8_t nsack;
 };
 
@@ -213,8 +213,8 @@ struct mr_ecn_ack {
 enum mr_ecn_mode { MR_ECN_MODE_NONE, MR_ECN_MODE_CLASSIC, MR_ECN_MODE_ACCURATE };
 
 struct mr_ecn {
-	uint32_t
-		reduced_at; /* SND.NXT at the last reduction: no second one before it is acknowledged */
+	/* SND.NXT at the last reduction: no second one before it is acknowledged. */
+	uint32_t reduced_at;
 	uint32_t delivered_ce; /* bytes of ours that arrived with a mark, as far as we were told */
 	uint8_t mode;	       /* enum mr_ecn_mode */
 	bool no_ect : 1;       /* we do not send ECT: it would not arrive as such */
@@ -285,8 +285,8 @@ struct mr_tfo_dst {
 /* The search for the longest packet that the path carries (tcp_path.c). Lengths in bytes of the packet. */
 struct mr_mtup {
 	uint32_t end; /* behind the last byte of the probe that is out, if size */
-	uint32_t
-		again_s; /* seconds of the clock: the search has ended, and begins anew then; 0: it has not */
+	/* Seconds of the clock: the search has ended, and begins anew then; 0: it has not. */
+	uint32_t again_s;
 	uint16_t low, high; /* this long passes; longer does not */
 	uint16_t size;	    /* of the probe that is out; 0: none is */
 	uint8_t losses;	    /* of probes of this length, in a row */
@@ -318,11 +318,11 @@ enum mr_tcb_timer {
 /* What a connection has only while it sends: from its first data or FIN on, until it has been silent for
  * MR_TCP_FORGET_NS. One that is idle does without. */
 struct mr_sending {
-	uint64_t cc_priv
-		[16]; /* of the congestion control. In front: of a free one it is overwritten */
+	/* Of the congestion control. First, because the pool's link overwrites it in a free object. */
+	uint64_t cc_priv[16];
 	struct mr_tcb *tcb; /* whose; NULL: nobody's */
-	struct mr_frame
-		*sack_hint[MR_TCP_SACK_HINTS]; /* where blocks were found of late: tcp_sack.c */
+	/* Where blocks were found of late: tcp_sack.c. */
+	struct mr_frame *sack_hint[MR_TCP_SACK_HINTS];
 	struct mr_prr prr;
 	struct mr_rate rate;
 	struct mr_pace pace;
@@ -411,8 +411,8 @@ struct mr_tcb {
 	uint32_t sacked_bytes; /* in the send queue, selectively acknowledged */
 	uint32_t retrans_out;  /* in flight, sent again */
 	union {
-		struct mr_list
-			in_flight; /* frames sent, neither lost nor SACKed, by time of sending */
+		/* Frames sent, neither lost nor SACKed, by time of sending. */
+		struct mr_list in_flight;
 		struct mr_list connecting_node; /* tcp.connecting, until it is established */
 	};
 	struct mr_list lost; /* frames to be sent again, the first of the queue first */
@@ -464,8 +464,8 @@ struct mr_tcp_synreq {
 	uint32_t ts_recent, ts_offset;
 	uint32_t rcv_wnd;
 	uint64_t sent_at; /* first SYN-ACK, for the RTT; 0 once it was retransmitted (Karn) */
-	uint64_t
-		acked_at; /* ns: since then complete but for the data that opts.defer_accept waits for */
+	/* ns: since then complete but for the data that opts.defer_accept waits for. */
+	uint64_t acked_at;
 	uint16_t peer_mss, adv_mss;
 	uint8_t snd_wscale, rcv_wscale;
 	bool ts_ok, wscale_ok, sack_ok;
@@ -498,8 +498,8 @@ struct mr_tcp_listener {
 	bool held; /* from hold to release */
 	uint32_t backlog;
 	uint32_t nreqs;
-	uint64_t
-		cookies_until; /* ns: until then an ACK out of nothing may carry a cookie of ours */
+	/* ns: until then an ACK out of nothing may carry a cookie of ours. */
+	uint64_t cookies_until;
 	struct mr_list reqs;
 	struct mr_tcp_opts opts;
 	struct mr_tfo_keys tfo_keys; /* none: the engine's */
@@ -569,8 +569,8 @@ struct mr_tcp {
 	struct mr_list all;			   /* every TCB */
 	struct mr_list connecting;		   /* TCBs that are not established yet */
 	struct mr_list gaps; /* struct mr_gap: TCBs with something out of order */
-	struct mr_flow
-		*hand; /* what is about to be changed; it is reset should the process die now */
+	/* What is about to be changed; it is reset should the process die now. */
+	struct mr_flow *hand;
 	uint32_t mtu_cursor; /* TCBs of the pool before it know of the last change of MTU */
 	struct mr_tcp_dsack dsacks[MR_TCP_DSACKS]; /* the oldest first */
 	uint32_t ndsacks;

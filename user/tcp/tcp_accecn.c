@@ -11,12 +11,12 @@
 
 #define ACE_MASK   7u
 #define INIT_BYTES 1u /* section 3.2.1: never 0, so that a field that was zeroed shows */
-#define CE_PER_ACK                                                                                 \
-	2u /* section 3.2.2.5.1: marks that are told at once, while data waits for its ACK */
+/* Section 3.2.2.5.1: marks that are told at once, while data waits for its ACK. */
+#define CE_PER_ACK	2u
 #define CE_PER_ACK_IDLE 3u
 #define UNANSWERED_MAX	2u /* duplicates in a row that say that our ACKs with an option get lost */
-#define ANSWERED_ROW                                                                               \
-	32u /* ACKs with an option that seem to have arrived, to forget of those that did not */
+/* So many ACKs with an option that seem to have arrived make up for those that did not. */
+#define ANSWERED_ROW   32u
 #define ALL_MARKED_MAX 4u /* section 3.2.2.3: round trips of marks alone are no congestion */
 #define OPTION_BITS    (MR_TCPOPT_ACCECN0 | MR_TCPOPT_ACCECN1)
 

@@ -24,8 +24,8 @@
 #define PURPOSE		4u /* tcp_isn.c and tcp_cookie.c have 0 to 3 */
 #define COOKIE_LEN	8u
 #define RESETS_COUNT_NS (60 * MR_NS_PER_S)
-#define KEEP_S                                                                                     \
-	86400u /* a cookie; the server may change its key at any time, which costs one round trip */
+/* How long a cookie is kept. The server may change its key at any time, which costs one round trip. */
+#define KEEP_S	    86400u
 #define COOKIE_FITS 14u	  /* beside all other options of a SYN: a longer one is not kept */
 #define AVOID_S	    3600u /* a path that swallowed such a SYN (section 4.1.3.1) */
 

@@ -50,8 +50,7 @@ static enum verdict verdict(struct input *in, enum verdict v, enum mr_drop reaso
 	return v;
 }
 
-/* ---- Helpers
- * ------------------------------------------------------------------------------------- */
+/* ---- Helpers --------------------------------------------------------------------------------- */
 
 static void window_update(struct mr_tcb *tcb, const struct mr_seg *seg, uint8_t shift)
 {

@@ -12,8 +12,8 @@
 #include "tcp/tcp_cong.h"
 #include "tcp/tcp_priv.h"
 
-#define SYNACK_FRESH_NS                                                                            \
-	(3 * MR_NS_PER_S) /* so long after it the first segments of a peer may come */
+/* How long after a SYN,ACK the first segments of its peer may come. */
+#define SYNACK_FRESH_NS (3 * MR_NS_PER_S)
 
 void synreq_free(struct mr_tcp *tcp, struct mr_tcp_synreq *req)
 {

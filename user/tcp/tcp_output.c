@@ -174,8 +174,7 @@ void tcp_send_rst(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	send_bare(tcp, tcb, tcb->snd_nxt, MR_TCP_RST | MR_TCP_ACK, now);
 }
 
-/* ---- Data
- * ---------------------------------------------------------------------------------------- */
+/* ---- Data ------------------------------------------------------------------------------------ */
 
 /* May f be part of a run of what is lost, or of what was never sent? */
 static bool belongs(const struct mr_tcb *tcb, const struct mr_frame *f, enum run_kind kind)

@@ -21,15 +21,15 @@
 #include "base/compiler.h"
 #include "tcp/tcp_priv.h"
 
-#define SUSPECT_TIMEOUTS                                                                           \
-	3u /* Linux tcp_retries1: timeouts in a row, before the one that makes suspicious */
-#define BASE_MSS      1024u /* Linux tcp_base_mss: what is tried first then, over IPv4 */
-#define LEAST_MTU4    296u  /* the least plateau of RFC 1191 section 7.1 that a link still has */
-#define PROBES_MAX    3u    /* RFC 8899 section 5.1.2 */
-#define PROBE_NEAR    8u    /* Linux tcp_probe_threshold: closer than that is found */
-#define PROBE_AGAIN_S 600u  /* Linux tcp_probe_interval, RFC 8899 PMTU_RAISE_TIMER */
-#define PROBE_CWND    11u   /* segments; Linux: with fewer a lost one is not told from congestion */
-#define BEHIND	      (MR_TCP_DUPTHRESH + 1) /* segments that follow a probe and show that it is missing */
+/* Linux tcp_retries1: the timeout after so many in a row makes us suspect the length. */
+#define SUSPECT_TIMEOUTS 3u
+#define BASE_MSS	 1024u /* Linux tcp_base_mss: what is tried first then, over IPv4 */
+#define LEAST_MTU4	 296u  /* the least plateau of RFC 1191 section 7.1 that a link still has */
+#define PROBES_MAX	 3u    /* RFC 8899 section 5.1.2 */
+#define PROBE_NEAR	 8u    /* Linux tcp_probe_threshold: closer than that is found */
+#define PROBE_AGAIN_S	 600u  /* Linux tcp_probe_interval, RFC 8899 PMTU_RAISE_TIMER */
+#define PROBE_CWND	 11u /* segments; Linux: with fewer a lost one is not told from congestion */
+#define BEHIND		 (MR_TCP_DUPTHRESH + 1) /* segments that follow a probe and show that it is missing */
 
 /* ---- What fits ------------------------------------------------------------------------------- */
 

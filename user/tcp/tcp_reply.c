@@ -11,9 +11,8 @@
 #include "tcp/tcp_priv.h"
 
 #define CHALLENGES_PER_SEC 1000u /* Linux tcp_challenge_ack_limit before 6.x */
-#define CHALLENGE_INTERVAL_NS                                                                      \
-	(500 *                                                                                     \
-	 MR_NS_PER_MS) /* per connection; Linux tcp_invalid_ratelimit                        \ */
+/* Per connection; Linux tcp_invalid_ratelimit. */
+#define CHALLENGE_INTERVAL_NS (500 * MR_NS_PER_MS)
 
 void tcp_xmit_bare(struct mr_tcp *tcp, const struct mr_seg *seg, const struct mr_ip_tx *tx,
 		   struct mr_dst *dst, uint64_t now)

@@ -8,8 +8,8 @@
  */
 #include "tcp/tcp_priv.h"
 
-#define WINDOW_MOST                                                                                \
-	65535u /* as Linux: beyond what the old incarnation had in flight, but for large windows */
+/* As Linux: beyond what the old incarnation had in flight, but for large windows. */
+#define WINDOW_MOST 65535u
 
 void timewait_free(struct mr_tcp *tcp, struct mr_tcp_tw *tw)
 {
