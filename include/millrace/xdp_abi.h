@@ -93,7 +93,6 @@
 	X(TX_INVALID, "drop.tx_invalid", "kernel found the transmit descriptor invalid")           \
 	X(TCP_NO_SOCKET, "drop.tcp_no_socket",                                                     \
 	  "no connection and no listener (answered with RST)")                                     \
-	X(TCP_OPTIONS, "drop.tcp_options", "TCP options malformed")                                \
 	X(TCP_PAWS, "drop.tcp_paws", "timestamp older than the connection's (PAWS, RFC 7323 5.3)") \
 	X(TCP_SEQ, "drop.tcp_seq", "sequence number outside the window")                           \
 	X(TCP_ACK_INVALID, "drop.tcp_ack_invalid", "acknowledgment of something never sent")       \

@@ -83,24 +83,24 @@ static void parse_accecn(const uint8_t *p, uint8_t len, struct mr_seg *seg)
 	seg->opts |= p[0] == OPT_ACCECN0 ? MR_TCPOPT_ACCECN0 : MR_TCPOPT_ACCECN1;
 }
 
-/* An option of a known kind with a wrong length is ignored, as Linux does; a length that leads
- * nowhere ends the segment's life. */
-static bool parse_options(const uint8_t *p, const uint8_t *end, struct mr_seg *seg)
+/* As Linux: an option of a known kind with a wrong length is passed over; behind a length that leads nowhere
+ * nothing is read any more, and what came before holds. */
+static void parse_options(const uint8_t *p, const uint8_t *end, struct mr_seg *seg)
 {
 	while (p < end) {
 		uint8_t kind = p[0], len;
 
 		if (kind == OPT_EOL)
-			return true;
+			return;
 		if (kind == OPT_NOP) {
 			p++;
 			continue;
 		}
 		if (end - p < 2)
-			return false;
+			return;
 		len = p[1];
 		if (len < 2 || len > end - p)
-			return false;
+			return;
 		if (kind == OPT_MSS && len == OPTLEN_MSS && (seg->flags & MR_TCP_SYN)) {
 			seg->mss = get16(p + 2);
 			seg->opts |= MR_TCPOPT_MSS;
@@ -124,7 +124,6 @@ static bool parse_options(const uint8_t *p, const uint8_t *end, struct mr_seg *s
 		}
 		p += len;
 	}
-	return true;
 }
 
 static bool flags_sane(uint8_t flags)
@@ -162,8 +161,7 @@ enum mr_drop mr_tcp_parse(const uint8_t *hdr, uint32_t avail, uint32_t l4_len, s
 		return MR_DROP_TCP_PORT_ZERO;
 	if (!flags_sane(seg->flags))
 		return MR_DROP_TCP_BAD_FLAGS;
-	if (!parse_options(hdr + MR_TCP_HLEN, hdr + hlen, seg))
-		return MR_DROP_TCP_OPTIONS;
+	parse_options(hdr + MR_TCP_HLEN, hdr + hlen, seg);
 	return MR_DROP_NONE;
 }
 
