@@ -599,52 +599,39 @@ static uint32_t oldest_ack(const struct mr_tcb *tcb)
 	return tcb->bytes_acked < tcb->max_snd_wnd ? tcb->iss + 1 : tcb->snd_una - tcb->max_snd_wnd;
 }
 
-static enum verdict step5_ack(struct input *in)
+/* SYN-RECEIVED of a simultaneous open: the ACK of our SYN. */
+static enum verdict simultaneous_open_acked(struct input *in)
 {
 	struct mr_tcb *tcb = in->tcb;
 	const struct mr_seg *seg = in->seg;
-	struct ack ack;
 
-	if (!(seg->flags & MR_TCP_ACK))
-		return verdict(in, V_DROP, MR_DROP_TCP_NO_ACK);
-	if (tcb->tfo == MR_TFO_PENDING) {
-		if (seq_leq(seg->ack, tcb->iss) || seq_gt(seg->ack, tcb->snd_nxt))
-			return verdict(in, V_RST, MR_DROP_TCP_ACK_INVALID);
-		window_update(tcb, seg, tcb->snd_wscale);
-		fast_open_confirmed(in);		/* the ACK may be about data already */
-	} else if (tcb->state == MR_TCP_SYN_RECEIVED) { /* of a simultaneous open */
-		if (seq_leq(seg->ack, tcb->snd_una) ||
-		    seq_gt(seg->ack, tcb->snd_nxt + tcb->tfo_len))
-			return verdict(in, V_RST, MR_DROP_TCP_ACK_INVALID);
-		if (tcb->tfo != MR_TFO_NONE)
-			tfo_synack(in->tcp, tcb, seg, in->now);
-		timestamp_update(tcb, seg, in->now);
-		tcb->snd_una = seg->ack;
-		window_update(tcb, seg, in->had_syn ? 0 : tcb->snd_wscale);
-		/* Both of the peer's SYNs came before ours could be answered: that is still owed. */
-		tcb->ack_now |= tcb->syn_owed;
-		tcb->syn_owed = false;
-		established(in);
-		return V_NEXT;
-	}
-	/* RFC 5961 section 5.2 */
-	if (seq_gt(seg->ack, tcb->snd_nxt))
-		return verdict(in, V_CHALLENGE, MR_DROP_TCP_ACK_INVALID);
-	if (seq_lt(seg->ack, oldest_ack(tcb)))
-		return verdict(in, V_CHALLENGE, MR_DROP_TCP_ACK_OLD);
-
-	/* Not before: who does not know our numbers must not move TS.Recent, or PAWS cuts the peer off; nor is he a
-	 * sign of life. */
+	if (seq_leq(seg->ack, tcb->snd_una) || seq_gt(seg->ack, tcb->snd_nxt + tcb->tfo_len))
+		return verdict(in, V_RST, MR_DROP_TCP_ACK_INVALID);
+	if (tcb->tfo != MR_TFO_NONE)
+		tfo_synack(in->tcp, tcb, seg, in->now);
 	timestamp_update(tcb, seg, in->now);
-	tcb->last_rcv_at = in->now;
-	tcb->probes = 0;
-	ack = (struct ack){
+	tcb->snd_una = seg->ack;
+	window_update(tcb, seg, in->had_syn ? 0 : tcb->snd_wscale);
+	/* Both of the peer's SYNs came before ours could be answered: that is still owed. */
+	tcb->ack_now |= tcb->syn_owed;
+	tcb->syn_owed = false;
+	established(in);
+	return V_NEXT;
+}
+
+/* What an acceptable ACK says of the data that we sent, and of the peer's window. */
+static void take_ack(struct input *in)
+{
+	struct mr_tcb *tcb = in->tcb;
+	const struct mr_seg *seg = in->seg;
+	struct ack ack = {
 		.now = in->now,
 		.acked = seq_gt(seg->ack, tcb->snd_una) ? seq_diff(seg->ack, tcb->snd_una) : 0,
 		.ts_valid = tcb->ts_ok && seg->opts & MR_TCPOPT_TS && seg->tsecr,
 		.tsecr = seg->tsecr,
 		.dup = is_dupack(tcb, seg),
 	};
+
 	sack_dsack(in->tcp, tcb, seg, &ack);
 	rate_check_app_limited(tcb);
 	/* In order of sequence numbers, or RACK would take the second half for reordering. */
@@ -659,24 +646,59 @@ static enum verdict step5_ack(struct input *in)
 		take_window(in);
 	if (tcb->persist)
 		tcb_mark(in->tcp, tcb); /* the window may be open now */
+}
 
-	if (tcb->fin_sent && seg->ack == tcb->snd_nxt) { /* our FIN is acknowledged */
-		if (tcb->state == MR_TCP_FIN_WAIT1) {
-			tcb_set_state(tcb, MR_TCP_FIN_WAIT2);
-			if (tcb->owner)
-				tcp_up(in->tcp)->acked(tcb->owner);
-			else if (tcb->opts.linger2_s < 0)
-				return verdict(in, V_ABORT, MR_DROP_TCP_CLOSED);
-			else
-				tcb_timer_set(in->tcp, tcb, MR_TT_KEEP,
-					      in->now + tcb_fin_timeout(tcb));
-		} else if (tcb->state == MR_TCP_CLOSING) {
-			return V_TIMEWAIT;
-		} else if (tcb->state == MR_TCP_LAST_ACK) {
-			return V_CLOSED;
-		}
+static enum verdict our_fin_acked(struct input *in)
+{
+	struct mr_tcb *tcb = in->tcb;
+
+	switch (tcb->state) {
+	case MR_TCP_FIN_WAIT1:
+		tcb_set_state(tcb, MR_TCP_FIN_WAIT2);
+		if (tcb->owner)
+			tcp_up(in->tcp)->acked(tcb->owner);
+		else if (tcb->opts.linger2_s < 0)
+			return verdict(in, V_ABORT, MR_DROP_TCP_CLOSED);
+		else
+			tcb_timer_set(in->tcp, tcb, MR_TT_KEEP, in->now + tcb_fin_timeout(tcb));
+		return V_NEXT;
+	case MR_TCP_CLOSING:
+		return V_TIMEWAIT;
+	case MR_TCP_LAST_ACK:
+		return V_CLOSED;
+	default:
+		return V_NEXT;
 	}
-	return V_NEXT;
+}
+
+static enum verdict step5_ack(struct input *in)
+{
+	struct mr_tcb *tcb = in->tcb;
+	const struct mr_seg *seg = in->seg;
+
+	if (!(seg->flags & MR_TCP_ACK))
+		return verdict(in, V_DROP, MR_DROP_TCP_NO_ACK);
+	if (tcb->tfo == MR_TFO_PENDING) {
+		if (seq_leq(seg->ack, tcb->iss) || seq_gt(seg->ack, tcb->snd_nxt))
+			return verdict(in, V_RST, MR_DROP_TCP_ACK_INVALID);
+		window_update(tcb, seg, tcb->snd_wscale);
+		fast_open_confirmed(in); /* the ACK may be about data already */
+	} else if (tcb->state == MR_TCP_SYN_RECEIVED) {
+		return simultaneous_open_acked(in);
+	}
+	/* RFC 5961 section 5.2 */
+	if (seq_gt(seg->ack, tcb->snd_nxt))
+		return verdict(in, V_CHALLENGE, MR_DROP_TCP_ACK_INVALID);
+	if (seq_lt(seg->ack, oldest_ack(tcb)))
+		return verdict(in, V_CHALLENGE, MR_DROP_TCP_ACK_OLD);
+
+	/* Not before: who does not know our numbers must not move TS.Recent, or PAWS cuts the peer off; nor is he a
+	 * sign of life. */
+	timestamp_update(tcb, seg, in->now);
+	tcb->last_rcv_at = in->now;
+	tcb->probes = 0;
+	take_ack(in);
+	return tcb->fin_sent && seg->ack == tcb->snd_nxt ? our_fin_acked(in) : V_NEXT;
 }
 
 static bool receiving(const struct mr_tcb *tcb)
@@ -700,6 +722,27 @@ static enum verdict step6_urg(struct input *in)
 	tcb->rcv_up = at;
 	tcp_up(in->tcp)->urgent(tcb->owner);
 	return V_NEXT;
+}
+
+/* Something before it is missing: it is kept, and the peer hears of it. */
+static enum verdict text_out_of_order(struct input *in)
+{
+	struct mr_tcb *tcb = in->tcb;
+	uint32_t start = in->seg->seq, end = start + in->seg->len;
+	enum mr_drop reason = ooo_insert(in->tcp, tcb, in->f);
+
+	if (reason == MR_DROP_NONE && start != end)
+		sack_received(tcb, start, end);
+	else if (reason == MR_DROP_TCP_DUPLICATE)
+		sack_duplicate(in->tcp, tcb, start, end);
+	tcb->ooo_segs_in++;
+	/* RFC 5681 section 4.2: one duplicate ACK for each, not merged with others. */
+	tcb->dupacks_owed++;
+	tcb_mark(in->tcp, tcb);
+	if (reason != MR_DROP_NONE)
+		return verdict(in, V_DROP, reason);
+	in->f = NULL;
+	return V_DONE;
 }
 
 static enum verdict step7_text(struct input *in)
@@ -727,24 +770,8 @@ static enum verdict step7_text(struct input *in)
 		in->tcp->ctr->drop[MR_DROP_NO_FRAME]++;
 		return V_DONE; /* not V_DROP: trim() may have made another frame the first */
 	}
-	if (in->seg->seq != tcb->rcv_nxt) {
-		uint32_t start = in->seg->seq, end = start + in->seg->len;
-		enum mr_drop reason = ooo_insert(in->tcp, tcb, in->f);
-
-		if (reason == MR_DROP_NONE && start != end)
-			sack_received(tcb, start, end);
-		else if (reason == MR_DROP_TCP_DUPLICATE)
-			sack_duplicate(in->tcp, tcb, start, end);
-
-		tcb->ooo_segs_in++;
-		/* RFC 5681 section 4.2: one duplicate ACK for each, not merged with others. */
-		tcb->dupacks_owed++;
-		tcb_mark(in->tcp, tcb);
-		if (reason != MR_DROP_NONE)
-			return verdict(in, V_DROP, reason);
-		in->f = NULL;
-		return V_DONE;
-	}
+	if (in->seg->seq != tcb->rcv_nxt)
+		return text_out_of_order(in);
 	/* The last frames are for ACKs, both ways: who reads makes room again. What this segment would
 	 * complete goes before the segment itself, or neither would ever leave. */
 	if (tcp_frames_low(in->tcp) && in->seg->len) {

@@ -248,50 +248,29 @@ static struct mr_frame *borrow(const struct run *r)
 	return r->first;
 }
 
-/* Send one run. false: no frame or no room, nothing happened. */
-static bool xmit_run(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct run *r, uint8_t flags,
-		     uint64_t now)
+/* Put the header in front of a packet of payload whose sum is given; partial: the device adds it. */
+static void put_header(const struct mr_tcb *tcb, struct mr_frame *p, const struct mr_seg *seg,
+		       const struct mr_ip_tx *tx, uint32_t sum, bool partial)
 {
-	const struct mr_cong_ops *control = mr_cong(tcb->opts.congestion);
-	bool new_data = seq_geq(r->first->seq, tcb->snd_nxt);
-	bool gso = r->kind == RUN_BURST;
-	uint32_t segs = gso ? (r->len + tcb->snd_mss - 1) / tcb->snd_mss : 1;
-	uint32_t flight = tcb_in_flight(tcb);
-	struct mr_ip_tx tx = ip_tx(tcb, new_data);
-	struct mr_frame *p, *f;
-	struct mr_seg seg;
-	uint32_t sum, hsum, off = 0, hlen;
-	uint8_t *hdr;
+	uint32_t hlen = mr_tcp_header_len(seg), hsum;
+	uint32_t pseudo = mr_csum_pseudo(&tx->src, &tx->dst, IPPROTO_TCP, hlen + p->pkt_len);
+	uint8_t *hdr = mr_frame_push(p, hlen);
 
-	if (!mr_netif_tx_room(tcp->ip->nif, 1))
-		return false;
-	p = r->busy ? clone(tcp, r) : borrow(r);
-	if (!p)
-		return false;
-	if (!flight && control->send_begin)
-		control->send_begin(tcb, now);
-	rate_send_begin(tcb, now);
-	seg_fill(tcb, &seg, r->first->seq, flags, now);
-	ecn_fill(tcb, &seg, false, new_data);
-	if (new_data && r->len < tcb->snd_mss) { /* a full segment has no room for more options */
-		accecn_option(tcb, &seg, tcb->snd_mss - r->len, false);
-		tcb->ecn.opt_data |= tcb->ecn.opt_last;
-	}
-	hlen = mr_tcp_header_len(&seg);
-	sum = mr_csum_pseudo(&tx.src, &tx.dst, IPPROTO_TCP, hlen + r->len);
-	for (f = gso ? NULL : p; f; off += f->len, f = f->frag)
-		sum = mr_csum_add(sum, mr_csum_shift(sndq_sum(f), off));
-	p->pkt_len = r->len;
-	p->nchunks = r->chunks;
-	p->gso_size = gso ? tcb->snd_mss : 0;
 	p->queue = (uint16_t)tcb->flow.hash;
-	hdr = mr_frame_push(p, hlen);
-	hsum = mr_tcp_write_header(hdr, hlen, &seg);
-	if (gso)
-		mr_tcp_write_csum_partial(hdr, sum);
+	hsum = mr_tcp_write_header(hdr, hlen, seg);
+	if (partial)
+		mr_tcp_write_csum_partial(hdr, pseudo);
 	else
-		mr_tcp_write_csum(hdr, mr_csum_add(sum, hsum));
-	for (f = r->first; f != r->next; f = f->next) {
+		mr_tcp_write_csum(hdr, mr_csum_add(mr_csum_add(pseudo, sum), hsum));
+}
+
+/* The run is about to leave, as so many segments, with so much in flight before it. */
+static void count_sent(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct run *r, uint32_t segs,
+		       uint32_t flight, uint64_t now)
+{
+	bool new_data = seq_geq(r->first->seq, tcb->snd_nxt);
+
+	for (struct mr_frame *f = r->first; f != r->next; f = f->next) {
 		f->sent_at = now;
 		rate_sent(tcb, f, flight + r->len, now);
 		mr_list_move_tail(&tcb->in_flight, &f->sent_node);
@@ -307,6 +286,43 @@ static bool xmit_run(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct run *r
 		new_data && tcb->last_data_at && now - tcb->last_data_at < MR_TCP_DELACK_NS;
 	tcb->bytes_retrans += new_data ? 0 : r->len;
 	tcb->last_sent_at = now;
+}
+
+/* Send one run. false: no frame or no room, nothing happened. */
+static bool xmit_run(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct run *r, uint8_t flags,
+		     uint64_t now)
+{
+	const struct mr_cong_ops *control = mr_cong(tcb->opts.congestion);
+	bool new_data = seq_geq(r->first->seq, tcb->snd_nxt);
+	bool gso = r->kind == RUN_BURST;
+	uint32_t segs = gso ? (r->len + tcb->snd_mss - 1) / tcb->snd_mss : 1;
+	uint32_t flight = tcb_in_flight(tcb);
+	struct mr_ip_tx tx = ip_tx(tcb, new_data);
+	uint32_t sum = 0, off = 0;
+	struct mr_frame *p;
+	struct mr_seg seg;
+
+	if (!mr_netif_tx_room(tcp->ip->nif, 1))
+		return false;
+	p = r->busy ? clone(tcp, r) : borrow(r);
+	if (!p)
+		return false;
+	if (!flight && control->send_begin)
+		control->send_begin(tcb, now);
+	rate_send_begin(tcb, now);
+	seg_fill(tcb, &seg, r->first->seq, flags, now);
+	ecn_fill(tcb, &seg, false, new_data);
+	if (new_data && r->len < tcb->snd_mss) { /* a full segment has no room for more options */
+		accecn_option(tcb, &seg, tcb->snd_mss - r->len, false);
+		tcb->ecn.opt_data |= tcb->ecn.opt_last;
+	}
+	for (struct mr_frame *f = gso ? NULL : p; f; off += f->len, f = f->frag)
+		sum = mr_csum_add(sum, mr_csum_shift(sndq_sum(f), off));
+	p->pkt_len = r->len;
+	p->nchunks = r->chunks;
+	p->gso_size = gso ? tcb->snd_mss : 0;
+	put_header(tcb, p, &seg, &tx, sum, gso);
+	count_sent(tcp, tcb, r, segs, flight, now);
 	/* A D-SACK needs a segment without payload. Of what is sent again the peer may have the first copy, and
 	 * not look at the ACK of the second. */
 	if (!tcb->dsack_owed && new_data)
@@ -725,9 +741,8 @@ static bool send_syn_data(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	struct mr_ip_tx tx = ip_tx(tcb, false);
 	struct mr_frame *p = mr_frame_get(tcp->frames);
-	uint32_t hlen, room, sum;
 	struct mr_seg seg;
-	uint8_t *hdr;
+	uint32_t room;
 
 	if (!p)
 		return false;
@@ -744,12 +759,7 @@ static bool send_syn_data(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	tcb->tfo_len = (uint16_t)p->len;
 	p->pkt_len = p->len;
 	p->nchunks = 1;
-	p->queue = (uint16_t)tcb->flow.hash;
-	sum = mr_csum(p->data, p->len);
-	hlen = mr_tcp_header_len(&seg);
-	sum = mr_csum_add(sum, mr_csum_pseudo(&tx.src, &tx.dst, IPPROTO_TCP, hlen + p->len));
-	hdr = mr_frame_push(p, hlen);
-	mr_tcp_write_csum(hdr, mr_csum_add(sum, mr_tcp_write_header(hdr, hlen, &seg)));
+	put_header(tcb, p, &seg, &tx, mr_csum(p->data, p->len), false);
 	MR_COUNT(tcp->ctr, TCP_SEGS_OUT);
 	tcb->segs_out++;
 	mr_ip_output(tcp->ip, p, &tx, &tcb->dst, now);
@@ -804,6 +814,49 @@ static void no_route(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		tcb_timer_set(tcp, tcb, MR_TT_RTX, now + rtt_rto(tcb));
 }
 
+/* Segments without data that each tell something of their own, which one ACK cannot. false: no room. */
+static bool send_single_acks(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+{
+	if (tcb->ecn.hs_owed && !synack_answered_by_data(tcb)) {
+		if (!mr_netif_tx_room(tcp->ip->nif, 1))
+			return false;
+		send_bare(tcp, tcb, tcb->snd_nxt, MR_TCP_ACK, now);
+	}
+	if (tcb->ecn.nacks)
+		send_ecn_acks(tcp, tcb, now);
+	if (tcb->dsack_more && !send_dsacks(tcp, tcb, now))
+		return false;
+	while (tcb->dupacks_owed) {
+		if (!mr_netif_tx_room(tcp->ip->nif, 1))
+			return false;
+		tcb->dupacks_owed--;
+		send_bare(tcp, tcb, tcb->snd_nxt, MR_TCP_ACK, now);
+	}
+	return true;
+}
+
+/* What was lost, then what is new, as far as windows, rate and room reach. */
+static enum stop send_data(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
+{
+	const struct mr_frame *unsent;
+	uint32_t frames;
+	enum stop why;
+
+	if (!new_data_first(tcb)) {
+		why = send_lost(tcp, tcb, now);
+		if (why != STOP_DONE)
+			return why;
+	}
+	unsent = tcb->sndq.unsent;
+	frames = tcb->sndq.frames;
+	why = send_new(tcp, tcb, now);
+	/* Less of it is unsent, or in fewer frames: a probe of the path's MTU has packed them. */
+	if (tcb->owner &&
+	    ((tcb->opts.notsent_lowat && unsent != tcb->sndq.unsent) || tcb->sndq.frames < frames))
+		tcp_up(tcp)->acked(tcb->owner);
+	return why;
+}
+
 bool tcp_output(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	uint32_t mtu = tcb->dst.mtu, nxt = tcb->snd_nxt;
@@ -821,21 +874,8 @@ bool tcp_output(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		if (!done || tcb->tfo != MR_TFO_PENDING)
 			return done;
 	}
-	if (tcb->ecn.hs_owed && !synack_answered_by_data(tcb)) {
-		if (!mr_netif_tx_room(tcp->ip->nif, 1))
-			return false;
-		send_bare(tcp, tcb, tcb->snd_nxt, MR_TCP_ACK, now);
-	}
-	if (tcb->ecn.nacks)
-		send_ecn_acks(tcp, tcb, now);
-	if (tcb->dsack_more && !send_dsacks(tcp, tcb, now))
+	if (!send_single_acks(tcp, tcb, now))
 		return false;
-	while (tcb->dupacks_owed) {
-		if (!mr_netif_tx_room(tcp->ip->nif, 1))
-			return false;
-		tcb->dupacks_owed--;
-		send_bare(tcp, tcb, tcb->snd_nxt, MR_TCP_ACK, now);
-	}
 	/* Not for the ACKs of a half-closed connection, whose FIN has been acknowledged. */
 	if (tcb->sndq.head || (tcb->fin_queued && !(tcb->fin_sent && tcb->snd_una == tcb->snd_nxt)))
 		tcb_sending_begin(tcp, tcb, now);
@@ -843,17 +883,7 @@ bool tcp_output(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		tcb->tlp.owed = false;
 		send_probe(tcp, tcb, now); /* without room it is not worth waiting for */
 	}
-	why = new_data_first(tcb) ? STOP_DONE : send_lost(tcp, tcb, now);
-	if (why == STOP_DONE) {
-		struct mr_frame *unsent = tcb->sndq.unsent;
-		uint32_t frames = tcb->sndq.frames;
-
-		why = send_new(tcp, tcb, now);
-		/* Less of it is unsent, or in fewer frames: a probe of the path's MTU has packed them. */
-		if (tcb->owner && ((tcb->opts.notsent_lowat && unsent != tcb->sndq.unsent) ||
-				   tcb->sndq.frames < frames))
-			tcp_up(tcp)->acked(tcb->owner);
-	}
+	why = send_data(tcp, tcb, now);
 	after_send(tcp, tcb, why, tcb->snd_nxt != nxt, now);
 	if (why == STOP_ROOM)
 		return false;
