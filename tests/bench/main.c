@@ -16,7 +16,7 @@
 enum { OPT_ADDRESS = 256, OPT_SPIN, OPT_BUSY, OPT_IDLE_PORTS, OPT_RATE, OPT_WARMUP, OPT_NATIVE };
 
 static const struct argp_option options[] = {
-	{ "stack", 's', "NAME", 0, "millrace or kernel", 0 },
+	{ "stack", 's', "NAME", 0, "millrace, kernel, or none (a client alone)", 0 },
 	{ "interface", 'i', "NAME", 0, "Millrace: the interface", 0 },
 	{ "address", OPT_ADDRESS, "ADDR/LEN", 0, "Millrace: the engine's address", 0 },
 	{ "spin", OPT_SPIN, "US", 0, "Millrace: spin before sleeping (default 1000000)", 0 },
@@ -54,9 +54,11 @@ static error_t parse_opt(int key, char *arg, struct argp_state *state)
 	case 's':
 		args->stack = !strcmp(arg, "millrace") ? &bench_millrace :
 			      !strcmp(arg, "kernel")   ? &bench_kernel :
+			      !strcmp(arg, "none")     ? &bench_none :
 							 NULL;
 		if (!args->stack)
-			argp_error(state, "the stack \"%s\" is unknown: millrace or kernel", arg);
+			argp_error(state, "the stack \"%s\" is unknown: millrace, kernel or none",
+				   arg);
 		break;
 	case 'i':
 		args->opt.ifname = arg;
@@ -132,11 +134,15 @@ int main(int argc, char **argv)
 	server = !strcmp(argv[1], "server");
 	argp_parse(&argp, argc - 1, argv + 1, 0, NULL, &args);
 	if (!args.stack) {
-		fprintf(stderr, "bench: --stack millrace or --stack kernel must be given\n");
+		fprintf(stderr, "bench: --stack millrace, kernel or none must be given\n");
 		return 2;
 	}
 	if (args.stack == &bench_millrace && (!args.opt.ifname || !args.opt.address)) {
 		fprintf(stderr, "bench: Millrace needs -i and --address\n");
+		return 2;
+	}
+	if (args.stack == &bench_none && server) {
+		fprintf(stderr, "bench: no stack has no server, only a client\n");
 		return 2;
 	}
 	bench_catch_signals();

@@ -51,6 +51,6 @@ struct bench_stack {
 	int (*wait)(struct bench_event *events, unsigned max, int64_t timeout_us);
 };
 
-extern const struct bench_stack bench_millrace, bench_kernel;
+extern const struct bench_stack bench_millrace, bench_kernel, bench_none;
 
 #endif
