@@ -288,6 +288,48 @@ def http_server():
                   "http://127.0.0.1:8000/big", ns=pair.engine).stdout, "200")
 
 
+# Writes to whoever connects as much as there is room for.
+WRITER = """if 1:
+    import socket, time
+    s = socket.create_server(("", 7000))
+    s.setblocking(False)
+    to = []
+    while True:
+        try:
+            to.append(s.accept()[0])
+            to[-1].setblocking(False)
+        except BlockingIOError:
+            time.sleep(0.02)
+        for c in to:
+            try:
+                while True:
+                    c.send(bytes(65536))
+            except OSError:
+                pass
+"""
+
+
+@case("inspect shows all that hangs on a descriptor: file, socket, queues, TCB, route, device")
+def inspect():
+    with shared_pair() as pair, shared_server(pair, "python3", "-c", WRITER, port=7000), \
+            contextlib.closing(pair.peer.connect((SHARED, 7000))) as reader:  # which does not read
+        local = "%s:%d" % (PEER, reader.getsockname()[1])
+
+        def stuck():
+            return next((e for e in sockets(pair) if e["peer"] == local and e["send_q"] > 100000), None)
+        row = wait_for("a full send buffer", stuck)
+        text = run(MILLRACE, "inspect", str(row["pid"]), str(row["fd"]), ns=pair.engine).stdout
+        for line in (r"python3 pid=%d fd=%d" % (row["pid"], row["fd"]),
+                     r"  file    0x\w+  \d+ references?, O_NONBLOCK(, kernel socket [1-9]\d*)?, accelerated",
+                     r"  socket  0x\w+  ESTABLISHED, %s:7000 -> %s" % (re.escape(SHARED), re.escape(local)),
+                     r"  receive 0 bytes in 0 frames, and 0 out of order in 0; window [1-9]\d*",
+                     r"  send    \d+ bytes not acknowledged, [1-9]\d* not sent, [1-9]\d* frames; window \d+",
+                     r"  TCB     0x\w+  \w+, cwnd [1-9]\d*, ssthresh \d+, mss [1-9]\d*, rtt [1-9]\d* us \+- \d+, .*",
+                     r"  route   next hop %s, path MTU 1500" % re.escape(PEER),
+                     r"  device  stack millrace/v0/\S+, \d+ packets wait to be sent"):
+            check(re.search("^%s$" % line, text, re.MULTILINE), "no line like \"%s\" in:\n%s", line, text)
+
+
 @case("a greeting from a child that has ended takes nothing from who has its place now")
 def late_greeting():
     hello = """if 1:

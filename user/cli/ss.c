@@ -313,9 +313,11 @@ static void print_chain(const struct row *r)
 
 	where(r, place, sizeof(place));
 	printf("%s pid=%d fd=%d\n", r->comm, r->pid, r->fd);
-	printf("  file    %p  %u reference%s%s, kernel socket %llu, %s\n", r->file, r->refs,
-	       r->refs == 1 ? "" : "s", r->flags & O_NONBLOCK ? ", O_NONBLOCK" : "",
-	       (unsigned long long)r->cookie, place);
+	printf("  file    %p  %u reference%s%s", r->file, r->refs, r->refs == 1 ? "" : "s",
+	       r->flags & O_NONBLOCK ? ", O_NONBLOCK" : "");
+	if (r->cookie) /* else nobody has asked for it yet */
+		printf(", kernel socket %llu", (unsigned long long)r->cookie);
+	printf(", %s\n", place);
 	if (!r->ours)
 		return;
 	printf("  socket  %p  %s, %s -> %s\n", r->sock, state(r),
