@@ -321,10 +321,10 @@ int mr_send_commit(struct mr_socket *sock, struct mr_sendbuf *buf, uint32_t len,
 void mr_send_cancel(struct mr_socket *sock, struct mr_sendbuf *buf);
 
 enum mr_how { MR_SHUT_RD, MR_SHUT_WR, MR_SHUT_RDWR };
-/* MR_SHUT_WR: FIN after what is queued. MR_SHUT_RD: what arrives from now on is acknowledged and
- * thrown away; with MR_SHUT_WR, too, it ends the connection by a reset. As in Linux, a listener that is
- * shut down for reading, and a connection that is not complete yet, are disconnected (mr_disconnect()).
- * 0, -ENOTCONN. */
+/* MR_SHUT_WR: FIN after what is queued. MR_SHUT_RD: as in Linux, a read does not wait any more; where
+ * nothing is queued it finds the end of the stream, and what arrives is queued still; with MR_SHUT_WR,
+ * too, it ends the connection by a reset. As in Linux, a listener that is shut down for reading, and a
+ * connection that is not complete yet, are disconnected (mr_disconnect()). 0, -ENOTCONN. */
 int mr_shutdown(struct mr_socket *sock, enum mr_how how);
 
 /* Linux's connect() to AF_UNSPEC: end whatever the socket does, a connection by RST. It may be used
