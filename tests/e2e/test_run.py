@@ -5,6 +5,7 @@ test_run.py - `millrace run` as a launcher: whose process it is, what it says an
 with their sockets is tested elsewhere.
 """
 import errno
+import time
 
 from lib import *
 
@@ -177,6 +178,44 @@ def _():
                     check("python3" in run(MILLRACE, "ss", ns=pair.engine).stdout, "ss beside one who %s", what)
                 equal("an answer after one who " + what, answer(), b"still here")
                 check(server.alive(), "the server has ended")
+
+
+LATER = """if 1:
+    import os, socket, subprocess, sys, time
+    client = "import socket, time; s = socket.create_connection(('%s', 7000)); time.sleep(1000)"
+    s = socket.create_connection(("%s", 7000))
+    print("joined", flush=True)
+    while not os.path.exists(sys.argv[1]):
+        time.sleep(0.02)
+    subprocess.run([sys.executable, "-c", client])
+""" % (PEER, PEER)
+
+
+def keeper_of(pair):
+    for pid in run("ip", "netns", "pids", pair.engine.name).stdout.split():
+        with contextlib.suppress(OSError), open("/proc/%s/comm" % pid) as f:
+            if f.read().strip() == "millrace-keeper":
+                return pid
+    raise Failure("there is no keeper")
+
+
+@case("a keeper that may open nothing any more says so once, and lets in who waits as soon as it may")
+def _():
+    with Pair() as pair, pair.peer.listen((PEER, 7000)), scratch() as directory:
+        go = os.path.join(directory, "go")
+        argv = [MILLRACE, "run", "-i", "v0", "-a", "%s/%d" % (ENGINE, PREFIX), "python3", "-c", LATER, go]
+        with Process(argv, ns=pair.engine, name="program") as program:
+            wait_for("the first process", lambda: b"joined" in program.stdout(), timeout=10)
+            keeper, said = keeper_of(pair), "the keeper may have no more files"
+            run("prlimit", "--pid", keeper, "--nofile=6:4096")  # fewer than it has
+            with open(go, "w"):
+                pass
+            wait_for("its word", lambda: said in program.stderr(), timeout=10)
+            time.sleep(0.5)  # it has had the time to say it again and again
+            run("prlimit", "--pid", keeper, "--nofile=4096")
+            wait_for("the second process", lambda: run(MILLRACE, "ss", ns=pair.engine).stdout.count("ESTAB") == 2,
+                     timeout=10)
+            equal("times that it was said", program.stderr().count(said), 1)
 
 
 @case("what a program says of itself moves no terminal")

@@ -52,6 +52,8 @@
 #define EVENTS_MAX   64
 #define REQUESTS_MAX 64 /* of one process at a time */
 #define NO_SLOT	     UINT32_MAX
+#define DEAF_NS	     (100 * MR_NS_PER_MS) /* listens to nobody for so long when it can take nobody */
+#define TOLD_NS	     (60 * MR_NS_PER_S)	  /* between two lines of the log about that */
 
 enum source { SOURCE_LISTEN = 1, SOURCE_CONN, SOURCE_PROC, SOURCE_LIFE, SOURCE_MAIN };
 
@@ -77,6 +79,8 @@ struct mr_keeper {
 	uint64_t secret;
 	int listener, epoll;
 	int spare;	       /* given up for a moment where there is no other descriptor */
+	uint64_t hear_at;      /* listens again then; 0: it does */
+	uint64_t tell_at;      /* says not before that it can take nobody */
 	int main;	       /* pidfd; -1: not watched (any more) */
 	uint64_t main_told_at; /* 0: it lives, or its end has been told */
 	struct conn *conns;
@@ -638,15 +642,43 @@ static void limit_guests(struct mr_keeper *k)
 		conn_close(k, oldest);
 }
 
-/* There is no descriptor for who connects. Left where it is it would be found again at once, for ever. */
+static void listen_to(const struct mr_keeper *k, uint32_t events)
+{
+	struct epoll_event ev = { .events = events, .data.u64 = (uint64_t)SOURCE_LISTEN << 32 };
+
+	epoll_ctl(k->epoll, EPOLL_CTL_MOD, k->listener, &ev);
+}
+
+/* Returns when it will listen again. */
+static uint64_t hear_again(struct mr_keeper *k, uint64_t now)
+{
+	if (k->hear_at && now >= k->hear_at) {
+		k->hear_at = 0;
+		listen_to(k, EPOLLIN);
+	}
+	return k->hear_at ?: MR_TIME_NEVER;
+}
+
+/* There is no descriptor for who connects, or no memory. Left where it is it would be found again at once, for ever:
+ * it is turned away, or, where that takes a descriptor that somebody else was faster to get, left for a while. */
 static void turn_away(struct mr_keeper *k)
 {
+	uint64_t now = k->share->engine->clock(k->share->engine->clock_user);
+	int fd;
+
 	if (k->spare >= 0)
 		close(k->spare);
-	k->spare = accept4(k->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (k->spare >= 0)
-		close(k->spare);
+	fd = accept4(k->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd >= 0) {
+		close(fd);
+	} else if (errno != EAGAIN) {
+		k->hear_at = now + DEAF_NS;
+		listen_to(k, 0);
+	}
 	k->spare = eventfd(0, EFD_CLOEXEC);
+	if (now < k->tell_at)
+		return;
+	k->tell_at = now + TOLD_NS;
 	engine_log(k->share->engine, LOG_ERR,
 		   "a process cannot join: the keeper may have no more files (RLIMIT_NOFILE)");
 }
@@ -660,7 +692,7 @@ static void on_connect(struct mr_keeper *k)
 	struct conn *conn;
 
 	if (fd < 0) {
-		if (errno == EMFILE || errno == ENFILE)
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
 			turn_away(k);
 		return;
 	}
@@ -915,7 +947,7 @@ int mr_keeper_run(struct mr_keeper *k)
 		take_turn(k);
 		if (share->engine->shared)
 			mr_shared_ask(share->engine, now);
-		until = watch_again(k, now);
+		until = mr_min(watch_again(k, now), hear_again(k, now));
 		until = mr_min(until, expire(k, now)); /* of those too that it has released */
 		until = mr_min(until, look_after_driving(k, now));
 		until = mr_min(until, tell_main_ended(k, now));
