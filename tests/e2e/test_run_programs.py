@@ -174,6 +174,26 @@ def kept():
             equal("row %d is the stack's" % i, e["accelerated"], reason is None)
 
 
+KEEP_FIRST = """if 1:
+    import socket, struct, time
+    s = socket.socket()
+    s.setsockopt(6, 14, struct.pack("=HH4s", 2, 0, bytes((10, 9, 9, 9))).ljust(128, b"\\0") +
+                 struct.pack("BBHI", 0, 0, 1, 0) + b"k".ljust(80, b"\\0"))
+    s.bind(("0.0.0.0", 7100))
+    s.listen()
+    print("ready", flush=True)
+    time.sleep(1000)
+"""
+
+
+@case("the same when it was set on a program's first socket, which has not joined the stack before")
+def kept_first():
+    with Pair() as pair, Process(shared("python3", "-c", KEEP_FIRST), ns=pair.engine, name="python3") as server:
+        wait_for("its listener", lambda: server.stdout() == b"ready\n")
+        (entry,) = json.loads(run(MILLRACE, "ss", "--json", ns=pair.engine).stdout)
+        equal("reason", entry.get("reason"), "TCP_MD5SIG is set")
+
+
 FAST_CLIENT = """if 1:
     import socket, sys
     for way in "connect", "sendto", "sendto":

@@ -45,6 +45,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/compiler.h"
+#include "base/time.h"
 
 #define SECOND_MS 1000
 #define SETTLE_US 30000 /* for what the peer did to arrive */
@@ -386,6 +387,22 @@ static void settle(void)
 		die("settle");
 }
 
+static int ep_ctl(int ep, int op, int fd, uint32_t events)
+{
+	struct epoll_event e = { .events = events, .data.fd = fd };
+
+	return epoll_ctl(ep, op, fd, &e);
+}
+
+/* The first event, its bits; 0: none. */
+static int ep_wait(int ep, int timeout)
+{
+	struct epoll_event e;
+	int n = epoll_wait(ep, &e, 1, timeout);
+
+	return n < 0 ? -errno : n ? (int)e.events : 0;
+}
+
 static struct conn passive(void)
 {
 	int l = listener();
@@ -642,6 +659,21 @@ static void case_connect_nonblocking(void)
 }
 
 /* Nobody answers there. */
+/* A connect() that has not ended is given up, and the socket used anew. */
+static void given_up(int fd)
+{
+	struct sockaddr sa = { .sa_family = AF_UNSPEC };
+	int l = (int)peer("listen %s", peer_addr), port = (int)peer("port %d", l);
+
+	T(connect(fd, &sa, sizeof(sa)));
+	ready(fd);
+	T(connect_to(fd, port));
+	T(await(fd, POLLOUT));
+	T(connect_to(fd, port));
+	T(connect_to(fd, port));
+	peer("close %d", l);
+}
+
 static void case_connect_waiting(void)
 {
 	const char *nowhere = family == AF_INET ? "10.77.0.200" : "fd77::200";
@@ -661,6 +693,12 @@ static void case_connect_waiting(void)
 	fd = new_socket();
 	T(set_time(fd, SO_SNDTIMEO, 50));
 	T(connect(fd, (struct sockaddr *)&ss, len));
+	T(connect(fd, (struct sockaddr *)&ss, len));
+	close(fd);
+	fd = new_socket();
+	T(nonblocking(fd));
+	T(connect(fd, (struct sockaddr *)&ss, len));
+	given_up(fd);
 	close(fd);
 	fd = new_socket();
 	catch (SIGALRM, 0);
@@ -701,11 +739,22 @@ static void case_disconnect(void)
 	T(getpeername(c.fd, (struct sockaddr *)&ss, &len));
 	T(peer("recv %d 1", c.h) == -ECONNRESET);
 	ready(c.fd);
+	T(send(c.fd, "x", 1, MSG_NOSIGNAL));
+	T(send(c.fd, "x", 1, MSG_NOSIGNAL));
 	l = (int)peer("listen %s", peer_addr);
 	T(connect_to(c.fd, (int)peer("port %d", l)));
 	ready(c.fd);
 	peer("close %d", l);
 	finish(c);
+	l = listener();
+	T(connect(l, &sa, sizeof(sa)));
+	T(get_int(l, SOL_SOCKET, SO_ACCEPTCONN));
+	T(peer("connect %s %d", local_addr, port_of(l)));
+	T(accept4(l, NULL, NULL, SOCK_NONBLOCK));
+	T(listen(l, 4));
+	T(peer("connect %s %d", local_addr, port_of(l)) >= 0);
+	T(await(l, POLLIN));
+	close(l);
 }
 
 static void case_read_write(void)
@@ -857,6 +906,52 @@ static ssize_t send_with(int fd, int level, int type, size_t len)
 	return sendmsg(fd, &msg, 0);
 }
 
+/* The end of the stream is as many messages as are asked for. */
+static void case_messages_at_end(void)
+{
+	struct conn c = active();
+	char buf[8];
+	struct iovec iov = { buf, sizeof(buf) };
+	struct mmsghdr vec[3] = { 0 };
+	struct timespec limit = { 0, MR_NS_PER_S };
+	socklen_t len = 5;
+
+	for (int i = 0; i < 3; i++)
+		vec[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &iov, .msg_iovlen = 1 },
+					   .msg_len = 7 };
+	T(recvfrom(c.fd, buf, sizeof(buf), MSG_DONTWAIT, (struct sockaddr *)buf, &len));
+	T(len);
+	peer("send %d 3", c.h);
+	peer("shutdown %d 1", c.h);
+	settle();
+	T(recvmmsg(c.fd, vec, 3, 0, NULL));
+	SAY("%u %u %u", vec[0].msg_len, vec[1].msg_len, vec[2].msg_len);
+	T(recvmmsg(c.fd, vec, 1, 0, &limit));
+	limit = (struct timespec){ .tv_sec = 5 };
+	T(recvmmsg(c.fd, vec, 2, 0, &limit));
+	T(limit.tv_sec);
+	finish(c);
+}
+
+/* Where files are read at a position, a socket has the present one, -1. */
+static void case_positions(void)
+{
+	struct conn c = active();
+	char buf[8] = "abcdefg";
+	struct iovec iov = { buf, 3 };
+
+	T(preadv2(c.fd, &iov, 1, 0, 0));
+	T(preadv2(c.fd, &iov, 1, -1, RWF_NOWAIT));
+	T(preadv2(c.fd, &iov, 1, -1, 0x40000000));
+	T(pwritev2(c.fd, &iov, 1, -1, RWF_NOWAIT));
+	T(pwritev2(c.fd, &iov, 1, -1, RWF_DSYNC));
+	T(peer("recv %d 6", c.h));
+	peer("send %d 3", c.h);
+	settle();
+	T(preadv2(c.fd, &iov, 1, -1, RWF_NOWAIT));
+	finish(c);
+}
+
 static void case_control(void)
 {
 	struct conn c = active();
@@ -967,13 +1062,21 @@ static void case_shutdown_read(void)
 {
 	struct conn c = passive();
 	char buf[16];
+	int queued = -1;
 
+	peer("send %d 5", c.h);
+	settle();
 	T(shutdown(c.fd, SHUT_RD));
 	ready(c.fd);
+	T(recv(c.fd, buf, 2, 0));
+	T(recv(c.fd, buf, 16, 0));
 	T(recv(c.fd, buf, 16, 0));
 	peer("send %d 3", c.h);
 	settle();
-	T(recv(c.fd, buf, 16, 0) >= 0);
+	T(ioctl(c.fd, FIONREAD, &queued));
+	T(queued);
+	T(recv(c.fd, buf, 16, 0));
+	T(recv(c.fd, buf, 16, 0));
 	T(send(c.fd, "abc", 3, 0));
 	T(peer("recv %d 3", c.h));
 	T(shutdown(c.fd, SHUT_WR));
@@ -1156,6 +1259,42 @@ static void case_duplicates(void)
 	T(peer("recv %d -1", c.h));
 	close(121);
 	peer("close %d", c.h);
+}
+
+/* Copies that are made before the socket is connected or listens. */
+static void case_dup_before(void)
+{
+	int s = new_socket(), d = dup(s), l = (int)peer("listen %s", peer_addr),
+	    ep = epoll_create1(0);
+	long h;
+	char buf[4];
+
+	T(ep_ctl(ep, EPOLL_CTL_ADD, d, EPOLLIN));
+	T(connect_to(s, (int)peer("port %d", l)));
+	h = peer("accept %d", l);
+	peer("close %d", l);
+	T(send(d, "abc", 3, 0));
+	T(peer("recv %ld 3", h));
+	peer("send %ld 2", h);
+	T(ep_wait(ep, 5 * SECOND_MS));
+	T(recv(d, buf, sizeof(buf), 0));
+	close(s);
+	T(send(d, "abc", 3, 0));
+	T(peer("recv %ld 3", h));
+	close(d);
+	T(peer("recv %ld 3", h));
+	peer("close %ld", h);
+	s = new_socket();
+	d = dup(s);
+	T(bind_any(s, 0));
+	T(listen(d, 3));
+	h = peer("connect %s %d", local_addr, port_of(s));
+	T(await(s, POLLIN));
+	T(close(accept(s, NULL, NULL)));
+	peer("close %ld", h);
+	close(s);
+	close(d);
+	close(ep);
 }
 
 static void case_dup_onto(void)
@@ -1662,6 +1801,71 @@ static void case_handlers_fork(void)
 	finish(d);
 }
 
+static void on_fork_and_return(int sig)
+{
+	(void)sig;
+	signals++;
+	if (!fork())
+		signals = 100;
+}
+
+/* The child of a handler's fork returns into the call that was interrupted, and waits there as the parent does. */
+static void return_twice(int (*wait_for_byte)(int fd))
+{
+	struct conn c = active();
+	struct sigaction sa = { .sa_handler = on_fork_and_return, .sa_flags = SA_RESTART };
+	struct itimerval once = { .it_value = { 0, 50000 } };
+	pid_t me = getpid();
+	pthread_t thread;
+	int got, status;
+
+	signals = 0;
+	sigaction(SIGALRM, &sa, NULL);
+	setitimer(ITIMER_REAL, &once, NULL);
+	pthread_create(&thread, NULL, send_late, &c.h);
+	while ((got = wait_for_byte(c.fd)) < 0 && errno == EINTR)
+		;
+	if (getpid() != me)
+		_exit(got == 1 ? 7 : 1);
+	T(got);
+	T(signals);
+	pthread_join(thread, NULL);
+	wait(&status);
+	T(WEXITSTATUS(status));
+	signal(SIGALRM, SIG_DFL);
+	finish(c);
+}
+
+static int receive_byte(int fd)
+{
+	char byte;
+
+	return (int)recv(fd, &byte, 1, 0);
+}
+
+static int poll_byte(int fd)
+{
+	return await(fd, POLLIN);
+}
+
+static int epoll_byte(int fd)
+{
+	int ep = epoll_create1(0), n;
+	struct epoll_event event;
+
+	ep_ctl(ep, EPOLL_CTL_ADD, fd, EPOLLIN);
+	n = epoll_wait(ep, &event, 1, 5 * SECOND_MS);
+	close(ep);
+	return n;
+}
+
+static void case_handlers_fork_and_return(void)
+{
+	return_twice(receive_byte);
+	return_twice(poll_byte);
+	return_twice(epoll_byte);
+}
+
 static volatile long values, strangers;
 static volatile pid_t sender;
 
@@ -2026,6 +2230,38 @@ static void case_poll(void)
 	close(d.fd);
 }
 
+/* Signals that come by a call's own mask end it also where it does not wait, unless something is ready. */
+static void case_poll_signals(void)
+{
+	struct conn c = active();
+	struct pollfd pfd = { .fd = c.fd, .events = POLLIN };
+	struct timespec zero = { 0 };
+	sigset_t usr1, none;
+	fd_set rd;
+
+	sigemptyset(&none);
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &usr1, NULL);
+	catch (SIGUSR1, 0);
+	raise(SIGUSR1);
+	T(ppoll(&pfd, 1, &zero, &none));
+	T(signals);
+	raise(SIGUSR1);
+	FD_ZERO(&rd);
+	FD_SET(c.fd, &rd);
+	T(pselect(c.fd + 1, &rd, NULL, NULL, &zero, &none));
+	T(signals);
+	raise(SIGUSR1);
+	pfd.events = POLLOUT;
+	T(ppoll(&pfd, 1, &zero, &none));
+	T(signals);
+	sigprocmask(SIG_UNBLOCK, &usr1, NULL);
+	T(signals);
+	signal(SIGUSR1, SIG_DFL);
+	finish(c);
+}
+
 static void case_select(void)
 {
 	struct conn c = active();
@@ -2062,22 +2298,6 @@ static void case_select(void)
 	FD_ZERO(&rd);
 	FD_SET(c.fd, &rd);
 	T(select(c.fd + 1, &rd, NULL, NULL, NULL));
-}
-
-static int ep_ctl(int ep, int op, int fd, uint32_t events)
-{
-	struct epoll_event e = { .events = events, .data.fd = fd };
-
-	return epoll_ctl(ep, op, fd, &e);
-}
-
-/* The first event, its bits; 0: none. */
-static int ep_wait(int ep, int timeout)
-{
-	struct epoll_event e;
-	int n = epoll_wait(ep, &e, 1, timeout);
-
-	return n < 0 ? -errno : n ? (int)e.events : 0;
 }
 
 static void case_epoll_level(void)
@@ -2281,6 +2501,68 @@ static void case_epoll_duplicate(void)
 	peer("close %d", c.h);
 }
 
+/* The same of the instance. */
+static void case_epoll_instance_duplicate(void)
+{
+	struct conn c = active();
+	int ep = epoll_create1(0), d = dup(ep);
+
+	T(ep_ctl(d, EPOLL_CTL_ADD, c.fd, EPOLLIN));
+	peer("send %d 2", c.h);
+	T(ep_wait(d, 5 * SECOND_MS));
+	T(ep_wait(ep, 5 * SECOND_MS));
+	close(d);
+	T(ep_wait(ep, 0));
+	T(ep_ctl(ep, EPOLL_CTL_ADD, c.fd, EPOLLIN));
+	close(ep);
+	finish(c);
+}
+
+/* Where there is room for one event only, each has its turn, whosever it is. */
+static void case_epoll_turns(void)
+{
+	struct conn c = active(), d = active();
+	int ep = epoll_create1(0), ev = eventfd(1, EFD_NONBLOCK);
+	int files[] = { ev, c.fd, d.fd }, seen[3] = { 0 };
+	struct epoll_event event;
+
+	for (int i = 0; i < 3; i++)
+		ep_ctl(ep, EPOLL_CTL_ADD, files[i], EPOLLIN);
+	peer("send %d 2", c.h);
+	peer("send %d 2", d.h);
+	settle();
+	for (int n = 0; n < 12; n++) {
+		T(epoll_wait(ep, &event, 1, 0));
+		for (int i = 0; i < 3; i++)
+			seen[i] += event.data.fd == files[i];
+	}
+	T(seen[0] > 0 && seen[1] > 0 && seen[2] > 0);
+	close(ev);
+	close(ep);
+	finish(c);
+	finish(d);
+}
+
+/* An instance is a file, but no socket, nor one to read. */
+static void case_epoll_no_socket(void)
+{
+	struct conn c = active();
+	int ep = epoll_create1(0);
+	char buf[4];
+	struct iovec iov = { buf, sizeof(buf) };
+
+	T(ep_ctl(ep, EPOLL_CTL_ADD, c.fd, EPOLLIN));
+	T(read(ep, buf, sizeof(buf)));
+	T(readv(ep, &iov, 1));
+	T(write(ep, buf, sizeof(buf)));
+	T(writev(ep, &iov, 1));
+	T(recv(ep, buf, sizeof(buf), 0));
+	T(send(ep, buf, sizeof(buf), 0));
+	T(epoll_ctl(ep, EPOLL_CTL_ADD, ep, no_events));
+	close(ep);
+	finish(c);
+}
+
 static void case_epoll_before(void)
 {
 	int fd = new_socket(), l = (int)peer("listen %s", peer_addr), ep = epoll_create1(0);
@@ -2337,6 +2619,45 @@ static void case_epoll_late(void)
 	pthread_join(thread, NULL);
 	T(s.got);
 	T(ep_wait(s.ep, 1000));
+	close(s.ep);
+	finish(c);
+}
+
+static void *sleep_exactly(void *arg)
+{
+	struct timespec limit = { .tv_sec = 5 };
+	struct sleeper *s = arg;
+	struct epoll_event e;
+
+	s->got = epoll_pwait2(s->ep, &e, 1, &limit, NULL);
+	return NULL;
+}
+
+/* The same where the time limit is one of nanoseconds; and those that are none. */
+static void case_epoll_late_exact(void)
+{
+	struct sleeper s = { .ep = epoll_create1(0) };
+	struct conn c = active();
+	struct timespec limit = { 0, MR_NS_PER_S };
+	struct epoll_event e;
+	pthread_t thread;
+
+	for (int i = 0; i < 2; i++) {
+		limit = (struct timespec){ 0, MR_NS_PER_S };
+		T(epoll_pwait2(s.ep, &e, 1, &limit, NULL));
+		limit = (struct timespec){ -1, 0 };
+		T(epoll_pwait2(s.ep, &e, 1, &limit, NULL));
+		limit = (struct timespec){ 0, 1 };
+		T(epoll_pwait2(s.ep, &e, 1, &limit, NULL));
+		if (i)
+			break;
+		pthread_create(&thread, NULL, sleep_exactly, &s);
+		settle();
+		T(ep_ctl(s.ep, EPOLL_CTL_ADD, c.fd, EPOLLIN));
+		peer("send %d 1", c.h);
+		pthread_join(thread, NULL);
+		T(s.got);
+	}
 	close(s.ep);
 	finish(c);
 }
@@ -2400,7 +2721,7 @@ static int give(int by, int fd)
 	return give_long(by, fd, CMSG_LEN(sizeof(fd)));
 }
 
-static int take(int by)
+static int take_as(int by, int flags)
 {
 	union rights extra;
 	char byte;
@@ -2411,9 +2732,14 @@ static int take(int by)
 			      .msg_controllen = sizeof(extra) };
 	int fd = -1;
 
-	if (recvmsg(by, &msg, 0) == 1 && CMSG_FIRSTHDR(&msg))
+	if (recvmsg(by, &msg, flags) == 1 && CMSG_FIRSTHDR(&msg))
 		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
 	return fd;
+}
+
+static int take(int by)
+{
+	return take_as(by, 0);
 }
 
 /* A connection, which its giver closes at once, and a listener. */
@@ -2456,6 +2782,27 @@ static void case_passed(void)
 	T(give_long(pair[0], l, (size_t)1 << 40));
 	close(l);
 	T(peer("connect %s %d", local_addr, port));
+	close(pair[0]);
+	close(pair[1]);
+}
+
+/* Whoever looks at the message without taking it has the socket, too, and it stays in the message. */
+static void case_passed_and_peeked(void)
+{
+	int pair[2], fd;
+	struct conn c = active();
+
+	socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+	T(give(pair[0], c.fd));
+	close(c.fd);
+	for (int i = 0; i < 3; i++) {
+		fd = take_as(pair[1], i < 2 ? MSG_PEEK : 0);
+		T(send(fd, "abc", 3, 0));
+		T(peer("recv %d 3", c.h));
+		close(fd);
+	}
+	T(peer("recv %d 1", c.h));
+	peer("close %d", c.h);
 	close(pair[0]);
 	close(pair[1]);
 }
@@ -2583,6 +2930,33 @@ static void *receive(void *arg)
 	return (void *)recv(*(int *)arg, buf, 16, 0);
 }
 
+/* Until the thread sleeps, in what it was made for. */
+static void until_asleep(pid_t tid)
+{
+	char path[64], text[256] = "", *end;
+	int asleep = 0;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	while (asleep < 3) {
+		FILE *f = fopen(path, "re");
+
+		if (!f || !fgets(text, sizeof(text), f))
+			die(path);
+		fclose(f);
+		end = strrchr(text, ')');
+		asleep = end && end[2] == 'S' ? asleep + 1 : 0;
+		usleep(SETTLE_US);
+	}
+}
+
+static volatile pid_t reader;
+
+static void *receive_as_reader(void *arg)
+{
+	reader = gettid();
+	return receive(arg);
+}
+
 static void case_close_while_reading(void)
 {
 	struct conn c = active();
@@ -2590,8 +2964,11 @@ static void case_close_while_reading(void)
 	pthread_t thread;
 	void *got;
 
-	pthread_create(&thread, NULL, receive, &fd);
-	settle();
+	reader = 0;
+	pthread_create(&thread, NULL, receive_as_reader, &fd);
+	while (!reader)
+		usleep(1000);
+	until_asleep(reader);
 	T(close(fd));
 	peer("send %d 3", c.h);
 	pthread_join(thread, &got);
@@ -2761,6 +3138,39 @@ static void case_cancel(void)
 	close(l);
 }
 
+/* What is no file to send from, and what is no place to send to. */
+static void case_sendfile_refused(void)
+{
+	struct conn c = active();
+	char path[] = "/tmp/posix-conf-XXXXXX";
+	int file = mkstemp(path), wronly = open("/dev/null", O_WRONLY), fds[2];
+	off_t off = 0;
+	char buf[8];
+
+	unlink(path);
+	T(pipe(fds));
+	T(sendfile(c.fd, fds[0], NULL, 5));
+	T(sendfile(c.fd, fds[0], &off, 5));
+	T(sendfile(c.fd, fds[1], NULL, 5));
+	T(sendfile(c.fd, wronly, NULL, 5));
+	T(sendfile(c.fd, -1, NULL, 5));
+	off = -1;
+	T(sendfile(c.fd, file, &off, 5));
+	off = 0;
+	T(sendfile(file, c.fd, NULL, 5));
+	T(sendfile(fds[1], c.fd, &off, 5));
+	peer("send %d 5", c.h);
+	settle();
+	T(sendfile(fds[1], c.fd, NULL, 3));
+	T(read(fds[0], buf, sizeof(buf)));
+	T(recv(c.fd, buf, sizeof(buf), 0));
+	close(fds[0]);
+	close(fds[1]);
+	close(wronly);
+	close(file);
+	finish(c);
+}
+
 static void case_sendfile(void)
 {
 	struct conn c = active();
@@ -2833,6 +3243,13 @@ static void case_syscall(void)
 	T(syscall(SYS_recvfrom, c.fd, buf, 2, MSG_PEEK, NULL, NULL));
 	T(syscall(SYS_read, c.fd, buf, 16));
 	T(syscall(SYS_read, -1, buf, 16));
+	T(syscall(SYS_fcntl, c.fd, F_SETFL, O_NONBLOCK));
+	T(syscall(SYS_fcntl, c.fd, F_GETFL) & O_NONBLOCK);
+	T(syscall(SYS_read, c.fd, buf, 16));
+	T(syscall(SYS_fcntl, c.fd, F_DUPFD, PROBE_FD - 1));
+	T(send(PROBE_FD - 1, "ghi", 3, 0));
+	T(peer("recv %d 3", c.h));
+	close(PROBE_FD - 1);
 	T(syscall(SYS_close, c.fd));
 	T(peer("recv %d -1", c.h));
 	peer("close %d", c.h);
@@ -2976,6 +3393,111 @@ static void case_fork_often(void)
 	close(c.fd);
 	T(peer("recv %d -1", c.h));
 	peer("close %d", c.h);
+}
+
+/* Handlers of fork() use sockets. What the child's closes stays the parent's. */
+static int atfork_fd = -1, atfork_sent;
+
+static void atfork_send(int weight)
+{
+	if (atfork_fd >= 0)
+		atfork_sent += weight * (int)send(atfork_fd, "x", 1, 0);
+}
+
+static void atfork_prepare(void)
+{
+	atfork_send(1);
+}
+
+static void atfork_parent(void)
+{
+	atfork_send(10);
+}
+
+static void atfork_child(void)
+{
+	atfork_send(100);
+	if (atfork_fd >= 0)
+		close(atfork_fd);
+}
+
+static void case_fork_handlers(void)
+{
+	struct conn c = active();
+	int status;
+	pid_t pid;
+
+	pthread_atfork(atfork_prepare, atfork_parent, atfork_child);
+	atfork_fd = c.fd;
+	pid = fork();
+	if (!pid)
+		_exit(atfork_sent == 101 && send(c.fd, "x", 1, 0) < 0 && errno == EBADF ? 7 : 1);
+	waitpid(pid, &status, 0);
+	atfork_fd = -1;
+	T(WEXITSTATUS(status));
+	T(atfork_sent);
+	T(send(c.fd, "abc", 3, 0));
+	T(peer("recv %d 6", c.h));
+	finish(c);
+}
+
+/* Serve `n` connections, or until no other comes. How many there were. */
+static int serve_some(int l, int n)
+{
+	struct pollfd pfd = { .fd = l, .events = POLLIN };
+	int served = 0;
+
+	while (served < n && poll(&pfd, 1, 5 * SECOND_MS) > 0) {
+		int fd = accept(l, NULL, NULL);
+
+		if (fd < 0)
+			continue;
+		served += send(fd, "abc", 3, 0) == 3;
+		close(fd);
+	}
+	return served;
+}
+
+/* Workers that are forked when the socket is bound, each of which calls listen(): they listen by the same one. Another
+ * process has it that changes its flags and knows of no stack. */
+static void case_fork_listen(void)
+{
+	int fd = new_socket(), port, fds[2], status, served = 0;
+	pid_t pid[2];
+	char byte;
+	long h;
+
+	T(bind_any(fd, 0));
+	port = port_of(fd);
+	T(pipe(fds));
+	for (int i = 0; i < 2; i++) {
+		pid[i] = fork();
+		if (!pid[i]) {
+			listen(fd, 8);
+			nonblocking(fd);
+			if (write(fds[1], "x", 1) != 1)
+				_exit(99);
+			_exit(serve_some(fd, 4));
+		}
+		if (read(fds[0], &byte, 1) != 1)
+			die("read");
+	}
+	T(fcntl(fd, F_SETFL, 0));
+	for (int i = 0; i < 8; i++) {
+		h = peer("connect %s %d", local_addr, port);
+		if (peer("recv %ld 3", h) != 3)
+			SAY("connection %d is not served", i);
+		peer("close %ld", h);
+	}
+	for (int i = 0; i < 2; i++) {
+		waitpid(pid[i], &status, 0);
+		served += WEXITSTATUS(status);
+		T(WEXITSTATUS(status));
+	}
+	T(served);
+	close(fds[0]);
+	close(fds[1]);
+	close(fd);
 }
 
 static void case_fork_accept(void)
@@ -3262,6 +3784,8 @@ static const struct test_case {
 	C(flags),
 	C(waitall),
 	C(messages),
+	C(messages_at_end),
+	C(positions),
 	C(control),
 	C(inq),
 	C(urgent),
@@ -3275,6 +3799,7 @@ static const struct test_case {
 	C(close_after_jump),
 	C(linger),
 	C(duplicates),
+	C(dup_before),
 	C(dup_onto),
 	C(close_range),
 	C(status_flags),
@@ -3288,6 +3813,7 @@ static const struct test_case {
 	C(handlers),
 	C(handlers_jump),
 	C(handlers_fork),
+	C(handlers_fork_and_return),
 	C(handlers_queued),
 	C(handlers_stack),
 	C(handlers_confined),
@@ -3295,6 +3821,7 @@ static const struct test_case {
 	C(handler_sigset),
 	C(handler_flags),
 	C(poll),
+	C(poll_signals),
 	C(select),
 	C(epoll_level),
 	C(epoll_edge),
@@ -3303,11 +3830,16 @@ static const struct test_case {
 	C(epoll_mixed),
 	C(epoll_nested),
 	C(epoll_duplicate),
+	C(epoll_instance_duplicate),
+	C(epoll_turns),
+	C(epoll_no_socket),
 	C(epoll_before),
 	C(epoll_late),
+	C(epoll_late_exact),
 	C(epoll_late_kernel),
 	C(address_space),
 	C(passed),
+	C(passed_and_peeked),
 	C(passed_to_child),
 	C(passed_late),
 	C(passed_beside_exec),
@@ -3315,12 +3847,15 @@ static const struct test_case {
 	C(shutdown_while_reading),
 	C(cancel),
 	C(sendfile),
+	C(sendfile_refused),
 	C(streams),
 	C(syscall),
 	C(fork),
 	C(clone),
 	C(clone_function),
 	C(fork_often),
+	C(fork_handlers),
+	C(fork_listen),
 	C(fork_accept),
 	C(exec),
 	C(exec_bare),

@@ -167,6 +167,8 @@ struct mr_waiter;
 
 /* This thread's; made at first use, gone with the thread. NULL: too many. */
 struct mr_waiter *mr_share_waiter(struct mr_share *share);
+/* The same where it has been made, else NULL; with or without the lock. */
+struct mr_waiter *mr_share_waiter_made(struct mr_share *share);
 
 /* With the lock held: make it return from mr_share_wait(), also from one that has not begun. Cheap when
  * it is awake. In whatever process it is. */
@@ -194,7 +196,9 @@ void mr_share_wait_begin(struct mr_share *share, struct mr_waiter *w);
  *	mr_share_unlock(share);
  *
  * 0: woken; > 0: so many of fds are ready (woken or not); -ETIMEDOUT, -EINTR, -ENETDOWN. With a deadline
- * that has passed (0, say) it runs a round and looks at fds, and never sleeps. */
+ * that has passed (0, say) it runs a round and looks at fds, and never sleeps.
+ * In the child of a fork that a signal handler made meanwhile: -EINTR, and w, the parent's, is not this thread's any
+ * more (mr_share_waiter_made()). */
 int mr_share_wait(struct mr_share *share, struct mr_waiter *w, struct pollfd *fds, unsigned nfds,
 		  uint64_t deadline_ns, const sigset_t *sigmask);
 

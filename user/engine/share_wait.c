@@ -164,6 +164,13 @@ struct mr_waiter *mr_share_waiter(struct mr_share *share)
 	return w;
 }
 
+struct mr_waiter *mr_share_waiter_made(struct mr_share *share)
+{
+	const struct share_thread *t = pthread_getspecific(share->key);
+
+	return t ? t->w : NULL;
+}
+
 void share_threads_forked(struct mr_share *share)
 {
 	struct share_thread *t = pthread_getspecific(share->key);
@@ -492,7 +499,7 @@ static int sleep_for(struct mr_share *share, struct mr_waiter *w, struct pollfd 
 
 	if (!set)
 		return -ENOMEM;
-	set[0] = (struct pollfd){ .fd = event_of(share, w), .events = POLLIN };
+	set[0] = (struct pollfd){ .fd = share->events[w->index], .events = POLLIN };
 	if (nfds)
 		memcpy(set + 1, fds, nfds * sizeof(*fds));
 	pthread_cleanup_push(free, set == few ? NULL : set);
@@ -558,7 +565,8 @@ static int rest(struct mr_share *share, struct share_thread *t, struct pollfd *f
 	/* It is there already if a signal handler sleeps in a sleep of its thread, or has jumped out of one. */
 	mr_list_move_tail(&c->sleepers, &w->node);
 	share_release(share);
-	share_signals.event = share->events[w->index];
+	/* Known before a handler looks for it: asked for later it would be one that the handler had not written. */
+	share_signals.event = event_of(share, w);
 	atomic_signal_fence(memory_order_seq_cst);
 	if (share_signals.handled != share_signals.told) {
 		ret = -EINTR;
@@ -583,6 +591,8 @@ static int rest(struct mr_share *share, struct share_thread *t, struct pollfd *f
 back:
 	share_signals.event = outer;
 	share_acquire(share);
+	if (t->w != w) /* a handler has forked, and this is the child: the waiter is the parent's */
+		return -EINTR;
 	w->asleep = false;
 	mr_list_del(&w->node);
 	share_tick(share);
@@ -613,6 +623,8 @@ int mr_share_wait(struct mr_share *share, struct mr_waiter *w, struct pollfd *fd
 			break;
 		err = share_output(share);
 		ret = err ?: rest(share, t, fds, nfds, deadline_ns, sigmask);
+		if (t->w != w)
+			return ret;
 		if (ret)
 			break;
 	}

@@ -57,17 +57,17 @@ static ssize_t send_file(int out, int in, off64_t *off, size_t len)
 	return done ? (ssize_t)done : ret;
 }
 
-PUBLIC ssize_t sendfile64(int out, int in, off64_t *off, size_t len)
+/* As Linux refuses it, in this order. */
+static int check_file(int in, const off64_t *off)
 {
-	if (!fd_ours(out) && !fd_ours(in))
-		return REAL(sendfile64)(out, in, off, len);
-	if (fd_ours(in)) /* it cannot be mapped */
-		return px_result(-EINVAL);
-	return px_result(send_file(out, in, off, mr_min(len, (size_t)COPY_MAX)));
-}
+	int flags = REAL(fcntl64)(in, F_GETFL);
 
-PUBLIC ssize_t sendfile(int out, int in, off_t *off, size_t len)
-	__attribute__((alias("sendfile64")));
+	if (flags < 0 || (flags & O_ACCMODE) == O_WRONLY)
+		return -EBADF;
+	if (lseek64(in, 0, SEEK_CUR) < 0)
+		return off ? -ESPIPE : -EINVAL;
+	return off && *off < 0 ? -EINVAL : 0;
+}
 
 /* ---- splice ---------------------------------------------------------------------------------- */
 
@@ -156,3 +156,29 @@ PUBLIC ssize_t splice(int in, off64_t *inoff, int out, off64_t *outoff, size_t l
 	return px_result(fd_ours(out) ? pipe_to_socket(in, out, len, flags) :
 					socket_to_pipe(in, out, len, flags));
 }
+
+/* ---- sendfile: into a pipe it is splice() ------------------------------------------------------ */
+
+static ssize_t send_to_pipe(int out, int in, const off64_t *off, size_t len)
+{
+	if (off)
+		return -ESPIPE;
+	if (fcntl64(out, F_GETPIPE_SZ) < 0) /* what is to be sent from cannot be mapped */
+		return -EINVAL;
+	return len ? socket_to_pipe(in, out, len, 0) : 0;
+}
+
+PUBLIC ssize_t sendfile64(int out, int in, off64_t *off, size_t len)
+{
+	int err;
+
+	if (!fd_ours(out) && !fd_ours(in))
+		return REAL(sendfile64)(out, in, off, len);
+	if (fd_ours(in))
+		return px_result(send_to_pipe(out, in, off, len));
+	err = check_file(in, off);
+	return px_result(err ?: send_file(out, in, off, mr_min(len, (size_t)COPY_MAX)));
+}
+
+PUBLIC ssize_t sendfile(int out, int in, off_t *off, size_t len)
+	__attribute__((alias("sendfile64")));

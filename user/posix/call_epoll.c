@@ -97,26 +97,45 @@ static void leave_kernel(void *arg)
 		REAL(epoll_ctl)(epfd, EPOLL_CTL_DEL, call_fd, NULL);
 }
 
-static int sleep_kernel(int epfd, struct epoll_event *events, int max, int ms, const sigset_t *mask)
+/* How long a call waits: to the millisecond, or to the nanosecond, which not every kernel can. */
+struct limit {
+	uint64_t deadline;
+	bool exact;
+};
+
+/* A point of cancellation. */
+static int ask_kernel(int epfd, struct epoll_event *events, int max, struct limit limit,
+		      const sigset_t *mask)
+{
+	uint64_t now = deadline_after(1), left = limit.deadline > now ? limit.deadline - now : 0;
+	uint64_t ms = mr_min((left + MR_NS_PER_MS - 1) / MR_NS_PER_MS, (uint64_t)INT32_MAX);
+	struct timespec ts = { (time_t)(left / MR_NS_PER_S), (long)(left % MR_NS_PER_S) };
+
+	if (limit.deadline == FOREVER)
+		return REAL(epoll_pwait)(epfd, events, max, -1, mask);
+	if (limit.exact)
+		return REAL(epoll_pwait2)(epfd, events, max, &ts, mask);
+	return REAL(epoll_pwait)(epfd, events, max, (int)ms, mask);
+}
+
+static int sleep_kernel(int epfd, struct epoll_event *events, int max, struct limit limit,
+			const sigset_t *mask)
 {
 	int ret;
 
 	__atomic_fetch_add(&sleepers[epfd], 1, __ATOMIC_SEQ_CST);
 	pthread_cleanup_push(leave_kernel, (void *)(intptr_t)epfd);
-	ret = fd_ours(epfd) ? 0 : REAL(epoll_pwait)(epfd, events, max, ms, mask);
+	ret = fd_ours(epfd) ? 0 : ask_kernel(epfd, events, max, limit, mask);
 	if (ret < 0)
 		ret = -errno;
 	pthread_cleanup_pop(1);
 	return ret;
 }
 
-static int wait_kernel(int epfd, struct epoll_event *events, int max, uint64_t deadline,
+static int wait_kernel(int epfd, struct epoll_event *events, int max, struct limit limit,
 		       const sigset_t *mask, bool *called)
 {
-	uint64_t now = deadline_after(1), left = deadline > now ? deadline - now : 0;
-	uint64_t ms = (left + MR_NS_PER_MS - 1) / MR_NS_PER_MS;
-	int n = sleep_kernel(epfd, events, max,
-			     deadline == FOREVER ? -1 : (int)mr_min(ms, (uint64_t)INT32_MAX), mask);
+	int n = sleep_kernel(epfd, events, max, limit, mask);
 
 	*called = fd_ours(epfd);
 	return n < 0 ? n : called_in(events, n, called);
@@ -214,12 +233,13 @@ static int ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
 	struct mr_file *file;
 	bool both, first = false;
-	int ret = check_instance(epfd, fd);
+	int ret;
 
-	if (ret)
-		return ret;
 	if (!event && op != EPOLL_CTL_DEL)
 		return -EFAULT;
+	ret = check_instance(epfd, fd);
+	if (ret)
+		return ret;
 	file = fd_get_any(fd);
 	if (!file)
 		return -EBADF;
@@ -297,19 +317,40 @@ static int look_kernel(int epfd, struct epoll_event *events, int max)
 #endif
 }
 
-/* What is ready now, of both kinds. With the lock held. */
-static int collect(struct mr_file *ep, int epfd, struct epoll_event *events, int max, bool kernel)
+static int collect_ours(struct mr_file *ep, int epfd, struct epoll_event *events, int max,
+			bool kernel)
 {
-	int n = ep_collect(ep, events, max), more = 0;
+	int n = ep_collect(ep, events, max);
 
 	if (kernel && n)
 		disarm(ep, epfd, events, n, false);
-	if (kernel && n < max) {
-		more = look_kernel(epfd, events + n, max - n);
-		if (more > 0)
-			disarm(ep, epfd, events + n, more, true);
+	return n;
+}
+
+static int collect_kernels(struct mr_file *ep, int epfd, struct epoll_event *events, int max)
+{
+	int n = max ? look_kernel(epfd, events, max) : 0;
+
+	if (n > 0)
+		disarm(ep, epfd, events, n, true);
+	return mr_max(n, 0);
+}
+
+/* What is ready now, of both kinds. Where one kind has taken all the room the other comes first the next time. With
+ * the lock held. */
+static int collect(struct mr_file *ep, int epfd, struct epoll_event *events, int max, bool kernel)
+{
+	int n = 0;
+
+	if (kernel && ep->kernels_turn)
+		n = collect_kernels(ep, epfd, events, max);
+	n += collect_ours(ep, epfd, events + n, max - n, kernel);
+	if (kernel && !ep->kernels_turn) {
+		ep->kernels_turn = n == max;
+		return n + collect_kernels(ep, epfd, events + n, max - n);
 	}
-	return n + mr_max(more, 0);
+	ep->kernels_turn = false;
+	return n;
 }
 
 /* The thread is being cancelled, and has the lock. */
@@ -319,13 +360,13 @@ static void wait_cancelled(void *link)
 	mr_share_unlock(px_share);
 }
 
-static int sleep_ours(struct mr_sleeper *link, struct pollfd *pfd, uint64_t deadline,
-		      const sigset_t *mask)
+static int sleep_ours(struct mr_sleeper *link, struct mr_waiter *w, struct pollfd *pfd,
+		      uint64_t deadline, const sigset_t *mask)
 {
 	int ret;
 
 	pthread_cleanup_push(wait_cancelled, link);
-	ret = mr_share_wait(px_share, link->waiter, pfd, pfd != NULL, deadline, mask);
+	ret = mr_share_wait(px_share, w, pfd, pfd != NULL, deadline, mask);
 	pthread_cleanup_pop(0);
 	return ret;
 }
@@ -347,13 +388,19 @@ static int wait_ours(struct mr_file *ep, int epfd, struct mr_waiter *w, struct e
 		n = collect(ep, epfd, events, max, kernel);
 		if (n || ret == -ETIMEDOUT)
 			break;
-		ret = sleep_ours(link, kernel ? &pfd : NULL, deadline, mask);
+		ret = sleep_ours(link, w, kernel ? &pfd : NULL, deadline, mask);
+		if (!wait_is_mine(w)) { /* nor is the link */
+			w = mr_share_waiter_made(px_share);
+			link = w ? sleeper_new(px_share, ep, EPOLLIN, w) : NULL;
+			ret = link ? ret : -ENOMEM;
+		}
 		if (ret < 0 && ret != -ETIMEDOUT) {
 			n = ret;
 			break;
 		}
 	}
-	sleeper_free(px_share, link);
+	if (link)
+		sleeper_free(px_share, link);
 	return n;
 }
 
@@ -379,15 +426,15 @@ static int wait_both(int epfd, struct epoll_event *events, int max, uint64_t dea
 	return ret;
 }
 
-static int wait_any(int epfd, struct epoll_event *events, int max, uint64_t deadline,
+static int wait_any(int epfd, struct epoll_event *events, int max, struct limit limit,
 		    const sigset_t *mask)
 {
 	bool called = true;
 	int n = 0;
 
 	if (!fd_ours(epfd))
-		n = wait_kernel(epfd, events, max, deadline, mask, &called);
-	return n || !called ? n : wait_both(epfd, events, max, deadline, mask);
+		n = wait_kernel(epfd, events, max, limit, mask, &called);
+	return n || !called ? n : wait_both(epfd, events, max, limit.deadline, mask);
 }
 
 /* Only a stack that there is can take over while a thread sleeps. */
@@ -396,11 +443,16 @@ static bool kernels_alone(int epfd)
 	return !px_offered() || (uint32_t)epfd >= MR_SHARE_FDS_MAX;
 }
 
+static struct limit in_ms(int timeout)
+{
+	return (struct limit){ .deadline = deadline_ms(timeout) };
+}
+
 PUBLIC int epoll_wait(int epfd, struct epoll_event *events, int max, int timeout)
 {
 	if (kernels_alone(epfd) || (!timeout && !fd_ours(epfd)))
 		return REAL(epoll_wait)(epfd, events, max, timeout);
-	return (int)px_result(wait_any(epfd, events, max, deadline_ms(timeout), NULL));
+	return (int)px_result(wait_any(epfd, events, max, in_ms(timeout), NULL));
 }
 
 PUBLIC int epoll_pwait(int epfd, struct epoll_event *events, int max, int timeout,
@@ -408,16 +460,18 @@ PUBLIC int epoll_pwait(int epfd, struct epoll_event *events, int max, int timeou
 {
 	if (kernels_alone(epfd))
 		return REAL(epoll_pwait)(epfd, events, max, timeout, mask);
-	return (int)px_result(wait_any(epfd, events, max, deadline_ms(timeout), mask));
+	return (int)px_result(wait_any(epfd, events, max, in_ms(timeout), mask));
 }
 
 PUBLIC int epoll_pwait2(int epfd, struct epoll_event *events, int max,
 			const struct timespec *timeout, const sigset_t *mask)
 {
-	if (kernels_alone(epfd) || (!fd_ours(epfd) && timeout)) {
-		if (REAL(epoll_pwait2))
-			return REAL(epoll_pwait2)(epfd, events, max, timeout, mask);
+	struct limit limit = { .exact = true };
+
+	if (!REAL(epoll_pwait2))
 		return (int)px_result(-ENOSYS);
-	}
-	return (int)px_result(wait_any(epfd, events, max, deadline_timespec(timeout), mask));
+	if (kernels_alone(epfd) || (timeout && !timespec_valid(timeout)))
+		return REAL(epoll_pwait2)(epfd, events, max, timeout, mask);
+	limit.deadline = deadline_timespec(timeout);
+	return (int)px_result(wait_any(epfd, events, max, limit, mask));
 }

@@ -21,6 +21,18 @@
 
 #define RW_MAX 0x7ffff000u /* Linux moves no more in one call */
 
+/* Why a descriptor of ours is no socket: it is an epoll instance, or another thread has closed it just now. */
+static int no_socket(int fd)
+{
+	return fd_ours(fd) ? -ENOTSOCK : -EBADF;
+}
+
+/* The same where any file will do: an instance is none to read from or to write to. */
+static ssize_t no_file(ssize_t ret)
+{
+	return ret == -ENOTSOCK ? -EINVAL : ret;
+}
+
 /* ---- Vectors --------------------------------------------------------------------------------- */
 
 /* -1: too large or too many for Linux. */
@@ -138,7 +150,7 @@ static ssize_t fd_recv(int fd, const struct iovec *iov, int n, size_t len, int f
 	wait_point();
 	f = fd_get(fd);
 	if (!f)
-		return -ENOTSOCK; /* closed by another thread just now */
+		return no_socket(fd);
 	ret = file_recv(f, &c);
 	fd_done();
 	return ret;
@@ -148,41 +160,48 @@ static ssize_t recv_buf(int fd, void *buf, size_t len, int flags)
 {
 	struct iovec iov = { .iov_base = buf, .iov_len = mr_min(len, (size_t)RW_MAX) };
 
-	return px_result(fd_recv(fd, &iov, 1, iov.iov_len, flags));
+	return fd_recv(fd, &iov, 1, iov.iov_len, flags);
 }
 
 PUBLIC ssize_t recv(int fd, void *buf, size_t len, int flags)
 {
-	return fd_ours(fd) ? recv_buf(fd, buf, len, flags) : REAL(recv)(fd, buf, len, flags);
+	if (!fd_ours(fd))
+		return REAL(recv)(fd, buf, len, flags);
+	return px_result(recv_buf(fd, buf, len, flags));
 }
 
 PUBLIC ssize_t recvfrom(int fd, void *restrict buf, size_t len, int flags,
 			struct sockaddr *restrict sa, socklen_t *restrict salen)
 {
+	ssize_t ret;
+
 	if (!fd_ours(fd))
 		return REAL(recvfrom)(fd, buf, len, flags, sa, salen);
-	if (sa && salen) /* TCP does not say */
+	ret = recv_buf(fd, buf, len, flags);
+	if (ret >= 0 && sa && salen) /* TCP does not say */
 		*salen = 0;
-	return recv_buf(fd, buf, len, flags);
+	return px_result(ret);
 }
 
 PUBLIC ssize_t read(int fd, void *buf, size_t len)
 {
 	if (!fd_ours(fd))
 		return REAL(read)(fd, buf, len);
-	return len ? recv_buf(fd, buf, len, 0) : 0;
+	return len ? px_result(no_file(recv_buf(fd, buf, len, 0))) : 0;
+}
+
+static ssize_t read_vector(int fd, const struct iovec *iov, int n, int flags)
+{
+	ssize_t len = n < 0 ? -1 : iov_bytes(iov, (size_t)n);
+
+	if (len <= 0)
+		return px_result(len ? -EINVAL : 0);
+	return px_result(no_file(fd_recv(fd, iov, n, (size_t)len, flags)));
 }
 
 PUBLIC ssize_t readv(int fd, const struct iovec *iov, int n)
 {
-	ssize_t len;
-
-	if (!fd_ours(fd))
-		return REAL(readv)(fd, iov, n);
-	len = n < 0 ? -1 : iov_bytes(iov, (size_t)n);
-	if (len <= 0)
-		return px_result(len ? -EINVAL : 0);
-	return px_result(fd_recv(fd, iov, n, (size_t)len, 0));
+	return fd_ours(fd) ? read_vector(fd, iov, n, 0) : REAL(readv)(fd, iov, n);
 }
 
 /* How many bytes are left to read, for who asked for that (TCP_INQ); the end of the stream counts as one, as
@@ -243,7 +262,7 @@ PUBLIC ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 		return px_result(recv_msg(fd, msg, flags));
 	ret = REAL(recvmsg)(fd, msg, flags);
 	if (ret >= 0)
-		pass_received(msg);
+		pass_received(msg, flags);
 	return ret;
 }
 
@@ -252,8 +271,20 @@ static int recv_kernel(int fd, struct mmsghdr *vec, unsigned n, int flags, struc
 	int done = REAL(recvmmsg)(fd, vec, n, flags, timeout);
 
 	for (int i = 0; i < done; i++)
-		pass_received(&vec[i].msg_hdr);
+		pass_received(&vec[i].msg_hdr, flags);
 	return done;
+}
+
+/* Told in *ts. False: none. */
+static bool time_left(struct timespec *ts, uint64_t deadline)
+{
+	uint64_t now = deadline_after(1), left = deadline > now ? deadline - now : 0;
+
+	if (deadline == FOREVER)
+		return true;
+	ts->tv_sec = (time_t)(left / MR_NS_PER_S);
+	ts->tv_nsec = (long)(left % MR_NS_PER_S);
+	return left;
 }
 
 PUBLIC int recvmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags, struct timespec *timeout)
@@ -263,6 +294,8 @@ PUBLIC int recvmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags, struct t
 
 	if (!fd_ours(fd))
 		return recv_kernel(fd, vec, n, flags, timeout);
+	if (timeout && !timespec_valid(timeout))
+		return (int)px_result(-EINVAL);
 	/* As in Linux, the time limit is looked at between messages only. */
 	deadline = deadline_timespec(timeout);
 	for (; done < mr_min(n, (unsigned)IOV_MAX); done++) {
@@ -276,11 +309,7 @@ PUBLIC int recvmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags, struct t
 		vec[done].msg_len = (unsigned)ret;
 		if (flags & MSG_WAITFORONE)
 			flags |= MSG_DONTWAIT;
-		if (deadline != FOREVER && deadline_after(1) > deadline) {
-			done++;
-			break;
-		}
-		if (!ret) { /* the end of the stream: it would be told for ever */
+		if (timeout && !time_left(timeout, deadline)) {
 			done++;
 			break;
 		}
@@ -302,7 +331,7 @@ static ssize_t send_once(struct mr_file *f, const struct iovec *iov, int n, size
 	ssize_t ret;
 
 	if (f->sock->kind != MR_SOCK_STREAM) /* as in Linux: it waits for no connection to come */
-		return -EPIPE;
+		return mr_sock_error(f->sock) ?: -EPIPE;
 	if (!done)
 		ret = mr_sendv(f->sock, iov, n, send_flags(flags));
 	else
@@ -370,7 +399,7 @@ static ssize_t fd_send(int fd, const struct iovec *iov, int n, size_t len, int f
 	wait_point();
 	f = fd_get(fd);
 	if (!f)
-		return -ENOTSOCK;
+		return no_socket(fd);
 	ret = file_send(f, iov, n, len, flags);
 	fd_done();
 	return ret;
@@ -382,29 +411,35 @@ static ssize_t send_buf(int fd, const void *buf, size_t len, int flags)
 	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf,
 			     .iov_len = mr_min(len, (size_t)RW_MAX) };
 
-	return send_result(fd_send(fd, &iov, 1, iov.iov_len, flags), flags);
+	return fd_send(fd, &iov, 1, iov.iov_len, flags);
 }
 
 PUBLIC ssize_t send(int fd, const void *buf, size_t len, int flags)
 {
-	return fd_ours(fd) ? send_buf(fd, buf, len, flags) : REAL(send)(fd, buf, len, flags);
+	if (!fd_ours(fd))
+		return REAL(send)(fd, buf, len, flags);
+	return send_result(send_buf(fd, buf, len, flags), flags);
 }
 
 PUBLIC ssize_t write(int fd, const void *buf, size_t len)
 {
-	return fd_ours(fd) ? send_buf(fd, buf, len, 0) : REAL(write)(fd, buf, len);
+	if (!fd_ours(fd))
+		return REAL(write)(fd, buf, len);
+	return send_result(no_file(send_buf(fd, buf, len, 0)), 0);
+}
+
+static ssize_t write_vector(int fd, const struct iovec *iov, int n, int flags)
+{
+	ssize_t len = n < 0 ? -1 : iov_bytes(iov, (size_t)n);
+
+	if (len < 0)
+		return px_result(-EINVAL);
+	return send_result(no_file(fd_send(fd, iov, n, (size_t)len, flags)), 0);
 }
 
 PUBLIC ssize_t writev(int fd, const struct iovec *iov, int n)
 {
-	ssize_t len;
-
-	if (!fd_ours(fd))
-		return REAL(writev)(fd, iov, n);
-	len = n < 0 ? -1 : iov_bytes(iov, (size_t)n);
-	if (len < 0)
-		return px_result(-EINVAL);
-	return send_result(fd_send(fd, iov, n, (size_t)len, 0), 0);
+	return fd_ours(fd) ? write_vector(fd, iov, n, 0) : REAL(writev)(fd, iov, n);
 }
 
 /* connect() and the first data in one call. */
@@ -428,7 +463,7 @@ PUBLIC ssize_t sendto(int fd, const void *buf, size_t len, int flags, const stru
 	if (mr_unlikely(flags & MSG_FASTOPEN && early_known(fd)))
 		return send_fastopen(fd, buf, len, flags, sa, salen);
 	if (fd_ours(fd)) /* connected: as in Linux, the address is not looked at */
-		return send_buf(fd, buf, len, flags);
+		return send_result(send_buf(fd, buf, len, flags), flags);
 	return REAL(sendto)(fd, buf, len, flags, sa, salen);
 }
 
@@ -565,14 +600,16 @@ PUBLIC ssize_t pwritev64(int fd, const struct iovec *iov, int n, off64_t off)
 PUBLIC ssize_t pwritev(int fd, const struct iovec *iov, int n, off_t off)
 	__attribute__((alias("pwritev64")));
 
-/* Offset -1 is the present position: the same as readv(), which a socket can do. */
+/* Offset -1 is the present position: the same as readv(), which a socket can do. Of the flags one has a meaning. */
+#define RWF_OF_SOCKETS (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND)
+
 PUBLIC ssize_t preadv64v2(int fd, const struct iovec *iov, int n, off64_t off, int flags)
 {
 	if (!fd_ours(fd))
 		return REAL(preadv64v2)(fd, iov, n, off, flags);
-	if (off != -1)
-		return px_result(-ESPIPE);
-	return flags ? px_result(-EOPNOTSUPP) : readv(fd, iov, n);
+	if (off != -1 || flags & ~RWF_OF_SOCKETS)
+		return px_result(off != -1 ? -ESPIPE : -EOPNOTSUPP);
+	return read_vector(fd, iov, n, flags & RWF_NOWAIT ? MSG_DONTWAIT : 0);
 }
 
 PUBLIC ssize_t preadv2(int fd, const struct iovec *iov, int n, off_t off, int flags)
@@ -582,9 +619,9 @@ PUBLIC ssize_t pwritev64v2(int fd, const struct iovec *iov, int n, off64_t off, 
 {
 	if (!fd_ours(fd))
 		return REAL(pwritev64v2)(fd, iov, n, off, flags);
-	if (off != -1)
-		return px_result(-ESPIPE);
-	return flags ? px_result(-EOPNOTSUPP) : writev(fd, iov, n);
+	if (off != -1 || flags & ~RWF_OF_SOCKETS)
+		return px_result(off != -1 ? -ESPIPE : -EOPNOTSUPP);
+	return write_vector(fd, iov, n, flags & RWF_NOWAIT ? MSG_DONTWAIT : 0);
 }
 
 PUBLIC ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t off, int flags)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/time.h"
+#include "posix/confine.h"
 #include "posix/posix.h"
 
 #define ON_STACK 64u /* sets up to this size need no memory */
@@ -19,8 +20,9 @@ struct member {
 };
 
 struct set {
-	struct pollfd *fds;	/* the program's */
-	struct pollfd *kernel;	/* a copy: what the kernel is asked */
+	struct pollfd *fds;    /* the program's */
+	struct pollfd *kernel; /* a copy: what the kernel is asked */
+	struct mr_waiter *waiter;
 	struct member *members; /* one for each */
 	unsigned n;
 	unsigned nkernel; /* of them, that the kernel is asked for */
@@ -59,8 +61,14 @@ static bool also_kernels(const struct mr_file *f)
 	return f->kind == FILE_EPOLL || f->sock->kind == MR_SOCK_LISTENER;
 }
 
+static bool set_member(struct set *s, struct member *m, short events)
+{
+	m->link = sleeper_new(px_share, m->file, (uint16_t)events, s->waiter);
+	return m->link;
+}
+
 /* With the lock held. */
-static int set_open(struct set *s, struct mr_waiter *w)
+static int set_open(struct set *s)
 {
 	const struct mr_posix *px = mr_share_root(px_share);
 
@@ -74,8 +82,7 @@ static int set_open(struct set *s, struct mr_waiter *w)
 			continue;
 		}
 		m->file = file_of_entry(px, px_table[s->fds[i].fd]);
-		m->link = sleeper_new(px_share, m->file, (uint16_t)s->fds[i].events, w);
-		if (!m->link)
+		if (!set_member(s, m, s->fds[i].events))
 			return -ENOMEM;
 		if (also_kernels(m->file))
 			s->nkernel++;
@@ -121,31 +128,44 @@ static void set_cancelled(void *arg)
 	set_free(arg);
 }
 
-static int set_sleep(const struct set *s, struct mr_waiter *w, uint64_t deadline,
-		     const sigset_t *mask)
+/* What the child of a fork has copies of is its parent's. */
+static int set_renew(struct set *s)
 {
-	int ret;
+	s->waiter = mr_share_waiter_made(px_share);
+	for (unsigned i = 0; i < s->n; i++)
+		s->members[i].link = NULL;
+	for (unsigned i = 0; i < s->n; i++)
+		if (s->members[i].file &&
+		    (!s->waiter || !set_member(s, &s->members[i], s->fds[i].events)))
+			return -ENOMEM;
+	return 0;
+}
 
-	pthread_cleanup_push(set_cancelled, (void *)(uintptr_t)s);
-	ret = mr_share_wait(px_share, w, s->nkernel ? s->kernel : NULL, s->nkernel ? s->n : 0,
-			    deadline, mask);
+static int set_sleep(struct set *s, uint64_t deadline, const sigset_t *mask)
+{
+	int ret, err = 0;
+
+	pthread_cleanup_push(set_cancelled, s);
+	ret = mr_share_wait(px_share, s->waiter, s->nkernel ? s->kernel : NULL,
+			    s->nkernel ? s->n : 0, deadline, mask);
 	pthread_cleanup_pop(0);
-	return ret;
+	if (!wait_is_mine(s->waiter))
+		err = set_renew(s);
+	return err ?: ret;
 }
 
 /* With the lock held. */
-static int set_wait(const struct set *s, struct mr_waiter *w, uint64_t deadline,
-		    const sigset_t *mask)
+static int set_wait(struct set *s, uint64_t deadline, const sigset_t *mask)
 {
 	for (;;) {
 		unsigned ours;
 		int ret;
 
-		mr_share_wait_begin(px_share, w);
+		mr_share_wait_begin(px_share, s->waiter);
 		ours = look_all(s);
 		if (ours && !s->nkernel)
 			return (int)ours;
-		ret = set_sleep(s, w, ours ? 0 : deadline, mask);
+		ret = set_sleep(s, ours ? 0 : deadline, mask);
 		if (ret == -EINTR)
 			return ours ? (int)ours : ret;
 		ours = look_all(s);
@@ -162,12 +182,18 @@ static int set_wait(const struct set *s, struct mr_waiter *w, uint64_t deadline,
 	}
 }
 
+/* As in Linux: signals that come by the call's own mask end it also where it does not sleep. */
+static int let_signals_in(const sigset_t *mask)
+{
+	return px_confined() || REAL(ppoll)(NULL, 0, &(struct timespec){ 0 }, mask) >= 0 ? 0 :
+											   -errno;
+}
+
 static int poll_mixed(struct pollfd *fds, unsigned n, uint64_t deadline, const sigset_t *mask)
 {
 	struct pollfd few[ON_STACK];
 	struct member few_members[ON_STACK];
 	struct set s = { .fds = fds, .kernel = few, .members = few_members, .n = n };
-	struct mr_waiter *w;
 	int ret = -ENOMEM;
 
 	wait_point();
@@ -177,16 +203,18 @@ static int poll_mixed(struct pollfd *fds, unsigned n, uint64_t deadline, const s
 	}
 	if (!s.kernel || !s.members)
 		goto out;
-	w = wait_mine();
-	if (!w)
+	s.waiter = wait_mine();
+	if (!s.waiter)
 		goto out;
 	memset(s.members, 0, n * sizeof(*s.members));
 	mr_share_lock(px_share, NULL);
-	ret = set_open(&s, w);
+	ret = set_open(&s);
 	if (!ret)
-		ret = set_wait(&s, w, deadline, mask);
+		ret = set_wait(&s, deadline, mask);
 	set_close(&s);
 	mr_share_unlock(px_share);
+	if (!ret && mask && !deadline)
+		ret = let_signals_in(mask);
 out:
 	set_free(&s);
 	return ret;
@@ -199,16 +227,11 @@ PUBLIC int poll(struct pollfd *fds, nfds_t n, int timeout)
 	return (int)px_result(poll_mixed(fds, (unsigned)n, deadline_ms(timeout), NULL));
 }
 
-static bool bad_time(long sec, long fraction, long whole)
-{
-	return sec < 0 || fraction < 0 || fraction >= whole;
-}
-
 PUBLIC int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask)
 {
 	if (!px_table || !any_ours(fds, n))
 		return REAL(ppoll)(fds, n, timeout, mask);
-	if (timeout && bad_time(timeout->tv_sec, timeout->tv_nsec, MR_NS_PER_S))
+	if (timeout && !timespec_valid(timeout))
 		return (int)px_result(-EINVAL);
 	return (int)px_result(poll_mixed(fds, (unsigned)n, deadline_timespec(timeout), mask));
 }
@@ -330,7 +353,7 @@ PUBLIC int select(int n, fd_set *rd, fd_set *wr, fd_set *ex, struct timeval *tim
 	if (!px_table || n <= 0 || !select_ours(n, rd, wr, ex))
 		return REAL(select)(n, rd, wr, ex, timeout);
 	if (timeout) {
-		if (bad_time(timeout->tv_sec, 0, 1))
+		if (timeout->tv_sec < 0 || timeout->tv_usec < 0)
 			return (int)px_result(-EINVAL);
 		ts.tv_sec = timeout->tv_sec + timeout->tv_usec / 1000000;
 		ts.tv_nsec = timeout->tv_usec % 1000000 * 1000;
@@ -352,7 +375,7 @@ PUBLIC int pselect(int n, fd_set *rd, fd_set *wr, fd_set *ex, const struct times
 {
 	if (!px_table || n <= 0 || !select_ours(n, rd, wr, ex))
 		return REAL(pselect)(n, rd, wr, ex, timeout, mask);
-	if (timeout && bad_time(timeout->tv_sec, timeout->tv_nsec, MR_NS_PER_S))
+	if (timeout && !timespec_valid(timeout))
 		return (int)px_result(-EINVAL);
 	return (int)px_result(select_mixed(n, rd, wr, ex, deadline_timespec(timeout), mask));
 }

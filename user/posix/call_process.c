@@ -24,29 +24,28 @@
 
 /* ---- fork ------------------------------------------------------------------------------------ */
 
-static pid_t fork_by(pid_t (*real_fork)(void))
-{
-	bool shared = process_fork_begin();
-	pid_t pid = real_fork();
-
-	process_fork_end(shared, pid);
-	return pid;
-}
-
 PUBLIC pid_t fork(void)
 {
-	return fork_by(REAL(fork));
+	return process_fork();
 }
 
 /* A child that shares our memory could not keep a table of its own. */
 PUBLIC pid_t vfork(void)
 {
-	return fork_by(REAL(fork));
+	return process_fork();
 }
 
 PUBLIC pid_t _Fork(void)
 {
-	return fork_by(REAL(_Fork) ?: REAL(fork));
+	bool shared;
+	pid_t pid;
+
+	if (!REAL(_Fork))
+		return process_fork();
+	shared = process_fork_begin();
+	pid = REAL(_Fork)();
+	process_fork_end(shared, pid);
+	return pid;
 }
 
 PUBLIC int daemon(int nochdir, int noclose)

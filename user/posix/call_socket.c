@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "base/addr.h"
 #include "base/time.h"
@@ -18,6 +19,7 @@
 #include "posix/confine.h"
 #include "posix/libc.h"
 #include "posix/posix.h"
+#include "posix/process.h"
 
 #define BIND_TRIES 64 /* local ports tried, that the kernel may have given away */
 
@@ -104,6 +106,26 @@ static enum mr_reason reason_of_error(int err)
 	}
 }
 
+/* A file that listens. Another process may have the same socket, and listen by it already: workers that are forked
+ * when it is bound do so. With the lock held. */
+static int listen_file(int fd, const struct mr_endpoint *local, int family, int backlog,
+		       struct mr_file **out)
+{
+	uint64_t cookie = process_cookie(fd);
+	struct mr_file *f = cookie ? process_file(cookie) : NULL;
+
+	if (f && f->kind == FILE_STREAM) {
+		file_hold(f);
+		*out = f;
+		return mr_listen(f->sock, backlog);
+	}
+	*out = f = stream_new(fd, family);
+	if (!f)
+		return -ENOBUFS;
+	f->cookie = cookie;
+	return mr_bind_held(f->sock, local, false) ?: mr_listen(f->sock, backlog);
+}
+
 /* The kernel's socket listens already. */
 static enum mr_reason accelerate_listener(int fd, const struct mr_endpoint *local, int family,
 					  int backlog)
@@ -112,8 +134,7 @@ static enum mr_reason accelerate_listener(int fd, const struct mr_endpoint *loca
 	int err;
 
 	mr_share_lock(px_share, NULL);
-	f = stream_new(fd, family);
-	err = f ? mr_bind_held(f->sock, local, false) ?: mr_listen(f->sock, backlog) : -ENOBUFS;
+	err = listen_file(fd, local, family, backlog, &f);
 	if (!err) {
 		table_clear(px_share, mr_share_proc(px_share), fd);
 		table_set(px_share, mr_share_proc(px_share), fd, f);
@@ -295,20 +316,22 @@ static int connect_wait(struct mr_file *f)
 }
 
 /* connect() on a socket that is the stack's already. With the lock held. */
-static int connect_again(struct mr_file *f, const struct sockaddr *sa, socklen_t len)
+static int connect_again(int fd, struct mr_file *f, const struct sockaddr *sa, socklen_t len)
 {
 	struct mr_endpoint peer;
 	uint32_t scope_id;
 	int err;
 
 	if (len >= sizeof(sa->sa_family) && sa->sa_family == AF_UNSPEC) {
+		if (f->sock->kind == MR_SOCK_LISTENER)
+			libc_connect(fd, sa, len); /* nor does the kernel's listen any more */
 		mr_disconnect(f->sock);
+		f->connecting = false;
 		return 0;
 	}
 	if (f->sock->kind == MR_SOCK_STREAM && f->sock->tcb && !f->sock->connected) {
-		if (f->nonblock)
-			return -EALREADY;
-		return connect_wait(f);
+		err = f->nonblock ? -EALREADY : connect_wait(f);
+		return err == -EINPROGRESS ? -EALREADY : err;
 	}
 	if (f->connecting)
 		return connect_ended(f);
@@ -367,7 +390,7 @@ PUBLIC int connect(int fd, const struct sockaddr *sa, socklen_t len)
 	if (!f)
 		return REAL(connect)(fd, sa, len);
 	if (ret > 0)
-		ret = sa ? connect_again(f, sa, len) : -EFAULT;
+		ret = sa ? connect_again(fd, f, sa, len) : -EFAULT;
 	else if (ret == -EINPROGRESS && !f->nonblock)
 		ret = connect_wait(f);
 	fd_done();
@@ -412,6 +435,19 @@ static int accept_ours(int lfd, struct mr_file *listener, int flags, struct mr_e
 	return fd;
 }
 
+/* Its O_NONBLOCK, by which accept() would not wait, another process that has this socket may have taken away. No point
+ * of cancellation. */
+static bool kernel_has_one(int lfd)
+{
+	struct pollfd pfd = { .fd = lfd, .events = POLLIN };
+
+#ifdef SYS_poll
+	return REAL(syscall)(SYS_poll, &pfd, 1, 0);
+#else
+	return REAL(syscall)(SYS_ppoll, &pfd, 1, &(struct timespec){ 0 }, NULL, _NSIG / 8);
+#endif
+}
+
 /* Of either kind, without waiting. *kernel: it is the kernel's, and *sa is filled in. */
 static int accept_once(int lfd, struct mr_file *listener, int flags, struct mr_endpoint *peer,
 		       struct sockaddr *sa, socklen_t *len, bool *kernel)
@@ -424,6 +460,8 @@ static int accept_once(int lfd, struct mr_file *listener, int flags, struct mr_e
 	fd = accept_ours(lfd, listener, flags, peer);
 	if (fd != -EAGAIN)
 		return fd;
+	if (!kernel_has_one(lfd))
+		return -EAGAIN;
 	fd = libc_accept4(lfd, sa, len, flags);
 	*kernel = fd >= 0;
 	return fd < 0 ? -errno : fd;

@@ -117,6 +117,8 @@ static long on_files(long nr, const struct words *w, bool *done)
 		return dup(fd);
 	case SYS_dup3:
 		return dup3(fd, (int)w->b, (int)w->c);
+	case SYS_fcntl:
+		return fcntl(fd, (int)w->b, w->c);
 	case SYS_ioctl:
 		return ioctl(fd, (unsigned long)w->b, w->c);
 	case SYS_rt_sigaction:

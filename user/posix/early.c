@@ -19,6 +19,9 @@ struct early {
 };
 
 static uint64_t bits[MR_SHARE_FDS_MAX / 64];
+static uint32_t origin[MR_SHARE_FDS_MAX]; /* the same: copies of one another */
+static uint32_t origins;
+static bool copies; /* there have been some */
 static uint8_t
 	kept[MR_SHARE_FDS_MAX]; /* enum mr_reason; where the bit is not set it means nothing */
 static struct early *list;
@@ -57,6 +60,7 @@ void early_socket(int fd)
 	if ((uint32_t)fd >= MR_SHARE_FDS_MAX)
 		return;
 	kept[fd] = REASON_NONE;
+	origin[fd] = __atomic_add_fetch(&origins, 1, __ATOMIC_RELAXED);
 	__atomic_fetch_or(&bits[fd / 64], bit(fd), __ATOMIC_RELAXED);
 }
 
@@ -106,6 +110,8 @@ void early_copied(int from, int to)
 	if (early_known(from)) {
 		early_socket(to);
 		early_keep(to, early_kept(from));
+		origin[to] = origin[from];
+		copies = true;
 	}
 }
 
@@ -145,12 +151,11 @@ static struct early *take_registration(int fd)
 }
 
 /* Making an instance in the arena may lead here again, for the instances that watch it. */
-void early_accelerated(int fd, struct mr_file *f)
+static void move_registrations(int fd, struct mr_file *f)
 {
 	bool stream = f->sock && f->sock->kind != MR_SOCK_LISTENER;
 	struct early *e;
 
-	pthread_mutex_lock(&mutex);
 	while ((e = take_registration(fd))) {
 		struct mr_file *ep = ep_of_fd(e->epfd);
 
@@ -161,6 +166,28 @@ void early_accelerated(int fd, struct mr_file *f)
 			ep_add(px_share, ep, f, fd, &e->event);
 		free(e);
 	}
+}
+
+/* What is a copy of fd has become f, too. */
+static void share_with_copies(int fd, struct mr_file *f)
+{
+	for (int other = 0; other < (int)MR_SHARE_FDS_MAX; other++) {
+		if (other == fd || origin[other] != origin[fd] || !early_known(other))
+			continue;
+		file_hold(f);
+		table_clear(px_share, mr_share_proc(px_share), other);
+		table_set(px_share, mr_share_proc(px_share), other, f);
+		move_registrations(other, f);
+		early_forget(other);
+	}
+}
+
+void early_accelerated(int fd, struct mr_file *f)
+{
+	pthread_mutex_lock(&mutex);
+	move_registrations(fd, f);
+	if (copies && early_known(fd))
+		share_with_copies(fd, f);
 	pthread_mutex_unlock(&mutex);
 	early_forget(fd);
 }

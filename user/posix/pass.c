@@ -83,7 +83,13 @@ static int failed(int fd)
 
 static int received(int fd)
 {
-	process_adopt(fd);
+	process_adopt(fd, true);
+	return 0;
+}
+
+static int peeked(int fd)
+{
+	process_adopt(fd, false);
 	return 0;
 }
 
@@ -108,10 +114,10 @@ void pass_failed(const struct msghdr *msg)
 		each_fd(msg, &n, failed);
 }
 
-void pass_received(const struct msghdr *msg)
+void pass_received(const struct msghdr *msg, int flags)
 {
 	unsigned n = UINT_MAX;
 
 	if (px_offered() && may_pass(msg))
-		each_fd(msg, &n, received);
+		each_fd(msg, &n, flags & MSG_PEEK ? peeked : received);
 }

@@ -9,7 +9,7 @@
 int pass_begin(const struct msghdr *msg);
 /* It was not sent after all. */
 void pass_failed(const struct msghdr *msg);
-/* A message has come. */
-void pass_received(const struct msghdr *msg);
+/* A message has come, by a call with these flags: with MSG_PEEK it will come again. */
+void pass_received(const struct msghdr *msg, int flags);
 
 #endif

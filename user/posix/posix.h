@@ -85,15 +85,22 @@ uint64_t deadline_after(uint64_t ns);
 /* From the arguments of poll() and of ppoll(). */
 uint64_t deadline_ms(int timeout_ms);
 uint64_t deadline_timespec(const struct timespec *ts);
+/* As Linux checks it. */
+bool timespec_valid(const struct timespec *ts);
 
 /* This thread's waiter, or NULL. Without the lock. */
 struct mr_waiter *wait_mine(void);
 /* This thread is the child of a fork: its waiter is the parent's. */
 void wait_forked(void);
+/* Is it the one that a call began with? No: a signal handler has forked in its sleep, and this is the child. What it
+ * sleeps for is the parent's, too, and must be made anew. */
+bool wait_is_mine(const struct mr_waiter *w);
 
 /* A call that sleeps for one file: opens, then looks and sleeps in turns, closes. */
 struct wait {
 	struct mr_waiter *waiter;
+	struct mr_file *file;
+	uint32_t events;
 	struct mr_sleeper *link;
 	uint64_t deadline;
 	bool timed; /* a time limit: no restart after a signal */

@@ -80,6 +80,47 @@ void process_fork_end(bool shared, pid_t pid)
 	errno = saved;
 }
 
+/* fork() runs handlers of the program's (pthread_atfork()), which may use sockets: before the child gets its table,
+ * and where it is a process of the stack already. Handlers of ours, which are the first there are, are the last
+ * before the fork and the first in the child. */
+static __thread bool by_handlers;
+static bool fork_shared;
+
+static void before_fork(void)
+{
+	if (by_handlers)
+		fork_shared = process_fork_begin();
+}
+
+static void in_child(void)
+{
+	if (by_handlers)
+		process_fork_end(fork_shared, 0);
+}
+
+static bool has_handlers;
+
+__attribute__((constructor(101))) static void handle_forks(void)
+{
+	has_handlers = !pthread_atfork(before_fork, NULL, in_child);
+}
+
+pid_t process_fork(void)
+{
+	bool outer = by_handlers, shared;
+	pid_t pid;
+
+	by_handlers = has_handlers;
+	if (!has_handlers)
+		fork_shared = process_fork_begin();
+	pid = REAL(fork)();
+	by_handlers = outer;
+	shared = fork_shared;
+	if (pid || !has_handlers)
+		process_fork_end(shared, pid);
+	return pid;
+}
+
 uint64_t process_cookie(int fd)
 {
 	uint64_t cookie = 0;
@@ -163,25 +204,33 @@ int process_spawn(spawn_function spawn, pid_t *pid, const char *path,
 	return ret;
 }
 
-/* A file of ours whose kernel socket has come here: by exec, or in a message, in which those are that are used
- * last. With the lock held. */
-static bool adopt_one(int fd, uint64_t cookie, bool by_message)
+struct mr_file *process_file(uint64_t cookie)
 {
 	struct mr_posix *px = mr_share_root(px_share);
 
 	for (struct mr_list *pos = px->all_files.prev; pos != &px->all_files; pos = pos->prev) {
 		struct mr_file *f = mr_list_entry(pos, struct mr_file, all_node);
 
-		if (f->cookie == cookie) {
-			file_hold(f);
-			if (by_message)
-				file_land(px_share, f);
-			table_clear(px_share, mr_share_proc(px_share), fd);
-			table_set(px_share, mr_share_proc(px_share), fd, f);
-			return true;
-		}
+		if (f->cookie == cookie)
+			return f;
 	}
-	return false;
+	return NULL;
+}
+
+/* A file of ours whose kernel socket has come here: by exec, or in a message, which has `landed` and is no more.
+ * Those are used last. With the lock held. */
+static bool adopt_one(int fd, uint64_t cookie, bool landed)
+{
+	struct mr_file *f = process_file(cookie);
+
+	if (!f)
+		return false;
+	file_hold(f);
+	if (landed)
+		file_land(px_share, f);
+	table_clear(px_share, mr_share_proc(px_share), fd);
+	table_set(px_share, mr_share_proc(px_share), fd, f);
+	return true;
 }
 
 int kernel_option(int fd, int name)
@@ -217,11 +266,11 @@ static void note_earlier(int fd)
 	connected = !kernel_endpoint(fd, REAL(getpeername), &peer);
 	if (!tcp || connected || kernel_option(fd, SO_ACCEPTCONN) > 0)
 		fd_kernel(fd, tcp ? REASON_BEFORE : REASON_UDP, &local, &peer);
-	else
+	else if (!early_known(fd)) /* else more is known of it already */
 		early_socket(fd);
 }
 
-static void adopt_fd(int fd, bool by_message)
+static void adopt_fd(int fd, bool landed)
 {
 	uint64_t cookie;
 	bool adopted;
@@ -232,7 +281,7 @@ static void adopt_fd(int fd, bool by_message)
 	if (!cookie)
 		return;
 	mr_share_lock(px_share, NULL);
-	adopted = adopt_one(fd, cookie, by_message);
+	adopted = adopt_one(fd, cookie, landed);
 	mr_share_unlock(px_share);
 	if (!adopted)
 		note_earlier(fd);
@@ -407,11 +456,11 @@ __attribute__((constructor)) static void start(void)
 	}
 }
 
-void process_adopt(int fd)
+void process_adopt(int fd, bool landed)
 {
 	if ((uint32_t)fd < MR_SHARE_FDS_MAX && kernel_option(fd, SO_PROTOCOL) == IPPROTO_TCP &&
 	    px_join())
-		adopt_fd(fd, true);
+		adopt_fd(fd, landed);
 }
 
 /* ---- The table ------------------------------------------------------------------------------- */

@@ -17,6 +17,9 @@
 bool process_fork_begin(void);
 void process_fork_end(bool shared, pid_t pid);
 
+/* fork(), with both. */
+pid_t process_fork(void);
+
 /* The child of a fork: a thread of the parent's may have been about to start a command (call_shell.c). */
 void shell_forked(void);
 
@@ -37,8 +40,11 @@ const char *process_library(void);
 
 /* What the kernel knows the socket by; 0: none. */
 uint64_t process_cookie(int fd);
-/* fd has come from elsewhere: if another process of the stack has it as one of ours, so has this one now. */
-void process_adopt(int fd);
+/* The newest file that is known by this cookie, or NULL. With the lock held. */
+struct mr_file *process_file(uint64_t cookie);
+/* fd has come from elsewhere: if another process of the stack has it as one of ours, so has this one now. `landed`:
+ * in a message, which is used up. */
+void process_adopt(int fd, bool landed);
 
 /* A descriptor of the stack, which the program did not make and is not to close. */
 bool process_owns_fd(int fd);

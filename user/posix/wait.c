@@ -34,6 +34,11 @@ uint64_t deadline_ms(int timeout_ms)
 	return timeout_ms ? deadline_after((uint64_t)timeout_ms * (uint64_t)MR_NS_PER_MS) : 0;
 }
 
+bool timespec_valid(const struct timespec *ts)
+{
+	return ts->tv_sec >= 0 && ts->tv_nsec >= 0 && ts->tv_nsec < (long)MR_NS_PER_S;
+}
+
 uint64_t deadline_timespec(const struct timespec *ts)
 {
 	uint64_t ns;
@@ -59,6 +64,11 @@ void wait_forked(void)
 	prepared = false;
 }
 
+bool wait_is_mine(const struct mr_waiter *w)
+{
+	return mr_likely(mr_share_waiter_made(px_share) == w);
+}
+
 /* Only the first time that takes the lock. */
 static struct mr_waiter *waiter_under_lock(struct mr_file *f)
 {
@@ -76,6 +86,8 @@ static struct mr_waiter *waiter_under_lock(struct mr_file *f)
 
 int wait_open(struct wait *w, struct mr_file *f, uint32_t events, uint64_t timeout_ns)
 {
+	w->file = f;
+	w->events = events;
 	w->waiter = waiter_under_lock(f);
 	w->link = w->waiter ? sleeper_new(px_share, f, events, w->waiter) : NULL;
 	w->deadline = deadline_after(timeout_ns);
@@ -87,7 +99,7 @@ int wait_open(struct wait *w, struct mr_file *f, uint32_t events, uint64_t timeo
 void wait_look(struct wait *w)
 {
 	mr_share_wait_begin(px_share, w->waiter);
-	file_want(w->link->file, w->link->events);
+	file_want(w->file, w->events);
 }
 
 /* Does the call go on after -EINTR? */
@@ -116,12 +128,18 @@ int wait_sleep(struct wait *w, struct pollfd *fds, unsigned nfds)
 	pthread_cleanup_push(wait_cancelled, w);
 	ret = mr_share_wait(px_share, w->waiter, fds, nfds, w->deadline, NULL);
 	pthread_cleanup_pop(0);
+	if (!wait_is_mine(w->waiter)) {
+		w->waiter = mr_share_waiter_made(px_share);
+		w->link = w->waiter ? sleeper_new(px_share, w->file, w->events, w->waiter) : NULL;
+		if (!w->link)
+			return -ENOMEM;
+	}
 	if (ret == -ETIMEDOUT)
 		return -EAGAIN;
 	if (ret == -EINTR && restarts(w))
 		return 0;
-	if (w->link->file->sock)
-		mr_share_touch(px_share, w->link->file->sock);
+	if (w->file->sock)
+		mr_share_touch(px_share, w->file->sock);
 	return ret < 0 ? ret : 0;
 }
 
