@@ -43,6 +43,23 @@ TEST(acks_in_order_of_one_batch_are_merged)
 	hist_skip(h); /* a window update */
 }
 
+TEST(rfc5681_4_2_a_row_of_small_segments_is_not_acknowledged_by_the_clock_alone)
+{
+	uint32_t n = 0;
+
+	hist_established(h, &(struct hist_peer){ 0 });
+	h->sock->tcb->quickacks = 0;
+	for (; n < MR_TCP_SMALL_ACKED - 1; n++) {
+		INJECT(h, .flags = ACK | PSH, .seq = 1 + n, .ack = 1, .len = 1);
+		EXPECT_NOTHING(h);
+	}
+	INJECT(h, .flags = ACK | PSH, .seq = 1 + n, .ack = 1, .len = 1);
+	EXPECT(h, .flags = ACK, .seq = 1, .ack = 1 + MR_TCP_SMALL_ACKED);
+	INJECT(h, .flags = ACK | PSH, .seq = 2 + n, .ack = 1, .len = 1); /* they are counted anew */
+	EXPECT_NOTHING(h);
+	hist_read(h, MR_TCP_SMALL_ACKED + 1);
+}
+
 TEST(rfc5681_4_2_partly_filled_gap_is_acknowledged_at_once)
 {
 	hist_established(h, &(struct hist_peer){ 0 });

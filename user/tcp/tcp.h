@@ -45,6 +45,10 @@
 /* The same after a gap: the sender has a smaller window then, in which a lone segment must not wait for another
  * one. As many as a path with one loss in 100 carries between two of them, mostly. */
 #define MR_TCP_QUICKACKS_LOSS 255u
+
+/* Small segments in a row that are acknowledged together: each holds a buffer of its own at the sender, who may have
+ * few. */
+#define MR_TCP_SMALL_ACKED 16u
 /* Bytes. Buffers begin with these sizes, and grow with what they are used for up to the second ones, which are
  * Linux's tcp_wmem[2] and tcp_rmem[2]. */
 #define MR_TCP_SNDBUF	    (256u << 10)
@@ -429,6 +433,7 @@ struct mr_tcb {
 	uint64_t srtt_ns, rttvar_ns, rto_ns; /* srtt_ns 0: no sample yet */
 	uint8_t backoff;		     /* doublings of the RTO since the last progress */
 	uint8_t probes;			     /* window or keepalive probes without an answer */
+	uint8_t unacked_segs; /* as unacked_bytes; no more than it takes for an ACK */
 	int soft_err; /* negative errno of an ICMP error, told when the connection gives up */
 	uint64_t stalled_since; /* ns: what first timed out was sent then; 0: progress since */
 	uint64_t last_rcv_at; /* ns, of an ACK that may be the peer's; before, when it was opened */

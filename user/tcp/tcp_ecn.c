@@ -234,6 +234,7 @@ static void echo_changes(struct mr_tcp *tcp, struct mr_tcb *tcb)
 	if (tcb->unacked_bytes && e->nacks < MR_TCP_ECN_ACKS)
 		e->acks[e->nacks++] = (struct mr_ecn_ack){ .ack = tcb->rcv_nxt, .ece = e->echo };
 	tcb->unacked_bytes = 0;
+	tcb->unacked_segs = 0;
 	e->echo = !e->echo;
 	tcb_mark(tcp, tcb);
 }

@@ -205,6 +205,8 @@ static void deliver(struct input *in, struct mr_frame *f)
 		tcb->quickacks = MR_TCP_QUICKACKS; /* after that the sender begins anew */
 	tcb->last_data_at = in->now;
 	tcb->unacked_bytes += len;
+	if (len && tcb->unacked_segs < MR_TCP_SMALL_ACKED)
+		tcb->unacked_segs++;
 	if (tcb->ecn.opt_last) /* and no duplicate since: that ACK has arrived, it seems */
 		accecn_answered(tcb);
 	full_segment(tcb, len, flags);
@@ -271,7 +273,7 @@ static void owe_ack(struct input *in, bool gap)
 	if (gap)
 		tcb->quickacks = MR_TCP_QUICKACKS_LOSS;
 	if (gap || tcb->gap || (tcb->quickacks && !tcb->pingpong) ||
-	    tcb->unacked_bytes >= 2u * tcb->rcv_mss) {
+	    tcb->unacked_bytes >= 2u * tcb->rcv_mss || tcb->unacked_segs >= MR_TCP_SMALL_ACKED) {
 		if (tcb->quickacks)
 			tcb->quickacks--;
 		tcb->ack_now = true;

@@ -118,6 +118,7 @@ static void acked(struct mr_tcb *tcb)
 	tcb->ack_now = false;
 	tcb->update_owed = false;
 	tcb->unacked_bytes = 0;
+	tcb->unacked_segs = 0;
 	tcb->last_ack_sent = tcb->rcv_nxt;
 	tcb_timer_clear(tcb, MR_TT_DELACK);
 }
