@@ -230,6 +230,32 @@ def netstat(ns, name):
     raise Failure("there is no counter " + name)
 
 
+# The congestion control of listeners, by name, for which a program has asked for the argument, or ("-") for none.
+CONGESTION = """if 1:
+    import socket, sys
+    for name in sys.argv[1:]:
+        s = socket.create_server(("", 0), backlog=1) if name == "-" else socket.socket()
+        if name != "-":
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, name.encode())
+            s.listen()
+        print(s.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).split(b"\\0")[0].decode())
+"""
+
+
+@case("the congestion control is the program's choice, else that of --congestion, else the system's")
+def congestion():
+    with shared_pair() as pair:
+        argv = ["python3", "-c", CONGESTION]
+        kernels = run(*argv, "-", ns=pair.engine).stdout.strip()
+        own = "cubic" if kernels == "reno" else "reno"
+        run(*argv, own, ns=pair.engine)  # a name that this user may choose
+
+        def on_stack(*names, options=()):
+            return run(*shared(*argv, *names, options=options), ns=pair.engine).stdout.split()
+        equal("with --congestion", on_stack("-", own, options=("--congestion", "dctcp")), ["dctcp", own])
+        equal("without", on_stack("-", own), [kernels if kernels in ("cubic", "bbr", "reno", "dctcp") else "cubic", own])
+
+
 @case("TCP Fast Open as the system allows it: the second connection's data goes with the SYN, both ways")
 def fast_open():
     with Pair() as pair:

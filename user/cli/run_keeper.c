@@ -177,8 +177,25 @@ static int keep(const struct run_args *args, struct mr_share *share, int life,
 	return 0;
 }
 
+/* The name of the congestion control that the kernel gives its sockets, where the stack has it too; else NULL. */
+static const char *system_congestion(char *buf, size_t size)
+{
+	FILE *f = fopen("/proc/sys/net/ipv4/tcp_congestion_control", "re");
+
+	if (!f)
+		return NULL;
+	buf[0] = '\0';
+	if (fgets(buf, (int)size, f))
+		buf[strcspn(buf, "\n")] = '\0';
+	fclose(f);
+	if (!strcmp(buf, "reno")) /* Linux's name for what is RFC 6582 here */
+		return "newreno";
+	return mr_congestion_index(buf) < 0 ? NULL : buf;
+}
+
 static _Noreturn void keeper(struct run_args args, int life, int tell)
 {
+	char congestion[64];
 	struct report report = { 0 };
 	struct mr_error err = { 0 };
 	struct mr_share *share = NULL;
@@ -186,6 +203,8 @@ static _Noreturn void keeper(struct run_args args, int life, int tell)
 	prctl(PR_SET_NAME, "millrace-keeper");
 	args.common.cfg.log = log_line;
 	args.common.cfg.log_user = &args;
+	if (!args.common.cfg.congestion)
+		args.common.cfg.congestion = system_congestion(congestion, sizeof(congestion));
 	report.code = settle(&args, &life, &tell);
 	if (report.code) {
 		snprintf(report.text, sizeof(report.text), "cannot write the log %s: %s",

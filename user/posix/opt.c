@@ -55,9 +55,9 @@ enum how {
 	AS_NUMBER, /* an int, the same in the stack */
 	AS_BOOL,   /* an int, 0 or not 0 */
 	AS_HELD, /* an int, 0 or not 0, until the socket is bound; the kernel's socket remembers it */
-	AS_BUFFER, /* an int, SNDBUF_FACTOR times what the stack has */
+	AS_NAME, /* of a congestion control: of those that the stack has the first four letters differ */
+	AS_BUFFER, /* an int, SNDBUF_FACTOR times what the stack has; up to here value_of_new() is asked */
 	AS_LINGER, /* struct linger */
-	AS_NAME,   /* of a congestion control */
 	AS_TIME,   /* struct timeval, the file's */
 	AS_RATE,   /* bytes per second, int or 64 bits; all ones: not bounded */
 	AS_INQ,	   /* an int, 0 or not 0, the file's */
