@@ -98,11 +98,11 @@ enum mr_rx_csum {
 	MR_RX_CSUM_OFF,	    /* the XDP program leaves it to the engine */
 };
 
-/* Packets that are longer than the path carries vanish where ICMP is filtered: look for what fits (RFC
- * 4821, RFC 8899) when? */
+/* When to probe for the longest packet that a path carries (RFC 4821, RFC 8899): longer ones vanish without a word
+ * where ICMP is filtered. */
 enum mr_mtu_probing {
 	MR_MTU_PROBING_OFF,
-	MR_MTU_PROBING_SUSPECT, /* when nothing else explains why long segments get lost */
+	MR_MTU_PROBING_SUSPECT, /* when long segments get lost and shorter ones do not */
 	MR_MTU_PROBING_ALWAYS,	/* on every connection, from 1024 bytes up */
 };
 
@@ -110,7 +110,8 @@ enum mr_mtu_probing {
  * a packet socket beside AF_XDP. Over veth they reach the peer whole, as those of the kernel's own TCP. */
 enum mr_tso {
 	MR_TSO_AUTO, /* on veth */
-	MR_TSO_ON, /* also elsewhere, but for zero copy; where the device has no TSO the kernel cuts */
+	/* Elsewhere, too, except with zero copy. Where the device has no TSO the kernel cuts the bursts. */
+	MR_TSO_ON,
 	MR_TSO_OFF,
 };
 
@@ -158,16 +159,23 @@ struct mr_config {
 	enum mr_xdp_mode xdp_mode;
 	enum mr_rx_csum rx_csum;
 	enum mr_tso tso;
-	uint32_t rx_ring, tx_ring; /* descriptors per queue; powers of two, 64..32768 */
-	uint32_t umem_frames; /* chunks for all queues together; 0: chosen from the ring sizes */
-	uint32_t chunk_size;  /* bytes: 2048 or 4096; 0: chosen from the MTU and the attach mode */
+	/* Descriptors per queue: powers of two, 64..32768. Default 2048. */
+	uint32_t rx_ring, tx_ring;
+	/* Chunks of packet memory for all queues together, up to 2^22. 0, the default: what the rings need. */
+	uint32_t umem_frames;
+	/* Bytes of a chunk: 2048 or 4096. 0, the default: chosen from the MTU and the attach mode. */
+	uint32_t chunk_size;
 
-	uint32_t max_sockets;	 /* listeners and connections */
-	uint32_t sndbuf, rcvbuf; /* per socket, bytes; 0: as large as the path asks for */
-	uint32_t spin_us;	 /* mr_wait() polls this long before it sleeps; 0: sleeps at once */
-	uint64_t rate_bps;	 /* token bucket on transmit, bits per second; 0: unlimited */
-	const char *congestion;	 /* default of MR_OPT_CONGESTION, by name; NULL: "cubic" */
-	enum mr_ecn_policy ecn;	 /* default of MR_OPT_ECN: MR_ECN_ACCURATE */
+	/* Listeners and connections: 1..2^20. Default 16384. */
+	uint32_t max_sockets;
+	/* Bytes per socket: 2048..16 MiB. 0, the default: as large as the path asks for. */
+	uint32_t sndbuf, rcvbuf;
+	/* mr_wait() polls this long before it sleeps: up to 1 s; 0: it sleeps at once. Default 50. */
+	uint32_t spin_us;
+	/* Token bucket on transmit, bits per second. 0, the default: unlimited. */
+	uint64_t rate_bps;
+	const char *congestion;		 /* default of MR_OPT_CONGESTION, by name; NULL: "cubic" */
+	enum mr_ecn_policy ecn;		 /* default of MR_OPT_ECN: MR_ECN_ACCURATE */
 	enum mr_mtu_probing mtu_probing; /* MR_MTU_PROBING_SUSPECT, as Linux's tcp_mtu_probing 1 */
 	/* Keys of TCP Fast Open as Linux's sysctl has them, "aaaaaaaa-bbbbbbbb-cccccccc-dddddddd", and perhaps the
 	 * one before behind a comma; NULL: one is made up, and cookies are good as long as the engine lives. */
@@ -248,15 +256,15 @@ void mr_wakeup(struct mr_engine *engine);
  * 0, -ENOBUFS at cfg.max_sockets. */
 int mr_socket(struct mr_engine *engine, struct mr_socket **out);
 
-/* Choose the local address (any: all zeros; 0.0.0.0: any of IPv4 only) and port (0: chosen at connect or listen).
- * As in Linux a port is held once, but for sockets that all have MR_OPT_REUSEPORT (they may listen, too: the
- * flow's hash chooses between them), and for those that all have MR_OPT_REUSEADDR as long as none listens.
- * Without one of these options connections that still use the port are in the way, too.
+/* Choose the local address (all zeros: any; 0.0.0.0: any of IPv4 only) and port (0: chosen at connect or listen).
+ * A port belongs to one socket at a time, with Linux's two exceptions: sockets that all have MR_OPT_REUSEPORT share
+ * it, and may all listen (the flow's hash chooses between them); sockets that all have MR_OPT_REUSEADDR share it as
+ * long as none of them listens. Without one of these options a connection that still uses the port is in the way.
  * 0, -EADDRINUSE, -EADDRNOTAVAIL (not an address of the engine), -EINVAL (already bound). */
 int mr_bind(struct mr_socket *sock, const struct mr_endpoint *local);
 
-/* Become a listener. backlog bounds both the SYN queue and the accept queue (at least 1, at most
- * 65535). 0, -EINVAL (connected), -EADDRINUSE, -ENOBUFS. */
+/* Become a listener. backlog bounds the SYN queue and the accept queue, each; less than 1 counts as 1, more than
+ * 65535 as that. 0, -EINVAL (connected), -EADDRINUSE, -ENOBUFS. */
 int mr_listen(struct mr_socket *sock, int backlog);
 
 /* Take the oldest completed connection; it is the caller's to close. peer may be NULL.
@@ -287,7 +295,7 @@ ssize_t mr_recv(struct mr_socket *sock, void *buf, size_t len, unsigned flags);
 ssize_t mr_recvv(struct mr_socket *sock, const struct iovec *iov, int iovcnt, unsigned flags);
 #define MR_RECV_PEEK 0x1u /* leave it in the buffer; a pending error stays, too */
 #define MR_RECV_OOB  0x2u /* the urgent byte; -EINVAL when there is none or it was read */
-/* Take it out of the buffer without copying (Linux's MSG_TRUNC of TCP). */
+/* Take it out of the buffer without copying it: Linux's MSG_TRUNC of TCP. buf may be NULL. */
 #define MR_RECV_TRUNC 0x4u
 
 /* Zero-copy receive: lend what is next in the receive buffer without copying. Fills up to max slices,
