@@ -2230,6 +2230,44 @@ static void case_poll(void)
 	close(d.fd);
 }
 
+/* Programs give as many descriptors as they could have, with sets that hold fewer. */
+static void case_select_all(void)
+{
+	struct conn c = active();
+	struct rlimit limit, before;
+	struct timeval tv = { 5, 0 };
+	struct {
+		fd_set set;
+		char other[8192];
+	} rd;
+	int pipe_fds[2], changed = 0;
+
+	getrlimit(RLIMIT_NOFILE, &before);
+	limit = before;
+	limit.rlim_cur = mr_min((rlim_t)20000, limit.rlim_max);
+	T(setrlimit(RLIMIT_NOFILE, &limit));
+	T(pipe(pipe_fds));
+	T(write(pipe_fds[1], "x", 1));
+	peer("send %d 1", c.h);
+	settle();
+	for (int i = 0; i < 2; i++) {
+		int fd = i ? c.fd : pipe_fds[0];
+
+		memset(&rd, 0, sizeof(rd));
+		memset(rd.other, 'A', sizeof(rd.other));
+		FD_SET(fd, &rd.set);
+		T(select(getdtablesize(), &rd.set, NULL, NULL, &tv));
+		T(FD_ISSET(fd, &rd.set) != 0);
+		for (size_t at = 0; at < sizeof(rd.other); at++)
+			changed += rd.other[at] != 'A';
+	}
+	T(changed);
+	setrlimit(RLIMIT_NOFILE, &before);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+	finish(c);
+}
+
 /* Signals that come by a call's own mask end it also where it does not wait, unless something is ready. */
 static void case_poll_signals(void)
 {
@@ -3163,6 +3201,10 @@ static void case_sendfile_refused(void)
 	settle();
 	T(sendfile(fds[1], c.fd, NULL, 3));
 	T(read(fds[0], buf, sizeof(buf)));
+	T(sendfile(c.fd, file, NULL, (size_t)-1));
+	T(splice(c.fd, NULL, fds[0], NULL, 1, 0));
+	T(splice(fds[1], NULL, c.fd, NULL, 1, 0));
+	T(splice(c.fd, NULL, fds[1], NULL, 1, 0x100));
 	T(recv(c.fd, buf, sizeof(buf), 0));
 	close(fds[0]);
 	close(fds[1]);
@@ -3822,6 +3864,7 @@ static const struct test_case {
 	C(handler_flags),
 	C(poll),
 	C(poll_signals),
+	C(select_all),
 	C(select),
 	C(epoll_level),
 	C(epoll_edge),

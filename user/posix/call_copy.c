@@ -29,7 +29,7 @@ static ssize_t send_piece(int out, int in, off64_t *off, size_t len, bool *whole
 		return -errno;
 	got = REAL(pread64)(in, buf, mr_min(len, sizeof(buf)), at);
 	if (got <= 0)
-		return got < 0 ? -errno : 0;
+		return got == 0 ? 0 : errno == EISDIR ? -EINVAL : -errno;
 	/* More follows: the piece's last segment is not pushed out half full. */
 	sent = send(out, buf, (size_t)got, len > (size_t)got ? MSG_MORE : 0);
 	if (sent < 0)
@@ -70,6 +70,15 @@ static int check_file(int in, const off64_t *off)
 }
 
 /* ---- splice ---------------------------------------------------------------------------------- */
+
+#define SPLICE_FLAGS ((unsigned)(SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT))
+
+static bool is_open_for(int fd, int mode)
+{
+	int flags = REAL(fcntl64)(fd, F_GETFL);
+
+	return flags >= 0 && ((flags & O_ACCMODE) == mode || (flags & O_ACCMODE) == O_RDWR);
+}
 
 static bool is_nonblocking(int fd)
 {
@@ -153,6 +162,13 @@ PUBLIC ssize_t splice(int in, off64_t *inoff, int out, off64_t *outoff, size_t l
 		return px_result(-EINVAL);
 	if (!len)
 		return 0;
+	if (flags & ~SPLICE_FLAGS)
+		return px_result(-EINVAL);
+	/* Of a pipe one end is read and the other one written. */
+	if (!fd_ours(in) && !is_open_for(in, O_RDONLY))
+		return px_result(-EBADF);
+	if (!fd_ours(out) && !is_open_for(out, O_WRONLY))
+		return px_result(-EBADF);
 	return px_result(fd_ours(out) ? pipe_to_socket(in, out, len, flags) :
 					socket_to_pipe(in, out, len, flags));
 }
@@ -176,7 +192,7 @@ PUBLIC ssize_t sendfile64(int out, int in, off64_t *off, size_t len)
 		return REAL(sendfile64)(out, in, off, len);
 	if (fd_ours(in))
 		return px_result(send_to_pipe(out, in, off, len));
-	err = check_file(in, off);
+	err = len > SSIZE_MAX ? -EINVAL : check_file(in, off);
 	return px_result(err ?: send_file(out, in, off, mr_min(len, (size_t)COPY_MAX)));
 }
 

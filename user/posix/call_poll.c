@@ -6,11 +6,13 @@
  * A set may hold files of both kinds. Ours are looked at under the lock; the kernel's are handed to the
  * same sleep. A listener, and an epoll instance, are both at once.
  */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/time.h"
 #include "posix/confine.h"
 #include "posix/posix.h"
+#include "posix/process.h"
 
 #define ON_STACK 64u /* sets up to this size need no memory */
 
@@ -258,6 +260,16 @@ static void put_in_set(fd_set *set, int fd)
 	((unsigned long *)set)[fd / 64] |= 1ul << (fd % 64);
 }
 
+/* Linux looks at no more of the sets than the process has of descriptors, and programs give the most that they could
+ * have, with sets that are smaller. The stack's descriptors stand at the end of what a process may have. */
+static int without_end(int n)
+{
+	while (n > FD_SETSIZE && px_table &&
+	       (REAL(fcntl64)(n - 1, F_GETFD) < 0 || process_owns_fd(n - 1)))
+		n--;
+	return n;
+}
+
 static bool select_ours(int n, const fd_set *rd, const fd_set *wr, const fd_set *ex)
 {
 	for (int fd = 0; fd < n; fd++)
@@ -350,6 +362,7 @@ PUBLIC int select(int n, fd_set *rd, fd_set *wr, fd_set *ex, struct timeval *tim
 	struct timespec ts;
 	int ret;
 
+	n = without_end(n);
 	if (!px_table || n <= 0 || !select_ours(n, rd, wr, ex))
 		return REAL(select)(n, rd, wr, ex, timeout);
 	if (timeout) {
@@ -373,6 +386,7 @@ PUBLIC int select(int n, fd_set *rd, fd_set *wr, fd_set *ex, struct timeval *tim
 PUBLIC int pselect(int n, fd_set *rd, fd_set *wr, fd_set *ex, const struct timespec *timeout,
 		   const sigset_t *mask)
 {
+	n = without_end(n);
 	if (!px_table || n <= 0 || !select_ours(n, rd, wr, ex))
 		return REAL(pselect)(n, rd, wr, ex, timeout, mask);
 	if (timeout && !timespec_valid(timeout))
