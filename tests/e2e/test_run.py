@@ -353,6 +353,51 @@ def _():
         status(pair, 126, program, options=("--strict",))
 
 
+@case("a program that is more than its user may do is told of, and not run with --strict")
+def _():
+    need("setcap")
+    with Pair() as pair, scratch() as directory:
+        os.chmod(directory, 0o755)
+        program = shutil.copy("/bin/true", os.path.join(directory, "p"))
+        user = ("--user", "nobody")
+        for mode, capability in ((0o4755, None), (0o755, "cap_net_bind_service+ep")):
+            os.chmod(program, mode)
+            if capability:
+                run("setcap", capability, program)
+            done = status(pair, 0, program, options=user)
+            check("nothing can be loaded into it" in done.stderr, "stderr: %s", done.stderr)
+            status(pair, 126, program, options=("--strict", *user))
+            check("loaded" not in status(pair, 0, program).stderr, "root, who has it all, is told, too")
+
+
+@case("a program with AddressSanitizer connects on the stack")
+def _():
+    need("gcc")
+    with Pair() as pair, scratch() as directory, pair.peer.listen((PEER, 7000)):
+        source, program = os.path.join(directory, "p.c"), os.path.join(directory, "p")
+        with open(source, "w") as f:
+            f.write('''
+                #include <arpa/inet.h>
+                #include <stdlib.h>
+                #include <string.h>
+                #include <sys/socket.h>
+                int main(void)
+                {
+                    struct sockaddr_in sin = { .sin_family = AF_INET, .sin_port = htons(7000) };
+                    int fd = socket(AF_INET, SOCK_STREAM, 0);
+                    char *buf = strdup("hello");
+                    inet_pton(AF_INET, "%s", &sin.sin_addr);
+                    if (connect(fd, (struct sockaddr *)&sin, sizeof(sin)) || send(fd, buf, 5, 0) != 5)
+                        return 1;
+                    free(buf);
+                    return 7;
+                }''' % PEER)
+        if run("gcc", "-fsanitize=address", "-o", program, source, timeout=30, ok=False).returncode:
+            raise Skip("there is no AddressSanitizer")
+        done = status(pair, 7, program, options=("--stats",))
+        check("active_opens" in done.stderr, "it did not connect on the stack: %s", done.stderr)
+
+
 @case("a program written in Go is told of though it is linked dynamically, and not run with --strict")
 def _():
     need("gcc")

@@ -21,6 +21,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -240,19 +241,31 @@ static bool is_go(int fd)
 	return false;
 }
 
+/* Does it get more rights by being executed than its user has? The dynamic linker then loads nothing into it. */
+static bool gains_rights(int fd, const struct identity *id)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return false;
+	if ((st.st_mode & S_ISUID && st.st_uid != id->uid) ||
+	    (st.st_mode & S_ISGID && st.st_gid != id->gid))
+		return true;
+	return id->uid && fgetxattr(fd, "security.capability", NULL, 0) > 0;
+}
+
 /* What the dynamic linker does not do in silence. False: the program cannot use the stack. */
-static bool can_be_run(const char *name)
+static bool can_be_run(const char *name, const struct identity *id)
 {
 	char buf[PATH_MAX];
 	const char *why = NULL, *path = find_program(name, buf, sizeof(buf));
 	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	struct stat st;
 
 	if (fd < 0) /* exec will tell, or it is executable and not readable */
 		return true;
-	if (!fstat(fd, &st) && ((st.st_mode & S_ISUID && st.st_uid != geteuid()) ||
-				(st.st_mode & S_ISGID && st.st_gid != getegid())))
-		why = "is set-user-ID or set-group-ID, so nothing can be loaded into it";
+	if (gains_rights(fd, id))
+		why = "is set-user-ID, set-group-ID or has capabilities, so nothing can be loaded "
+		      "into it";
 	else if (is_static(fd))
 		why = "is linked statically, so nothing can be loaded into it";
 	else if (is_go(fd))
@@ -284,6 +297,21 @@ static int find_preload(char *buf, size_t size)
 	return -ENOENT;
 }
 
+/* A program with AddressSanitizer in a library of its own does not start behind another library, though it would work.
+ * What its user says of that comes behind, and counts. */
+static int let_sanitizers_start(void)
+{
+	const char *others = getenv("ASAN_OPTIONS");
+	char *all;
+	int err;
+
+	if (asprintf(&all, "verify_asan_link_order=0%s%s", others ? ":" : "", others ?: "") < 0)
+		return -ENOMEM;
+	err = setenv("ASAN_OPTIONS", all, 1) ? -ENOMEM : 0;
+	free(all);
+	return err;
+}
+
 static int set_environment(const struct run_args *args, const char *stack, const char *preload)
 {
 	const char *others = getenv("LD_PRELOAD");
@@ -294,6 +322,7 @@ static int set_environment(const struct run_args *args, const char *stack, const
 		return -ENOMEM;
 	err = setenv("LD_PRELOAD", all, 1) || setenv(MR_SHARE_ENV, stack, 1) ? -ENOMEM : 0;
 	free(all);
+	err = err ?: let_sanitizers_start();
 	if (!err && args->strict)
 		err = setenv("MILLRACE_STRICT", "1", 1) ? -ENOMEM : 0;
 	return err;
@@ -327,7 +356,7 @@ int cmd_run(int argc, char **argv)
 		      stderr);
 		return RUN_FAILED;
 	}
-	if (!can_be_run(args.program[0]) && args.strict)
+	if (!can_be_run(args.program[0], &id) && args.strict)
 		return RUN_CANNOT_EXECUTE;
 	args.uid = id.uid;
 	if (run_keeper_start(&args, stack, sizeof(stack)))
