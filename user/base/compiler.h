@@ -10,7 +10,8 @@
 
 #define MR_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
-/* What stands before is written before what follows, for who looks after this process was killed in between. */
+/* What is written before this is in memory before what is written after it, should this process be killed in between:
+ * another process then finds them in that order. (A compiler barrier: one processor sees its own writes in order.) */
 #define mr_in_order() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 
 #define mr_container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))

@@ -22,7 +22,8 @@ int mr_pool_init(struct mr_pool *pool, struct mr_arena *arena, size_t size, uint
 /* A zeroed object, or NULL at the limit. */
 void *mr_pool_get(struct mr_pool *pool);
 void mr_pool_put(struct mr_pool *pool, void *obj);
-/* Put right by telling of every object that was ever taken, in any order, whether it is in use. */
+/* After a death (engine/share_salvage.c): begin, then tell of every object that was ever taken, in any order, whether
+ * it is in use. */
 void mr_pool_salvage(struct mr_pool *pool);
 void mr_pool_salvage_slot(struct mr_pool *pool, void *obj, bool used);
 static inline void *mr_pool_at(const struct mr_pool *pool, uint32_t i)

@@ -11,7 +11,6 @@
 #define MR_NS_PER_US 1000ull
 #define MR_NS_PER_MS 1000000ull
 #define MR_NS_PER_S  1000000000ull
-#define MR_US_PER_MS 1000ull
 #define MR_US_PER_S  1000000ull
 
 #define MR_TIME_NEVER UINT64_MAX

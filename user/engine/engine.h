@@ -50,7 +50,7 @@ struct mr_stack_cfg {
 	uint64_t seed;		  /* everything random follows from it */
 	void *ports_at;		  /* of the XDP program's map of ports, cfg.shared */
 	void *arena_at, *umem_at; /* where they are mapped; NULL: anywhere */
-	size_t extra_bytes;	  /* of the arena, for who stands above */
+	size_t extra_bytes;	  /* of the arena, for what stands above the stack in it */
 	uint64_t flow_key[2];	  /* filled in by mr_engine_create() from the seed */
 };
 

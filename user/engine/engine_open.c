@@ -2,7 +2,7 @@
 /*
  * engine_open.c - mr_engine_open(): an engine on a real interface.
  * Owns        the order of opening: ask the kernel, make the stack, the sockets, the XDP program
- *with its maps, and only then attach, so that from the first packet on everything is in place.
+ *             with its maps, and only then attach, so that from the first packet on everything is in place.
  * Called by   the application.
  * Not here    checks of the configuration alone (config.c); undoing (mr_engine_close()).
  */

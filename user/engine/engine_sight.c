@@ -2,7 +2,8 @@
 /*
  * engine_sight.c - the counters of every layer by name, the addresses, and the log.
  * Owns        the order of mr_counters(): user space's counters and drops, then the XDP program's,
- *then the device's. Called by   the application.
+ *             then the device's.
+ * Called by   the application.
  */
 #include <stdarg.h>
 #include <stdio.h>

@@ -109,13 +109,13 @@ static int sleep_until(struct mr_engine *engine, uint64_t until, bool *interrupt
 	}
 	if (engine->pfds[engine->npfds - 1].revents)
 		__atomic_store_n(&engine->wake_asked, 1, __ATOMIC_RELAXED);
-	/* Woken by what is no packet: a link event, or the error of a socket that lost its device. */
+	/* It was not a packet that woke us: it was a link event, or the error of a socket that lost its device. */
 	if (n > 0 && !wake_asked(engine) && !engine->dev->ops->rx_ready(engine->dev))
 		return mr_engine_service(engine, clock_now(engine));
 	return 0;
 }
 
-/* The first error ends the capture, and is told at once: who looks at the file later cannot know. */
+/* The first error ends the capture, and is logged at once: the file does not show later that something is missing. */
 static void flush_capture(struct mr_engine *engine)
 {
 	int err = engine->cap ? mr_pcapng_flush(engine->cap) : 0;

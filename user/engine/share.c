@@ -165,7 +165,7 @@ void share_tick(struct mr_share *share)
 	engine->st->socks.now = engine->st->now;
 }
 
-/* Who has the lock for so long is stopped (SIGSTOP), and only the keeper can help. */
+/* A process that has the lock for longer than this must be stopped (SIGSTOP), and only the keeper can help. */
 #define LOCK_PATIENCE_NS (50 * MR_NS_PER_MS)
 
 __thread struct share_thread_signals share_signals = { .event = -1 };
@@ -326,7 +326,7 @@ int share_output(struct mr_share *share)
 	}
 	share_drive(share);
 	err = mr_engine_output(share->engine, share->engine->st->now);
-	/* Neighbours are asked for by who has the mirror of the kernel's. */
+	/* Only the keeper, which has the mirror of the kernel's neighbours, can ask for one. */
 	if (!share->engine->shared && share->c->kept && mr_shared_wants(share->engine))
 		share_write_event(share, share_keeper(share->c));
 	return set_over(share, err);

@@ -13,9 +13,9 @@
  *	     spinning, sleeping or in a system call that may block. Not to be taken twice by one thread.
  * Progress  mr_share_unlock() sees to it that what the calls queued is sent; there is nothing to flush.
  *	     Rounds are run by whoever waits, and by the keeper when nobody does.
- * Death     A process killed with the lock held leaves the arena half changed. Who takes the lock next
+ * Death     A process killed with the lock held leaves the arena half changed. The next one to take the lock
  *	     repairs it before mr_share_lock() returns: all layers of the stack, then ops->salvage().
- *	     What it held without the lock, the keeper gives back by ops->release().
+ *	     What the dead process held without the lock, the keeper gives back by ops->release().
  */
 #ifndef MR_ENGINE_SHARE_H
 #define MR_ENGINE_SHARE_H

@@ -23,7 +23,7 @@ struct mr_proc *share_proc_new(struct mr_share *share, enum proc_state state, pi
 		proc->life = ++c->lives;
 		proc->fd_end = 0;
 		snprintf(proc->comm, sizeof(proc->comm), "%.15s", program_invocation_short_name);
-		/* Who had this place may have driven last. The copies of the ring indices were its own. */
+		/* If the place's former process drove last, only its copies of the ring indices were right. */
 		if (c->driver == i)
 			c->driver = MR_SHARE_PROCS_MAX;
 		proc->state = state;

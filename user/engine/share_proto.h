@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * share_proto.h - what a process and the keeper say to each other: one message of the kernel's
- * SOCK_SEQPACKET each way, on an abstract Unix socket. Who is on the other end the kernel tells
+ * SOCK_SEQPACKET each way, on an abstract Unix socket. The kernel tells who is on the other end
  * (SO_PEERCRED). A process keeps its connection: it is how either learns that the other is gone.
  */
 #ifndef MR_ENGINE_SHARE_PROTO_H

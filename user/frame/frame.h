@@ -73,8 +73,8 @@ struct mr_frame {
 	uint32_t seq;	   /* of the first payload byte */
 	uint32_t csum;	   /* sum of the payload (base/csum.h), see MR_FRAME_CSUM */
 	uint8_t tcp_flags; /* FIN that follows the payload, in a receive or reassembly queue */
-	/* First chunk of a packet to transmit: payload bytes of each TCP segment that the device is to make of
-	 * it (its TCP checksum is left partial then), or the only one has at the most; 0: it is one packet. */
+	/* First chunk of a packet to transmit. 0: it goes through the TX ring as it is. Else it goes through the packet
+	 * socket, with a partial TCP checksum, and is cut into segments of so many payload bytes, if it has more. */
 	uint16_t gso_size;
 	union {
 		uint64_t sent_at; /* sent: ns, last transmission */
@@ -90,8 +90,8 @@ struct mr_frame {
 			struct mr_list sent_node;
 			union {
 				struct mr_sent sent; /* until it is acknowledged */
-				/* First or last of a row of SACKED ones, or of packets that follow one
-				 * another in the reassembly queue: the other end of it. */
+				/* Of the first and last frame of a row: its other end. A row is of SACKED frames, or
+				 * in the reassembly queue of packets without a hole between them. */
 				struct mr_frame *row;
 			};
 		};
@@ -136,11 +136,6 @@ static inline void mr_frame_hold(struct mr_frame *f)
 {
 	assert(f->refs && f->refs < UINT16_MAX);
 	f->refs++;
-}
-
-static inline uint32_t mr_frame_index(const struct mr_frame_pool *pool, const struct mr_frame *f)
-{
-	return (uint32_t)(f - pool->frames);
 }
 
 /* UMEM offset (as in a descriptor) -> frame; NULL when the offset lies outside of the UMEM. */

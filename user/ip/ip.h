@@ -203,7 +203,7 @@ void mr_dst_put(struct mr_ip *ip, struct mr_dst *dst);
 void mr_ip_mtu_changed(struct mr_ip *ip);
 
 /* Put right after a process died in the middle of a change, on a wheel without timers: fragments are forgotten.
- * Every struct mr_dst is to be zeroed by who has it. */
+ * The holder of a struct mr_dst must zero it. */
 void mr_ip_salvage(struct mr_ip *ip);
 
 /* MR_TIMER_REASM expired: a datagram did not become whole. */

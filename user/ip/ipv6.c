@@ -163,8 +163,8 @@ static enum mr_drop check_addresses(const struct mr_ip *ip, const struct mr_ip_r
 		return MR_DROP_IP_NOT_OURS;
 	if (mr_addr_is_v4(&rx->src) || (!mr_addr_is_any(&rx->src) && !mr_addr_is_unicast(&rx->src)))
 		return MR_DROP_IP_MARTIAN_SRC;
-	/* Who has an address of ours says so to all nodes, from that address: neighbour discovery
-	 * is to hear of it. */
+	/* A host that has one of our addresses, too, tells all nodes so, from that address: not dropped here, because
+	 * neighbour discovery must see it. */
 	if (mr_addr_is_multicast6(&rx->dst))
 		return is_our_group(ip, &rx->dst) ? MR_DROP_NONE : MR_DROP_IP_NOT_OURS;
 	if (mr_ip_is_local(ip, &rx->src))

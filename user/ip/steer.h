@@ -30,8 +30,8 @@ struct mr_steer {
 				       * gone while flows of it are left */
 	bool present[MR_STEER_SLOTS];	 /* the interface has the address */
 	uint32_t nusers[MR_STEER_SLOTS]; /* flows, and listeners on the address alone */
-	uint32_t any[3]
-		    [MR_STEER_PORTS]; /* listeners on any address: of both families, IPv4, IPv6 */
+	/* Listeners on any address: of both families, of IPv4, of IPv6. */
+	uint32_t any[3][MR_STEER_PORTS];
 	uint32_t one[MR_STEER_SLOTS][MR_STEER_PORTS];	/* listeners on one address */
 	uint32_t flows[MR_STEER_SLOTS][MR_STEER_PORTS]; /* rows of unused slots are never touched */
 	uint32_t held[MR_STEER_PORTS];	    /* kernel sockets of ours that hold the port */

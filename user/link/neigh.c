@@ -36,7 +36,7 @@ int mr_neigh_init(struct mr_link *link, struct mr_arena *arena)
 	return mr_pool_init(&link->neighs, arena, sizeof(struct mr_neigh), MR_NEIGH_MAX);
 }
 
-/* On a list once, and nobody has taken it off since: mr_pool_put() spares `prev`. */
+/* It was put on a list, and not taken off since. (mr_pool_put() overwrites `next`, but not `prev`.) */
 static bool to_be_kept(const struct mr_neigh *n)
 {
 	const struct mr_list *prev = n->hash_node.prev;
@@ -45,7 +45,7 @@ static bool to_be_kept(const struct mr_neigh *n)
 	       n->state != MR_NEIGH_FAILED;
 }
 
-/* Where it is, which has to be confirmed soon: it may have been about to be changed. */
+/* Keep the MAC address, but as a stale one: it may have been about to change. */
 static void keep(struct mr_link *link, struct mr_neigh *n)
 {
 	n->state = MR_NEIGH_STALE;
@@ -99,7 +99,7 @@ static struct mr_frame *waiting_pop(struct mr_link *link, struct mr_neigh *n)
 	return f;
 }
 
-/* Who makes us answer to addresses that nobody has must not get all frames to wait there. */
+/* A peer may make us send to addresses that nobody has: the packets that wait for those must not take all frames. */
 static bool room_to_wait(const struct mr_link *link, const struct mr_frame *f)
 {
 	return link->waiting + f->nchunks <= link->frames->nframes / MR_NEIGH_WAITING_SHARE;
@@ -179,8 +179,8 @@ static void enter_failed(struct mr_link *link, struct mr_neigh *n, uint64_t now)
 	arm(link, n, now + MR_NEIGH_FAILED_NS);
 }
 
-/* The kernel is to be asked; what it already will be asked for, that a neighbour is to be used, is
- * contained in TCP's having had an answer from it. */
+/* The kernel is to be asked, or told. CONFIRM (TCP had an answer from the neighbour) says all that USE (it is about to
+ * be used) says, so it takes its place. */
 static void queue_ask(struct mr_link *link, struct mr_neigh *n, enum mr_neigh_ask what)
 {
 	if (mr_list_empty(&n->ask_node)) {

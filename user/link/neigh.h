@@ -61,7 +61,7 @@ struct mr_neigh {
 	uint32_t refs; /* holders of the pointer (cached routes); eviction spares refs > 0 */
 	struct mr_timer timer;
 	/* IP packets without Ethernet header. Linked by txnext and counted in tx_refs, as in the
-	 * transmit queue: `next` is the send buffer's, and who waits to be sent must not be changed. */
+	 * transmit queue: `next` is the send buffer's, and a packet that waits to be sent must not change. */
 	struct mr_frame *waiting_head, *waiting_tail;
 	uint32_t waiting_count;
 	uint64_t confirmed_at;

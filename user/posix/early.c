@@ -22,8 +22,8 @@ static uint64_t bits[MR_SHARE_FDS_MAX / 64];
 static uint32_t origin[MR_SHARE_FDS_MAX]; /* the same: copies of one another */
 static uint32_t origins;
 static bool copies; /* there have been some */
-static uint8_t
-	kept[MR_SHARE_FDS_MAX]; /* enum mr_reason; where the bit is not set it means nothing */
+/* enum mr_reason. Where the bit is not set it means nothing. */
+static uint8_t kept[MR_SHARE_FDS_MAX];
 static struct early *list;
 static pthread_mutex_t mutex = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 

@@ -33,7 +33,7 @@ struct mr_file *file_of_entry(const struct mr_posix *px, uint32_t entry)
 	return (void *)(px->files.slab + (size_t)n * px->files.size);
 }
 
-uint32_t file_entry(const struct mr_posix *px, const struct mr_file *f)
+static uint32_t file_entry(const struct mr_posix *px, const struct mr_file *f)
 {
 	uint32_t entry = mr_pool_index(&px->files, f) + 1;
 

@@ -51,8 +51,8 @@ struct mr_file {
 struct mr_epitem {
 	struct mr_list file_node, ep_node, ready_node;
 	struct mr_file *ep, *file;
-	uint32_t
-		events; /* EPOLLERR and EPOLLHUP always; nothing but flags: a one-shot that has fired */
+	/* EPOLLERR and EPOLLHUP are always in it. If there are only flags: a one-shot that has fired. */
+	uint32_t events;
 	int fd;
 	uint64_t data;
 };
@@ -91,7 +91,6 @@ static inline bool entry_ours(uint32_t entry)
 }
 
 struct mr_file *file_of_entry(const struct mr_posix *px, uint32_t entry);
-uint32_t file_entry(const struct mr_posix *px, const struct mr_file *f);
 
 /* With one reference, or NULL: too many. */
 struct mr_file *file_new(struct mr_posix *px, enum file_kind kind);

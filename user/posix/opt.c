@@ -296,8 +296,8 @@ static int set_linger(struct mr_file *f, const void *val)
 /* The kernel has checked it. */
 static void set_time(struct mr_file *f, int name, const void *val)
 {
-	int64_t tv
-		[2]; /* struct timeval, and the kernel's with 64 bits: the same on 64-bit machines */
+	/* struct timeval, and the kernel's with 64 bits: the same on 64-bit machines. */
+	int64_t tv[2];
 	uint64_t ns;
 
 	_Static_assert(sizeof(tv) == sizeof(struct timeval), "SO_RCVTIMEO_OLD and _NEW agree");

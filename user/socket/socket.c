@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * socket.c - the life of a socket: bind, listen, accept, connect, shutdown, close; and what TCP
- *tells. Owns        struct mr_socket, its place on lists, accept queues. Called by   the
- *application; TCP, through the table of upcalls. Not here    receiving (socket_recv.c), sending
- *(socket_send.c), readiness (socket_ready.c), options and information (socket_opt.c).
+ * socket.c - the life of a socket: bind, listen, accept, connect, shutdown, close; and what TCP tells.
+ * Owns        struct mr_socket, its place on lists, accept queues.
+ * Called by   the application; TCP, through the table of upcalls.
+ * Not here    receiving (socket_recv.c), sending (socket_send.c), readiness (socket_ready.c), options
+ *             (socket_opt.c) and information (socket_info.c).
  */
 #include <errno.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 
 /* ---- Birth and death ------------------------------------------------------------------------- */
 
-/* There is one for every socket, so there always is one. */
+/* The pool has one for every socket, so it always has one left. */
 void sock_setup_get(struct mr_socket *sock)
 {
 	if (sock->setup)
@@ -261,8 +262,7 @@ int mr_connect(struct mr_socket *sock, const struct mr_endpoint *peer)
 	/* There is no way back to ourselves: the wire does not return what we send. */
 	if (!mr_addr_is_unicast(&to.addr) || mr_ip_is_local(tcp->ip, &to.addr))
 		return -ENETUNREACH;
-	/* After a failed attempt the local end is what that one used: chosen anew, if not by
-	 * mr_bind(). */
+	/* A failed attempt leaves its local end behind. It is chosen anew, unless mr_bind() chose it. */
 	local = sock->bound ? sock_local(sock) : unbound;
 	if (!families_agree(&local.addr, &to.addr))
 		return -EAFNOSUPPORT;
@@ -347,7 +347,7 @@ static void abort_connection(struct mr_socket *sock)
 		mr_tcp_abort(sock->socks->tcp, tcb, sock->socks->now);
 }
 
-/* Who waits to be accepted will not be: a reset tells the peer (as Linux). */
+/* Connections that wait to be accepted never will be: a reset tells their peers (as Linux). */
 static void stop_listening(struct mr_socket *sock)
 {
 	struct mr_sock_setup *setup = sock->setup;

@@ -129,7 +129,7 @@ void mr_socks_unstarve(struct mr_socks *socks)
 			sock_unstarve(sock);
 			continue;
 		}
-		/* It holds its share; who holds less stands behind it. */
+		/* It holds its share already: behind those that may hold less. */
 		mr_list_move_tail(&socks->starved, &sock->starved_node);
 		refused = refused ?: sock;
 	}

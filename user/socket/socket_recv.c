@@ -115,7 +115,7 @@ bool recv_ready(const struct mr_socket *sock)
 
 	if (!recv_readable(sock))
 		return false;
-	/* Who waits for more than the window lets come would wait for ever. */
+	/* A reader that waits for more than the window admits would wait for ever. */
 	return sock->rcvq.bytes >= want || !sock->tcb || pressed(sock->socks) ||
 	       sock->tcb->rcv_wnd <= sock->tcb->rcv_mss;
 }
@@ -241,9 +241,9 @@ static void collapse(struct mr_socket *sock)
 	}
 }
 
-/* Under pressure: no more than stays free for the others. So n connections that are not read from share the
- * frames with one n + 1st part left over, however many they are (as for sending: socket_send.c). Who holds little
- * in many frames gives up some first. */
+/* Under pressure: a socket may hold no more frames than are free for the others. So n connections that nobody reads
+ * from hold an (n + 1)th each, however many they are, and leave one over (as for sending: socket_send.c). A socket
+ * that holds few bytes in many frames packs them first. */
 bool recv_room(void *owner)
 {
 	struct mr_socket *sock = owner;

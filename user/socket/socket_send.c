@@ -8,9 +8,9 @@
  * Three limits, each exact: sndbuf bytes of payload; about twice the frames that sndbuf bytes need,
  * so that many small writes cannot pin the UMEM; and for all sockets together, the frames that are
  * left for receiving (socks.tx_reserve). Of what is above that reserve a socket may hold as much as is
- * free: so n sockets that fill their buffers and are never read from share it with one n + 1st part left
- * over, and who comes later finds room (dynamic thresholds, Choudhury and Hahne 1998). A socket that met
- * this limit is woken when it has a share again.
+ * still free: n sockets that fill their buffers, and whose peers never read, then hold an (n + 1)th each
+ * and leave one over, so that a socket that comes later finds room (dynamic thresholds, Choudhury and
+ * Hahne 1998). A socket that met this limit is woken when it has a share again.
  *
  * MR_OUT returns when a third of the buffer is free, so that a writer is not woken for every ACK.
  * That cannot lock up: what holds the buffer is in flight or about to be, and its acknowledgment

@@ -23,14 +23,15 @@
 #define MR_TCP_RTO_FALLBACK_NS (3 * MR_NS_PER_S)    /* RFC 6298 (5.7) */
 #define MR_TCP_RTO_MIN_NS      (200 * MR_NS_PER_MS) /* RFC 6298 (2.4) says 1 s; Linux 200 ms */
 #define MR_TCP_RTO_MAX_NS      (120 * MR_NS_PER_S)  /* RFC 6298 (2.5): at least 60 s; Linux 120 s */
-#define MR_TCP_SYN_AGAIN_NS    (2 * MR_NS_PER_MS) /* behind the reset of what it met; Linux 2 ticks */
-#define MR_TCP_DELACK_NS       (40 * MR_NS_PER_MS) /* RFC 9293 3.8.6.3: below 500 ms; Linux 40 ms */
-#define MR_TCP_SYN_RETRIES     6u		   /* Linux tcp_syn_retries: 127 s */
-#define MR_TCP_SYNACK_RETRIES  5u		   /* Linux tcp_synack_retries: 63 s */
-#define MR_TCP_RETRIES2	       15u		   /* Linux tcp_retries2: about 924 s */
-#define MR_TCP_ORPHAN_RETRIES  8u		   /* Linux tcp_orphan_retries */
-#define MR_TCP_TIMEWAIT_NS     (60 * MR_NS_PER_S)  /* 2 MSL; Linux TCP_TIMEWAIT_LEN */
-#define MR_TCP_FIN_TIMEOUT_NS  (60 * MR_NS_PER_S)  /* FIN-WAIT-2 without an application */
+#define MR_TCP_SYN_AGAIN_NS                                                                        \
+	(2 * MR_NS_PER_MS) /* after the reset of an old connection; Linux 2 ticks */
+#define MR_TCP_DELACK_NS      (40 * MR_NS_PER_MS) /* RFC 9293 3.8.6.3: below 500 ms; Linux 40 ms */
+#define MR_TCP_SYN_RETRIES    6u		  /* Linux tcp_syn_retries: 127 s */
+#define MR_TCP_SYNACK_RETRIES 5u		  /* Linux tcp_synack_retries: 63 s */
+#define MR_TCP_RETRIES2	      15u		  /* Linux tcp_retries2: about 924 s */
+#define MR_TCP_ORPHAN_RETRIES 8u		  /* Linux tcp_orphan_retries */
+#define MR_TCP_TIMEWAIT_NS    (60 * MR_NS_PER_S)  /* 2 MSL; Linux TCP_TIMEWAIT_LEN */
+#define MR_TCP_FIN_TIMEOUT_NS (60 * MR_NS_PER_S)  /* FIN-WAIT-2 without an application */
 /* Silence after which struct mr_sending is given back. */
 #define MR_TCP_FORGET_NS    (60 * MR_NS_PER_S)
 #define MR_TCP_CORK_NS	    (200 * MR_NS_PER_MS)
@@ -42,8 +43,8 @@
 #define MR_TCP_DUPTHRESH 3u  /* RFC 5681 */
 #define MR_TCP_INIT_WND	 10u /* segments (RFC 6928) */
 #define MR_TCP_QUICKACKS 16u /* segments ACKed at once when a connection begins */
-/* The same after a gap: the sender has a smaller window then, in which a lone segment must not wait for another
- * one. As many as a path with one loss in 100 carries between two of them, mostly. */
+/* The same after a gap: the sender's window is smaller then, and a lone segment in it must not wait for a second one.
+ * As many as a path that loses one in 100 mostly carries between two losses. */
 #define MR_TCP_QUICKACKS_LOSS 255u
 
 /* Small segments in a row that are acknowledged together: each holds a buffer of its own at the sender, who may have
@@ -636,8 +637,8 @@ static inline bool mr_tcp_owes(const struct mr_tcp *tcp)
 
 void mr_tcp_opts_default(struct mr_tcp_opts *opts);
 
-/* Hold a local port (not 0), with this local address, all zeros for any. Who may share it with others is said by
- * opts (reuseaddr, reuseport, v6only). 0, -EADDRINUSE, -ENOBUFS. */
+/* Hold a local port (not 0) on this local address (all zeros: any). opts decides with whom it is shared (reuseaddr,
+ * reuseport, v6only). 0, -EADDRINUSE, -ENOBUFS. */
 int mr_tcp_hold(struct mr_tcp *tcp, const struct mr_addr *laddr, uint16_t lport,
 		const struct mr_tcp_opts *opts, struct mr_tcp_listener **out);
 void mr_tcp_release(struct mr_tcp *tcp, struct mr_tcp_listener *l);

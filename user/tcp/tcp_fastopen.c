@@ -113,8 +113,9 @@ void tfo_confirmed(struct mr_tcp *tcp, struct mr_tcb *tcb)
 	tcb->tfo = MR_TFO_NONE;
 }
 
-/* Who has the cookie of somebody else's address has what the server sends go there, and be reset at once: RFC 7413
- * section 5.1, as Linux, lets such a one count for a minute more. */
+/* An attacker with the cookie of another host's address makes the server send there, and that host resets the
+ * connection at once. So that he is limited all the same, such a connection counts as unconfirmed for another minute
+ * (RFC 7413 section 5.1, as Linux). */
 static void resets_age(struct mr_tcp *tcp, uint64_t now)
 {
 	uint32_t minute = (uint32_t)(now / RESETS_COUNT_NS);

@@ -81,8 +81,8 @@ static void timestamp_update(struct mr_tcb *tcb, const struct mr_seg *seg, uint6
 	}
 }
 
-/* Which of the segment's bytes were received and delivered before? RFC 2883. Who sends again has a small window
- * by then, in which a lone segment must not wait for another one: the next ones are acknowledged at once, too. */
+/* Report those of the segment's bytes that were received before (RFC 2883). The sender has retransmitted, so its window
+ * is small now, and a lone segment in it must not wait for a second one: the next ones are acknowledged at once. */
 static void duplicate_below(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg)
 {
 	uint32_t end = seg->seq + mr_seg_span(seg);
@@ -107,8 +107,8 @@ static void learn_options(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct m
 	tcb_guess_rcv_mss(tcb);
 }
 
-/* Was it sent again for a reason? Not if the answer is to the first one, its timestamp says: the path is long (RFC
- * 3522, as Linux does for SYNs). */
+/* Was the SYN lost, if it was sent more than once? Not if the answer's timestamp shows that it is to the first one:
+ * then the path is just long (RFC 3522, as Linux does for SYNs). */
 static bool syn_was_lost(const struct mr_tcb *tcb, const struct mr_seg *seg)
 {
 	return tcb->retrans && !(tcb->ts_ok && seg->opts & MR_TCPOPT_TS && seg->tsecr &&
@@ -170,9 +170,9 @@ static enum verdict fast_open_text(struct input *in)
 	return V_NEXT;
 }
 
-/* How long the peer's full segments are, as Linux has it: as long as the longest; or, two in a row of one length
- * that no write ended with, as those: the path has become narrow, or the peer tries what it carries. Of the length
- * before, what is kept (a byte that is not 0) is enough. */
+/* Estimate the length of the peer's full segments, as Linux does: that of the longest so far; or, when two in a row have
+ * the same shorter length and neither ends a write, theirs: the path has become narrow, or the peer probes it. Of the
+ * last length one byte is kept, never 0, which is enough to compare. */
 static void full_segment(struct mr_tcb *tcb, uint32_t len, uint8_t flags)
 {
 	bool last = flags & (MR_TCP_PSH | MR_TCP_FIN | MR_TCP_URG);
@@ -284,9 +284,9 @@ static void owe_ack(struct input *in, bool gap)
 
 /* ---- SYN-SENT: RFC 9293 section 3.10.7.3 ----------------------------------------------------- */
 
-/* The peer still has a connection of before between the same ends (in TIME-WAIT, mostly), and spoke of that one.
- * The reset that it is answered with ends it, after which the SYN is welcome: as in Linux it is not left to the
- * retransmission timeout, once. */
+/* The peer still has an earlier connection between the same ends (in TIME-WAIT, mostly), and its segment belongs to
+ * that one. Our reset ends it, and then the SYN is welcome: it is sent again at once, as in Linux, not at the
+ * retransmission timeout. Only once. */
 static void met_old(struct input *in)
 {
 	struct mr_tcb *tcb = in->tcb;
@@ -356,9 +356,9 @@ static enum verdict syn_sent(struct input *in)
 
 /* ---- The other states: RFC 9293 section 3.10.7.4 --------------------------------------------- */
 
-/* Text for a hole, older than TS.Recent: what was sent again for the hole before it has overtaken it. That it
- * is from another round of the sequence numbers is ruled out by TS.Recent of up to 2^30 bytes ago: then, at
- * least 2^31 bytes of this round had been sent, and by those the clock has ticked (RFC 7323 section 5.4). */
+/* Text for a hole, with a timestamp older than TS.Recent: a retransmission for an earlier hole has overtaken it. It is
+ * not from the last round of sequence numbers if it is not older than ts_past[0], TS.Recent of at most 2^30 bytes ago:
+ * by then 2^31 bytes of this round had been sent, and meanwhile the clock has ticked (RFC 7323 section 5.4). */
 static bool fills_a_hole_late(const struct mr_tcb *tcb, const struct mr_seg *seg)
 {
 	return tcb->gap && seg->len && !(seg->flags & MR_TCP_SYN) &&
@@ -472,8 +472,8 @@ static enum verdict step1_sequence(struct input *in)
 		accecn_duplicate(tcb);
 		return verdict(in, V_ACK, MR_DROP_TCP_DUPLICATE);
 	}
-	/* A probe of window or life is always answered. One that acknowledges what we never sent is none: two ends
-	 * that somebody has fed a byte each would answer each other's ACKs for ever. */
+	/* A window probe or keepalive is always answered. But a segment that acknowledges what we never sent is none:
+	 * two ends into which somebody has injected a byte each would answer each other's ACKs for ever. */
 	if (seg->seq == tcb->rcv_nxt - 1 && seg->len <= 1 && seq_leq(seg->ack, tcb->snd_nxt))
 		return verdict(in, V_ACK, MR_DROP_TCP_SEQ);
 	return verdict(in, V_CHALLENGE, MR_DROP_TCP_SEQ);
@@ -640,7 +640,7 @@ static void take_ack(struct input *in)
 	if (ack.acked)
 		ack_new(in, &ack);
 	sack_input(in->tcp, tcb, seg, &ack);
-	/* Who has sent nothing, or not for long, has nothing to judge: a duplicate may be reported at any time. */
+	/* Without struct mr_sending nothing is in flight that could be judged. (A duplicate may be reported at any time.) */
 	if (tcb_sends(tcb) && (ack.acked || ack.dup || ack.delivered || ack.dsack))
 		loss_ack(in->tcp, tcb, seg, &ack);
 	ecn_echoed(in->tcp, tcb, seg, &ack); /* last: what it lowers must not grow again */
@@ -694,8 +694,8 @@ static enum verdict step5_ack(struct input *in)
 	if (seq_lt(seg->ack, oldest_ack(tcb)))
 		return verdict(in, V_CHALLENGE, MR_DROP_TCP_ACK_OLD);
 
-	/* Not before: who does not know our numbers must not move TS.Recent, or PAWS cuts the peer off; nor is he a
-	 * sign of life. */
+	/* Only now that the ACK is known to be acceptable: an attacker who does not know our numbers must not move
+	 * TS.Recent, or PAWS would cut the peer off; nor does his segment show that the peer lives. */
 	timestamp_update(tcb, seg, in->now);
 	tcb->last_rcv_at = in->now;
 	tcb->probes = 0;
@@ -774,8 +774,9 @@ static enum verdict step7_text(struct input *in)
 	}
 	if (in->seg->seq != tcb->rcv_nxt)
 		return text_out_of_order(in);
-	/* The last frames are for ACKs, both ways: who reads makes room again. What this segment would
-	 * complete goes before the segment itself, or neither would ever leave. */
+	/* The last free frames are kept for ACKs of both directions; reading makes room again. If there is data out of
+	 * order, that is thrown away rather than this segment, which fills the hole in front of it: otherwise neither
+	 * would ever be delivered. */
 	if (tcp_frames_low(in->tcp) && in->seg->len) {
 		if (!tcb->gap) {
 			in->tcp->ctr->drop[MR_DROP_NO_FRAME]++;

@@ -65,8 +65,7 @@ int mr_tcp_hold(struct mr_tcp *tcp, const struct mr_addr *laddr, uint16_t lport,
 {
 	struct mr_tcp_listener *l;
 
-	/* Connections of a former owner, in TIME-WAIT mostly, are in the way of who does not say
-	 * SO_REUSEADDR. */
+	/* Without SO_REUSEADDR, connections of a former owner (in TIME-WAIT mostly) are in the way. */
 	if (conflicts(tcp, NULL, laddr, lport, opts) ||
 	    (tcp->port_use[lport] && !opts->reuseaddr && !opts->reuseport))
 		return -EADDRINUSE;

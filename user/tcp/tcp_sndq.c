@@ -15,7 +15,8 @@
 #include "base/csum.h"
 #include "tcp/tcp_priv.h"
 
-/* So much at once goes in bursts where the device cuts them, and is not summed: that is for who cuts, or for nobody. */
+/* A write of so many bytes leaves in bursts, where the device cuts them. Its payload is not summed here: whoever cuts
+ * the burst sums it, or nobody has to. */
 #define BURST_WRITE (16u << 10)
 
 uint32_t mr_tcp_fill_size(const struct mr_tcp *tcp, const struct mr_tcb *tcb)

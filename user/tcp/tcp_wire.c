@@ -181,8 +181,8 @@ uint32_t mr_tcp_header_len(const struct mr_seg *seg)
 	return n;
 }
 
-/* A header in the making. The words are summed as they are written: who reads in longer pieces what has just been
- * written in shorter ones waits until all of it is in the cache. */
+/* A header in the making. Its words are summed as they are written. Summing it afterwards would read in long pieces
+ * what was just written in short ones, and the processor would wait until the writes have reached the cache. */
 struct writer {
 	uint8_t *p;
 	uint64_t sum;
