@@ -140,6 +140,28 @@ static void a_round_tells_whose_readiness_has_grown(void **state)
 	assert_int_equal(look(), -ETIMEDOUT); /* once, not as long as it lasts */
 }
 
+/* A call that ends so long after the last round. Does it make one? */
+static bool call_makes_a_round(uint64_t after_ns)
+{
+	struct mr_stack *st = mr_share_engine(share)->st;
+	uint64_t rounds = st->ctr.c[MR_CTR_ENGINE_ROUNDS];
+
+	mr_share_lock(share, NULL);
+	st->round_at = st->now - after_ns;
+	mr_share_unlock(share);
+	return st->ctr.c[MR_CTR_ENGINE_ROUNDS] != rounds;
+}
+
+static void who_is_busy_with_calls_that_do_not_wait_looks_at_the_device_in_them(void **state)
+{
+	(void)state;
+	assert_false(call_makes_a_round(100 * MR_NS_PER_US));
+	assert_true(call_makes_a_round(MR_NS_PER_MS)); /* the keeper waits for twice as long */
+	share->c->leader = waiter;
+	assert_false(call_makes_a_round(MR_NS_PER_MS)); /* it is that one's to do */
+	share->c->leader = NULL;
+}
+
 static void a_wake_up_before_the_wait_is_not_lost(void **state)
 {
 	(void)state;
@@ -898,6 +920,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SHARE_TEST(a_round_tells_whose_readiness_has_grown),
+		SHARE_TEST(who_is_busy_with_calls_that_do_not_wait_looks_at_the_device_in_them),
 		SHARE_TEST(a_wake_up_before_the_wait_is_not_lost),
 		SHARE_TEST(a_descriptor_of_the_callers_ends_the_sleep),
 		SHARE_TEST(a_sleep_that_a_signal_handler_jumps_out_of_leaves_the_sleepers_in_order),

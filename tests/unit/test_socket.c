@@ -598,6 +598,43 @@ static void idle_connections_take_nothing_from_the_windows_of_others(void **stat
 	pair_close(&p);
 }
 
+/* A window once announced may come at once, whoever else's does. */
+static void what_all_announce_together_finds_frames(void **state)
+{
+	enum { N = 20, RCVBUF = 1 << 20 };
+	struct pair_cfg cfg = { .nframes = 2048, .max_sockets = 2 * N, .rcvbuf = RCVBUF };
+	struct mr_socket *c[N], *s[N];
+	uint64_t announced = 0;
+
+	(void)state;
+	pair_open(&p, &cfg);
+	for (unsigned i = 0; i < N; i++)
+		pair_connect(&p, &c[i], &s[i]);
+	fill(0, 4000);
+	for (unsigned turn = 0; turn < 2;
+	     turn++) { /* nobody has read when the second is reckoned */
+		for (unsigned i = 0; i < N; i++) {
+			assert_int_equal(mr_send(c[i], buf + 2000 * turn, 2000, 0), 2000);
+			pair_run(&p, MR_NS_PER_MS);
+		}
+	}
+	for (unsigned i = 0; i < N; i++)
+		announced += s[i]->tcb->rcv_space;
+	assert_true(announced < (uint64_t)nfree(1) * 1448); /* the least that a frame has had */
+	assert_true(announced > N * 10000);
+	for (unsigned i = 0; i < N; i++)
+		assert_int_equal(recv_all(s[i], 0, 4000), 4000);
+	for (unsigned turn = 0; turn < 2; turn++) { /* a second later one of them is alone */
+		pair_run(&p, MR_NS_PER_S);
+		fill(4000 + turn, 1);
+		assert_int_equal(mr_send(c[0], buf, 1, 0), 1);
+		pair_run(&p, MR_NS_PER_MS);
+		assert_int_equal(recv_all(s[0], 4000 + turn, 1), 1);
+	}
+	assert_true(s[0]->tcb->rcv_space > RCVBUF / 4 * 3);
+	pair_close(&p);
+}
+
 static void a_peek_leaves_everything(void **state)
 {
 	struct mr_socket *c, *s;
@@ -1360,6 +1397,7 @@ int main(void)
 		cmocka_unit_test(short_frames_shrink_windows_but_an_empty_buffer_keeps_one),
 		cmocka_unit_test(a_queue_of_half_empty_frames_collapses_when_frames_are_scarce),
 		cmocka_unit_test(idle_connections_take_nothing_from_the_windows_of_others),
+		cmocka_unit_test(what_all_announce_together_finds_frames),
 		cmocka_unit_test(a_peek_leaves_everything),
 		cmocka_unit_test(borrowed_frames_fill_the_buffer_until_returned),
 		cmocka_unit_test(borrowed_frames_outlive_their_socket),

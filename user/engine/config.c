@@ -20,8 +20,8 @@
 #define RING_DEFAULT	    2048u
 #define RING_MIN	    64u
 #define RING_MAX	    32768u
-#define FRAMES_DEFAULT	    8192u /* at least; 32 MiB in chunks of 4096 */
-#define FRAMES_PER_QUEUE    256u  /* at least: below that a single 64 KiB packet may find no room */
+#define FRAMES_DEFAULT	    16384u /* at least; 64 MiB in chunks of 4096 */
+#define FRAMES_PER_QUEUE    256u /* at least: below that a single 64 KiB packet may find no room */
 #define FRAMES_MAX	    (1u << 22)
 #define MAX_SOCKETS_DEFAULT 16384u
 #define MAX_SOCKETS_MAX	    (1u << 20)

@@ -432,6 +432,7 @@ unsigned mr_engine_input(struct mr_engine *engine, uint64_t now)
 	unsigned n;
 
 	engine->st->now = now;
+	engine->st->round_at = now;
 	st->socks.now = now;
 	MR_COUNT(&st->ctr, ENGINE_ROUNDS);
 	if (engine->shared && engine->opener->due(engine, now))

@@ -31,6 +31,7 @@ struct mr_stack {
 	struct mr_socks socks;
 	struct mr_port_state port;
 	uint64_t now;		    /* of the present round */
+	uint64_t round_at;	    /* ns: the last one's */
 	uint64_t service_at;	    /* ns: look after the device again */
 	int fatal;		    /* 0, or -ENETDOWN: the interface is gone for good */
 	struct mr_link_state iface; /* as far as logged and acted upon */

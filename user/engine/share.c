@@ -168,6 +168,8 @@ void share_tick(struct mr_share *share)
 /* A process that has the lock for longer than this must be stopped (SIGSTOP), and only the keeper can help. */
 #define LOCK_PATIENCE_NS (50 * MR_NS_PER_MS)
 
+#define UNATTENDED_NS (500 * MR_NS_PER_US) /* without a round: less than the keeper bears */
+
 __thread struct share_thread_signals share_signals = { .event = -1 };
 
 void share_enter(void)
@@ -332,9 +334,20 @@ int share_output(struct mr_share *share)
 	return set_over(share, err);
 }
 
+/* Nobody waits, and those who use the stack are busy with calls that do not look at the device: without one of them
+ * it would be the keeper's, which then wants the lock for each packet. */
+static bool unattended(const struct mr_share *share)
+{
+	const struct mr_stack *st = share->engine->st;
+
+	return !share->c->leader && st->now - st->round_at >= UNATTENDED_NS;
+}
+
 void mr_share_unlock(struct mr_share *share)
 {
 	share->c->hand = NULL; /* the call is over; what follows is TCP's */
+	if (mr_unlikely(unattended(share)))
+		mr_share_round(share);
 	share_output(share);
 	report(share);
 	share_leader_check(share);

@@ -519,6 +519,7 @@ int mr_socks_init(struct mr_socks *socks, struct mr_arena *arena, struct mr_tcp 
 	socks->tx_reserve = mr_min(all / 4 + all / 32, ours / 2);
 	socks->tx_few = ours / 4;
 	socks->rx_low = mr_min(all / 4, ours / 3);
+	socks->rx_density = frames->chunk_size / 4;
 	mr_list_init(&socks->ready);
 	mr_list_init(&socks->starved);
 	mr_list_init(&socks->all);

@@ -96,7 +96,11 @@ struct mr_socks {
 	bool reported;	 /* readiness is told as it changes (mr_socks_changed()), not by interest */
 	bool arbitrated; /* the kernel gives out the ports: struct mr_arbiter */
 	uint32_t last_id;
-	uint32_t nholding;   /* sockets whose receive buffer is not empty */
+	uint32_t nholding; /* sockets whose receive buffer is not empty */
+	/* The most of them at a time: in the present stretch of PEAK_NS, and in the one before. */
+	uint32_t npeak, npeak_before;
+	uint64_t npeak_since;
+	uint32_t rx_density; /* bytes of payload in a received frame, the mean of late */
 	uint32_t tx_reserve; /* free frames that sends leave for receiving */
 	uint32_t tx_few; /* sends that hold fewer, all together, have a claim to more than that */
 	uint32_t sndbuf_max, rcvbuf_max; /* bytes; that buffers may grow to by themselves */

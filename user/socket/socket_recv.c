@@ -18,6 +18,9 @@
 #define COALESCE_BYTES 512u  /* larger pieces keep a frame of their own while frames are plenty */
 #define SPARE_FRAMES   8u    /* beyond rcvbuf / COALESCE_BYTES */
 #define FLOOR_BYTES    4096u /* an empty buffer announces that much, however few frames are left */
+#define PEAK_NS                                                                                    \
+	(MR_NS_PER_S / 4) /* how long it is remembered at least how many held something at a time */
+#define DENSITY_SHIFT 6u  /* weight of the newest frame */
 
 /* ---- The queue ------------------------------------------------------------------------------- */
 
@@ -127,12 +130,19 @@ bool recv_pressed(const struct mr_socket *sock)
 
 static void count_holder(struct mr_socket *sock)
 {
+	struct mr_socks *socks = sock->socks;
 	bool holds = sock->rcvq.bytes + sock->rcvq.lent != 0;
 
 	if (holds == sock->holds)
 		return;
 	sock->holds = holds;
-	sock->socks->nholding = holds ? sock->socks->nholding + 1 : sock->socks->nholding - 1;
+	socks->nholding = holds ? socks->nholding + 1 : socks->nholding - 1;
+	if (socks->now - socks->npeak_since >= PEAK_NS) {
+		socks->npeak_before = socks->npeak;
+		socks->npeak = socks->nholding;
+		socks->npeak_since = socks->now;
+	}
+	socks->npeak = mr_max(socks->npeak, socks->nholding);
 }
 
 void recv_drop_all(struct mr_socket *sock)
@@ -145,6 +155,27 @@ void recv_drop_all(struct mr_socket *sock)
 
 /* ---- Free space ------------------------------------------------------------------------------ */
 
+/* An empty buffer is announced some room, however few frames are left: nothing else would ever open its window again,
+ * since nobody reads from it. */
+static uint32_t floor_bytes(const struct mr_socket *sock)
+{
+	return mr_max(FLOOR_BYTES, 2u * sock->tcb->adv_mss);
+}
+
+/* What all announce may come at once, and has to find frames: as many as received of late, an equal part of three
+ * quarters of those that are free. Windows that were announced before are not taken back, but not renewed. */
+static uint32_t fair_share(const struct mr_socket *sock, uint32_t space)
+{
+	const struct mr_socks *socks = sock->socks;
+	uint64_t all = (uint64_t)socks->frames->nfree * socks->rx_density / 4 * 3;
+	uint32_t n = mr_max(socks->npeak, socks->npeak_before), share;
+
+	if (mr_likely((uint64_t)space * n <= all))
+		return space;
+	share = (uint32_t)(all / n);
+	return mr_min(space, mr_max(share, floor_bytes(sock)));
+}
+
 static uint32_t free_space(const struct mr_socket *sock)
 {
 	const struct mr_socks *socks = sock->socks;
@@ -155,16 +186,14 @@ static uint32_t free_space(const struct mr_socket *sock)
 	uint32_t space = limit > used ? limit - used : 0;
 
 	space = mr_min(space, frames < most_frames ? (most_frames - frames) * COALESCE_BYTES : 0);
+	space = fair_share(sock, space);
 	if (mr_unlikely(pressed(socks))) {
-		/* What is left is shared by all that hold something. An empty buffer is announced some room all the
-		 * same: nothing else would ever open its window again, since nobody reads from it.
-		 */
+		/* What is left is shared by all that hold something. */
 		uint64_t share =
 			(uint64_t)socks->frames->nfree * COALESCE_BYTES / (socks->nholding + !used);
-		uint32_t floor_bytes = mr_max(FLOOR_BYTES, 2u * sock->tcb->adv_mss);
 
 		if (!used)
-			share = mr_max(share, (uint64_t)floor_bytes);
+			share = mr_max(share, (uint64_t)floor_bytes(sock));
 		space = (uint32_t)mr_min((uint64_t)space, share);
 	}
 	return sock_opts(sock)->window_clamp ? mr_min(space, sock_opts(sock)->window_clamp) : space;
@@ -292,12 +321,20 @@ static bool coalesce(struct mr_socket *sock, const struct mr_frame *chunk)
 	return true;
 }
 
+/* Small ones are copied together, and pin no frame each. */
+static void note_density(struct mr_socks *socks, uint32_t bytes)
+{
+	bytes = mr_max(bytes, COALESCE_BYTES);
+	socks->rx_density += (bytes >> DENSITY_SHIFT) - (socks->rx_density >> DENSITY_SHIFT);
+}
+
 void recv_data(void *owner, struct mr_frame *chunk)
 {
 	struct mr_socket *sock = owner;
 	struct mr_rcvq *q = &sock->rcvq;
 
 	q->bytes += chunk->pay_len;
+	note_density(sock->socks, chunk->pay_len);
 	count_holder(sock);
 	if (coalesce(sock, chunk)) {
 		mr_frame_put(sock->socks->frames, chunk);
