@@ -823,6 +823,8 @@ static void case_flags(void)
 	T(peer("recv %d 3", c.h));
 	T(sendto(c.fd, "abc", 3, 0, (struct sockaddr *)buf, 64));
 	T(peer("recv %d 3", c.h));
+	T(sendto(c.fd, "abc", 3, 0, (struct sockaddr *)buf, 1000));
+	T(send(c.fd, "abc", 3, MSG_FASTOPEN));
 	finish(c);
 }
 
@@ -877,6 +879,9 @@ static void case_messages(void)
 	settle();
 	T(recvmsg(c.fd, &msg, MSG_TRUNC));
 	SAY("flags %x", msg.msg_flags);
+	msg.msg_namelen = (socklen_t)-1;
+	T(recvmsg(c.fd, &msg, MSG_DONTWAIT));
+	T(sendmsg(c.fd, &msg, 0));
 	peer("send %d 10", c.h);
 	settle();
 	T(recvmmsg(c.fd, vec, 3, MSG_DONTWAIT, NULL));
@@ -1029,6 +1034,39 @@ static void case_urgent(void)
 	T(recv(c.fd, buf, 64, MSG_OOB));
 	T(recv(c.fd, buf, 64, 0));
 	T(recv(c.fd, buf, 64, MSG_DONTWAIT));
+	finish(c);
+}
+
+/* Who owns the socket is sent a signal when urgent data comes. */
+static void case_urgent_signal(void)
+{
+	struct conn c = active();
+	struct f_owner_ex ex = { F_OWNER_PID, getpid() };
+	int owner = getpid();
+	char buf[8];
+
+	catch (SIGURG, SA_RESTART);
+	peer("oob %d 1", c.h);
+	settle();
+	T(signals);
+	T(recv(c.fd, buf, sizeof(buf), MSG_OOB));
+	for (int way = 0; way < 3; way++) {
+		if (way == 0)
+			T(fcntl(c.fd, F_SETOWN, owner));
+		else if (way == 1)
+			T(ioctl(c.fd, FIOSETOWN, &owner));
+		else
+			T(fcntl(c.fd, F_SETOWN_EX, &ex));
+		peer("oob %d 1", c.h);
+		settle();
+		T(signals);
+		T(recv(c.fd, buf, sizeof(buf), MSG_OOB));
+	}
+	T(fcntl(c.fd, F_SETOWN, 0));
+	peer("oob %d 1", c.h);
+	settle();
+	T(signals);
+	signal(SIGURG, SIG_DFL);
 	finish(c);
 }
 
@@ -3831,6 +3869,7 @@ static const struct test_case {
 	C(control),
 	C(inq),
 	C(urgent),
+	C(urgent_signal),
 	C(shutdown),
 	C(shutdown_read),
 	C(reset),

@@ -135,6 +135,8 @@ int mr_share_confine(struct mr_share *share);
 /* It kept its system calls after all. */
 void mr_share_unconfine(struct mr_share *share);
 bool mr_share_confined(const struct mr_share *share);
+/* Is this process in another PID namespace than the keeper? Numbers of processes mean something else there. */
+bool mr_share_foreign(const struct mr_share *share);
 
 /* ---- The lock -------------------------------------------------------------------------------- */
 

@@ -39,6 +39,11 @@ uint64_t share_pid_ns(void)
 	return stat("/proc/self/ns/pid", &st) ? 0 : st.st_ino;
 }
 
+bool mr_share_foreign(const struct mr_share *share)
+{
+	return share->foreign;
+}
+
 struct mr_proc *mr_share_proc_next(struct mr_share *share, struct mr_proc *after)
 {
 	for (uint32_t i = after ? after->index + 1 : 0; i < MR_SHARE_PROCS_MAX; i++)

@@ -184,6 +184,17 @@ static int fcntl_ours(int fd, int cmd, long arg)
 	return (int)px_result(ret);
 }
 
+/* The kernel's socket has a new owner, who is sent no signals by that one. */
+static void note_owner(int fd)
+{
+	struct mr_file *f = fd_ours(fd) ? fd_get(fd) : NULL;
+
+	if (!f)
+		return;
+	f->owner = mr_share_foreign(px_share) ? 0 : REAL(fcntl64)(fd, F_GETOWN);
+	fd_done();
+}
+
 PUBLIC int fcntl64(int fd, int cmd, ...)
 {
 	va_list ap;
@@ -203,6 +214,12 @@ PUBLIC int fcntl64(int fd, int cmd, ...)
 		ret = REAL(fcntl64)(fd, cmd, arg);
 		if (ret >= 0)
 			fd_copied(fd, ret);
+		return ret;
+	case F_SETOWN:
+	case F_SETOWN_EX:
+		ret = REAL(fcntl64)(fd, cmd, arg);
+		if (!ret)
+			note_owner(fd);
 		return ret;
 	case F_SETFD:
 		if (mr_unlikely(process_owns_fd(fd)))
@@ -266,7 +283,12 @@ PUBLIC int ioctl(int fd, unsigned long request, ...)
 		return REAL(ioctl)(fd, request, arg);
 	ret = ioctl_stream(f, request, arg);
 	fd_done();
-	return ret > 0 ? REAL(ioctl)(fd, request, arg) : (int)px_result(ret);
+	if (ret <= 0)
+		return (int)px_result(ret);
+	ret = REAL(ioctl)(fd, request, arg);
+	if (!ret && (request == FIOSETOWN || request == SIOCSPGRP))
+		note_owner(fd);
+	return ret;
 }
 
 PUBLIC int sockatmark(int fd)

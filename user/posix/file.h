@@ -34,6 +34,8 @@ struct mr_file {
 	bool connecting;	 /* connect() has not told yet how it ended */
 	bool told;		 /* FILE_EPOLL: the log has it that a program inherited this */
 	bool kernels_turn;	 /* FILE_EPOLL: ours have taken all the room of a call */
+	uint32_t urgent_told;	 /* sequence number of the urgent byte for which SIGURG was sent */
+	int32_t owner;		 /* whom: a process, or negative, a group (F_SETOWN); 0: nobody */
 	uint32_t scope_id;	 /* of link-local addresses */
 	uint64_t cookie;	 /* SO_COOKIE of the kernel socket behind it; 0: not asked yet */
 	uint64_t rcv_ns, snd_ns; /* SO_RCVTIMEO, SO_SNDTIMEO; 0: for ever */

@@ -11,6 +11,7 @@
  * (the kernel's SOCK_NOSPACE): not every ACK is an edge.
  */
 #include <errno.h>
+#include <signal.h>
 #include "base/compiler.h"
 #include "base/time.h"
 #include "posix/file.h"
@@ -119,12 +120,24 @@ static void fire_exclusive(struct mr_share *share, struct mr_file *f, uint32_t b
 	item_fire(share, chosen);
 }
 
+/* Whoever sees urgent data come tells the owner of its socket, as far as it may. */
+static void tell_owner(const struct mr_share *share, struct mr_file *f)
+{
+	if (f->sock->urgent_seq == f->urgent_told)
+		return;
+	f->urgent_told = f->sock->urgent_seq;
+	if (f->owner && !mr_share_foreign(share) && !mr_share_confined(share))
+		kill(f->owner, SIGURG);
+}
+
 void file_notify(struct mr_share *share, struct mr_file *f)
 {
 	uint32_t bits = file_ready(f);
 	bool exclusive = false;
 	struct mr_list *pos;
 
+	if (mr_unlikely(bits & EPOLLPRI) && f->sock)
+		tell_owner(share, f);
 	if (f->sock && bits & EPOLLOUT)
 		f->sock->interest &= (uint8_t)~MR_OUT;
 	if (!bits)
