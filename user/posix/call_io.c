@@ -245,6 +245,8 @@ static ssize_t recv_msg(int fd, struct msghdr *msg, int flags)
 
 	if (len < 0)
 		return msg->msg_iovlen > IOV_MAX ? -EMSGSIZE : -EINVAL;
+	if ((int)msg->msg_namelen < 0)
+		return -EINVAL;
 	ret = fd_recv(fd, msg->msg_iov, (int)msg->msg_iovlen, (size_t)len, flags);
 	if (ret < 0)
 		return ret;
@@ -332,6 +334,8 @@ static ssize_t send_once(struct mr_file *f, const struct iovec *iov, int n, size
 
 	if (f->sock->kind != MR_SOCK_STREAM) /* as in Linux: it waits for no connection to come */
 		return mr_sock_error(f->sock) ?: -EPIPE;
+	if (flags & MSG_FASTOPEN)
+		return -EISCONN;
 	if (!done)
 		ret = mr_sendv(f->sock, iov, n, send_flags(flags));
 	else
@@ -462,9 +466,12 @@ PUBLIC ssize_t sendto(int fd, const void *buf, size_t len, int flags, const stru
 {
 	if (mr_unlikely(flags & MSG_FASTOPEN && early_known(fd)))
 		return send_fastopen(fd, buf, len, flags, sa, salen);
-	if (fd_ours(fd)) /* connected: as in Linux, the address is not looked at */
-		return send_result(send_buf(fd, buf, len, flags), flags);
-	return REAL(sendto)(fd, buf, len, flags, sa, salen);
+	if (!fd_ours(fd))
+		return REAL(sendto)(fd, buf, len, flags, sa, salen);
+	/* Connected: as in Linux, of the address only the length is looked at. */
+	if (sa && salen > sizeof(struct sockaddr_storage))
+		return px_result(-EINVAL);
+	return send_result(send_buf(fd, buf, len, flags), flags);
 }
 
 /* As Linux's TCP takes them: of SOL_SOCKET only what it knows, of which here nothing has an effect; other
@@ -500,6 +507,8 @@ static ssize_t send_msg(int fd, const struct msghdr *msg, int flags)
 
 	if (len < 0)
 		return msg->msg_iovlen > IOV_MAX ? -EMSGSIZE : -EINVAL;
+	if ((int)msg->msg_namelen < 0)
+		return -EINVAL;
 	err = send_control(msg);
 	return err ?: fd_send(fd, msg->msg_iov, (int)msg->msg_iovlen, (size_t)len, flags);
 }
