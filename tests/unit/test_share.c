@@ -328,6 +328,166 @@ static void a_handler_that_sleeps_where_the_thread_is_about_to_ends_its_sleep(vo
 	close(fds[1]);
 }
 
+/* How often the keeper was rung. */
+static uint64_t rings(void)
+{
+	uint64_t count = 0;
+
+	return read(share->events[0], &count, sizeof(count)) < 0 ? 0 : count;
+}
+
+/* ---- Putting off ----------------------------------------------------------------------------- */
+
+static uint64_t a_time; /* ns */
+
+static uint64_t told_time(void *user)
+{
+	(void)user;
+	return a_time;
+}
+
+/* A connection that a thread was told of; there is a keeper; it is a second later. */
+static struct mr_socket *told_of_a_connection(void)
+{
+	struct mr_socket *l, *c, *s;
+	struct mr_endpoint peer;
+
+	listen_and_connect(&l, &c);
+	for (int i = 0; i < 10 && !nready; i++)
+		look();
+	share->c->kept = true;
+	mr_share_lock(share, NULL);
+	assert_int_equal(mr_accept(l, &s, &peer), 0);
+	assert_int_equal(mr_set_option(s, MR_OPT_NODELAY, 1), 0);
+	mr_share_unlock(share);
+	a_time = share->engine->st->now + MR_NS_PER_S;
+	share->engine->clock = told_time;
+	mr_share_lock(share, NULL);
+	mr_share_round(share);
+	mr_share_batch(share, true);
+	mr_share_unlock(share);
+	return s;
+}
+
+static uint64_t segments(void)
+{
+	return p.engine[1]->st->ctr.c[MR_CTR_TCP_SEGS_OUT];
+}
+
+static void answer(struct mr_socket *s)
+{
+	mr_share_lock(share, s);
+	assert_int_equal(mr_send(s, "x", 1, 0), 1);
+	mr_share_unlock(share);
+}
+
+static void an_answer_and_the_end_go_as_one_segment_with_the_wait(void **state)
+{
+	struct mr_socket *s = told_of_a_connection();
+	uint64_t before = segments();
+
+	(void)state;
+	answer(s);
+	mr_share_lock(share, s);
+	assert_true(mr_share_puts_off(share));
+	mr_close(s);
+	mr_share_unlock(share);
+	assert_int_equal(segments(), before);
+	look();
+	assert_int_equal(segments(), before + 1);
+	assert_false(mr_share_puts_off(share));
+}
+
+static void who_has_waited_in_vain_sends_at_once(void **state)
+{
+	struct mr_socket *s = told_of_a_connection();
+	uint64_t before = segments();
+
+	(void)state;
+	look();
+	answer(s);
+	assert_int_equal(segments(), before + 1);
+}
+
+static void what_was_put_off_goes_with_a_later_call_when_its_time_is_over(void **state)
+{
+	struct mr_socket *s = told_of_a_connection();
+	uint64_t before = segments();
+	unsigned n = 0;
+
+	(void)state;
+	while (segments() == before && n < 1000) {
+		answer(s);
+		a_time += 20 * MR_NS_PER_US;
+		n++;
+	}
+	assert_in_range(n, 3, 50);
+}
+
+static void nothing_is_put_off_where_another_one_leads(void **state)
+{
+	struct mr_socket *s = told_of_a_connection();
+	uint64_t before = segments();
+
+	(void)state;
+	share->c->leader = &share->c->waiters[2];
+	answer(s);
+	assert_int_equal(segments(), before + 1);
+	share->c->leader = NULL;
+}
+
+static void another_threads_call_sends_what_was_put_off(void **state)
+{
+	struct mr_socket *s = told_of_a_connection();
+	uint64_t before = segments();
+
+	(void)state;
+	answer(s);
+	assert_int_equal(segments(), before);
+	mr_share_batch(share, false); /* as in a thread that was told of nothing, the keeper */
+	mr_share_lock(share, NULL);
+	mr_share_unlock(share);
+	assert_int_equal(segments(), before + 1);
+}
+
+static void who_often_comes_late_sends_at_once_and_tries_again_later(void **state)
+{
+	struct mr_socket *s = told_of_a_connection();
+	unsigned at_once = 0, put_off = 0;
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		uint64_t before = segments();
+
+		mr_share_lock(share, NULL);
+		mr_share_batch(share, true);
+		mr_share_unlock(share);
+		answer(s);
+		if (segments() == before)
+			put_off++;
+		else
+			at_once++;
+		a_time += MR_NS_PER_MS; /* it computes */
+		look();
+	}
+	assert_in_range(put_off, 3, 10);
+	assert_in_range(at_once, 90, 97);
+}
+
+static void the_keeper_leaves_the_lead_to_one_that_is_back(void **state)
+{
+	(void)state;
+	told_of_a_connection();
+	rings();
+	share->c->leader = share_keeper(share->c);
+	share->c->leader->asleep = true;
+	mr_share_lock(share, NULL);
+	mr_share_batch(share, true);
+	mr_share_unlock(share);
+	assert_null(share->c->leader);
+	assert_int_equal(rings(), 1);
+}
+
 /* ---- Confined processes ---------------------------------------------------------------------- */
 
 /* As mr_share_confine() leaves it; there is no keeper to be asked. */
@@ -335,14 +495,6 @@ static void confine(void)
 {
 	share->c->kept = true;
 	share->confined = true;
-}
-
-/* How often the keeper was rung. */
-static uint64_t rings(void)
-{
-	uint64_t count = 0;
-
-	return read(share->events[0], &count, sizeof(count)) < 0 ? 0 : count;
 }
 
 static void confining_needs_a_keeper(void **state)
@@ -929,6 +1081,13 @@ int main(void)
 		SHARE_TEST(a_handler_ends_one_sleep),
 		SHARE_TEST(a_wake_up_comes_before_a_handler_which_is_told_with_the_next_sleep),
 		SHARE_TEST(a_handler_that_sleeps_where_the_thread_is_about_to_ends_its_sleep),
+		SHARE_TEST(an_answer_and_the_end_go_as_one_segment_with_the_wait),
+		SHARE_TEST(who_has_waited_in_vain_sends_at_once),
+		SHARE_TEST(what_was_put_off_goes_with_a_later_call_when_its_time_is_over),
+		SHARE_TEST(nothing_is_put_off_where_another_one_leads),
+		SHARE_TEST(another_threads_call_sends_what_was_put_off),
+		SHARE_TEST(the_keeper_leaves_the_lead_to_one_that_is_back),
+		SHARE_TEST(who_often_comes_late_sends_at_once_and_tries_again_later),
 		SHARE_TEST(confining_needs_a_keeper),
 		SHARE_TEST(a_confined_process_rings_once_for_what_it_has_to_send),
 		SHARE_TEST(a_confined_sleeper_leaves_the_lead_to_the_keeper),

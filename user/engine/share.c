@@ -315,12 +315,18 @@ static void call_keeper(struct mr_share *share)
 	share_write_event(share, share_keeper(share->c));
 }
 
-int share_output(struct mr_share *share)
+static bool owes(const struct mr_share *share)
 {
 	const struct mr_stack *st = share->engine->st;
+
+	return mr_tcp_owes(&st->tcp) || st->nif.txq_count;
+}
+
+int share_output(struct mr_share *share)
+{
 	int err;
 
-	if (share->c->over || (!mr_tcp_owes(&st->tcp) && !st->nif.txq_count))
+	if (share->c->over || !owes(share))
 		return share->c->over;
 	if (share->confined) {
 		call_keeper(share);
@@ -343,12 +349,82 @@ static bool unattended(const struct mr_share *share)
 	return !share->c->leader && st->now - st->round_at >= UNATTENDED_NS;
 }
 
+/* ---- Putting off ----------------------------------------------------------------------------- */
+
+#define BATCH_NS   (100 * MR_NS_PER_US) /* so long, as long as the thread makes calls */
+#define GAP_NS	   (50 * MR_NS_PER_US)	/* to its next call: what was put off is late */
+#define LATE_COSTS 8u			/* so many calls in time make up for one that was late */
+#define LATE_MOST  64u
+#define LATE_MANY  16u /* then put off rarely: one time in ... */
+#define RARELY	   32u
+
+/* What this thread queues in answer to the events that it was told of. */
+static __thread struct {
+	bool on;	/* told of events, and has not waited since */
+	bool unsent;	/* something was put off */
+	uint64_t since; /* the first of it */
+	uint64_t last;	/* call that left something unsent */
+	unsigned late;	/* how often its next call was late, lately */
+	unsigned told;	/* times that it was told of events meanwhile */
+} batch;
+
+void mr_share_batch(struct mr_share *share, bool told)
+{
+	struct mr_commons *c = share->c;
+
+	batch.on = told && (batch.late < LATE_MANY || ++batch.told % RARELY == 0);
+	/* It led because this thread seemed to stay away: each packet would wake it. */
+	if (batch.on && c->kept && c->leader == share_keeper(c)) {
+		if (c->leader->asleep)
+			share_write_event(share, c->leader);
+		c->leader = NULL;
+	}
+}
+
+/* The next call after one that was put off, or the wait, has come. False: late. */
+static bool in_time(uint64_t now)
+{
+	bool early = now - batch.last <= GAP_NS;
+
+	if (!early)
+		batch.late = mr_min(batch.late + LATE_COSTS, LATE_MOST);
+	else if (batch.late)
+		batch.late -= batch.late < LATE_MANY ? 1 : LATE_COSTS;
+	return early;
+}
+
+/* May what is owed wait for this thread's next call? Should the thread compute instead, the keeper sends it: it looks
+ * every few milliseconds while nobody leads. Where somebody leads it may sleep sound. */
+static bool put_off(const struct mr_share *share)
+{
+	const struct mr_commons *c = share->c;
+	uint64_t now = share->engine->st->now;
+
+	if (!batch.on || share->confined || !c->kept || c->leader)
+		return false;
+	if (batch.unsent && (!in_time(now) || now - batch.since > BATCH_NS)) {
+		batch.unsent = false;
+		return false;
+	}
+	if (!batch.unsent)
+		batch.since = now;
+	batch.unsent = true;
+	batch.last = now;
+	return true;
+}
+
+bool mr_share_puts_off(const struct mr_share *share)
+{
+	return batch.unsent && share->engine->st->now - batch.since <= BATCH_NS;
+}
+
 void mr_share_unlock(struct mr_share *share)
 {
 	share->c->hand = NULL; /* the call is over; what follows is TCP's */
 	if (mr_unlikely(unattended(share)))
 		mr_share_round(share);
-	share_output(share);
+	if (!owes(share) || !put_off(share))
+		share_output(share);
 	report(share);
 	share_leader_check(share);
 	share_release(share);
@@ -360,6 +436,9 @@ int mr_share_round(struct mr_share *share)
 	int err;
 
 	share->c->hand = NULL;
+	if (batch.unsent)
+		in_time(engine->st->now);
+	batch.unsent = false;
 	err = share_output(share);
 
 	if (err)

@@ -11,7 +11,8 @@
  * Lock      One lock for everything in the arena. Every call on an engine or a socket, and every look at
  *	     shared objects, is made between mr_share_lock() and mr_share_unlock(). Never held while
  *	     spinning, sleeping or in a system call that may block. Not to be taken twice by one thread.
- * Progress  mr_share_unlock() sees to it that what the calls queued is sent; there is nothing to flush.
+ * Progress  mr_share_unlock() sees to it that what the calls queued is sent, at once or soon; there is nothing to
+ *	     flush.
  *	     Rounds are run by whoever waits, and by the keeper when nobody does.
  * Death     A process killed with the lock held leaves the arena half changed. The next one to take the lock
  *	     repairs it before mr_share_lock() returns: all layers of the stack, then ops->salvage().
@@ -156,6 +157,12 @@ struct mr_proc *mr_share_proc(struct mr_share *share); /* this process */
 uint64_t mr_share_now(const struct mr_share *share);   /* ns, CLOCK_MONOTONIC */
 /* Run one round now: send, receive, timers; ops->ready() for what came of it. 0 or -ENETDOWN. */
 int mr_share_round(struct mr_share *share);
+/* This thread was told of events, and will wait anew when it has answered them: what its calls queue until then may be
+ * sent together, with that wait at the latest if it comes soon, by the keeper if it does not. Threads that often come
+ * late send at once. Not told: it has waited in vain. */
+void mr_share_batch(struct mr_share *share, bool told);
+/* Does something wait for that, and may still? Who is ready already is told without a round. */
+bool mr_share_puts_off(const struct mr_share *share);
 /* Every process, this one included: NULL begins; NULL: no more. */
 struct mr_proc *mr_share_proc_next(struct mr_share *share, struct mr_proc *after);
 /* Every socket, in no order: NULL begins; NULL: no more. */

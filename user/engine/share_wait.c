@@ -611,6 +611,7 @@ int mr_share_wait(struct mr_share *share, struct mr_waiter *w, struct pollfd *fd
 
 	assert(t && t->w == w);
 	share_tick(share);
+	mr_share_batch(share, false);
 	come(share, w);
 	for (;;) {
 		err = mr_share_round(share);

@@ -381,8 +381,13 @@ static int wait_ours(struct mr_file *ep, int epfd, struct mr_waiter *w, struct e
 
 	if (!link)
 		return -ENOMEM;
-	mr_share_round(px_share);
-	for (;;) {
+	/* A connection that was just accepted and has its request: the ACK goes with the answer. */
+	n = mr_share_puts_off(px_share) ?
+		    collect_ours(ep, epfd, events, max, has_kernel_members(epfd)) :
+		    0;
+	if (!n)
+		mr_share_round(px_share);
+	while (!n) {
 		mr_share_wait_begin(px_share, w);
 		kernel = has_kernel_members(epfd);
 		n = collect(ep, epfd, events, max, kernel);
@@ -401,6 +406,7 @@ static int wait_ours(struct mr_file *ep, int epfd, struct mr_waiter *w, struct e
 	}
 	if (link)
 		sleeper_free(px_share, link);
+	mr_share_batch(px_share, n > 0);
 	return n;
 }
 
