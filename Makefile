@@ -65,10 +65,11 @@ UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 SIM_SRC  := $(sort $(wildcard tests/sim/*.c))
 XDP_SRC  := $(sort $(wildcard tests/xdp/test_*.c))
 TOOL_SRC := $(sort $(wildcard tests/tools/*.c))
+CONF_SRC := $(sort $(wildcard tests/tools/posix_conf_*.c))
 BENCH_SRC := $(filter-out %.bpf.c %/raw.c,$(sort $(wildcard tests/bench/*.c)))
 UNIT_BIN := $(UNIT_SRC:%.c=$(BUILD)/%)
 XDP_BIN  := $(XDP_SRC:%.c=$(BUILD)/%)
-TOOL_BIN := $(TOOL_SRC:%.c=$(BUILD)/%)
+TOOL_BIN := $(patsubst %.c,$(BUILD)/%,$(filter-out $(CONF_SRC),$(TOOL_SRC)))
 SIM_BIN  := $(if $(SIM_SRC),$(BUILD)/tests/sim/sim)
 TEST_LIB := $(sort $(wildcard tests/lib/*.c))
 TEST_LIB_OBJ := $(TEST_LIB:%.c=$(BUILD)/%.o)
@@ -158,6 +159,7 @@ $(SIM_BIN): $(SIM_SRC:%.c=$(BUILD)/%.o) $(BUILD)/libmillrace.a
 	$(if $(V),,@echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) -lm
 
+$(BUILD)/tests/tools/posix_conf: $(CONF_SRC:%.c=$(BUILD)/%.o)
 $(TOOL_BIN): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libmillrace.a
 	$(if $(V),,@echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
@@ -245,6 +247,7 @@ install: all
 clean:
 	rm -rf build $(BUILD) compile_commands.json
 
--include $(LIB_OBJ:.o=.d) $(SHIM_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TEST_LIB_OBJ:.o=.d) $(TOOL_BIN:=.d) \
+-include $(LIB_OBJ:.o=.d) $(SHIM_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TEST_LIB_OBJ:.o=.d) \
+	$(TOOL_BIN:=.d) $(CONF_SRC:%.c=$(BUILD)/%.d) \
 	$(UNIT_BIN:=.d) $(FUZZ_BIN:=.d) $(FUZZ_LIB_OBJ:.o=.d) $(SIM_SRC:%.c=$(BUILD)/%.d) $(XDP_BIN:=.d) \
 	$(BENCH_SRC:%.c=$(BUILD)/%.d) $(BUILD)/tests/bench/raw.d
