@@ -676,6 +676,34 @@ static void the_lead_goes_to_one_that_can_be_woken(void **state)
 	share->c->leader = NULL;
 }
 
+static unsigned nkicks;
+
+static int kick(struct mr_dev *dev)
+{
+	(void)dev;
+	nkicks++;
+	return 0;
+}
+
+/* The ring may hold what nothing else will be sent after. Who waited turned round and round, with the lock. */
+static void a_doorbell_that_was_turned_away_is_rung_again_though_nothing_new_is_sent(void **state)
+{
+	const struct mr_dev_ops *before = p.engine[1]->dev->ops;
+	struct mr_dev_ops counting = *before;
+	struct mr_port_state *port = &p.engine[1]->st->port;
+
+	(void)state;
+	assert_int_equal(sleep_for_a_moment(), -ETIMEDOUT); /* what there was to send is sent */
+	counting.kick = kick;
+	p.engine[1]->dev->ops = &counting;
+	nkicks = 0;
+	port->kick_pending = true;
+	port->retry_at = 1; /* is over */
+	assert_int_equal(sleep_for_a_moment(), -ETIMEDOUT);
+	assert_int_equal(nkicks, 1);
+	p.engine[1]->dev->ops = before;
+}
+
 /* Programs that want no descriptor any more set their number to 0; poll() takes no more than that. */
 static void a_sleeper_needs_no_descriptors_of_the_programs(void **state)
 {
@@ -1096,6 +1124,8 @@ int main(void)
 		SHARE_TEST(who_cannot_reach_the_keeper_makes_no_event_of_its_own),
 		SHARE_TEST(nobody_waits_for_the_keeper_to_tell_the_event_of_another),
 		SHARE_TEST(the_lead_goes_to_one_that_can_be_woken),
+		SHARE_TEST(
+			a_doorbell_that_was_turned_away_is_rung_again_though_nothing_new_is_sent),
 		SHARE_TEST(a_sleeper_needs_no_descriptors_of_the_programs),
 		SHARE_TEST(a_forked_child_has_a_place_a_table_and_a_waiter_of_its_own),
 		SHARE_TEST(a_fork_that_fails_gives_the_place_back),

@@ -322,11 +322,18 @@ static bool owes(const struct mr_share *share)
 	return mr_tcp_owes(&st->tcp) || st->nif.txq_count;
 }
 
+/* Has the device turned something away that can be tried again now? */
+static bool retry_is_due(const struct mr_engine *engine)
+{
+	return engine->st->port.kick_pending &&
+	       mr_port_next(&engine->port, engine->st->now) <= engine->st->now;
+}
+
 int share_output(struct mr_share *share)
 {
 	int err;
 
-	if (share->c->over || !owes(share))
+	if (share->c->over || (!owes(share) && !retry_is_due(share->engine)))
 		return share->c->over;
 	if (share->confined) {
 		call_keeper(share);
