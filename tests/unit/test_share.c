@@ -608,6 +608,7 @@ static struct mr_waiter *strange_sleeper(void)
 
 	*other = (struct mr_waiter){ .index = waiter->index + 1, .used = true, .asleep = true };
 	mr_list_init(&other->node);
+	mr_list_init(&other->awake_node);
 	mr_list_add_tail(&share->c->sleepers, &other->node);
 	return other;
 }
@@ -663,6 +664,7 @@ static void the_lead_goes_to_one_that_can_be_woken(void **state)
 	(void)state;
 	*known = (struct mr_waiter){ .index = 3, .used = true, .asleep = true };
 	mr_list_init(&known->node);
+	mr_list_init(&known->awake_node);
 	share->events[3] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	assert_true(strange->index < 3);
 	assert_int_equal(sleep_for_a_moment(), -ETIMEDOUT);
@@ -674,6 +676,236 @@ static void the_lead_goes_to_one_that_can_be_woken(void **state)
 	mr_list_del(&known->node);
 	strange->used = known->used = false;
 	share->c->leader = NULL;
+}
+
+/* ---- Who leads ------------------------------------------------------------------------------- */
+
+static uint64_t time_now;	      /* passes while somebody looks at it */
+static bool asleep;		      /* waiter was, when it was looked at: */
+static const struct mr_waiter *leads; /* led then, at first */
+
+static uint64_t watch_clock(void *user)
+{
+	(void)user;
+	if (!asleep && !mr_list_empty(&waiter->node)) {
+		asleep = true;
+		leads = share->c->leader;
+	}
+	return time_now += 5 * MR_NS_PER_US;
+}
+
+/* Waiter 2, which a call has just woken, of a share that has a keeper. */
+static struct mr_waiter *one_is_awake(void)
+{
+	struct mr_waiter *other = strange_sleeper();
+
+	share->events[other->index] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	share->c->kept = true;
+	time_now = p.engine[1]->clock(p.engine[1]->clock_user);
+	p.engine[1]->clock = watch_clock;
+	mr_share_lock(share, NULL);
+	mr_share_wake(share, other);
+	mr_list_del(&other->node);
+	mr_share_unlock(share);
+	return other;
+}
+
+/* Who leads while the waiter sleeps? */
+static const struct mr_waiter *leader_of_a_sleep(void)
+{
+	asleep = false;
+	assert_int_equal(sleep_for_a_moment(), -ETIMEDOUT);
+	assert_true(asleep);
+	return leads;
+}
+
+static bool keeper_was_rung(void)
+{
+	uint64_t count;
+
+	return read(share->events[0], &count, sizeof(count)) == sizeof(count);
+}
+
+static void who_goes_to_sleep_while_others_are_awake_does_not_lead(void **state)
+{
+	(void)state;
+	one_is_awake();
+	assert_null(leader_of_a_sleep());
+}
+
+static void who_goes_to_sleep_last_leads(void **state)
+{
+	struct mr_waiter *other = one_is_awake();
+
+	(void)state;
+	mr_share_lock(share, NULL);
+	share_waiter_free(share, other); /* its thread has ended */
+	mr_share_unlock(share);
+	assert_ptr_equal(leader_of_a_sleep(), waiter);
+}
+
+static void one_that_has_not_been_seen_lately_is_not_counted_on(void **state)
+{
+	struct mr_waiter *other = one_is_awake();
+
+	(void)state;
+	other->seen_at -= MR_NS_PER_S;
+	assert_ptr_equal(leader_of_a_sleep(), waiter);
+}
+
+static void without_a_keeper_nobody_is_counted_on(void **state)
+{
+	(void)state;
+	one_is_awake();
+	share->c->kept = false;
+	assert_ptr_equal(leader_of_a_sleep(), waiter);
+}
+
+/* It runs no rounds. */
+static void one_of_a_confined_process_is_not_counted_on(void **state)
+{
+	struct mr_waiter *other = one_is_awake();
+
+	(void)state;
+	other->passive = other->asleep = true;
+	mr_share_lock(share, NULL);
+	mr_share_wake(share, other);
+	mr_share_unlock(share);
+	assert_ptr_equal(leader_of_a_sleep(), waiter);
+}
+
+static void a_keeper_that_sleeps_sound_hears_that_nobody_leads(void **state)
+{
+	(void)state;
+	one_is_awake();
+	keeper_was_rung();
+	leader_of_a_sleep();
+	assert_false(keeper_was_rung());
+	share->c->keeper_sound = true;
+	leader_of_a_sleep();
+	assert_true(keeper_was_rung());
+}
+
+/* As the keeper says of those who did nothing for a whole tick. */
+static void those_who_let_others_wait_are_not_counted_on_for_a_while(void **state)
+{
+	struct mr_waiter *other = one_is_awake();
+
+	(void)state;
+	share_distrust(share);
+	assert_ptr_equal(leader_of_a_sleep(), waiter);
+	time_now += MR_NS_PER_S;
+	other->seen_at = time_now;
+	assert_null(leader_of_a_sleep());
+}
+
+/* Rounds are run, but far between: so they would be, too, where each thread has much to do for a request. */
+static void where_rounds_are_far_between_nobody_is_counted_on(void **state)
+{
+	struct mr_commons *c = share->c;
+	unsigned n = 0;
+
+	(void)state;
+	one_is_awake();
+	mr_share_lock(share, NULL);
+	for (c->counted_on = true; c->counted_on; n++) {
+		assert_true(n < 100);
+		share_tick(share);
+		c->looked_at = mr_share_now(share) - MR_NS_PER_MS;
+		share_round_seen(share);
+	}
+	mr_share_unlock(share);
+	assert_true(n > 1); /* once is no rule: it may have been without the processor */
+	assert_ptr_equal(leader_of_a_sleep(), waiter);
+}
+
+static void where_rounds_are_close_together_others_stay_counted_on(void **state)
+{
+	struct mr_commons *c = share->c;
+
+	(void)state;
+	one_is_awake();
+	mr_share_lock(share, NULL);
+	c->counted_on = true;
+	for (unsigned n = 0; n < 1000; n++) {
+		share_tick(share);
+		c->looked_at = mr_share_now(share) - 20 * MR_NS_PER_US;
+		share_round_seen(share);
+	}
+	mr_share_unlock(share);
+	assert_true(c->counted_on);
+}
+
+static void after_a_salvage_nobody_is_counted_on(void **state)
+{
+	(void)state;
+	one_is_awake();
+	mr_share_lock(share, NULL);
+	share_waiters_salvage(share);
+	mr_share_unlock(share);
+	assert_true(mr_list_empty(&share->c->awake));
+	assert_ptr_equal(leader_of_a_sleep(), waiter);
+}
+
+/* A connection is to be accepted, of which the engine will know by the next round. */
+static void packet_comes(void)
+{
+	struct mr_socket *l, *c;
+
+	listen_and_connect(&l, &c);
+	for (int i = 0; i < 4; i++)
+		look();
+	assert_int_equal(mr_socket(p.engine[0], &c), 0);
+	assert_int_equal(mr_connect(c, &p.addr[1]), -EINPROGRESS);
+	look();
+	assert_int_equal(nready, 1);
+}
+
+static void call(void)
+{
+	mr_share_lock(share, NULL);
+	mr_share_unlock(share);
+}
+
+static uint64_t rounds(void)
+{
+	return p.engine[1]->st->ctr.c[MR_CTR_ENGINE_ROUNDS];
+}
+
+static void a_call_runs_a_round_for_those_who_sleep_if_nobody_leads(void **state)
+{
+	struct mr_waiter *other = strange_sleeper();
+	struct mr_event ev;
+	uint64_t before;
+
+	(void)state;
+	packet_comes();
+	mr_wait(p.engine[0], &ev, 1, 0); /* sends */
+	before = rounds();
+	share->c->leader = other;
+	share->c->looked_at = 0;
+	call();
+	assert_int_equal(rounds(), before); /* it will wake up by itself */
+	share->c->leader = NULL;
+	call();
+	assert_int_equal(rounds(), before + 1);
+	call(); /* nothing has come since */
+	assert_int_equal(rounds(), before + 1);
+	mr_list_del(&other->node);
+}
+
+static void a_call_runs_no_round_where_nobody_sleeps(void **state)
+{
+	struct mr_event ev;
+	uint64_t before;
+
+	(void)state;
+	packet_comes();
+	mr_wait(p.engine[0], &ev, 1, 0);
+	before = rounds();
+	share->c->looked_at = 0;
+	call();
+	assert_int_equal(rounds(), before);
 }
 
 static unsigned nkicks;
@@ -1124,6 +1356,18 @@ int main(void)
 		SHARE_TEST(who_cannot_reach_the_keeper_makes_no_event_of_its_own),
 		SHARE_TEST(nobody_waits_for_the_keeper_to_tell_the_event_of_another),
 		SHARE_TEST(the_lead_goes_to_one_that_can_be_woken),
+		SHARE_TEST(who_goes_to_sleep_while_others_are_awake_does_not_lead),
+		SHARE_TEST(who_goes_to_sleep_last_leads),
+		SHARE_TEST(one_that_has_not_been_seen_lately_is_not_counted_on),
+		SHARE_TEST(without_a_keeper_nobody_is_counted_on),
+		SHARE_TEST(one_of_a_confined_process_is_not_counted_on),
+		SHARE_TEST(a_keeper_that_sleeps_sound_hears_that_nobody_leads),
+		SHARE_TEST(those_who_let_others_wait_are_not_counted_on_for_a_while),
+		SHARE_TEST(where_rounds_are_far_between_nobody_is_counted_on),
+		SHARE_TEST(where_rounds_are_close_together_others_stay_counted_on),
+		SHARE_TEST(after_a_salvage_nobody_is_counted_on),
+		SHARE_TEST(a_call_runs_a_round_for_those_who_sleep_if_nobody_leads),
+		SHARE_TEST(a_call_runs_no_round_where_nobody_sleeps),
 		SHARE_TEST(
 			a_doorbell_that_was_turned_away_is_rung_again_though_nothing_new_is_sent),
 		SHARE_TEST(a_sleeper_needs_no_descriptors_of_the_programs),

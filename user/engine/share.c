@@ -62,6 +62,7 @@ static int commons_init(struct mr_share *share, const struct mr_config *cfg)
 	c->magic = SHARE_MAGIC;
 	c->pid_ns = share_pid_ns();
 	mr_list_init(&c->sleepers);
+	mr_list_init(&c->awake);
 	for (uint32_t i = 0; i < MR_SHARE_PROCS_MAX; i++) {
 		c->procs[i].index = i;
 		c->procs[i].fds = fds + (size_t)i * MR_SHARE_FDS_MAX;
@@ -69,6 +70,7 @@ static int commons_init(struct mr_share *share, const struct mr_config *cfg)
 	for (uint32_t i = 0; i < SHARE_WAITERS_MAX; i++) {
 		c->waiters[i].index = i;
 		mr_list_init(&c->waiters[i].node);
+		mr_list_init(&c->waiters[i].awake_node);
 	}
 	share_keeper(c)->used = true;
 	c->nwaiters = 1;
@@ -428,6 +430,7 @@ bool mr_share_puts_off(const struct mr_share *share)
 void mr_share_unlock(struct mr_share *share)
 {
 	share->c->hand = NULL; /* the call is over; what follows is TCP's */
+	share_call_in(share);
 	if (mr_unlikely(unattended(share)))
 		mr_share_round(share);
 	if (!owes(share) || !put_off(share))
@@ -453,6 +456,7 @@ int mr_share_round(struct mr_share *share)
 	if (share->confined)
 		return 0;
 	share_drive(share);
+	share_round_seen(share);
 	mr_engine_input(engine, engine->st->now);
 	if (share->opener && engine->st->now >= engine->st->service_at)
 		err = mr_engine_service(engine, engine->st->now);

@@ -814,6 +814,8 @@ static uint64_t look_after_driving(struct mr_keeper *k, uint64_t now)
 		k->calm = 0;
 		if (go_on)
 			return now + TICK_NS;
+		if (c->counted_on)
+			share_distrust(k->share);
 		c->leader = me;
 	} else if (c->leader != me && !go_on && leader_is_late(k, now)) {
 		if (k->suspect)

@@ -8,7 +8,7 @@
 #include "engine/engine_priv.h"
 #include "engine/share.h"
 
-#define SHARE_MAGIC	  0x6d72736861726532ull /* "mrshare2": this layout */
+#define SHARE_MAGIC	  0x6d72736861726533ull /* "mrshare3": this layout */
 #define SHARE_WAITERS_MAX 8192u			/* threads that wait at once, of all processes */
 #define SHARE_KWAKE_WORDS (SHARE_WAITERS_MAX / 64)
 
@@ -25,10 +25,12 @@ struct mr_waiter {
 	bool asleep;  /* its eventfd has to be written */
 	bool passive; /* of a confined process: it cannot lead */
 	uint16_t proc;
-	uint64_t until;	     /* while it leads: when it will wake up by itself */
-	uint64_t left_at;    /* ns: returned from its last wait */
-	uint64_t away_ns;    /* how long it usually stays away between two waits */
-	struct mr_list node; /* commons.sleepers */
+	uint64_t until;		   /* while it leads: when it will wake up by itself */
+	uint64_t left_at;	   /* ns: returned from its last wait */
+	uint64_t away_ns;	   /* how long it usually stays away between two waits */
+	uint64_t seen_at;	   /* ns: its last call, as far as somebody slept meanwhile */
+	struct mr_list node;	   /* commons.sleepers */
+	struct mr_list awake_node; /* commons.awake */
 };
 
 /* What the processes have in common beside the stack. In the arena, behind it. */
@@ -40,15 +42,20 @@ struct mr_commons {
 	uint32_t holder;      /* of the lock, or who had it last: index of a process */
 	uint32_t driver;      /* whose copies of the ring indices are right: index of a process */
 	struct mr_socket *hand;
-	struct mr_waiter *leader;	   /* who polls the device while it sleeps; NULL: nobody */
-	struct mr_list sleepers;	   /* all that are asleep, but the keeper */
-	bool kept;			   /* there is a keeper: waiters[0] */
-	bool keeper_sound;		   /* it sleeps, and will not look after the device soon */
-	bool keeper_news;		   /* a process was forked: it shall look */
-	bool keeper_turn;		   /* a confined process has something to send: it shall */
-	uint64_t pid_ns;		   /* inode of the namespace that mr_proc.pid belongs to */
-	uint64_t lives;			   /* processes so far */
-	uint32_t nwaiters;		   /* those of this index and above were never used */
+	struct mr_waiter *leader; /* who polls the device while it sleeps; NULL: nobody */
+	struct mr_list sleepers;  /* all that are asleep, but the keeper */
+	struct mr_list awake;	  /* who has left its sleep or is about to: the latest first */
+	bool counted_on;	  /* nobody leads, because they are awake */
+	uint64_t gap_ns;	  /* how long there is usually no round then */
+	uint64_t looked_at;	  /* ns: the last round, or look whether one is needed */
+	uint64_t trust_at;	  /* ns: not before then is anybody counted on again */
+	bool kept;		  /* there is a keeper: waiters[0] */
+	bool keeper_sound;	  /* it sleeps, and will not look after the device soon */
+	bool keeper_news;	  /* a process was forked: it shall look */
+	bool keeper_turn;	  /* a confined process has something to send: it shall */
+	uint64_t pid_ns;	  /* inode of the namespace that mr_proc.pid belongs to */
+	uint64_t lives;		  /* processes so far */
+	uint32_t nwaiters;	  /* those of this index and above were never used */
 	uint64_t kwake[SHARE_KWAKE_WORDS]; /* waiters that the keeper shall wake */
 	struct mr_proc procs[MR_SHARE_PROCS_MAX];
 	struct mr_waiter waiters[SHARE_WAITERS_MAX];
@@ -125,6 +132,12 @@ int share_threads_init(struct mr_share *share);
 void share_threads_exit(struct mr_share *share);
 /* The child of a fork: this thread has no waiter yet. */
 void share_threads_forked(struct mr_share *share);
+/* Who is awake has let those who sleep wait. */
+void share_distrust(struct mr_share *share);
+/* A round is being run. */
+void share_round_seen(struct mr_share *share);
+/* This thread is in a call: it runs a round for those who sleep, if nobody else does. */
+void share_call_in(struct mr_share *share);
 /* Something may be due before the leader's time: let it look. */
 void share_leader_check(struct mr_share *share);
 void share_waiter_free(struct mr_share *share, struct mr_waiter *w);

@@ -4,10 +4,16 @@
  * Owns        struct mr_waiter; who leads.
  *
  * Of those who sleep at most one leads: it polls the device too, and runs the rounds, for all. The
- * others sleep on an eventfd of their own, which the leader writes when a round made them ready. A
- * leader that leaves with work of its own hands over, but only if it usually stays away for long:
- * a server that is back in a few microseconds would pay for two wake-ups with each request. Until
- * somebody leads again whoever waits next runs a round, and the keeper looks after the rest.
+ * others sleep on an eventfd of their own, which is written when a round made them ready.
+ *
+ * The lead belongs to who goes to sleep last. As long as others are awake, and come by often, nobody sleeps
+ * on the device: they run the rounds, when they wait or in passing (share_call_in()), and a packet wakes the
+ * thread that it is for, not one that would have to wake that. Who has been let down by them, or has not seen
+ * them for a moment, leads. So does not lead a thread that sleeps for long while another one works.
+ *
+ * A leader that leaves with work of its own, and is the last one awake, hands over, but only if it usually stays
+ * away for long: a server that is back in a few microseconds would pay for two wake-ups with each request. Where
+ * nobody leads the keeper looks after the rest.
  */
 #include <errno.h>
 #include <poll.h>
@@ -25,6 +31,15 @@
 #define AWAY_SHIFT    2u		   /* weight of the newest: a quarter */
 #define SPINS_IN_VAIN 8u		   /* so often in a row, and spinning is tried rarely */
 #define SPIN_RARELY   32u
+
+#define AROUND_NS    (100 * MR_NS_PER_US) /* who has been seen so lately is counted on */
+#define AROUND_LOOKS 4u			  /* so many of those who are awake are looked at */
+#define CALL_IN_NS   (20 * MR_NS_PER_US)  /* between two rounds in passing */
+#define GAP_LONG_NS                                                                                \
+	(60 * MR_NS_PER_US) /* usually without a round: they should not have been counted on, */
+#define DISTRUST_NS (100 * MR_NS_PER_MS) /* and are not for so long */
+#define GAP_MOST_NS (300 * MR_NS_PER_US) /* more than that says no more, if there is one */
+#define GAP_SHIFT   3u			 /* weight of the newest: an eighth */
 
 #define FEW_FDS 64u /* a sleep for no more needs no memory */
 
@@ -51,6 +66,7 @@ void share_waiter_free(struct mr_share *share, struct mr_waiter *w)
 	if (share->c->leader == w)
 		share->c->leader = NULL;
 	mr_list_del(&w->node);
+	mr_list_del(&w->awake_node);
 	w->used = w->asleep = false;
 }
 
@@ -120,6 +136,7 @@ static struct mr_waiter *waiter_new(struct mr_share *share, bool known)
 			.proc = (uint16_t)share->self->index,
 		};
 		mr_list_init(&w->node);
+		mr_list_init(&w->awake_node);
 		c->nwaiters = mr_max(c->nwaiters, i + 1);
 		return w;
 	}
@@ -181,6 +198,80 @@ void share_threads_forked(struct mr_share *share)
 	mr_share_waiter(share); /* now, while the keeper may be asked: a sandbox may follow */
 }
 
+/* ---- Who is awake ---------------------------------------------------------------------------- */
+
+/* w is busy in its program from now on. Of a confined process it is no help to the others. */
+static void stay_awake(struct mr_share *share, struct mr_waiter *w)
+{
+	mr_list_del(&w->awake_node);
+	if (w->passive)
+		return;
+	w->seen_at = share->engine->st->now;
+	mr_list_add_head(&share->c->awake, &w->awake_node);
+}
+
+/* Is somebody awake who has been seen a moment ago, and so will be soon again? */
+static bool somebody_is_around(const struct mr_share *share)
+{
+	const struct mr_commons *c = share->c;
+	uint64_t now = share->engine->st->now;
+	const struct mr_list *pos;
+	unsigned looks = 0;
+
+	if (!c->kept || now < c->trust_at)
+		return false;
+	mr_list_for_each (pos, &c->awake) {
+		if (now - mr_list_entry(pos, struct mr_waiter, awake_node)->seen_at < AROUND_NS)
+			return true;
+		if (++looks == AROUND_LOOKS)
+			break;
+	}
+	return false;
+}
+
+void share_distrust(struct mr_share *share)
+{
+	struct mr_commons *c = share->c;
+
+	c->trust_at = share->engine->st->now + DISTRUST_NS;
+	c->gap_ns = 0;
+	c->counted_on = false;
+}
+
+void share_round_seen(struct mr_share *share)
+{
+	struct mr_commons *c = share->c;
+	uint64_t now = share->engine->st->now;
+
+	if (c->counted_on) {
+		c->gap_ns += (mr_min(now - c->looked_at, GAP_MOST_NS) >> GAP_SHIFT) -
+			     (c->gap_ns >> GAP_SHIFT);
+		if (c->gap_ns > GAP_LONG_NS)
+			share_distrust(share);
+	}
+	c->looked_at = now;
+}
+
+void share_call_in(struct mr_share *share)
+{
+	struct mr_engine *engine = share->engine;
+	struct mr_commons *c = share->c;
+	const struct share_thread *t;
+	uint64_t now = engine->st->now;
+
+	if (mr_list_empty(&c->sleepers) || share->confined || c->over)
+		return;
+	t = pthread_getspecific(share->key);
+	if (t && t->w)
+		t->w->seen_at = now;
+	if (c->leader || now - c->looked_at < CALL_IN_NS)
+		return;
+	share_round_seen(share);
+	share_drive(share);
+	if (engine->dev->ops->rx_ready(engine->dev) || mr_engine_next(engine, now) <= now)
+		mr_engine_input(engine, now);
+}
+
 /* ---- Waking ---------------------------------------------------------------------------------- */
 
 static void write_to(int fd)
@@ -209,8 +300,10 @@ void share_write_event(struct mr_share *share, struct mr_waiter *w)
 void mr_share_wake(struct mr_share *share, struct mr_waiter *w)
 {
 	__atomic_store_n(&w->woken, 1, __ATOMIC_RELAXED);
-	if (w->asleep)
-		share_write_event(share, w);
+	if (!w->asleep)
+		return;
+	stay_awake(share, w);
+	share_write_event(share, w);
 }
 
 void share_wake_all(struct mr_share *share)
@@ -227,11 +320,14 @@ void share_waiters_salvage(struct mr_share *share)
 
 	/* Who sleeps finds out by waking up, and goes to sleep anew. */
 	mr_list_init(&c->sleepers);
+	mr_list_init(&c->awake);
 	c->leader = NULL;
+	c->counted_on = false;
 	for (uint32_t i = 0; i < c->nwaiters; i++) {
 		struct mr_waiter *w = &c->waiters[i];
 
 		mr_list_init(&w->node);
+		mr_list_init(&w->awake_node);
 		if (w->used && i)
 			share_write_event(share, w);
 	}
@@ -290,6 +386,7 @@ static void hand_over(struct mr_share *share)
 	}
 	if (!c->leader)
 		return;
+	c->counted_on = false;
 	c->leader->until = 0;
 	if (c->leader->asleep)
 		share_write_event(share, c->leader);
@@ -303,6 +400,18 @@ static void lead(struct mr_share *share, struct mr_waiter *w)
 	if (c->leader == share_keeper(c) && c->leader->asleep)
 		share_write_event(share, c->leader);
 	c->leader = w;
+	c->counted_on = false;
+}
+
+/* Who is awake does the work until it sleeps, too. */
+static void count_on_others(struct mr_share *share)
+{
+	struct mr_commons *c = share->c;
+
+	c->leader = NULL;
+	c->counted_on = true;
+	if (c->keeper_sound)
+		share_write_event(share, share_keeper(c));
 }
 
 /* Nobody else does. */
@@ -321,6 +430,8 @@ static void come(struct mr_share *share, struct mr_waiter *w)
 {
 	uint64_t away = share->engine->st->now - w->left_at;
 
+	w->passive = share->confined;
+	mr_list_del(&w->awake_node);
 	if (w->left_at)
 		w->away_ns += (away >> AWAY_SHIFT) - (w->away_ns >> AWAY_SHIFT);
 }
@@ -328,12 +439,15 @@ static void come(struct mr_share *share, struct mr_waiter *w)
 static void leave(struct mr_share *share, struct mr_waiter *w)
 {
 	struct mr_commons *c = share->c;
+	bool others = somebody_is_around(share);
 
 	w->left_at = share->engine->st->now;
+	stay_awake(share, w);
 	if (c->leader != w)
 		return;
 	c->leader = NULL;
-	if (w->away_ns > AWAY_LONG_NS || !c->kept)
+	c->counted_on = others;
+	if (!others && (w->away_ns > AWAY_LONG_NS || !c->kept))
 		hand_over(share);
 	if (!c->leader && c->kept && c->keeper_sound)
 		share_write_event(share, share_keeper(c));
@@ -548,12 +662,15 @@ static int rest(struct mr_share *share, struct share_thread *t, struct pollfd *f
 	uint64_t until = deadline, now = engine->st->now;
 	int ret = 0, outer = share_signals.event;
 
-	w->passive = share->confined;
 	if (w->passive) {
 		leads = false;
 		let_keeper_lead(share);
 	}
 
+	if (leads && c->leader != share_keeper(c) && somebody_is_around(share)) {
+		leads = false;
+		count_on_others(share);
+	}
 	if (leads) {
 		lead(share, w);
 		w->until = mr_engine_next(engine, now);
@@ -595,6 +712,7 @@ back:
 		return -EINTR;
 	w->asleep = false;
 	mr_list_del(&w->node);
+	mr_list_del(&w->awake_node);
 	share_tick(share);
 	if (device && !engine->dev->ops->rx_ready(engine->dev))
 		mr_engine_service(engine,
