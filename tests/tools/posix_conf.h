@@ -27,7 +27,7 @@ extern int family, control;
 extern volatile int minus_one, too_many;
 extern struct epoll_event *volatile no_events;
 
-void die(const char *what);
+_Noreturn void die(const char *what);
 /* Serve the peer's commands on a Unix socket of this name. */
 int peer_main(const char *path);
 /* Have the peer do something. Its answer, a number. */

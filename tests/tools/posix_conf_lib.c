@@ -13,7 +13,7 @@
 #include "base/compiler.h"
 #include "posix_conf.h"
 
-void die(const char *what)
+_Noreturn void die(const char *what)
 {
 	perror(what);
 	exit(1);

@@ -63,7 +63,8 @@ static void print_help(FILE *out)
 	      out);
 	for (size_t i = 0; i < MR_ARRAY_SIZE(commands); i++)
 		fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].text);
-	fputs("\n\"millrace COMMAND --help\" lists the options of a command. Example:\n\n"
+	fputs("\n\"millrace COMMAND --help\" lists the options of a command. Examples:\n\n"
+	      "  millrace run -i eth0 -- redis-server --bind 0.0.0.0\n"
 	      "  millrace serve -i eth0 --address 10.0.0.5/24 /srv/www\n",
 	      out);
 }
@@ -80,7 +81,7 @@ static int cmd_help(int argc, char **argv)
 	const struct command *cmd;
 	char *help_argv[] = { NULL, help_option, NULL };
 
-	if (argc < 2) {
+	if (argc < 2 || !strcmp(argv[1], "--help")) {
 		print_help(stdout);
 		return CLI_OK;
 	}

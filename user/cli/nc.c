@@ -275,7 +275,7 @@ static const struct argp_child children[] = { { &cli_common_argp, 0, NULL, 0 }, 
 static const struct argp argp = {
 	.options = options,
 	.parser = parse_opt,
-	.args_doc = "HOST PORT\n-l PORT",
+	.args_doc = "HOST PORT\n-l [HOST] PORT",
 	.doc = "Connect to HOST, or listen; standard input and output are the connection.",
 	.children = children,
 };

@@ -99,7 +99,7 @@ static const struct argp argp = {
 	.options = options,
 	.parser = parse_opt,
 	.children = children,
-	.args_doc = "PROGRAM [ARGUMENT...]",
+	.args_doc = "-i IF [--] PROGRAM [ARGUMENT...]",
 	.doc = "Run a program with its TCP connections on the user-space stack.\v"
 	       "Every option may also be given in the environment (--rx-ring as MILLRACE_RX_RING) "
 	       "or in a "
