@@ -7,6 +7,7 @@ come from Debian.
 """
 import difflib
 import socket
+import time
 
 from lib import *
 from runlib import *
@@ -753,6 +754,37 @@ def pid_namespace():
         equal("the dead one's connection", conns[0].recv(100), b"")
         conns[1].sendall(b"hello\n")
         check(conns[1].recv(100).endswith(b" hello\n"), "the other one does not answer")
+
+
+# The child, in a network namespace of its own, echoes. It says how often it has slept.
+ISOLATED = """if 1:
+    import ctypes, os, signal, socket
+    c = socket.create_server(("0.0.0.0", 7000)).accept()[0]
+    pid = ctypes.CDLL(None).syscall(56, 0x40000000 | signal.SIGCHLD, 0)  # clone, CLONE_NEWNET
+    if pid:
+        os.waitpid(pid, 0)
+        os._exit(0)
+    while data := c.recv(100):
+        with open("/proc/thread-self/status") as f:
+            (n,) = (line.split()[1] for line in f if line.startswith("voluntary_ctxt"))
+        c.sendall(n.encode() + b"\\n")
+"""
+
+
+@case("a child in a network namespace of its own, which the keeper is not in, sleeps until something comes")
+def isolated_child():
+    with Pair() as pair, Process(shared("python3", "-c", ISOLATED), ns=pair.engine, name="server") as server:
+        def connected():
+            with contextlib.suppress(OSError):
+                return pair.peer.connect((SHARED, 7000), timeout=5)
+        with wait_for("the server", connected, timeout=10) as s:
+            slept = []
+            for _ in range(5):
+                s.sendall(b"hello")
+                slept.append(int(s.recv(100)))
+                time.sleep(0.2)
+            check(slept[-1] - slept[0] < 100, "it has slept so often: %s", slept)
+        server.wait()
 
 
 # A thread, or a process, for each connection.

@@ -128,6 +128,10 @@ void mr_share_fork_prepare(struct mr_share *share);
 void mr_share_fork_parent(struct mr_share *share, pid_t pid);
 int mr_share_fork_child(struct mr_share *share);
 
+/* A child is about to be made that will not reach the keeper (in another network namespace): fetch now what its threads
+ * need to sleep, a few of them. Those who have nothing look again and again. */
+void mr_share_spare(struct mr_share *share);
+
 /* This process is about to give up most system calls (seccomp(2)). From now on it, and what it forks, only
  * reads, writes, polls one descriptor of its own at a time, waits for futexes and asks for the time: it
  * never drives the device, the keeper does, whom it rings. What that takes is fetched now, for the calling

@@ -45,9 +45,10 @@
 
 #define EVENTLESS_NS MR_NS_PER_MS /* how long a waiter without an event sleeps at a time */
 
-/* Of a confined process: waiters that it can be sure of, and how often a sleeper asks for the keeper. */
-#define CONFINED_WAITERS 4u
-#define CONFINED_NS	 MR_NS_PER_S
+/* Waiters that a process can be sure of which cannot ask the keeper, and how often a confined one's sleeper asks whether
+ * that is there. */
+#define SPARE_WAITERS 4u
+#define CONFINED_NS   MR_NS_PER_S
 
 /* What a thread has of its own. */
 struct share_thread {
@@ -171,7 +172,7 @@ struct mr_waiter *mr_share_waiter(struct mr_share *share)
 		return t->w;
 	share_enter();
 	share_acquire(share);
-	w = share->confined ? waiter_new(share, true) : NULL;
+	w = share->confined || share->keeper < 0 ? waiter_new(share, true) : NULL;
 	w = w ?: waiter_new(share, false);
 	share_release(share);
 	if (w)
@@ -761,23 +762,28 @@ int mr_share_wait(struct mr_share *share, struct mr_waiter *w, struct pollfd *fd
 
 /* ---- Confinement ----------------------------------------------------------------------------- */
 
-/* Waiters for this thread, and for others and children to come. */
-int mr_share_confine(struct mr_share *share)
+void mr_share_spare(struct mr_share *share)
 {
 	struct mr_commons *c = share->c;
 	unsigned spare = 0;
 
-	if (!c->kept || share->keeper < 0)
-		return -ENOTSUP;
-	if (!mr_share_waiter(share))
-		return -ENOMEM;
-	for (uint32_t i = 1; i < SHARE_WAITERS_MAX && spare < CONFINED_WAITERS; i++) {
+	for (uint32_t i = 1; i < SHARE_WAITERS_MAX && spare < SPARE_WAITERS; i++) {
 		if (__atomic_load_n(&c->waiters[i].used, __ATOMIC_RELAXED))
 			continue;
 		if (event_of(share, &c->waiters[i]) < 0)
 			break; /* no descriptor is to be had any more */
 		spare++;
 	}
+}
+
+/* Waiters for this thread, and for others and children to come. */
+int mr_share_confine(struct mr_share *share)
+{
+	if (!share->c->kept || share->keeper < 0)
+		return -ENOTSUP;
+	if (!mr_share_waiter(share))
+		return -ENOMEM;
+	mr_share_spare(share);
 	share->confined = true;
 	return 0;
 }

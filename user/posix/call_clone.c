@@ -64,14 +64,24 @@ static bool makes_process(uint64_t flags)
 	return !(flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_FILES));
 }
 
+/* The keeper is called by a name that is known in its network namespace only. */
+static void prepare_for(uint64_t flags)
+{
+	if (px_share && flags & CLONE_NEWNET)
+		mr_share_spare(px_share);
+}
+
 long process_clone(long nr, const long arg[6])
 {
+	const struct clone_args *args = (const void *)(uintptr_t)arg[0];
 	struct thread_self self;
 	long pid;
 	bool shared;
 
 	if (!thread_look(&self))
 		return refuse();
+	if (nr == SYS_clone || nr == SYS_clone3)
+		prepare_for(nr == SYS_clone3 ? args->flags : (uint64_t)arg[0]);
 	shared = process_fork_begin();
 	pid = REAL(syscall)(nr, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
 	if (!pid)
@@ -123,6 +133,7 @@ PUBLIC int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
 		return REAL(clone)(fn, stack, flags, arg, parent_tid, tls, child_tid);
 	if (!thread_look(&s.self))
 		return refuse();
+	prepare_for((unsigned)flags);
 	s.shared = process_fork_begin();
 	pid = REAL(clone)(start, stack, flags & ~CLONE_VM, &s, parent_tid, tls, child_tid);
 	process_fork_end(s.shared, pid);
