@@ -9,6 +9,7 @@
  */
 #include <pthread.h>
 #include <stdlib.h>
+#include "base/compiler.h"
 #include "posix/handlers.h"
 #include "posix/posix.h"
 
@@ -21,7 +22,7 @@ struct early {
 static uint64_t bits[MR_SHARE_FDS_MAX / 64];
 static uint32_t origin[MR_SHARE_FDS_MAX]; /* the same: copies of one another */
 static uint32_t origins;
-static bool copies; /* there have been some */
+static uint64_t copied[MR_SHARE_FDS_MAX / 64]; /* may have copies, or be one */
 /* enum mr_reason. Where the bit is not set it means nothing. */
 static uint8_t kept[MR_SHARE_FDS_MAX];
 static struct early *list;
@@ -61,6 +62,7 @@ void early_socket(int fd)
 		return;
 	kept[fd] = REASON_NONE;
 	origin[fd] = __atomic_add_fetch(&origins, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_and(&copied[fd / 64], ~bit(fd), __ATOMIC_RELAXED);
 	__atomic_fetch_or(&bits[fd / 64], bit(fd), __ATOMIC_RELAXED);
 }
 
@@ -111,7 +113,8 @@ void early_copied(int from, int to)
 		early_socket(to);
 		early_keep(to, early_kept(from));
 		origin[to] = origin[from];
-		copies = true;
+		__atomic_fetch_or(&copied[from / 64], bit(from), __ATOMIC_RELAXED);
+		__atomic_fetch_or(&copied[to / 64], bit(to), __ATOMIC_RELAXED);
 	}
 }
 
@@ -168,17 +171,27 @@ static void move_registrations(int fd, struct mr_file *f)
 	}
 }
 
-/* What is a copy of fd has become f, too. */
+/* A copy of what has become f. */
+static void share_with(int fd, struct mr_file *f)
+{
+	file_hold(f);
+	table_clear(px_share, mr_share_proc(px_share), fd);
+	table_set(px_share, mr_share_proc(px_share), fd, f);
+	move_registrations(fd, f);
+	early_forget(fd);
+}
+
 static void share_with_copies(int fd, struct mr_file *f)
 {
-	for (int other = 0; other < (int)MR_SHARE_FDS_MAX; other++) {
-		if (other == fd || origin[other] != origin[fd] || !early_known(other))
-			continue;
-		file_hold(f);
-		table_clear(px_share, mr_share_proc(px_share), other);
-		table_set(px_share, mr_share_proc(px_share), other, f);
-		move_registrations(other, f);
-		early_forget(other);
+	for (size_t word = 0; word < MR_ARRAY_SIZE(copied); word++) {
+		uint64_t left = copied[word] & __atomic_load_n(&bits[word], __ATOMIC_RELAXED);
+
+		for (; left; left &= left - 1) {
+			int other = (int)word * 64 + __builtin_ctzll(left);
+
+			if (other != fd && origin[other] == origin[fd])
+				share_with(other, f);
+		}
 	}
 }
 
@@ -186,7 +199,7 @@ void early_accelerated(int fd, struct mr_file *f)
 {
 	pthread_mutex_lock(&mutex);
 	move_registrations(fd, f);
-	if (copies && early_known(fd))
+	if (mr_unlikely(copied[fd / 64] & bit(fd)) && early_known(fd))
 		share_with_copies(fd, f);
 	pthread_mutex_unlock(&mutex);
 	early_forget(fd);
