@@ -81,9 +81,14 @@ int ep_ctl(int ep, int op, int fd, uint32_t events);
 /* The first event, its bits; 0: none. */
 int ep_wait(int ep, int timeout);
 
-/* Count a signal, which may come again and again (0 ms: no more). */
+/* Count a signal, which may come again and again (0 ms: no more). Here, so that the analyzer sees in each file that it
+ * is a harmless handler. */
 extern volatile int signals;
-void on_signal(int sig);
+static inline void on_signal(int sig)
+{
+	(void)sig;
+	signals++;
+}
 void catch (int sig, int flags);
 void alarm_every(int ms);
 /* A handler that jumps, and where to. */

@@ -363,12 +363,6 @@ void finish(struct conn c)
 
 volatile int signals;
 
-void on_signal(int sig)
-{
-	(void)sig;
-	signals++;
-}
-
 void catch (int sig, int flags)
 {
 	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = flags };
