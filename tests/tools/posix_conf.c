@@ -1090,6 +1090,43 @@ static void case_options_accepted(void)
 	peer("close %ld", h);
 }
 
+static void set_by_child(int fd, int idle)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+}
+
+/* By itself, through a copy, by another process: whoever sets an option, the connection has it. */
+static void case_options_before_by(void)
+{
+	int l = (int)peer("listen %s", peer_addr), fd, d;
+
+	for (int by = 0; by < 4; by++) {
+		fd = new_socket();
+		d = by == 1 ? dup(fd) : -1;
+		if (by < 2)
+			set_int(d < 0 ? fd : d, IPPROTO_TCP, TCP_KEEPIDLE, 77 + by);
+		else if (by == 2)
+			set_by_child(fd, 77 + by);
+		set_time(fd, SO_SNDTIMEO, 1500 + by * 100);
+		if (d >= 0)
+			close(d);
+		nonblocking(fd);
+		connect_to(fd, (int)peer("port %d", l));
+		await(fd, POLLOUT);
+		T(get_int(fd, IPPROTO_TCP, TCP_KEEPIDLE));
+		T(get_int(fd, IPPROTO_TCP, TCP_NODELAY));
+		T(get_int(fd, SOL_SOCKET, SO_LINGER));
+		close(fd);
+	}
+	peer("close %d", l);
+}
+
 static void case_options_before(void)
 {
 	int fd = new_socket(), l = (int)peer("listen %s", peer_addr);
@@ -1437,6 +1474,7 @@ static const struct test_case {
 	C(options),
 	C(options_accepted),
 	C(options_before),
+	C(options_before_by),
 	C(tcp_info),
 	C(timeouts),
 	C(full),

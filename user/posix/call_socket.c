@@ -38,7 +38,7 @@ PUBLIC int socket(int domain, int type, int protocol)
 	if (px_confined())
 		fd_kernel(fd, REASON_CONFINED, NULL, NULL);
 	else if ((type & 0xf) == SOCK_STREAM && (!protocol || protocol == IPPROTO_TCP))
-		early_socket(fd);
+		early_fresh(fd, domain);
 	else if (px_share)
 		fd_kernel(fd, REASON_UDP, NULL, NULL);
 	return fd;
@@ -48,6 +48,7 @@ PUBLIC int bind(int fd, const struct sockaddr *sa, socklen_t len)
 {
 	if (mr_unlikely(fd_ours(fd))) /* has a local address since it was accelerated */
 		return (int)px_result(-EINVAL);
+	early_touched(fd);
 	return REAL(bind)(fd, sa, len);
 }
 
@@ -175,6 +176,7 @@ PUBLIC int listen(int fd, int backlog)
 			REAL(listen)(fd, backlog);
 		return (int)px_result(ret);
 	}
+	early_touched(fd);
 	ret = REAL(listen)(fd, backlog);
 	if (!ret)
 		keep_if_confined(fd);
@@ -212,15 +214,10 @@ static enum mr_reason route_reason(const struct mr_endpoint *peer, uint32_t scop
 }
 
 /* Begin to connect f, whose port is the kernel socket's. 0 or -EINPROGRESS: begun. */
-static int connect_begin(int fd, struct mr_file *f, const struct mr_endpoint *peer, bool fresh)
+static int connect_begin(struct mr_file *f, const struct mr_endpoint *peer,
+			 const struct mr_endpoint *local, bool fresh)
 {
-	struct mr_endpoint local;
-	int err = kernel_endpoint(fd, REAL(getsockname), &local);
-
-	if (err)
-		return err;
-	err = mr_bind_held(f->sock, &local, fresh);
-	return err ?: mr_connect(f->sock, peer);
+	return mr_bind_held(f->sock, local, fresh) ?: mr_connect(f->sock, peer);
 }
 
 /* The same with a port that is chosen here: the kernel knows nothing of connections that the stack has in
@@ -239,7 +236,7 @@ static int connect_any_port(int fd, struct mr_file *f, const struct mr_endpoint 
 			break;
 		err = kernel_bind(fd, f->family, &ep);
 		if (err != -EADDRINUSE)
-			return err ?: connect_begin(fd, f, peer, true);
+			return err ?: connect_begin(f, peer, &ep, true);
 	}
 	return -EADDRNOTAVAIL;
 }
@@ -264,7 +261,7 @@ static enum mr_reason accelerate_connection(int fd, const struct target *to, int
 		reason = f ? REASON_NONE : REASON_FULL;
 	}
 	if (f) {
-		err = to->local.port ? connect_begin(fd, f, &to->peer, false) :
+		err = to->local.port ? connect_begin(f, &to->peer, &to->local, false) :
 				       connect_any_port(fd, f, &to->peer, &to->local);
 		if (err == -EINPROGRESS || err == 0) {
 			f->scope_id = to->scope_id;
@@ -343,6 +340,20 @@ static int connect_again(int fd, struct mr_file *f, const struct sockaddr *sa, s
 	return err == -EINPROGRESS && !f->nonblock ? connect_wait(f) : err;
 }
 
+/* What has become of a socket that is not the stack's since it was made, as far as connect() has to know. */
+static bool may_connect(int fd, struct target *to)
+{
+	to->family = early_family(fd);
+	if (to->family) { /* fresh: neither bound nor listening */
+		to->local.addr =
+			to->family == AF_INET ? mr_addr_v4(INADDR_ANY) : (struct mr_addr){ 0 };
+		return true;
+	}
+	to->family = kernel_option(fd, SO_DOMAIN);
+	return is_tcp(fd) && !kernel_option(fd, SO_ACCEPTCONN) &&
+	       !kernel_endpoint(fd, REAL(getsockname), &to->local);
+}
+
 /* Decide about a socket that is not the stack's. Positive: the kernel shall connect it. */
 static int connect_first(int fd, const struct sockaddr *sa, socklen_t len)
 {
@@ -352,14 +363,13 @@ static int connect_first(int fd, const struct sockaddr *sa, socklen_t len)
 
 	if (len < sizeof(sa->sa_family) || !px_offered() || px_confined() ||
 	    (sa->sa_family != AF_INET && sa->sa_family != AF_INET6) ||
-	    addr_to_endpoint(sa, len, &to.peer, &to.scope_id) || !to.peer.port || !is_tcp(fd))
+	    addr_to_endpoint(sa, len, &to.peer, &to.scope_id) || !to.peer.port ||
+	    !may_connect(fd, &to))
 		return 1;
-	to.family = kernel_option(fd, SO_DOMAIN);
 	/* An IPv4 address on an IPv6 socket comes mapped; the other way round the kernel refuses. */
 	if (to.family == AF_INET && sa->sa_family != AF_INET)
 		return 1;
-	if (kernel_option(fd, SO_ACCEPTCONN) || kernel_endpoint(fd, REAL(getsockname), &to.local) ||
-	    !px_join())
+	if (!px_join())
 		return 1;
 	if (to.family == AF_INET6 && sa->sa_family == AF_INET)
 		return 1;

@@ -3,12 +3,13 @@
  * early.c - what may be accelerated and is not yet: TCP sockets that are neither connected nor listening,
  * epoll instances that watch nothing of ours. Which descriptors they are, and which epoll instances watch
  * them already: the registrations follow.
- * Owns        a bit for each descriptor, and why it will never be accelerated; a list of registrations.
- *	       Process-local.
+ * Owns        a bit for each descriptor, and why it will never be accelerated; of those that are as they were made
+ *	       but for some options, which; a list of registrations. Process-local.
  * Called by   socket(), dup(), epoll_ctl(), close(); the acceleration.
  */
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include "base/compiler.h"
 #include "posix/handlers.h"
 #include "posix/posix.h"
@@ -25,6 +26,12 @@ static uint32_t origins;
 static uint64_t copied[MR_SHARE_FDS_MAX / 64]; /* may have copies, or be one */
 /* enum mr_reason. Where the bit is not set it means nothing. */
 static uint8_t kept[MR_SHARE_FDS_MAX];
+/* Of a socket that nobody but this process has had, and that was neither bound nor made listen. */
+static struct {
+	uint8_t family; /* 0: anything may have been done to it */
+	uint8_t noptions;
+	uint8_t options[EARLY_OPTIONS];
+} fresh[MR_SHARE_FDS_MAX];
 static struct early *list;
 static pthread_mutex_t mutex = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 
@@ -61,9 +68,54 @@ void early_socket(int fd)
 	if ((uint32_t)fd >= MR_SHARE_FDS_MAX)
 		return;
 	kept[fd] = REASON_NONE;
+	fresh[fd].family = 0;
 	origin[fd] = __atomic_add_fetch(&origins, 1, __ATOMIC_RELAXED);
 	__atomic_fetch_and(&copied[fd / 64], ~bit(fd), __ATOMIC_RELAXED);
 	__atomic_fetch_or(&bits[fd / 64], bit(fd), __ATOMIC_RELAXED);
+}
+
+void early_fresh(int fd, int family)
+{
+	early_socket(fd);
+	if (!early_known(fd))
+		return;
+	fresh[fd].family = (uint8_t)family;
+	fresh[fd].noptions = 0;
+}
+
+int early_family(int fd)
+{
+	return early_known(fd) ? fresh[fd].family : 0;
+}
+
+void early_touched(int fd)
+{
+	if (early_known(fd))
+		fresh[fd].family = 0;
+}
+
+void early_option(int fd, uint8_t option)
+{
+	if (!early_family(fd) || memchr(fresh[fd].options, option, fresh[fd].noptions))
+		return;
+	if (fresh[fd].noptions == EARLY_OPTIONS)
+		early_touched(fd);
+	else
+		fresh[fd].options[fresh[fd].noptions++] = option;
+}
+
+int early_options(int fd, const uint8_t **list_of)
+{
+	*list_of = fresh[fd].options;
+	return fresh[fd].noptions;
+}
+
+void early_shared(void)
+{
+	for (int fd = 0; fd < (int)MR_SHARE_FDS_MAX; fd += 64)
+		for (uint64_t left = __atomic_load_n(&bits[fd / 64], __ATOMIC_RELAXED); left;
+		     left &= left - 1)
+			early_touched(fd + __builtin_ctzll(left));
 }
 
 void early_keep(int fd, enum mr_reason reason)
@@ -110,6 +162,7 @@ void early_copied(int from, int to)
 {
 	early_forget(to);
 	if (early_known(from)) {
+		early_touched(from); /* what is done to one is done to both */
 		early_socket(to);
 		early_keep(to, early_kept(from));
 		origin[to] = origin[from];
@@ -120,9 +173,9 @@ void early_copied(int from, int to)
 
 void early_forked(void)
 {
-	static const pthread_mutex_t fresh = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+	static const pthread_mutex_t unlocked = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 
-	mutex = fresh;
+	mutex = unlocked;
 }
 
 void early_epoll(int epfd, int op, int fd, const struct epoll_event *event)

@@ -487,8 +487,33 @@ static void take_one(int fd, struct mr_file *f, const struct option *o)
 	apply(f, fd, o, &value, len);
 }
 
+/* Everything was asked of a fresh socket of this family, and nothing kept it with the kernel. So it is with all: what
+ * is not set on them is as it was (a control group may set options of every new socket, as for a VRF). */
+static bool plain[2]; /* [AF_INET6] */
+
+static bool is_plain(int family)
+{
+	return family && __atomic_load_n(&plain[family == AF_INET6], __ATOMIC_RELAXED);
+}
+
+/* The options that were set, and the congestion control, which is the system's. */
+static void take_of_plain(int fd, struct mr_file *f)
+{
+	const uint8_t *set;
+	int n = early_options(fd, &set);
+
+	take_one(fd, f, find_option(IPPROTO_TCP, TCP_CONGESTION));
+	for (int i = 0; i < n; i++)
+		if (options[set[i]].replay)
+			take_one(fd, f, &options[set[i]]);
+}
+
 void opt_take(int fd, struct mr_file *f)
 {
+	if (is_plain(early_family(fd))) {
+		take_of_plain(fd, f);
+		return;
+	}
 	for (size_t i = 0; i < MR_ARRAY_SIZE(options); i++)
 		if (options[i].replay &&
 		    (options[i].level != IPPROTO_IPV6 || f->family == AF_INET6))
@@ -555,29 +580,49 @@ static enum mr_reason reason_of(int level, int name)
 	return REASON_OPTION;
 }
 
+static bool refused_by(int fd, int family, size_t option, enum mr_reason *reason)
+{
+	if (!keeps_with_kernel(fd, family, &options[option]))
+		return false;
+	*reason = reason_of(options[option].level, options[option].name);
+	return true;
+}
+
 bool opt_refuses(int fd, enum mr_reason *reason)
 {
-	socklen_t len = sizeof(int);
-	int family = AF_INET;
+	int family = early_family(fd);
+	bool is_fresh = family;
+	const uint8_t *set;
+	int n;
 
 	*reason = early_kept(fd);
 	if (*reason)
 		return true;
-	REAL(getsockopt)(fd, SOL_SOCKET, SO_DOMAIN, &family, &len);
-	for (size_t i = 0; i < MR_ARRAY_SIZE(options); i++) {
-		if (!keeps_with_kernel(fd, family, &options[i]))
-			continue;
-		*reason = reason_of(options[i].level, options[i].name);
-		return true;
+	if (is_plain(family)) {
+		n = early_options(fd, &set);
+		for (int i = 0; i < n; i++)
+			if (refused_by(fd, family, set[i], reason))
+				return true;
+		return false;
 	}
+	family = family ?: kernel_option(fd, SO_DOMAIN);
+	for (size_t i = 0; i < MR_ARRAY_SIZE(options); i++)
+		if (refused_by(fd, family, i, reason))
+			return true;
+	if (is_fresh)
+		__atomic_store_n(&plain[family == AF_INET6], true, __ATOMIC_RELAXED);
 	return false;
 }
+
+_Static_assert(MR_ARRAY_SIZE(options) <= UINT8_MAX, "early_option() takes a byte");
 
 /* An option that was set on a socket which is the kernel's yet, and that nobody can be asked for later. */
 static void set_early(int fd, int level, int name)
 {
 	const struct option *o = find_option(level, name);
 
+	if (o)
+		early_option(fd, (uint8_t)(o - options));
 	if (level == SOL_SOCKET && name == SO_DETACH_FILTER)
 		early_keep(fd, REASON_NONE);
 	else if (!o || o->how == REFUSED)

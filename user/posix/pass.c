@@ -60,6 +60,7 @@ static int begin(int fd)
 	struct mr_file *f = fd_known(fd) ? fd_get_any(fd) : NULL;
 	int err = 0;
 
+	early_touched(fd);
 	if (!f)
 		return 0;
 	if (f->kind != FILE_EPOLL)

@@ -129,6 +129,17 @@ static inline void wait_point(void)
 /* A TCP socket was made: it may be accelerated. */
 void early_socket(int fd);
 bool early_known(int fd);
+/* The same of one that the kernel has just made. It stays fresh until something may have happened to it that this
+ * process would not know of: then its family is 0. */
+void early_fresh(int fd, int family);
+int early_family(int fd);
+void early_touched(int fd);
+/* A process that was forked has all of them, too, or they are in a message. */
+void early_shared(void);
+/* An option of a fresh one was set (the table's index in opt.c). Which were, and how many? */
+#define EARLY_OPTIONS 6 /* if there are more it is not fresh any more */
+void early_option(int fd, uint8_t option);
+int early_options(int fd, const uint8_t **list_of);
 void early_forget(int fd);
 void early_copied(int from, int to);
 /* Something was set that only the kernel's socket can do, or (REASON_NONE) no longer. */

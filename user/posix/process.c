@@ -66,6 +66,7 @@ void process_fork_end(bool shared, pid_t pid)
 	bool blocked = fork_blocked;
 	sigset_t mask = fork_mask;
 
+	early_shared();
 	if (!pid) {
 		early_forked();
 		shell_forked();
