@@ -1090,6 +1090,52 @@ static void case_options_accepted(void)
 	peer("close %ld", h);
 }
 
+static uint64_t cookie_of(int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len);
+	return cookie;
+}
+
+/* What is done to one that was accepted is not done to the other. */
+static void case_accepted_apart(void)
+{
+	int l = listener(), fds[2], d;
+	long h[2];
+
+	nonblocking(l);
+	for (int i = 0; i < 2; i++) {
+		h[i] = peer("connect %s %d", local_addr, port_of(l));
+		await(l, POLLIN);
+		fds[i] = accept4(l, NULL, NULL, SOCK_CLOEXEC);
+	}
+	T(fds[1] - fds[0]);
+	T(fcntl(fds[0], F_SETFL, O_APPEND | O_NONBLOCK));
+	T(fcntl(fds[0], F_GETFL));
+	T(fcntl(fds[1], F_GETFL));
+	T(set_int(fds[1], SOL_SOCKET, SO_PRIORITY, 5));
+	T(get_int(fds[0], SOL_SOCKET, SO_PRIORITY));
+	T(get_int(fds[1], SOL_SOCKET, SO_PRIORITY));
+	T(fcntl(fds[0], F_GETFD));
+	d = dup(fds[1]);
+	T(fcntl(d, F_GETFD));
+	T(cookie_of(d) == cookie_of(fds[1]));
+	T(cookie_of(fds[0]) == cookie_of(fds[1]));
+	T(fcntl(fds[0], F_SETOWN, getpid()));
+	T(fcntl(fds[1], F_GETOWN));
+	T(fcntl(d, F_GETOWN));
+	close(fds[0]);
+	T(write(fds[1], "x", 1));
+	close(fds[1]);
+	T(write(d, "x", 1));
+	close(d);
+	close(l);
+	peer("close %ld", h[0]);
+	peer("close %ld", h[1]);
+}
+
 static void set_by_child(int fd, int idle)
 {
 	pid_t pid = fork();
@@ -1475,6 +1521,7 @@ static const struct test_case {
 	C(options_accepted),
 	C(options_before),
 	C(options_before_by),
+	C(accepted_apart),
 	C(tcp_info),
 	C(timeouts),
 	C(full),

@@ -51,6 +51,7 @@ static void forget_and_linger(int fd)
 	if (f) {
 		file_hold(f);
 		wait_abandon(f);
+		stand_forget(fd);
 		table_clear(px_share, mr_share_proc(px_share), fd);
 		linger(f);
 		file_put(px_share, f);
@@ -109,8 +110,11 @@ PUBLIC void closefrom(int first)
 
 PUBLIC int dup(int fd)
 {
-	int to = REAL(dup)(fd);
+	int to = stand_apart_locked(fd);
 
+	if (to)
+		return (int)px_result(to);
+	to = REAL(dup)(fd);
 	if (to >= 0)
 		fd_copied(fd, to);
 	return to;
@@ -127,6 +131,9 @@ static int dup_onto(int from, int to, int flags, bool three)
 	/* Only what works closes the other one. */
 	if (fd_known(to) && REAL(fcntl64)(from, F_GETFD) < 0)
 		return -1;
+	ret = stand_apart_locked(from);
+	if (ret)
+		return (int)px_result(ret);
 	forget_and_linger(to);
 	ret = three ? REAL(dup3)(from, to, flags) : REAL(dup2)(from, to);
 	if (ret >= 0)
@@ -148,16 +155,23 @@ PUBLIC int dup3(int from, int to, int flags)
 
 /* ---- fcntl ----------------------------------------------------------------------------------- */
 
+#define SETTABLE (O_APPEND | O_DIRECT | O_NOATIME) /* beside O_NONBLOCK and O_ASYNC */
+
 /* O_NONBLOCK is the file's; O_ASYNC would need signals that nobody sends. */
 static int set_flags(struct mr_file *f, int fd, int flags)
 {
-	int kernel = REAL(fcntl64)(fd, F_GETFL);
+	int kernel = REAL(fcntl64)(fd, F_GETFL), err;
 
 	if (kernel < 0)
 		return -errno;
 	if (flags & O_ASYNC)
 		return -EINVAL;
 	f->nonblock = flags & O_NONBLOCK;
+	if (!((flags ^ kernel) & SETTABLE))
+		return 0;
+	err = stand_apart(fd);
+	if (err)
+		return err;
 	/* The kernel's socket keeps its own O_NONBLOCK: a listener's is asked without waiting. */
 	return REAL(fcntl64)(fd, F_SETFL, (flags & ~O_NONBLOCK) | (kernel & O_NONBLOCK)) < 0 ?
 		       -errno :
@@ -211,6 +225,9 @@ PUBLIC int fcntl64(int fd, int cmd, ...)
 		return fd_ours(fd) ? fcntl_ours(fd, cmd, arg) : REAL(fcntl64)(fd, cmd, arg);
 	case F_DUPFD:
 	case F_DUPFD_CLOEXEC:
+		ret = stand_apart_locked(fd);
+		if (ret)
+			return (int)px_result(ret);
 		ret = REAL(fcntl64)(fd, cmd, arg);
 		if (ret >= 0)
 			fd_copied(fd, ret);
@@ -225,7 +242,12 @@ PUBLIC int fcntl64(int fd, int cmd, ...)
 		if (mr_unlikely(process_owns_fd(fd)))
 			return (int)px_result(-EBADF);
 		return REAL(fcntl64)(fd, cmd, arg);
+	case F_GETFD:
+		return REAL(fcntl64)(fd, cmd, arg);
 	default:
+		ret = stand_apart_locked(fd);
+		if (ret)
+			return (int)px_result(ret);
 		return REAL(fcntl64)(fd, cmd, arg);
 	}
 }
@@ -282,6 +304,8 @@ PUBLIC int ioctl(int fd, unsigned long request, ...)
 	if (!f)
 		return REAL(ioctl)(fd, request, arg);
 	ret = ioctl_stream(f, request, arg);
+	if (ret > 0)
+		ret = stand_apart(fd) ?: 1;
 	fd_done();
 	if (ret <= 0)
 		return (int)px_result(ret);

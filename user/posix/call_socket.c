@@ -419,13 +419,14 @@ static int accept_ours(int lfd, struct mr_file *listener, int flags, struct mr_e
 	if (!(mr_ready(listener->sock) & MR_IN))
 		return -EAGAIN;
 	/* First what can fail: a connection that is taken off the queue must not be lost. */
-	fd = REAL(socket)(listener->family, SOCK_STREAM | (flags & SOCK_CLOEXEC), IPPROTO_TCP);
+	fd = stand_new(listener->family, flags & SOCK_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	f = (uint32_t)fd < MR_SHARE_FDS_MAX ? file_new(mr_share_root(px_share), FILE_STREAM) : NULL;
 	if (!f || mr_accept(listener->sock, &sock, peer)) {
 		if (f)
 			file_put(px_share, f);
+		stand_forget(fd);
 		libc_close(fd);
 		return f ? -EAGAIN : -ENFILE;
 	}

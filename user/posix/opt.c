@@ -10,6 +10,7 @@
  * have is refused (-ENOPROTOOPT) on an accelerated socket; set before, it keeps the socket with the kernel.
  */
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/in6.h>
 #include <linux/tcp.h>
 #include <net/if.h>
@@ -668,6 +669,8 @@ void opt_inherit(int from, const struct mr_file *listener, int to)
 
 			if (!kernel_value(from, o, &value))
 				continue;
+			if (stand_apart(to))
+				return;
 			if (o->how == AS_BUFFER)
 				value /= SNDBUF_FACTOR;
 			REAL(setsockopt)(to, o->level, o->name, &value, sizeof(value));
@@ -685,6 +688,17 @@ static bool too_late(const struct mr_file *f, int level, int name)
 		name == TCP_FASTOPEN_NO_COOKIE);
 }
 
+/* A switch of the connection's that the kernel takes with any number: its own socket need not know. (A listener's
+ * does: there are connections that the kernel accepts.) */
+static bool is_switch(const struct mr_file *f, const struct option *o, const void *val,
+		      socklen_t len)
+{
+	return o && o->how == AS_BOOL && val && len <= INT_MAX && len >= sizeof(int) &&
+	       f->sock->kind == MR_SOCK_STREAM && f->sock->tcb &&
+	       (o->opt == MR_OPT_NODELAY || o->opt == MR_OPT_CORK || o->opt == MR_OPT_QUICKACK ||
+		o->opt == MR_OPT_KEEPALIVE);
+}
+
 static int set(int fd, struct mr_file *f, int level, int name, const void *val, socklen_t len)
 {
 	const struct option *o = find_option(level, name);
@@ -694,10 +708,15 @@ static int set(int fd, struct mr_file *f, int level, int name, const void *val, 
 		    !REAL(getsockopt)(fd, level, name, old, &old_len);
 	int ret;
 
+	if (is_switch(f, o, val, len))
+		return apply(f, fd, o, val, len);
 	if (level == IPPROTO_TCP && name == TCP_ULP) /* as a kernel without the module answers */
 		return -ENOENT;
 	if (too_late(f, level, name))
 		return -EINVAL;
+	ret = stand_apart(fd);
+	if (ret)
+		return ret;
 	if (REAL(setsockopt)(fd, level, name, val, len) < 0)
 		return -errno;
 	ret = o ? apply(f, fd, o, val, len) : -ENOPROTOOPT;
@@ -872,6 +891,8 @@ static int get(int fd, struct mr_file *f, int level, int name, void *val, sockle
 	if (o && o->how <= AS_INQ &&
 	    (o->how != AS_BUFFER || o->replay)) /* SO_SNDBUFFORCE tells nothing */
 		return give_option(fd, f, o, val, len);
+	if (level == SOL_SOCKET && name == SO_COOKIE && stand_apart(fd))
+		return -ENOBUFS;
 	return REAL(getsockopt)(fd, level, name, val, len) < 0 ? -errno : 0;
 }
 

@@ -152,6 +152,20 @@ void early_forked(void);
 /* It is f now: its registrations move into the stack. With the lock held. */
 void early_accelerated(int fd, struct mr_file *f);
 
+/* ---- What stands in the kernel for accepted connections (stand.c) ------------------------------ */
+
+/* A descriptor for a connection: the lowest, or -1 with errno. With the lock held. */
+int stand_new(int family, bool cloexec);
+bool stand_is(int fd);
+/* fd gets a kernel socket of its own, if it has none. 0 or a negative errno. With the lock held, or without. */
+int stand_apart(int fd);
+int stand_apart_locked(int fd);
+void stand_apart_all(void); /* without the lock */
+/* fd is about to be closed. With the lock held. */
+void stand_forget(int fd);
+/* The socket that stands for all, which the program must not close; -1: none. */
+int stand_common(bool v6);
+
 /* ---- Families of calls ----------------------------------------------------------------------- */
 
 /* The file of an epoll instance, made if there is none yet. With the lock held. NULL: no memory, or epfd is

@@ -51,6 +51,8 @@ bool process_fork_begin(void)
 	sigset_t mask = { 0 };
 	bool blocked = handlers_block(&mask);
 
+	if (px_share)
+		stand_apart_all();
 	pthread_mutex_lock(&join_mutex);
 	fork_blocked = blocked;
 	fork_mask = mask;
@@ -127,6 +129,8 @@ uint64_t process_cookie(int fd)
 	uint64_t cookie = 0;
 	socklen_t len = sizeof(cookie);
 
+	if (stand_apart(fd)) /* no cookie of its own is to be had */
+		return 0;
 	return REAL(getsockopt)(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) ? 0 : cookie;
 }
 
@@ -338,8 +342,9 @@ __attribute__((constructor(101))) static void read_environment(void)
 
 bool process_owns_fd(int fd)
 {
-	return fd >= 0 && (fd == lifeline || fd == broken_pipe ||
-			   (px_share && mr_share_owns_fd(px_share, fd)));
+	return fd >= 0 &&
+	       (fd == lifeline || fd == broken_pipe || fd == stand_common(false) ||
+		fd == stand_common(true) || (px_share && mr_share_owns_fd(px_share, fd)));
 }
 
 static int lower(int a, int b, int from)
@@ -351,6 +356,7 @@ int process_fd_next(int from)
 {
 	int fd = px_share ? mr_share_fd_next(px_share, from) : -1;
 
+	fd = lower(stand_common(false), lower(stand_common(true), fd, from), from);
 	return lower(lifeline, lower(broken_pipe, fd, from), from);
 }
 
