@@ -799,8 +799,8 @@ static void those_who_let_others_wait_are_not_counted_on_for_a_while(void **stat
 	assert_null(leader_of_a_sleep());
 }
 
-/* Rounds are run, but far between: so they would be, too, where each thread has much to do for a request. */
-static void where_rounds_are_far_between_nobody_is_counted_on(void **state)
+/* So they are where each thread has much to compute for a request. */
+static void where_calls_are_far_between_nobody_is_counted_on(void **state)
 {
 	struct mr_commons *c = share->c;
 	unsigned n = 0;
@@ -811,7 +811,7 @@ static void where_rounds_are_far_between_nobody_is_counted_on(void **state)
 	for (c->counted_on = true; c->counted_on; n++) {
 		assert_true(n < 100);
 		share_tick(share);
-		c->looked_at = mr_share_now(share) - MR_NS_PER_MS;
+		c->seen_at = mr_share_now(share) - MR_NS_PER_MS;
 		share_round_seen(share);
 	}
 	mr_share_unlock(share);
@@ -819,7 +819,7 @@ static void where_rounds_are_far_between_nobody_is_counted_on(void **state)
 	assert_ptr_equal(leader_of_a_sleep(), waiter);
 }
 
-static void where_rounds_are_close_together_others_stay_counted_on(void **state)
+static void where_calls_are_close_together_others_stay_counted_on(void **state)
 {
 	struct mr_commons *c = share->c;
 
@@ -829,7 +829,7 @@ static void where_rounds_are_close_together_others_stay_counted_on(void **state)
 	c->counted_on = true;
 	for (unsigned n = 0; n < 1000; n++) {
 		share_tick(share);
-		c->looked_at = mr_share_now(share) - 20 * MR_NS_PER_US;
+		c->seen_at = mr_share_now(share) - 20 * MR_NS_PER_US;
 		share_round_seen(share);
 	}
 	mr_share_unlock(share);
@@ -1363,8 +1363,8 @@ int main(void)
 		SHARE_TEST(one_of_a_confined_process_is_not_counted_on),
 		SHARE_TEST(a_keeper_that_sleeps_sound_hears_that_nobody_leads),
 		SHARE_TEST(those_who_let_others_wait_are_not_counted_on_for_a_while),
-		SHARE_TEST(where_rounds_are_far_between_nobody_is_counted_on),
-		SHARE_TEST(where_rounds_are_close_together_others_stay_counted_on),
+		SHARE_TEST(where_calls_are_far_between_nobody_is_counted_on),
+		SHARE_TEST(where_calls_are_close_together_others_stay_counted_on),
 		SHARE_TEST(after_a_salvage_nobody_is_counted_on),
 		SHARE_TEST(a_call_runs_a_round_for_those_who_sleep_if_nobody_leads),
 		SHARE_TEST(a_call_runs_no_round_where_nobody_sleeps),

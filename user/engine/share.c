@@ -247,6 +247,7 @@ void share_acquire(struct mr_share *share)
 void share_release(struct mr_share *share)
 {
 	share->c->hand = NULL;
+	share_seen_off(share);
 	if (share->engine->cap) /* before the next one's turn to write */
 		mr_pcapng_flush(share->engine->cap);
 	pthread_mutex_unlock(&share->c->lock);

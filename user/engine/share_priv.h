@@ -28,7 +28,7 @@ struct mr_waiter {
 	uint64_t until;		   /* while it leads: when it will wake up by itself */
 	uint64_t left_at;	   /* ns: returned from its last wait */
 	uint64_t away_ns;	   /* how long it usually stays away between two waits */
-	uint64_t seen_at;	   /* ns: its last call, as far as somebody slept meanwhile */
+	uint64_t seen_at;	   /* ns: the end of its last call, as far as somebody slept */
 	struct mr_list node;	   /* commons.sleepers */
 	struct mr_list awake_node; /* commons.awake */
 };
@@ -46,7 +46,8 @@ struct mr_commons {
 	struct mr_list sleepers;  /* all that are asleep, but the keeper */
 	struct mr_list awake;	  /* who has left its sleep or is about to: the latest first */
 	bool counted_on;	  /* nobody leads, because they are awake */
-	uint64_t gap_ns;	  /* how long there is usually no round then */
+	uint64_t gap_ns;	  /* how long there is usually no call then */
+	uint64_t seen_at;	  /* ns: the end of the last call */
 	uint64_t looked_at;	  /* ns: the last round, or look whether one is needed */
 	uint64_t trust_at;	  /* ns: not before then is anybody counted on again */
 	bool kept;		  /* there is a keeper: waiters[0] */
@@ -136,6 +137,8 @@ void share_threads_forked(struct mr_share *share);
 void share_distrust(struct mr_share *share);
 /* A round is being run. */
 void share_round_seen(struct mr_share *share);
+/* This thread gives the lock back: what it did until now was no absence. */
+void share_seen_off(struct mr_share *share);
 /* This thread is in a call: it runs a round for those who sleep, if nobody else does. */
 void share_call_in(struct mr_share *share);
 /* Something may be due before the leader's time: let it look. */

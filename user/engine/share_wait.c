@@ -36,7 +36,7 @@
 #define AROUND_LOOKS 4u			  /* so many of those who are awake are looked at */
 #define CALL_IN_NS   (20 * MR_NS_PER_US)  /* between two rounds in passing */
 #define GAP_LONG_NS                                                                                \
-	(60 * MR_NS_PER_US) /* usually without a round: they should not have been counted on, */
+	(60 * MR_NS_PER_US) /* usually without a call: they should not have been counted on, */
 #define DISTRUST_NS (100 * MR_NS_PER_MS) /* and are not for so long */
 #define GAP_MOST_NS (300 * MR_NS_PER_US) /* more than that says no more, if there is one */
 #define GAP_SHIFT   3u			 /* weight of the newest: an eighth */
@@ -245,7 +245,7 @@ void share_round_seen(struct mr_share *share)
 	uint64_t now = share->engine->st->now;
 
 	if (c->counted_on) {
-		c->gap_ns += (mr_min(now - c->looked_at, GAP_MOST_NS) >> GAP_SHIFT) -
+		c->gap_ns += (mr_min(now - c->seen_at, GAP_MOST_NS) >> GAP_SHIFT) -
 			     (c->gap_ns >> GAP_SHIFT);
 		if (c->gap_ns > GAP_LONG_NS)
 			share_distrust(share);
@@ -253,19 +253,29 @@ void share_round_seen(struct mr_share *share)
 	c->looked_at = now;
 }
 
+void share_seen_off(struct mr_share *share)
+{
+	struct mr_commons *c = share->c;
+	const struct share_thread *t;
+	uint64_t now;
+
+	if (mr_list_empty(&c->sleepers) || share->confined)
+		return;
+	now = share->engine->clock(share->engine->clock_user);
+	c->seen_at = now;
+	t = pthread_getspecific(share->key);
+	if (t && t->w)
+		t->w->seen_at = now;
+}
+
 void share_call_in(struct mr_share *share)
 {
 	struct mr_engine *engine = share->engine;
 	struct mr_commons *c = share->c;
-	const struct share_thread *t;
 	uint64_t now = engine->st->now;
 
-	if (mr_list_empty(&c->sleepers) || share->confined || c->over)
-		return;
-	t = pthread_getspecific(share->key);
-	if (t && t->w)
-		t->w->seen_at = now;
-	if (c->leader || now - c->looked_at < CALL_IN_NS)
+	if (mr_list_empty(&c->sleepers) || share->confined || c->over || c->leader ||
+	    now - c->looked_at < CALL_IN_NS)
 		return;
 	share_round_seen(share);
 	share_drive(share);
