@@ -1561,6 +1561,7 @@ static const struct test_case {
 	C(passed_late),
 	C(passed_beside_exec),
 	C(close_while_reading),
+	C(close_while_polling),
 	C(shutdown_while_reading),
 	C(cancel),
 	C(sendfile),

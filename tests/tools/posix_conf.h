@@ -141,6 +141,7 @@ void case_passed_beside_exec(void);
 /* ---- posix_conf_thread.c --------------------------------------------------------------------- */
 
 void case_close_while_reading(void);
+void case_close_while_polling(void);
 void case_shutdown_while_reading(void);
 void case_cancel(void);
 

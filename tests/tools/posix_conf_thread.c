@@ -61,6 +61,28 @@ void case_close_while_reading(void)
 	peer("close %d", c.h);
 }
 
+static void *close_soon(void *arg)
+{
+	usleep(SETTLE_US);
+	close(*(int *)arg);
+	return NULL;
+}
+
+/* poll() waits on, and says in the end what has become of the number. */
+void case_close_while_polling(void)
+{
+	struct conn c = active();
+	struct pollfd pfd = { .fd = c.fd, .events = POLLIN };
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, close_soon, &c.fd);
+	T(poll(&pfd, 1, 10 * SETTLE_US / 1000));
+	SAY("%x", pfd.revents);
+	pthread_join(thread, NULL);
+	T(peer("recv %d 1", c.h));
+	peer("close %d", c.h);
+}
+
 void case_shutdown_while_reading(void)
 {
 	struct conn c = active();

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/compiler.h"
 #include "base/time.h"
 #include "posix/confine.h"
 #include "posix/posix.h"
@@ -38,11 +39,13 @@ static bool any_ours(const struct pollfd *fds, nfds_t n)
 	return false;
 }
 
-/* poll()'s bits are epoll's. */
+/* poll()'s bits are epoll's. As Linux, it looks at the number anew each time: another thread may have closed it. */
 static short look(const struct set *s, unsigned i)
 {
 	uint32_t bits = file_ready(s->members[i].file) & 0xffff;
 
+	if (mr_unlikely(!px_table[s->fds[i].fd]) && REAL(fcntl64)(s->fds[i].fd, F_GETFD) < 0)
+		return POLLNVAL;
 	return (short)(bits & ((uint16_t)s->fds[i].events | POLLERR | POLLHUP));
 }
 
