@@ -27,7 +27,7 @@ extern int family, control;
 extern volatile int minus_one, too_many;
 extern struct epoll_event *volatile no_events;
 
-_Noreturn void die(const char *what);
+void die(const char *what) __attribute__((noreturn));
 /* Serve the peer's commands on a Unix socket of this name. */
 int peer_main(const char *path);
 /* Have the peer do something. Its answer, a number. */
