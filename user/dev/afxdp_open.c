@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "dev/afxdp_int.h"
 
-#define BUSY_TRIES  300 /* of 10 ms each: the kernel's cleaning up has to wait for a busy processor, too */
+#define BUSY_TRIES  300 /* of 10 ms each: the kernel cleans up when a processor is free */
 #define RING_MIN    64u
 #define RING_MAX    32768u
 #define HEADER_ROOM 256u /* XDP_PACKET_HEADROOM, lost at the front of every received chunk */
