@@ -218,6 +218,26 @@ def _():
             equal("times that it was said", program.stderr().count(said), 1)
 
 
+LEAVES_MUCH = """if 1:
+    import socket
+    s = socket.create_connection(("%s", 7000))
+    s.setblocking(False)
+    try:
+        while True: s.send(bytes(65536))
+    except BlockingIOError: pass
+""" % PEER
+
+
+@case("a program is started anew while what the last one left unsent is still tried for")
+def _():
+    with Pair() as pair, pair.peer.listen((PEER, 7000)):
+        argv = [MILLRACE, "run", "-i", "v0", "-a", "%s/%d" % (ENGINE, PREFIX), "python3", "-c", LEAVES_MUCH]
+        with Process(argv, ns=pair.engine, name="program") as program:
+            equal("its status", program.wait(10), 0)
+            keeper_of(pair)  # stays for what the peer does not read
+            status(pair, 0, "true")
+
+
 @case("what a program says of itself moves no terminal")
 def _():
     with Pair() as pair:

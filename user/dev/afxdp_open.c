@@ -11,7 +11,9 @@
 #include "base/error.h"
 #include "dev/afxdp_int.h"
 
-#define BUSY_TRIES  300 /* of 10 ms each: the kernel cleans up when a processor is free */
+/* Of 10 ms each: longer than a keeper stays for what its last process left unsent (share_keep.c), and the kernel's
+ * cleaning up may have to wait for a processor. */
+#define BUSY_TRIES  600
 #define RING_MIN    64u
 #define RING_MAX    32768u
 #define HEADER_ROOM 256u /* XDP_PACKET_HEADROOM, lost at the front of every received chunk */
