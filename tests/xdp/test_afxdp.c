@@ -1021,7 +1021,7 @@ static void busy_queue_is_named(void **state)
 	bench_open(b, 1, 1500, false);
 	cfg = config(b, 1);
 	assert_int_equal(open_again(b, &cfg, &err), -EBUSY);
-	assert_in_range(clock_ms() - t0, 900, 3000); /* it waited for a dying process */
+	assert_true(clock_ms() - t0 >= 5000); /* it waited for a stack that is about to end */
 	print_message("%s\n", err.text);
 	assert_non_null(strstr(err.text, "queue 0 of v0 is in use by another AF_XDP socket"));
 }
