@@ -10,6 +10,7 @@
 #include "base/compiler.h"
 #include "base/time.h"
 #include "socket/socket_priv.h"
+#include "tcp/tcp_wire.h"
 
 int mr_sock_error(struct mr_socket *sock)
 {
@@ -113,8 +114,6 @@ static uint32_t ms_since(uint64_t now, uint64_t at)
 	return at ? (uint32_t)((now - mr_min(at, now)) / MR_NS_PER_MS) : 0;
 }
 
-#define TS_BYTES 12u /* of time stamps and what aligns them, in every segment */
-
 static void info_path(const struct mr_tcb *tcb, struct tcp_info *ti)
 {
 	ti->tcpi_rto = (uint32_t)(tcb->rto_ns / MR_NS_PER_US);
@@ -124,7 +123,7 @@ static void info_path(const struct mr_tcb *tcb, struct tcp_info *ti)
 	ti->tcpi_min_rtt = (uint32_t)(mr_tcp_min_rtt(tcb) / MR_NS_PER_US);
 	ti->tcpi_snd_mss = tcb->snd_mss;
 	ti->tcpi_rcv_mss = tcb->rcv_mss;
-	ti->tcpi_advmss = tcb->adv_mss - (tcb->ts_ok ? TS_BYTES : 0); /* as Linux tells it */
+	ti->tcpi_advmss = tcb->adv_mss - (tcb->ts_ok ? MR_TCP_TS_LEN : 0); /* as Linux tells it */
 	ti->tcpi_pmtu = tcb->dst.mtu;
 	ti->tcpi_reordering = MR_TCP_DUPTHRESH;
 	ti->tcpi_snd_ssthresh =
