@@ -107,7 +107,7 @@ struct limit {
 static int ask_kernel(int epfd, struct epoll_event *events, int max, struct limit limit,
 		      const sigset_t *mask)
 {
-	uint64_t now = deadline_after(1), left = limit.deadline > now ? limit.deadline - now : 0;
+	uint64_t left = deadline_left(limit.deadline);
 	uint64_t ms = mr_min((left + MR_NS_PER_MS - 1) / MR_NS_PER_MS, (uint64_t)INT32_MAX);
 	struct timespec ts = { (time_t)(left / MR_NS_PER_S), (long)(left % MR_NS_PER_S) };
 
@@ -395,8 +395,7 @@ static int wait_ours(struct mr_file *ep, int epfd, struct mr_waiter *w, struct e
 			break;
 		ret = sleep_ours(link, w, kernel ? &pfd : NULL, deadline, mask);
 		if (!wait_is_mine(w)) { /* nor is the link */
-			w = mr_share_waiter_made(px_share);
-			link = w ? sleeper_new(px_share, ep, EPOLLIN, w) : NULL;
+			link = wait_anew(&w, ep, EPOLLIN);
 			ret = link ? ret : -ENOMEM;
 		}
 		if (ret < 0 && ret != -ETIMEDOUT) {

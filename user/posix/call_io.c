@@ -280,9 +280,9 @@ static int recv_kernel(int fd, struct mmsghdr *vec, unsigned n, int flags, struc
 /* Told in *ts. False: none. */
 static bool time_left(struct timespec *ts, uint64_t deadline)
 {
-	uint64_t now = deadline_after(1), left = deadline > now ? deadline - now : 0;
+	uint64_t left = deadline_left(deadline);
 
-	if (deadline == FOREVER)
+	if (left == FOREVER)
 		return true;
 	ts->tv_sec = (time_t)(left / MR_NS_PER_S);
 	ts->tv_nsec = (long)(left % MR_NS_PER_S);
@@ -612,12 +612,22 @@ PUBLIC ssize_t pwritev(int fd, const struct iovec *iov, int n, off_t off)
 /* Offset -1 is the present position: the same as readv(), which a socket can do. Of the flags one has a meaning. */
 #define RWF_OF_SOCKETS (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND)
 
+static int check_v2(off64_t off, int flags)
+{
+	if (off != -1)
+		return -ESPIPE;
+	return flags & ~RWF_OF_SOCKETS ? -EOPNOTSUPP : 0;
+}
+
 PUBLIC ssize_t preadv64v2(int fd, const struct iovec *iov, int n, off64_t off, int flags)
 {
+	int err;
+
 	if (!fd_ours(fd))
 		return REAL(preadv64v2)(fd, iov, n, off, flags);
-	if (off != -1 || flags & ~RWF_OF_SOCKETS)
-		return px_result(off != -1 ? -ESPIPE : -EOPNOTSUPP);
+	err = check_v2(off, flags);
+	if (err)
+		return px_result(err);
 	return read_vector(fd, iov, n, flags & RWF_NOWAIT ? MSG_DONTWAIT : 0);
 }
 
@@ -626,10 +636,13 @@ PUBLIC ssize_t preadv2(int fd, const struct iovec *iov, int n, off_t off, int fl
 
 PUBLIC ssize_t pwritev64v2(int fd, const struct iovec *iov, int n, off64_t off, int flags)
 {
+	int err;
+
 	if (!fd_ours(fd))
 		return REAL(pwritev64v2)(fd, iov, n, off, flags);
-	if (off != -1 || flags & ~RWF_OF_SOCKETS)
-		return px_result(off != -1 ? -ESPIPE : -EOPNOTSUPP);
+	err = check_v2(off, flags);
+	if (err)
+		return px_result(err);
 	return write_vector(fd, iov, n, flags & RWF_NOWAIT ? MSG_DONTWAIT : 0);
 }
 

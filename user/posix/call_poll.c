@@ -339,7 +339,7 @@ static int select_polled(struct pollfd *fds, unsigned count, int n, fd_set *rd, 
 		if (ret >= 0)
 			ret = to_sets(fds, count, n, rd, wr, ex);
 		/* A hang-up that nobody asked for: select() would sleep on. */
-		if (ret || deadline_after(1) > deadline)
+		if (ret || !deadline_left(deadline))
 			return ret;
 		REAL(poll)(NULL, 0, 1);
 	}
@@ -377,8 +377,7 @@ PUBLIC int select(int n, fd_set *rd, fd_set *wr, fd_set *ex, struct timeval *tim
 	}
 	ret = select_mixed(n, rd, wr, ex, deadline, NULL);
 	if (timeout && deadline) { /* Linux tells what is left */
-		uint64_t now = deadline_after(1);
-		uint64_t left = deadline > now ? deadline - now : 0;
+		uint64_t left = deadline_left(deadline);
 
 		timeout->tv_sec = (time_t)(left / MR_NS_PER_S);
 		timeout->tv_usec = (suseconds_t)(left % MR_NS_PER_S / MR_NS_PER_US);

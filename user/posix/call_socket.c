@@ -137,8 +137,7 @@ static enum mr_reason accelerate_listener(int fd, const struct mr_endpoint *loca
 	mr_share_lock(px_share, NULL);
 	err = listen_file(fd, local, family, backlog, &f);
 	if (!err) {
-		table_clear(px_share, mr_share_proc(px_share), fd);
-		table_set(px_share, mr_share_proc(px_share), fd, f);
+		fd_becomes(fd, f);
 		early_accelerated(fd, f);
 		opt_listener(fd, f);
 	} else if (f) {
@@ -266,8 +265,7 @@ static enum mr_reason accelerate_connection(int fd, const struct target *to, int
 		if (err == -EINPROGRESS || err == 0) {
 			f->scope_id = to->scope_id;
 			f->connecting = true;
-			table_clear(px_share, mr_share_proc(px_share), fd);
-			table_set(px_share, mr_share_proc(px_share), fd, f);
+			fd_becomes(fd, f);
 			early_accelerated(fd, f);
 			*begun = err;
 		} else {
@@ -441,8 +439,7 @@ static int accept_ours(int lfd, struct mr_file *listener, int flags, struct mr_e
 	f->held = listener->held;
 	mr_set_option(sock, MR_OPT_DEFER_ACCEPT, 0); /* the listener's business */
 	opt_inherit(lfd, listener, fd);
-	table_clear(px_share, mr_share_proc(px_share), fd);
-	table_set(px_share, mr_share_proc(px_share), fd, f);
+	fd_becomes(fd, f);
 	return fd;
 }
 

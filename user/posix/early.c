@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/compiler.h"
+#include "posix/fdset.h"
 #include "posix/handlers.h"
 #include "posix/posix.h"
 
@@ -20,10 +21,10 @@ struct early {
 	struct epoll_event event;
 };
 
-static uint64_t bits[MR_SHARE_FDS_MAX / 64];
+static struct fdset known;
 static uint32_t origin[MR_SHARE_FDS_MAX]; /* the same: copies of one another */
 static uint32_t origins;
-static uint64_t copied[MR_SHARE_FDS_MAX / 64]; /* may have copies, or be one */
+static struct fdset copied; /* may have copies, or be one */
 /* enum mr_reason. Where the bit is not set it means nothing. */
 static uint8_t kept[MR_SHARE_FDS_MAX];
 /* Of a socket that nobody but this process has had, and that was neither bound nor made listen. */
@@ -52,15 +53,9 @@ static void unlock(bool blocked, const sigset_t *mask)
 		pthread_sigmask(SIG_SETMASK, mask, NULL);
 }
 
-static uint64_t bit(int fd)
-{
-	return 1ull << (fd & 63);
-}
-
 bool early_known(int fd)
 {
-	return (uint32_t)fd < MR_SHARE_FDS_MAX &&
-	       __atomic_load_n(&bits[fd / 64], __ATOMIC_RELAXED) & bit(fd);
+	return fdset_has(&known, fd);
 }
 
 void early_socket(int fd)
@@ -70,8 +65,8 @@ void early_socket(int fd)
 	kept[fd] = REASON_NONE;
 	fresh[fd].family = 0;
 	origin[fd] = __atomic_add_fetch(&origins, 1, __ATOMIC_RELAXED);
-	__atomic_fetch_and(&copied[fd / 64], ~bit(fd), __ATOMIC_RELAXED);
-	__atomic_fetch_or(&bits[fd / 64], bit(fd), __ATOMIC_RELAXED);
+	fdset_del(&copied, fd);
+	fdset_add(&known, fd);
 }
 
 void early_fresh(int fd, int family)
@@ -112,10 +107,8 @@ int early_options(int fd, const uint8_t **list_of)
 
 void early_shared(void)
 {
-	for (int fd = 0; fd < (int)MR_SHARE_FDS_MAX; fd += 64)
-		for (uint64_t left = __atomic_load_n(&bits[fd / 64], __ATOMIC_RELAXED); left;
-		     left &= left - 1)
-			early_touched(fd + __builtin_ctzll(left));
+	fdset_for_each (fd, &known)
+		early_touched(fd);
 }
 
 void early_keep(int fd, enum mr_reason reason)
@@ -152,7 +145,7 @@ void early_forget(int fd)
 
 	if (!early_known(fd))
 		return;
-	__atomic_fetch_and(&bits[fd / 64], ~bit(fd), __ATOMIC_RELAXED);
+	fdset_del(&known, fd);
 	blocked = lock(&mask);
 	drop_registrations(fd, -1);
 	unlock(blocked, &mask);
@@ -166,8 +159,8 @@ void early_copied(int from, int to)
 		early_socket(to);
 		early_keep(to, early_kept(from));
 		origin[to] = origin[from];
-		__atomic_fetch_or(&copied[from / 64], bit(from), __ATOMIC_RELAXED);
-		__atomic_fetch_or(&copied[to / 64], bit(to), __ATOMIC_RELAXED);
+		fdset_add(&copied, from);
+		fdset_add(&copied, to);
 	}
 }
 
@@ -228,31 +221,23 @@ static void move_registrations(int fd, struct mr_file *f)
 static void share_with(int fd, struct mr_file *f)
 {
 	file_hold(f);
-	table_clear(px_share, mr_share_proc(px_share), fd);
-	table_set(px_share, mr_share_proc(px_share), fd, f);
+	fd_becomes(fd, f);
 	move_registrations(fd, f);
 	early_forget(fd);
 }
 
 static void share_with_copies(int fd, struct mr_file *f)
 {
-	for (size_t word = 0; word < MR_ARRAY_SIZE(copied); word++) {
-		uint64_t left = copied[word] & __atomic_load_n(&bits[word], __ATOMIC_RELAXED);
-
-		for (; left; left &= left - 1) {
-			int other = (int)word * 64 + __builtin_ctzll(left);
-
-			if (other != fd && origin[other] == origin[fd])
-				share_with(other, f);
-		}
-	}
+	fdset_for_each (other, &copied)
+		if (other != fd && early_known(other) && origin[other] == origin[fd])
+			share_with(other, f);
 }
 
 void early_accelerated(int fd, struct mr_file *f)
 {
 	pthread_mutex_lock(&mutex);
 	move_registrations(fd, f);
-	if (mr_unlikely(copied[fd / 64] & bit(fd)) && early_known(fd))
+	if (mr_unlikely(fdset_has(&copied, fd)) && early_known(fd))
 		share_with_copies(fd, f);
 	pthread_mutex_unlock(&mutex);
 	early_forget(fd);

@@ -60,6 +60,8 @@ void fd_kernel(int fd, enum mr_reason reason, const struct mr_endpoint *local,
 void fd_forget(int fd);
 /* to is a copy of from, made by the kernel. */
 void fd_copied(int from, int to);
+/* The number is f's from now on, whatever it was: the reference goes over. With the lock held. */
+void fd_becomes(int fd, struct mr_file *f);
 
 /* What the kernel says of a socket: an option of SOL_SOCKET, -1 if it has none; its name, or its peer's (`ask`), 0 or
  * a negative errno with *ep all zeros. */
@@ -85,6 +87,8 @@ uint64_t deadline_after(uint64_t ns);
 /* From the arguments of poll() and of ppoll(). */
 uint64_t deadline_ms(int timeout_ms);
 uint64_t deadline_timespec(const struct timespec *ts);
+/* Nanoseconds until then; 0: it is over. FOREVER stays what it is. */
+uint64_t deadline_left(uint64_t deadline);
 /* As Linux checks it. */
 bool timespec_valid(const struct timespec *ts);
 
@@ -95,6 +99,8 @@ void wait_forked(void);
 /* Is it the one that a call began with? No: a signal handler has forked in its sleep, and this is the child. What it
  * sleeps for is the parent's, too, and must be made anew. */
 bool wait_is_mine(const struct mr_waiter *w);
+/* What the child sleeps with, for one file. NULL: out of memory. With the lock held. */
+struct mr_sleeper *wait_anew(struct mr_waiter **w, struct mr_file *f, uint32_t events);
 
 /* A call that sleeps for one file: opens, then looks and sleeps in turns, closes. */
 struct wait {

@@ -233,8 +233,7 @@ static bool adopt_one(int fd, uint64_t cookie, bool landed)
 	file_hold(f);
 	if (landed)
 		file_land(px_share, f);
-	table_clear(px_share, mr_share_proc(px_share), fd);
-	table_set(px_share, mr_share_proc(px_share), fd, f);
+	fd_becomes(fd, f);
 	return true;
 }
 
@@ -523,6 +522,14 @@ void fd_kernel(int fd, enum mr_reason reason, const struct mr_endpoint *local,
 	mr_share_unlock(px_share);
 }
 
+void fd_becomes(int fd, struct mr_file *f)
+{
+	struct mr_proc *self = mr_share_proc(px_share);
+
+	table_clear(px_share, self, fd);
+	table_set(px_share, self, fd, f);
+}
+
 void fd_forget(int fd)
 {
 	early_forget(fd);
@@ -543,8 +550,7 @@ void fd_copied(int from, int to)
 		struct mr_file *f = file_of_entry(mr_share_root(px_share), px_table[from]);
 
 		file_hold(f);
-		table_clear(px_share, mr_share_proc(px_share), to);
-		table_set(px_share, mr_share_proc(px_share), to, f);
+		fd_becomes(to, f);
 	}
 	mr_share_unlock(px_share);
 }

@@ -13,28 +13,23 @@
 #include <netinet/in.h>
 #include <sys/stat.h>
 #include "posix/confine.h"
+#include "posix/fdset.h"
 #include "posix/libc.h"
 #include "posix/posix.h"
 #include "posix/process.h"
 
 static int common[2] = { -1, -1 }; /* [AF_INET6] */
-static uint64_t copies[MR_SHARE_FDS_MAX / 64];
-
-static uint64_t bit(int fd)
-{
-	return 1ull << (fd & 63);
-}
+static struct fdset copies;
 
 bool stand_is(int fd)
 {
-	return (uint32_t)fd < MR_SHARE_FDS_MAX &&
-	       __atomic_load_n(&copies[fd / 64], __ATOMIC_RELAXED) & bit(fd);
+	return fdset_has(&copies, fd);
 }
 
 void stand_forget(int fd)
 {
 	if (stand_is(fd))
-		__atomic_fetch_and(&copies[fd / 64], ~bit(fd), __ATOMIC_RELAXED);
+		fdset_del(&copies, fd);
 }
 
 /* Out of the program's way, where there is room. */
@@ -62,7 +57,7 @@ int stand_new(int family, bool cloexec)
 		*from = make_common(family);
 	fd = *from < 0 ? -1 : REAL(fcntl64)(*from, cloexec ? F_DUPFD_CLOEXEC : F_DUPFD, 0);
 	if (fd >= 0 && (uint32_t)fd < MR_SHARE_FDS_MAX)
-		__atomic_fetch_or(&copies[fd / 64], bit(fd), __ATOMIC_RELAXED);
+		fdset_add(&copies, fd);
 	return fd;
 }
 
@@ -110,10 +105,8 @@ int stand_apart_locked(int fd)
 
 void stand_apart_all(void)
 {
-	for (int fd = 0; fd < (int)MR_SHARE_FDS_MAX; fd += 64)
-		for (uint64_t left = __atomic_load_n(&copies[fd / 64], __ATOMIC_RELAXED); left;
-		     left &= left - 1)
-			stand_apart_locked(fd + __builtin_ctzll(left));
+	fdset_for_each (fd, &copies)
+		stand_apart_locked(fd);
 }
 
 int stand_common(bool v6)

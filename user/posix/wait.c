@@ -15,15 +15,21 @@
 
 static __thread bool prepared; /* this thread has its waiter */
 
-uint64_t deadline_after(uint64_t ns)
+static uint64_t clock_now(void)
 {
 	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * MR_NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t deadline_after(uint64_t ns)
+{
 	uint64_t now;
 
 	if (!ns)
 		return FOREVER;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	now = (uint64_t)ts.tv_sec * MR_NS_PER_S + (uint64_t)ts.tv_nsec;
+	now = clock_now();
 	return ns > FOREVER - now ? FOREVER : now + ns;
 }
 
@@ -51,6 +57,16 @@ uint64_t deadline_timespec(const struct timespec *ts)
 	return ns ? deadline_after(ns) : 0;
 }
 
+uint64_t deadline_left(uint64_t deadline)
+{
+	uint64_t now;
+
+	if (deadline == FOREVER)
+		return FOREVER;
+	now = clock_now();
+	return deadline > now ? deadline - now : 0;
+}
+
 struct mr_waiter *wait_mine(void)
 {
 	struct mr_waiter *w = mr_share_waiter(px_share);
@@ -67,6 +83,12 @@ void wait_forked(void)
 bool wait_is_mine(const struct mr_waiter *w)
 {
 	return mr_likely(mr_share_waiter_made(px_share) == w);
+}
+
+struct mr_sleeper *wait_anew(struct mr_waiter **w, struct mr_file *f, uint32_t events)
+{
+	*w = mr_share_waiter_made(px_share);
+	return *w ? sleeper_new(px_share, f, events, *w) : NULL;
 }
 
 /* Only the first time that takes the lock. */
@@ -129,8 +151,7 @@ int wait_sleep(struct wait *w, struct pollfd *fds, unsigned nfds)
 	ret = mr_share_wait(px_share, w->waiter, fds, nfds, w->deadline, NULL);
 	pthread_cleanup_pop(0);
 	if (!wait_is_mine(w->waiter)) {
-		w->waiter = mr_share_waiter_made(px_share);
-		w->link = w->waiter ? sleeper_new(px_share, w->file, w->events, w->waiter) : NULL;
+		w->link = wait_anew(&w->waiter, w->file, w->events);
 		if (!w->link)
 			return -ENOMEM;
 	}
