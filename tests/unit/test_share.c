@@ -1328,6 +1328,26 @@ static void descriptors_for_which_there_is_no_room_are_told_of_and_none_is_kept(
 	close(pair[1]);
 }
 
+/* Linux's ELF_ET_DYN_BASE. A heap begins behind its program. */
+#define FIRST_PROGRAM 0x555555554000ull
+
+static void no_stack_is_mapped_where_a_program_may_be(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 4096; i++) {
+		uint64_t random = i < 2048 ? i : UINT64_MAX - i;
+		struct mr_stack_cfg scfg = { 0 };
+		uint64_t arena, ports, umem;
+
+		share_choose_addresses(random, &scfg);
+		arena = (uintptr_t)scfg.arena_at;
+		ports = (uintptr_t)scfg.ports_at;
+		umem = (uintptr_t)scfg.umem_at;
+		assert_true(arena >= 1ull << 45 && arena < ports && ports < umem);
+		assert_true(umem + (umem - arena) <= FIRST_PROGRAM);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1384,6 +1404,7 @@ int main(void)
 		SHARE_TEST(the_keepers_end_is_said_once_and_only_on_standard_error),
 		SHARE_TEST(who_enters_twice_is_ended_and_the_others_go_on),
 		SHARE_TEST(the_engines_descriptors_are_found_in_order),
+		cmocka_unit_test(no_stack_is_mapped_where_a_program_may_be),
 		cmocka_unit_test(
 			descriptors_for_which_there_is_no_room_are_told_of_and_none_is_kept),
 	};

@@ -9,20 +9,14 @@
 #include "base/error.h"
 #include "engine/share_priv.h"
 
-/* Somewhere high in the address space, where neither programs nor their libraries and heaps are, and the
- * same place in every process that joins. */
-static int choose_addresses(struct mr_stack_cfg *scfg)
+void share_choose_addresses(uint64_t random, struct mr_stack_cfg *scfg)
 {
-	uint64_t random;
+	/* From 32 TiB to 64, in steps of 256 GiB: none of the three is larger than what it has of them. */
+	uint64_t at = 0x200000000000ull + ((random & 0x7f) << 38);
 
-	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
-		return -errno;
-	/* From 32 TiB on, in steps of 256 GiB: none of the three is larger than what it has of them. */
-	random = 0x200000000000ull + ((random & 0xff) << 38);
-	scfg->arena_at = (void *)(uintptr_t)random;
-	scfg->ports_at = (void *)(uintptr_t)(random + (1ull << 36));
-	scfg->umem_at = (void *)(uintptr_t)(random + (1ull << 37));
-	return 0;
+	scfg->arena_at = (void *)(uintptr_t)at;
+	scfg->ports_at = (void *)(uintptr_t)(at + (1ull << 36));
+	scfg->umem_at = (void *)(uintptr_t)(at + (1ull << 37));
 }
 
 int mr_share_open(struct mr_share **out, const struct mr_config *cfg,
@@ -30,11 +24,13 @@ int mr_share_open(struct mr_share **out, const struct mr_config *cfg,
 {
 	struct mr_stack_cfg scfg = { .extra_bytes = share_bytes(cfg, ops) };
 	struct mr_engine *engine;
-	int ret = choose_addresses(&scfg);
+	uint64_t random;
+	int ret;
 
 	*out = NULL;
-	if (ret)
-		return mr_error_set(err, ret, "cannot get random numbers: %s", strerror(-ret));
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		return mr_error_set(err, -errno, "cannot get random numbers: %s", strerror(errno));
+	share_choose_addresses(random, &scfg);
 	ret = engine_open(&engine, cfg, &scfg, err);
 	if (ret)
 		return ret;

@@ -107,6 +107,10 @@ struct mr_share {
 /* ---- share.c */
 /* Bytes of an arena that are needed beside the stack. */
 size_t share_bytes(const struct mr_config *cfg, const struct mr_share_ops *ops);
+/* Where the stack is mapped, the same place in every process that joins: high in the address space, but below all
+ * programs (on x86-64 the kernel loads those that are position-independent from two thirds of 128 TiB on, their heaps
+ * behind them), libraries and stacks. */
+void share_choose_addresses(uint64_t random, struct mr_stack_cfg *scfg);
 /* Closed but for its tables. NULL: no memory. */
 struct mr_share *share_new(const struct mr_share_ops *ops);
 /* Close and free what this process has. */
