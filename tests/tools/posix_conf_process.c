@@ -16,6 +16,18 @@
 #include "base/compiler.h"
 #include "posix_conf.h"
 
+/* The child has the connection now: what it says, and how it ends. */
+static void hear_child(struct conn c, pid_t pid)
+{
+	int status;
+
+	close(c.fd);
+	T(peer("recv %d -1", c.h));
+	T(waitpid(pid, &status, 0) == pid);
+	T(status);
+	peer("close %d", c.h);
+}
+
 void case_fork(void)
 {
 	struct conn c = passive();
@@ -292,11 +304,7 @@ void case_exec(void)
 		execlp("echo", "echo", "from", "a", "program", NULL);
 		_exit(1);
 	}
-	close(c.fd);
-	T(peer("recv %d -1", c.h));
-	T(waitpid(pid, &status, 0) == pid);
-	T(status);
-	peer("close %d", c.h);
+	hear_child(c, pid);
 	c = active();
 	fcntl(c.fd, F_SETFD, FD_CLOEXEC);
 	pid = fork();
@@ -422,17 +430,12 @@ void case_exec_others(void)
 	for (size_t i = 0; i < MR_ARRAY_SIZE(ways); i++) {
 		struct conn c = passive();
 		pid_t pid = fork();
-		int status;
 
 		if (!pid) {
 			dup2(c.fd, 1);
 			_exit(ways[i](argv) ? 1 : 2);
 		}
-		close(c.fd);
-		T(peer("recv %d -1", c.h));
-		T(waitpid(pid, &status, 0) == pid);
-		T(status);
-		peer("close %d", c.h);
+		hear_child(c, pid);
 	}
 }
 
@@ -441,7 +444,6 @@ void case_exec_bare(void)
 {
 	struct conn c = passive();
 	char *none[] = { NULL };
-	int status;
 	pid_t pid = fork();
 
 	if (!pid) {
@@ -449,11 +451,7 @@ void case_exec_bare(void)
 		execle("/bin/echo", "echo", "from", "a", "program", NULL, none);
 		_exit(1);
 	}
-	close(c.fd);
-	T(peer("recv %d -1", c.h));
-	T(waitpid(pid, &status, 0) == pid);
-	T(status);
-	peer("close %d", c.h);
+	hear_child(c, pid);
 }
 
 /* What the limit of address space leaves, in a process that has a connection. */
