@@ -297,34 +297,31 @@ static int find_preload(char *buf, size_t size)
 	return -ENOENT;
 }
 
-/* A program with AddressSanitizer in a library of its own does not start behind another library, though it would work.
- * What its user says of that comes behind, and counts. */
-static int let_sanitizers_start(void)
+/* Put a value in front of those that a variable has. 0 or -ENOMEM. */
+static int put_first(const char *name, const char *value)
 {
-	const char *others = getenv("ASAN_OPTIONS");
+	const char *others = getenv(name);
 	char *all;
 	int err;
 
-	if (asprintf(&all, "verify_asan_link_order=0%s%s", others ? ":" : "", others ?: "") < 0)
+	if (asprintf(&all, "%s%s%s", value, others && *others ? ":" : "", others ?: "") < 0)
 		return -ENOMEM;
-	err = setenv("ASAN_OPTIONS", all, 1) ? -ENOMEM : 0;
+	err = setenv(name, all, 1) ? -ENOMEM : 0;
 	free(all);
 	return err;
 }
 
 static int set_environment(const struct run_args *args, const char *stack, const char *preload)
 {
-	const char *others = getenv("LD_PRELOAD");
-	char *all;
-	int err;
+	int err = put_first("LD_PRELOAD", preload);
 
-	if (asprintf(&all, "%s%s%s", preload, others && *others ? ":" : "", others ?: "") < 0)
-		return -ENOMEM;
-	err = setenv("LD_PRELOAD", all, 1) || setenv(MR_SHARE_ENV, stack, 1) ? -ENOMEM : 0;
-	free(all);
-	err = err ?: let_sanitizers_start();
-	if (!err && args->strict)
-		err = setenv("MILLRACE_STRICT", "1", 1) ? -ENOMEM : 0;
+	/* A program with AddressSanitizer in a library of its own does not start behind another library, though it would
+	 * work. What its user says of that comes behind, and counts. */
+	err = err ?: put_first("ASAN_OPTIONS", "verify_asan_link_order=0");
+	if (!err && setenv(MR_SHARE_ENV, stack, 1))
+		err = -ENOMEM;
+	if (!err && args->strict && setenv("MILLRACE_STRICT", "1", 1))
+		err = -ENOMEM;
 	return err;
 }
 

@@ -25,6 +25,7 @@
 #include "base/compiler.h"
 #include "cli/run.h"
 #include "cli/stats.h"
+#include "posix/congestion.h"
 #include "posix/file.h"
 
 const struct mr_share_ops *const run_share_ops = &mr_posix_ops;
@@ -181,6 +182,7 @@ static int keep(const struct run_args *args, struct mr_share *share, int life,
 static const char *system_congestion(char *buf, size_t size)
 {
 	FILE *f = fopen("/proc/sys/net/ipv4/tcp_congestion_control", "re");
+	const char *name;
 
 	if (!f)
 		return NULL;
@@ -188,9 +190,8 @@ static const char *system_congestion(char *buf, size_t size)
 	if (fgets(buf, (int)size, f))
 		buf[strcspn(buf, "\n")] = '\0';
 	fclose(f);
-	if (!strcmp(buf, "reno")) /* Linux's name for what is RFC 6582 here */
-		return "newreno";
-	return mr_congestion_index(buf) < 0 ? NULL : buf;
+	name = congestion_ours(buf);
+	return mr_congestion_index(name) < 0 ? NULL : name;
 }
 
 static _Noreturn void keeper(struct run_args args, int life, int tell)

@@ -21,6 +21,7 @@
 #include <syslog.h>
 #include "base/compiler.h"
 #include "base/time.h"
+#include "posix/congestion.h"
 #include "posix/libc.h"
 #include "posix/posix.h"
 
@@ -265,10 +266,9 @@ static bool kernel_value(int fd, const struct option *o, int *value)
 
 /* ---- Into the stack -------------------------------------------------------------------------- */
 
-/* Linux's name for what is RFC 6582 here. */
 static int congestion_index(const char *name)
 {
-	return mr_congestion_index(strcmp(name, "reno") ? name : "newreno");
+	return mr_congestion_index(congestion_ours(name));
 }
 
 static int set_name(struct mr_file *f, const void *val, socklen_t len)
@@ -800,9 +800,8 @@ static int give_option(int fd, struct mr_file *f, const struct option *o, void *
 		l.l_linger = (int)mr_max(value, (int64_t)0);
 		return give(&l, sizeof(l), val, len);
 	case AS_NAME:
-		snprintf(name, sizeof(name), "%s", mr_congestion_name((int)value));
-		if (!strcmp(name, "newreno"))
-			strncpy(name, "reno", sizeof(name));
+		snprintf(name, sizeof(name), "%s",
+			 congestion_theirs(mr_congestion_name((int)value)));
 		return give(name, sizeof(name), val, len);
 	case AS_HELD:
 		kernel = 0;
