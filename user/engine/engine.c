@@ -612,8 +612,7 @@ static void reset_connections(struct mr_engine *engine)
 	if (!engine->port.dev) /* mr_engine_start() was not reached or failed: nobody knows of us */
 		return;
 	for (unsigned i = 0; i < CLOSE_TURNS; i++) {
-		if (mr_engine_output(engine, engine->clock(engine->clock_user)) ||
-		    !st->nif.txq_count)
+		if (mr_engine_output(engine, engine_clock(engine)) || !st->nif.txq_count)
 			break;
 	}
 }

@@ -12,6 +12,12 @@
 
 #define SERVICE_NS MR_NS_PER_S /* a busy engine looks after its device that often */
 
+/* The time now, ns; st->now is when the present round or call began. */
+static inline uint64_t engine_clock(const struct mr_engine *engine)
+{
+	return engine->clock(engine->clock_user);
+}
+
 /* One line for the operator, where cfg->log wants it (engine_sight.c). */
 __attribute__((format(printf, 3, 4))) void engine_log(const struct mr_engine *engine, int level,
 						      const char *fmt, ...);

@@ -21,11 +21,6 @@
 
 #define SPINS_PER_CLOCK 32u /* looks at the rings between two of the clock */
 
-static uint64_t clock_now(const struct mr_engine *engine)
-{
-	return engine->clock(engine->clock_user);
-}
-
 static void cpu_relax(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
@@ -82,7 +77,7 @@ bool engine_spin(const struct mr_engine *engine, uint64_t until, const uint32_t 
 				return true;
 			cpu_relax();
 		}
-	} while (clock_now(engine) < until);
+	} while (engine_clock(engine) < until);
 	return false;
 }
 
@@ -90,7 +85,7 @@ bool engine_spin(const struct mr_engine *engine, uint64_t until, const uint32_t 
 static int sleep_until(struct mr_engine *engine, uint64_t until, bool *interrupted)
 {
 	struct timespec ts, *timeout = NULL;
-	uint64_t now = clock_now(engine);
+	uint64_t now = engine_clock(engine);
 	int n;
 
 	if (until != MR_TIME_NEVER) {
@@ -111,7 +106,7 @@ static int sleep_until(struct mr_engine *engine, uint64_t until, bool *interrupt
 		__atomic_store_n(&engine->wake_asked, 1, __ATOMIC_RELAXED);
 	/* It was not a packet that woke us: it was a link event, or the error of a socket that lost its device. */
 	if (n > 0 && !wake_asked(engine) && !engine->dev->ops->rx_ready(engine->dev))
-		return mr_engine_service(engine, clock_now(engine));
+		return mr_engine_service(engine, engine_clock(engine));
 	return 0;
 }
 
@@ -137,7 +132,7 @@ static int idle(struct mr_engine *engine, uint64_t now, uint64_t deadline, bool 
 	if (engine->spin_ns &&
 	    engine_spin(engine, mr_min(until, now + engine->spin_ns), &engine->wake_asked))
 		return 0;
-	if (clock_now(engine) >= until)
+	if (engine_clock(engine) >= until)
 		return 0;
 	flush_capture(engine);
 	return sleep_until(engine, until, interrupted);
@@ -153,7 +148,7 @@ int mr_wait(struct mr_engine *engine, struct mr_event *events, unsigned max, int
 
 	if (!engine || !engine->dev || !events || !max)
 		return -EINVAL;
-	now = clock_now(engine);
+	now = engine_clock(engine);
 	if (timeout_us >= 0 && (uint64_t)timeout_us < (MR_TIME_NEVER - now) / MR_NS_PER_US)
 		deadline = now + (uint64_t)timeout_us * MR_NS_PER_US;
 	err = mr_engine_output(engine, now);
@@ -173,7 +168,7 @@ int mr_wait(struct mr_engine *engine, struct mr_event *events, unsigned max, int
 			break;
 		if (!received)
 			err = idle(engine, now, deadline, &interrupted);
-		now = clock_now(engine);
+		now = engine_clock(engine);
 	}
 	return err;
 }
@@ -182,5 +177,5 @@ int mr_flush(struct mr_engine *engine)
 {
 	if (!engine || !engine->dev)
 		return -EINVAL;
-	return mr_engine_output(engine, clock_now(engine));
+	return mr_engine_output(engine, engine_clock(engine));
 }

@@ -163,7 +163,7 @@ void share_tick(struct mr_share *share)
 {
 	struct mr_engine *engine = share->engine;
 
-	engine->st->now = engine->clock(engine->clock_user);
+	engine->st->now = engine_clock(engine);
 	engine->st->socks.now = engine->st->now;
 }
 

@@ -195,8 +195,7 @@ static void serve(struct mr_keeper *k)
 		case KEEP_MAIN:
 			close(k->main);
 			k->main = -1;
-			k->main_told_at = k->share->engine->clock(k->share->engine->clock_user) +
-					  MAIN_ENDED_NS;
+			k->main_told_at = engine_clock(k->share->engine) + MAIN_ENDED_NS;
 			break;
 		}
 	}
@@ -309,8 +308,7 @@ static void doze(struct mr_keeper *k, bool leads, uint64_t until)
 		{ .fd = k->share->events[0], .events = POLLIN },
 		{ .fd = k->epoll, .events = POLLIN },
 	};
-	uint64_t now = engine->clock(engine->clock_user), left = until > now ? until - now : 0,
-		 count;
+	uint64_t now = engine_clock(engine), left = until > now ? until - now : 0, count;
 	struct timespec ts = { (time_t)(left / MR_NS_PER_S), (long)(left % MR_NS_PER_S) };
 	unsigned nrings = mr_afxdp_queues(engine->dev), n = 2;
 	ssize_t got;

@@ -36,8 +36,7 @@ static void conn_close(struct mr_keeper *k, struct keep_conn *conn)
 	if (slot == KEEP_NO_SLOT || k->share->c->procs[slot].pid != conn->pid)
 		return;
 	/* Gone, which the pidfd tells, or executing another program. */
-	k->watch[slot].until =
-		k->share->engine->clock(k->share->engine->clock_user) + KEEP_ADOPT_NS;
+	k->watch[slot].until = engine_clock(k->share->engine) + KEEP_ADOPT_NS;
 }
 
 static void answer_error(const struct keep_conn *conn, int err)
@@ -324,7 +323,7 @@ uint64_t keep_hear_again(struct mr_keeper *k, uint64_t now)
  * listened to for a while. */
 static void turn_away(struct mr_keeper *k)
 {
-	uint64_t now = k->share->engine->clock(k->share->engine->clock_user);
+	uint64_t now = engine_clock(k->share->engine);
 	int fd;
 
 	if (k->spare >= 0)

@@ -261,7 +261,7 @@ void share_seen_off(struct mr_share *share)
 
 	if (mr_list_empty(&c->sleepers) || share->confined)
 		return;
-	now = share->engine->clock(share->engine->clock_user);
+	now = engine_clock(share->engine);
 	c->seen_at = now;
 	t = pthread_getspecific(share->key);
 	if (t && t->w)
@@ -466,11 +466,6 @@ static void leave(struct mr_share *share, struct mr_waiter *w)
 
 /* ---- Sleeping -------------------------------------------------------------------------------- */
 
-static uint64_t clock_now(const struct mr_share *share)
-{
-	return share->engine->clock(share->engine->clock_user);
-}
-
 static struct timespec *timeout(uint64_t until, uint64_t now, struct timespec *ts)
 {
 	uint64_t left = until > now ? until - now : 0;
@@ -551,7 +546,7 @@ static int sleep_on(struct mr_share *share, const struct mr_waiter *w, struct po
 	const struct mr_engine *engine = share->engine;
 	struct pollfd *keeper = set + n, *dev = keeper + 1;
 	unsigned ndev = leads ? engine->npfds : 0;
-	uint64_t now = clock_now(share), most = longest_sleep(share, w);
+	uint64_t now = engine_clock(share->engine), most = longest_sleep(share, w);
 	struct timespec ts;
 	int ret;
 
@@ -583,7 +578,7 @@ static int sleep_confined(struct mr_share *share, const struct mr_waiter *w, str
 			  unsigned n, uint64_t until, const sigset_t *sigmask)
 {
 	struct pollfd keeper = { .fd = share->keeper };
-	uint64_t now = clock_now(share), left = until > now ? until - now : 0;
+	uint64_t now = engine_clock(share->engine), left = until > now ? until - now : 0;
 	uint64_t most = mr_min(longest_sleep(share, w), CONFINED_NS);
 	int ret = confined_poll(set, n, mr_min(left, most), sigmask);
 
