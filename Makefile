@@ -126,7 +126,8 @@ $(BUILD)/millrace: $(CLI_OBJ) $(BUILD)/libmillrace.a
 	$(if $(V),,@echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(CLI_LIBS)
 
-# The shim: the stack's own calls of functions that it interposes go around it (user/posix/libc.c).
+# The shim: the stack's own calls of functions that it interposes go around it (user/posix/libc.c). Where one of its
+# functions calls another, that one is meant, though the program may have one of that name (-Bsymbolic-functions).
 $(BUILD)/libmillrace-shim.a: $(BUILD)/libmillrace.a user/posix/libc.h
 	$(if $(V),,@echo "  SHIM  $@")
 	$(Q)sed -n 's/^[a-zA-Z].*[ *]\(libc_\([a-z0-9]*\)\)(.*/\2 \1/p' user/posix/libc.h > $@.names
@@ -135,7 +136,8 @@ $(BUILD)/libmillrace-shim.a: $(BUILD)/libmillrace.a user/posix/libc.h
 $(BUILD)/libmillrace-preload.so: $(SHIM_OBJ) $(BUILD)/libmillrace-shim.a user/posix/preload.map
 	$(if $(V),,@echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libmillrace-preload.so \
-		-Wl,--version-script=user/posix/preload.map -Wl,--as-needed $(if $(SAN),,-Wl,-z,defs) \
+		-Wl,-Bsymbolic-functions -Wl,--version-script=user/posix/preload.map -Wl,--as-needed \
+		$(if $(SAN),,-Wl,-z,defs) \
 		-o $@ $(SHIM_OBJ) $(BUILD)/libmillrace-shim.a
 
 # ---- Tests ---------------------------------------------------------------------------------------

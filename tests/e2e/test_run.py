@@ -418,6 +418,37 @@ def _():
         check("active_opens" in done.stderr, "it did not connect on the stack: %s", done.stderr)
 
 
+@case("a program has a sigaction() of its own, which goes on to the C library's by its other name: Erlang's")
+def _():
+    need("gcc")
+    with Pair() as pair, scratch() as directory:
+        source, program = os.path.join(directory, "p.c"), os.path.join(directory, "p")
+        with open(source, "w") as f:
+            f.write('''
+                #define _GNU_SOURCE
+                #include <signal.h>
+                int __sigaction(int, const struct sigaction *, struct sigaction *);
+                static int own, came;
+                int sigaction(int sig, const struct sigaction *new, struct sigaction *old)
+                {
+                    own++;
+                    return __sigaction(sig, new, old);
+                }
+                static void handler(int sig) { came += sig; }
+                int main(void)
+                {
+                    struct sigaction sa = { .sa_handler = handler };
+                    if (sigaction(SIGUSR1, &sa, 0) || raise(SIGUSR1) || came != SIGUSR1)
+                        return 1;
+                    if (signal(SIGUSR1, SIG_DFL) != handler || siginterrupt(SIGUSR1, 1) || own != 1)
+                        return 2;
+                    return 7;
+                }''')
+        run("gcc", "-rdynamic", "-o", program, source, timeout=30)
+        equal("status without the stack", run(program, ok=False).returncode, 7)
+        status(pair, 7, program)
+
+
 @case("a program written in Go is told of though it is linked dynamically, and not run with --strict")
 def _():
     need("gcc")
