@@ -47,7 +47,12 @@ endif
 LIBS     := -lbpf -lelf -lz -lmnl -lcap
 CLI_LIBS := -ljson-c
 CPPFLAGS += -D_GNU_SOURCE -Iinclude -Iuser -isystem $(BUILD)/gen
-CFLAGS   += -std=gnu11 $(OPT) $(WARN) $(SANFLAGS) -fPIC -fvisibility=hidden -fno-strict-aliasing
+# At -O2 gcc joins the writes of two neighbouring counters (len and pkt_len of a frame), and the processor waits where
+# one of them was just written alone; and it clears structs by `rep stos`, which takes long to begin.
+TUNE     := $(foreach flag,-fno-tree-slp-vectorize -mmemset-strategy=unrolled_loop:256:noalign$(comma)libcall:-1:noalign \
+            -mmemcpy-strategy=unrolled_loop:256:noalign$(comma)libcall:-1:noalign,$(shell \
+            $(CC) -Werror $(flag) -E -x c /dev/null >/dev/null 2>&1 && echo $(flag)))
+CFLAGS   += -std=gnu11 $(OPT) $(TUNE) $(WARN) $(SANFLAGS) -fPIC -fvisibility=hidden -fno-strict-aliasing
 LDFLAGS  += $(SANFLAGS)
 
 LIB_SRC  := $(sort $(wildcard user/base/*.c user/frame/*.c user/dev/*.c user/link/*.c user/ip/*.c \
