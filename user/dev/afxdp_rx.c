@@ -137,14 +137,19 @@ static void gather(struct mr_afxdp *d, struct mr_afxdp_queue *q, struct mr_frame
 	q->s->part_tail = f;
 }
 
-/* Metadata, headers with options, and the beginning of the payload. */
+/* The frame, metadata, headers with options, and the payload of a short request. */
 static void prefetch_packet(const struct mr_afxdp *d, const struct xdp_desc *desc)
 {
+	const struct mr_frame *f = mr_frame_at(d->dev.frames, desc->addr);
 	const uint8_t *data = d->dev.frames->umem + desc->addr;
 
+	__builtin_prefetch(f, 1);
+	__builtin_prefetch((const uint8_t *)f + 64, 1);
 	__builtin_prefetch(data - sizeof(struct mr_rx_meta));
 	__builtin_prefetch(data);
 	__builtin_prefetch(data + 64);
+	if (desc->len > 128)
+		__builtin_prefetch(data + 128);
 }
 
 static unsigned rx_queue(struct mr_afxdp *d, unsigned queue, struct mr_frame_queue *out,
