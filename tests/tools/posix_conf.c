@@ -1528,6 +1528,7 @@ static const struct test_case {
 	C(interrupted),
 	C(handlers),
 	C(handlers_jump),
+	C(handlers_close),
 	C(handlers_fork),
 	C(handlers_fork_and_return),
 	C(handlers_queued),

@@ -100,6 +100,7 @@ void *send_late(void *arg);
 
 void case_handlers(void);
 void case_handlers_jump(void);
+void case_handlers_close(void);
 void case_handlers_fork(void);
 void case_handlers_fork_and_return(void);
 void case_handlers_queued(void);

@@ -3,6 +3,7 @@
  * posix_conf_signal.c - cases of posix_conf: signal handlers that use sockets, whatever they interrupt, and what a
  * program sees of its handlers.
  */
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -61,16 +62,21 @@ static void *command(void *arg)
 	return (void *)peer("%s %d %ld", c->word, c->h, c->n);
 }
 
-static pthread_t begin_command(struct command *c)
+static pthread_t begin(void *(*function)(void *arg), void *arg)
 {
 	pthread_t thread;
 	sigset_t all, old;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	pthread_create(&thread, NULL, command, c);
+	pthread_create(&thread, NULL, function, arg);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return thread;
+}
+
+static pthread_t begin_command(struct command *c)
+{
+	return begin(command, c);
 }
 
 static long end_command(pthread_t thread)
@@ -178,6 +184,111 @@ void case_handlers_jump(void)
 	T(peer("recv %d %ld", d.h, handlers_sent) == handlers_sent);
 	finish(c);
 	finish(d);
+}
+
+/* What the next signal closes, once. */
+static volatile int closing = -1;
+
+static void on_close(int sig)
+{
+	int saved = errno;
+
+	on_signal(sig);
+	if (closing >= 0 && close(closing))
+		handlers_fail = true;
+	closing = -1;
+	errno = saved;
+}
+
+enum sleep_call { IN_RECV, IN_SEND, IN_ACCEPT, IN_POLL, IN_POLL_BOTH, IN_SELECT, IN_EPOLL };
+
+/* Sleep for fd, until a handler has closed it or for long. */
+static long sleep_in(enum sleep_call call, int fd, int pipe_fd)
+{
+	struct pollfd set[] = { { .fd = fd, .events = POLLIN },
+				{ .fd = pipe_fd, .events = POLLIN } };
+	struct timeval tv = { .tv_sec = 5 };
+	struct epoll_event ev;
+	fd_set fds;
+
+	switch (call) {
+	case IN_RECV:
+		return recv(fd, bulk, sizeof(bulk), 0);
+	case IN_SEND:
+		while (send(fd, bulk, sizeof(bulk), 0) > 0 || errno == EINTR)
+			;
+		return -1;
+	case IN_ACCEPT:
+		return accept(fd, NULL, NULL);
+	case IN_POLL:
+		return poll(set, 1, 5 * SECOND_MS);
+	case IN_POLL_BOTH:
+		return poll(set, 2, 5 * SECOND_MS);
+	case IN_SELECT:
+		FD_ZERO(&fds);
+		FD_SET(fd, &fds);
+		return select(fd + 1, &fds, NULL, NULL, &tv);
+	case IN_EPOLL:
+		return epoll_wait(fd, &ev, 1, 5 * SECOND_MS);
+	}
+	return 0;
+}
+
+static void close_under(enum sleep_call call, int fd, int closed, int pipe_fd, int flags)
+{
+	sigaction(SIGALRM, &(struct sigaction){ .sa_handler = on_close, .sa_flags = flags }, NULL);
+	closing = closed;
+	alarm_every(20);
+	T(sleep_in(call, fd, pipe_fd));
+	alarm_every(0);
+	sigaction(SIGALRM, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
+	T(fcntl(closed, F_GETFD));
+}
+
+static void close_the_only(enum sleep_call call, int pipe_fd, int flags)
+{
+	struct conn c = passive();
+
+	SAY("call %d, flags %#x", call, (unsigned)flags);
+	close_under(call, c.fd, c.fd, pipe_fd, flags);
+	if (call != IN_SEND)
+		T(peer("recv %d 1", c.h));
+	T(peer("close %d", c.h));
+}
+
+/* Of two descriptors the handler closes the one that nobody sleeps for, and the peer sends a little later. */
+static void close_a_copy(int flags)
+{
+	struct conn c = passive();
+	pthread_t late = begin(send_late, &c.h);
+
+	close_under(IN_RECV, c.fd, dup(c.fd), -1, flags);
+	pthread_join(late, NULL);
+	finish(c);
+}
+
+void case_handlers_close(void)
+{
+	static const int flags[] = { 0, SA_RESTART };
+	int fds[2];
+
+	T(pipe(fds));
+	handlers_fail = false;
+	for (unsigned i = 0; i < MR_ARRAY_SIZE(flags); i++) {
+		int l = listener(), ep = epoll_create1(0), watched = listener();
+
+		for (enum sleep_call call = IN_RECV; call <= IN_SELECT; call++)
+			if (call != IN_ACCEPT)
+				close_the_only(call, fds[0], flags[i]);
+		close_under(IN_ACCEPT, l, l, -1, flags[i]);
+		T(ep_ctl(ep, EPOLL_CTL_ADD, watched, EPOLLIN));
+		close_under(IN_EPOLL, ep, ep, -1, flags[i]);
+		close(watched);
+		close_a_copy(flags[i]);
+	}
+	T(handlers_fail);
+	close(fds[0]);
+	close(fds[1]);
 }
 
 static void on_fork(int sig)

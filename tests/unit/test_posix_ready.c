@@ -290,7 +290,7 @@ static void salvage_counts_references_in_the_tables_and_sleeps(void **state)
 	struct mr_sleeper *link;
 
 	(void)state;
-	link = sleeper_new(share, stream, EPOLLIN, waiter);
+	link = sleeper_new(share, stream, EPOLLIN, waiter, NULL);
 	assert_non_null(link);
 	file_hold(stream);
 	table_set(share, mr_share_proc(share), 9, stream);

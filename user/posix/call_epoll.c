@@ -353,22 +353,44 @@ static int collect(struct mr_file *ep, int epfd, struct epoll_event *events, int
 	return n;
 }
 
-/* The thread is being cancelled, and has the lock. */
-static void wait_cancelled(void *link)
+/* A call that sleeps for an instance of ours. */
+struct nap {
+	struct mr_waiter *waiter;
+	struct mr_sleeper *link;
+};
+
+/* A signal handler has closed the instance. */
+static bool instance_gone(const struct nap *nap)
 {
-	sleeper_free(px_share, link);
+	return !sleeper_is(nap->link, nap->waiter, nap);
+}
+
+static void nap_end(const struct nap *nap)
+{
+	if (nap->link && !instance_gone(nap))
+		sleeper_free(px_share, nap->link);
+}
+
+/* The thread is being cancelled, and has the lock. */
+static void nap_cancelled(void *nap)
+{
+	nap_end(nap);
 	mr_share_unlock(px_share);
 }
 
-static int sleep_ours(struct mr_sleeper *link, struct mr_waiter *w, struct pollfd *pfd,
-		      uint64_t deadline, const sigset_t *mask)
+static int nap_sleep(struct nap *nap, struct mr_file *ep, struct pollfd *pfd, uint64_t deadline,
+		     const sigset_t *mask)
 {
 	int ret;
 
-	pthread_cleanup_push(wait_cancelled, link);
-	ret = mr_share_wait(px_share, w, pfd, pfd != NULL, deadline, mask);
+	pthread_cleanup_push(nap_cancelled, nap);
+	ret = mr_share_wait(px_share, nap->waiter, pfd, pfd != NULL, deadline, mask);
 	pthread_cleanup_pop(0);
-	return ret;
+	if (!wait_is_mine(nap->waiter)) { /* nor is the link */
+		nap->link = wait_anew(&nap->waiter, ep, EPOLLIN, nap);
+		return nap->link ? ret : -ENOMEM;
+	}
+	return mr_unlikely(instance_gone(nap)) ? -EINTR : ret;
 }
 
 static int wait_ours(struct mr_file *ep, int epfd, struct mr_waiter *w, struct epoll_event *events,
@@ -376,10 +398,11 @@ static int wait_ours(struct mr_file *ep, int epfd, struct mr_waiter *w, struct e
 {
 	struct pollfd pfd = { .fd = epfd, .events = POLLIN };
 	bool kernel;
-	struct mr_sleeper *link = sleeper_new(px_share, ep, EPOLLIN, w);
+	struct nap nap = { .waiter = w };
 	int n, ret = 0;
 
-	if (!link)
+	nap.link = sleeper_new(px_share, ep, EPOLLIN, w, &nap);
+	if (!nap.link)
 		return -ENOMEM;
 	/* A connection that was just accepted and has its request: the ACK goes with the answer. */
 	n = mr_share_puts_off(px_share) ?
@@ -388,23 +411,18 @@ static int wait_ours(struct mr_file *ep, int epfd, struct mr_waiter *w, struct e
 	if (!n)
 		mr_share_round(px_share);
 	while (!n) {
-		mr_share_wait_begin(px_share, w);
+		mr_share_wait_begin(px_share, nap.waiter);
 		kernel = has_kernel_members(epfd);
 		n = collect(ep, epfd, events, max, kernel);
 		if (n || ret == -ETIMEDOUT)
 			break;
-		ret = sleep_ours(link, w, kernel ? &pfd : NULL, deadline, mask);
-		if (!wait_is_mine(w)) { /* nor is the link */
-			link = wait_anew(&w, ep, EPOLLIN);
-			ret = link ? ret : -ENOMEM;
-		}
+		ret = nap_sleep(&nap, ep, kernel ? &pfd : NULL, deadline, mask);
 		if (ret < 0 && ret != -ETIMEDOUT) {
 			n = ret;
 			break;
 		}
 	}
-	if (link)
-		sleeper_free(px_share, link);
+	nap_end(&nap);
 	mr_share_batch(px_share, n > 0);
 	return n;
 }

@@ -66,9 +66,14 @@ static bool also_kernels(const struct mr_file *f)
 	return f->kind == FILE_EPOLL || f->sock->kind == MR_SOCK_LISTENER;
 }
 
+static bool member_gone(const struct set *s, const struct member *m)
+{
+	return !sleeper_is(m->link, s->waiter, m);
+}
+
 static bool set_member(struct set *s, struct member *m, short events)
 {
-	m->link = sleeper_new(px_share, m->file, (uint16_t)events, s->waiter);
+	m->link = sleeper_new(px_share, m->file, (uint16_t)events, s->waiter, m);
 	return m->link;
 }
 
@@ -100,8 +105,17 @@ static int set_open(struct set *s)
 static void set_close(const struct set *s)
 {
 	for (unsigned i = 0; i < s->n; i++)
-		if (s->members[i].link)
+		if (s->members[i].link && !member_gone(s, &s->members[i]))
 			sleeper_free(px_share, s->members[i].link);
+}
+
+/* One whose file a signal handler has closed. */
+static bool any_gone(const struct set *s)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		if (s->members[i].link && member_gone(s, &s->members[i]))
+			return true;
+	return false;
 }
 
 static void set_free(struct set *s)
@@ -156,6 +170,8 @@ static int set_sleep(struct set *s, uint64_t deadline, const sigset_t *mask)
 	pthread_cleanup_pop(0);
 	if (!wait_is_mine(s->waiter))
 		err = set_renew(s);
+	else if (mr_unlikely(any_gone(s)))
+		err = -EINTR;
 	return err ?: ret;
 }
 

@@ -65,6 +65,7 @@ struct mr_sleeper {
 	struct mr_list all_node;
 	struct mr_file *file;
 	struct mr_waiter *waiter; /* NULL: a message */
+	const void *call;	  /* of the waiter's thread: whose it is (sleeper_is()) */
 	uint32_t events;	  /* EPOLL* */
 	uint32_t proc;		  /* index of its process */
 	uint64_t until;		  /* a message whose sender is gone: kept so long; 0: all others */
@@ -121,7 +122,10 @@ void file_notify(struct mr_share *share, struct mr_file *f);
 
 /* Sleep for f: NULL when there are too many. */
 struct mr_sleeper *sleeper_new(struct mr_share *share, struct mr_file *f, uint32_t events,
-			       struct mr_waiter *w);
+			       struct mr_waiter *w, const void *call);
+/* Is it still what that call of w's thread has made? No: a signal handler has closed the file's last descriptor in the
+ * call's sleep, and with it the file is gone (wait_abandon()). */
+bool sleeper_is(const struct mr_sleeper *link, const struct mr_waiter *w, const void *call);
 void sleeper_free(struct mr_share *share, struct mr_sleeper *link);
 
 /* f is in a message to another process, which has a reference until it is received, or for some time after the

@@ -99,8 +99,9 @@ void wait_forked(void);
 /* Is it the one that a call began with? No: a signal handler has forked in its sleep, and this is the child. What it
  * sleeps for is the parent's, too, and must be made anew. */
 bool wait_is_mine(const struct mr_waiter *w);
-/* What the child sleeps with, for one file. NULL: out of memory. With the lock held. */
-struct mr_sleeper *wait_anew(struct mr_waiter **w, struct mr_file *f, uint32_t events);
+/* What the child sleeps with, for one file, in this call. NULL: out of memory. With the lock held. */
+struct mr_sleeper *wait_anew(struct mr_waiter **w, struct mr_file *f, uint32_t events,
+			     const void *call);
 
 /* A call that sleeps for one file: opens, then looks and sleeps in turns, closes. */
 struct wait {
@@ -116,11 +117,12 @@ struct wait {
 int wait_open(struct wait *w, struct mr_file *f, uint32_t events, uint64_t timeout_ns);
 /* Look at the file after this: what comes later wakes. */
 void wait_look(struct wait *w);
-/* 0: look again; -EAGAIN: timeout; -EINTR (a handler ran that does not restart); -ENETDOWN. */
+/* 0: look again; -EAGAIN: timeout; -EINTR (a handler ran that does not restart); -ENETDOWN. -EBADF, or -EINTR: a
+ * handler has closed the file, which is not there any more. */
 int wait_sleep(struct wait *w, struct pollfd *fds, unsigned nfds);
 void wait_close(struct wait *w);
-/* f, which the caller holds, is about to be closed: what this thread still waits for there are calls that a
- * signal handler has jumped out of. With the lock held. */
+/* A descriptor of f, which the caller holds, is about to be closed: what this thread still waits for there are calls
+ * that a signal handler has jumped out of, or that it has interrupted, and that find out. With the lock held. */
 void wait_abandon(struct mr_file *f);
 
 /* The calls that may wait are points of cancellation: they begin with wait_point(), and where they sleep

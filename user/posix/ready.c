@@ -158,7 +158,7 @@ void file_notify(struct mr_share *share, struct mr_file *f)
 /* ---- Sleeping -------------------------------------------------------------------------------- */
 
 struct mr_sleeper *sleeper_new(struct mr_share *share, struct mr_file *f, uint32_t events,
-			       struct mr_waiter *w)
+			       struct mr_waiter *w, const void *call)
 {
 	struct mr_posix *px = mr_share_root(share);
 	struct mr_sleeper *link = mr_pool_get(&px->links);
@@ -168,6 +168,7 @@ struct mr_sleeper *sleeper_new(struct mr_share *share, struct mr_file *f, uint32
 	file_hold(f);
 	link->events = events;
 	link->waiter = w;
+	link->call = call;
 	link->proc = mr_share_proc(share)->index;
 	mr_in_order(); /* salvage believes what has a file */
 	link->file = f;
@@ -175,6 +176,11 @@ struct mr_sleeper *sleeper_new(struct mr_share *share, struct mr_file *f, uint32
 	mr_list_add_tail(&px->all_links, &link->all_node);
 	file_want(f, events);
 	return link;
+}
+
+bool sleeper_is(const struct mr_sleeper *link, const struct mr_waiter *w, const void *call)
+{
+	return link->waiter == w && link->call == call;
 }
 
 void sleeper_free(struct mr_share *share, struct mr_sleeper *link)
@@ -185,6 +191,7 @@ void sleeper_free(struct mr_share *share, struct mr_sleeper *link)
 	mr_list_del(&link->node);
 	mr_list_del(&link->all_node);
 	link->file = NULL;
+	link->call = NULL;
 	mr_pool_put(&px->links, link);
 	file_put(share, f);
 }
@@ -196,7 +203,7 @@ void sleeper_free(struct mr_share *share, struct mr_sleeper *link)
 
 bool file_fly(struct mr_share *share, struct mr_file *f)
 {
-	return sleeper_new(share, f, 0, NULL) != NULL;
+	return sleeper_new(share, f, 0, NULL, NULL) != NULL;
 }
 
 void file_land(struct mr_share *share, struct mr_file *f)

@@ -85,10 +85,11 @@ bool wait_is_mine(const struct mr_waiter *w)
 	return mr_likely(mr_share_waiter_made(px_share) == w);
 }
 
-struct mr_sleeper *wait_anew(struct mr_waiter **w, struct mr_file *f, uint32_t events)
+struct mr_sleeper *wait_anew(struct mr_waiter **w, struct mr_file *f, uint32_t events,
+			     const void *call)
 {
 	*w = mr_share_waiter_made(px_share);
-	return *w ? sleeper_new(px_share, f, events, *w) : NULL;
+	return *w ? sleeper_new(px_share, f, events, *w, call) : NULL;
 }
 
 /* Only the first time that takes the lock. */
@@ -111,7 +112,7 @@ int wait_open(struct wait *w, struct mr_file *f, uint32_t events, uint64_t timeo
 	w->file = f;
 	w->events = events;
 	w->waiter = waiter_under_lock(f);
-	w->link = w->waiter ? sleeper_new(px_share, f, events, w->waiter) : NULL;
+	w->link = w->waiter ? sleeper_new(px_share, f, events, w->waiter, w) : NULL;
 	w->deadline = deadline_after(timeout_ns);
 	w->timed = timeout_ns != 0;
 	w->handled = handlers_seen();
@@ -143,6 +144,27 @@ static void wait_cancelled(void *arg)
 	mr_share_unlock(px_share);
 }
 
+static bool has_descriptor(const struct mr_file *f)
+{
+	const struct mr_posix *px = mr_share_root(px_share);
+	const struct mr_proc *proc = mr_share_proc(px_share);
+
+	for (uint32_t fd = 0; fd < proc->fd_end; fd++)
+		if (proc->fds[fd] && file_of_entry(px, proc->fds[fd]) == f)
+			return true;
+	return false;
+}
+
+/* A signal handler has closed a descriptor of the file that the call sleeps for. Where it has another one the sleep
+ * goes on. False: it has none, and is gone. */
+static bool wait_recover(struct wait *w)
+{
+	w->link = has_descriptor(w->file) ?
+			  sleeper_new(px_share, w->file, w->events, w->waiter, w) :
+			  NULL;
+	return w->link;
+}
+
 int wait_sleep(struct wait *w, struct pollfd *fds, unsigned nfds)
 {
 	int ret;
@@ -151,9 +173,11 @@ int wait_sleep(struct wait *w, struct pollfd *fds, unsigned nfds)
 	ret = mr_share_wait(px_share, w->waiter, fds, nfds, w->deadline, NULL);
 	pthread_cleanup_pop(0);
 	if (!wait_is_mine(w->waiter)) {
-		w->link = wait_anew(&w->waiter, w->file, w->events);
+		w->link = wait_anew(&w->waiter, w->file, w->events, w);
 		if (!w->link)
 			return -ENOMEM;
+	} else if (mr_unlikely(!sleeper_is(w->link, w->waiter, w)) && !wait_recover(w)) {
+		return restarts(w) ? -EBADF : -EINTR;
 	}
 	if (ret == -ETIMEDOUT)
 		return -EAGAIN;
@@ -166,7 +190,7 @@ int wait_sleep(struct wait *w, struct pollfd *fds, unsigned nfds)
 
 void wait_close(struct wait *w)
 {
-	if (w->link)
+	if (w->link && sleeper_is(w->link, w->waiter, w))
 		sleeper_free(px_share, w->link);
 }
 
