@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * share.c - the shared engine: its root in the arena, the lock, and a round under it.
- * Owns        struct mr_commons but for waiters (share_wait.c) and processes (share_proc.c).
+ * Owns        struct mr_commons but for waiters (share_thread.c, share_wait.c, share_lead.c) and processes (share_proc.c).
  * Called by   the shim and the keeper, from any thread.
  */
 #include <errno.h>
@@ -169,8 +169,6 @@ void share_tick(struct mr_share *share)
 
 /* A process that has the lock for longer than this must be stopped (SIGSTOP), and only the keeper can help. */
 #define LOCK_PATIENCE_NS (50 * MR_NS_PER_MS)
-
-#define UNATTENDED_NS (500 * MR_NS_PER_US) /* without a round: less than the keeper bears */
 
 __thread struct share_thread_signals share_signals = { .event = -1 };
 
@@ -350,15 +348,6 @@ int share_output(struct mr_share *share)
 	return set_over(share, err);
 }
 
-/* Nobody waits, and those who use the stack are busy with calls that do not look at the device: without one of them
- * it would be the keeper's, which then wants the lock for each packet. */
-static bool unattended(const struct mr_share *share)
-{
-	const struct mr_stack *st = share->engine->st;
-
-	return !share->c->leader && st->now - st->round_at >= UNATTENDED_NS;
-}
-
 /* ---- Putting off ----------------------------------------------------------------------------- */
 
 #define BATCH_NS   (100 * MR_NS_PER_US) /* so long, as long as the thread makes calls */
@@ -431,9 +420,7 @@ bool mr_share_puts_off(const struct mr_share *share)
 void mr_share_unlock(struct mr_share *share)
 {
 	share->c->hand = NULL; /* the call is over; what follows is TCP's */
-	share_call_in(share);
-	if (mr_unlikely(unattended(share)))
-		mr_share_round(share);
+	share_round_in_passing(share);
 	if (!owes(share) || !put_off(share))
 		share_output(share);
 	report(share);

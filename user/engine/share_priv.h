@@ -132,31 +132,54 @@ void share_drive(struct mr_share *share);
 /* Send what is queued. 0 or -ENETDOWN. */
 int share_output(struct mr_share *share);
 
-/* ---- share_wait.c */
+/* ---- share_thread.c */
+/* What a thread has of its own. */
+struct share_thread {
+	struct mr_share *share;
+	struct mr_waiter *w;
+	unsigned vain; /* spins in a row that ended in sleep */
+};
 int share_threads_init(struct mr_share *share);
 void share_threads_exit(struct mr_share *share);
 /* The child of a fork: this thread has no waiter yet. */
 void share_threads_forked(struct mr_share *share);
-/* Who is awake has let those who sleep wait. */
-void share_distrust(struct mr_share *share);
-/* A round is being run. */
-void share_round_seen(struct mr_share *share);
-/* This thread gives the lock back: what it did until now was no absence. */
-void share_seen_off(struct mr_share *share);
-/* This thread is in a call: it runs a round for those who sleep, if nobody else does. */
-void share_call_in(struct mr_share *share);
-/* Something may be due before the leader's time: let it look. */
-void share_leader_check(struct mr_share *share);
+/* NULL: no memory. */
+struct share_thread *share_this_thread(struct mr_share *share);
 void share_waiter_free(struct mr_share *share, struct mr_waiter *w);
-/* Lists that a killed process may have left half linked. Everybody is woken. */
-void share_waiters_salvage(struct mr_share *share);
+/* The eventfd of a waiter, which lives as long as the engine, whoever has the waiter. Asks the keeper where it is not
+ * known yet, so not with the lock held, which the keeper may want. -1: the process may have no more descriptors, or
+ * cannot reach the keeper; a thread that sleeps without one has to look again and again. */
+int share_event_of(struct mr_share *share, const struct mr_waiter *w);
 /* The keeper's waiter. */
 static inline struct mr_waiter *share_keeper(struct mr_commons *c)
 {
 	return &c->waiters[0];
 }
+
+/* ---- share_lead.c; all with the lock held */
+/* A thread that was relied upon to run the rounds has let the sleeping ones wait. */
+void share_distrust(struct mr_share *share);
+/* A round is being run, or somebody looks whether one is needed. */
+void share_round_seen(struct mr_share *share);
+/* This thread gives the lock back: the time until now was no absence. */
+void share_seen_off(struct mr_share *share);
+/* This thread is in a call that does not wait: it runs a round if one is due and nobody leads. */
+void share_round_in_passing(struct mr_share *share);
+/* w begins to wait, and returns from it. */
+void share_come(struct mr_share *share, struct mr_waiter *w);
+void share_leave_wait(struct mr_share *share, struct mr_waiter *w);
+/* w has something to do in its program from now on. */
+void share_stay_awake(struct mr_share *share, struct mr_waiter *w);
+/* w is about to sleep. True: it leads, and polls the device in its sleep. */
+bool share_take_lead(struct mr_share *share, struct mr_waiter *w);
+/* Something may be due before the leader's time: let it look. */
+void share_leader_check(struct mr_share *share);
+
+/* ---- share_wait.c */
+/* Lists that a killed process may have left half linked. Everybody is woken. */
+void share_waiters_salvage(struct mr_share *share);
 void share_write_event(struct mr_share *share, struct mr_waiter *w);
-/* For those who sleep that the engine is at its end. */
+/* Tell those who sleep that the engine is at its end. */
 void share_wake_all(struct mr_share *share);
 
 /* ---- share_proc.c */
