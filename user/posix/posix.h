@@ -144,7 +144,7 @@ int early_family(int fd);
 void early_touched(int fd);
 /* A process that was forked has all of them, too, or they are in a message. */
 void early_shared(void);
-/* An option of a fresh one was set (the table's index in opt.c). Which were, and how many? */
+/* An option of a fresh one was set (its index in opt_table). Which were, and how many? */
 #define EARLY_OPTIONS 6 /* if there are more it is not fresh any more */
 void early_option(int fd, uint8_t option);
 int early_options(int fd, const uint8_t **list_of);
@@ -180,7 +180,7 @@ int stand_common(bool v6);
  * beyond the table. */
 struct mr_file *ep_of_fd(int epfd);
 
-/* Options (opt.c). */
+/* Options (opt_take.c). */
 void opt_take(int fd, struct mr_file *f); /* the kernel socket's, before it is accelerated */
 bool opt_refuses(int fd, enum mr_reason *reason);
 /* What the connections that come from listener f, which is fd, inherit; and one, to, inherits it. */

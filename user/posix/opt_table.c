@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * opt_table.c - every socket option that the shim knows: what it is to the stack; and its value in the kernel.
+ * Owns        the table, which opt_set.c, opt_take.c and opt.c go by.
+ */
+#include <limits.h>
+#include <sys/syscall.h>
+#include "base/compiler.h"
+#include "posix/libc.h"
+#include "posix/opt_priv.h"
+
+/* Younger than some headers. */
+#ifndef SO_RCVTIMEO_NEW
+#define SO_RCVTIMEO_NEW 66
+#define SO_SNDTIMEO_NEW 67
+#endif
+#ifndef SO_RCVPRIORITY
+#define SO_RCVPRIORITY 82
+#endif
+#ifndef TCP_RTO_MAX_MS
+#define TCP_RTO_MAX_MS 44
+#endif
+#ifndef TCP_RTO_MIN_US
+#define TCP_RTO_MIN_US 45
+#endif
+#ifndef TCP_DELACK_MAX_US
+#define TCP_DELACK_MAX_US 46
+#endif
+#ifndef IP_LOCAL_PORT_RANGE
+#define IP_LOCAL_PORT_RANGE 51
+#endif
+
+const struct option opt_table[] = {
+	{ SOL_SOCKET, SO_KEEPALIVE, AS_BOOL, MR_OPT_KEEPALIVE, true },
+	{ SOL_SOCKET, SO_OOBINLINE, AS_BOOL, MR_OPT_OOBINLINE, true },
+	{ SOL_SOCKET, SO_LINGER, AS_LINGER, MR_OPT_LINGER, true },
+	{ SOL_SOCKET, SO_SNDBUF, AS_BUFFER, MR_OPT_SNDBUF, true },
+	{ SOL_SOCKET, SO_RCVBUF, AS_BUFFER, MR_OPT_RCVBUF, true },
+	{ SOL_SOCKET, SO_SNDBUFFORCE, AS_BUFFER, MR_OPT_SNDBUF, false },
+	{ SOL_SOCKET, SO_RCVBUFFORCE, AS_BUFFER, MR_OPT_RCVBUF, false },
+	{ SOL_SOCKET, SO_RCVLOWAT, AS_NUMBER, MR_OPT_RCVLOWAT, true },
+	{ SOL_SOCKET, SO_REUSEADDR, AS_HELD, MR_OPT_REUSEADDR, true },
+	{ SOL_SOCKET, SO_REUSEPORT, AS_HELD, MR_OPT_REUSEPORT, true },
+	{ SOL_SOCKET, SO_MAX_PACING_RATE, AS_RATE, MR_OPT_MAX_PACING_RATE, true },
+	{ SOL_SOCKET, SO_RCVTIMEO_OLD, AS_TIME, 0, true },
+	{ SOL_SOCKET, SO_SNDTIMEO_OLD, AS_TIME, 0, true },
+	{ SOL_SOCKET, SO_RCVTIMEO_NEW, AS_TIME, 0, false },
+	{ SOL_SOCKET, SO_SNDTIMEO_NEW, AS_TIME, 0, false },
+	{ SOL_SOCKET, SO_DEBUG, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_BROADCAST, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_PRIORITY, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_BSDCOMPAT, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_NO_CHECK, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_PASSCRED, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_PASSSEC, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_BUSY_POLL, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_PREFER_BUSY_POLL, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_BUSY_POLL_BUDGET, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_INCOMING_CPU, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_SELECT_ERR_QUEUE, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_DETACH_FILTER, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_LOCK_FILTER, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_RXQ_OVFL, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_WIFI_STATUS, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_NOFCS, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_CNX_ADVICE, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_TXTIME, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_BUF_LOCK, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_RESERVE_MEM, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_TXREHASH, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_RCVMARK, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_RCVPRIORITY, REMEMBERED, 0, false },
+	{ SOL_SOCKET, SO_BINDTODEVICE, DEVICE, 0, false },
+	{ SOL_SOCKET, SO_BINDTOIFINDEX, DEVICE, 0, false },
+	{ SOL_SOCKET, SO_ATTACH_FILTER, REFUSED, 0, false },
+	{ SOL_SOCKET, SO_ATTACH_BPF, REFUSED, 0, false },
+	{ SOL_SOCKET, SO_MARK, NEUTRAL, 0, false },
+	{ SOL_SOCKET, SO_DONTROUTE, NEUTRAL, 0, false },
+	{ SOL_SOCKET, SO_TIMESTAMP_OLD, NEUTRAL, 0, false },
+	{ SOL_SOCKET, SO_TIMESTAMPNS_OLD, NEUTRAL, 0, false },
+	{ SOL_SOCKET, SO_TIMESTAMPING_OLD, NEUTRAL, 0, false },
+	{ SOL_SOCKET, SO_TIMESTAMP_NEW, NEUTRAL, 0, false },
+	{ SOL_SOCKET, SO_TIMESTAMPNS_NEW, NEUTRAL, 0, false },
+	{ SOL_SOCKET, SO_TIMESTAMPING_NEW, NEUTRAL, 0, false },
+	{ SOL_SOCKET, SO_ZEROCOPY, NEUTRAL, 0, false },
+	{ SOL_SOCKET, SO_PEEK_OFF, NEUTRAL, 0, false },
+	{ IPPROTO_TCP, TCP_NODELAY, AS_BOOL, MR_OPT_NODELAY, true },
+	{ IPPROTO_TCP, TCP_CORK, AS_BOOL, MR_OPT_CORK, true },
+	{ IPPROTO_TCP, TCP_QUICKACK, AS_BOOL, MR_OPT_QUICKACK, false },
+	{ IPPROTO_TCP, TCP_MAXSEG, AS_NUMBER, MR_OPT_MAXSEG, true },
+	{ IPPROTO_TCP, TCP_KEEPIDLE, AS_NUMBER, MR_OPT_KEEPIDLE, true },
+	{ IPPROTO_TCP, TCP_KEEPINTVL, AS_NUMBER, MR_OPT_KEEPINTVL, true },
+	{ IPPROTO_TCP, TCP_KEEPCNT, AS_NUMBER, MR_OPT_KEEPCNT, true },
+	{ IPPROTO_TCP, TCP_SYNCNT, AS_NUMBER, MR_OPT_SYNCNT, true },
+	{ IPPROTO_TCP, TCP_LINGER2, AS_NUMBER, MR_OPT_LINGER2, true },
+	{ IPPROTO_TCP, TCP_DEFER_ACCEPT, AS_NUMBER, MR_OPT_DEFER_ACCEPT, true },
+	{ IPPROTO_TCP, TCP_WINDOW_CLAMP, AS_NUMBER, MR_OPT_WINDOW_CLAMP, true },
+	{ IPPROTO_TCP, TCP_USER_TIMEOUT, AS_NUMBER, MR_OPT_USER_TIMEOUT, true },
+	{ IPPROTO_TCP, TCP_NOTSENT_LOWAT, AS_NUMBER, MR_OPT_NOTSENT_LOWAT, true },
+	{ IPPROTO_TCP, TCP_CONGESTION, AS_NAME, MR_OPT_CONGESTION, true },
+	{ IPPROTO_TCP, TCP_FASTOPEN, AS_FASTOPEN, MR_OPT_FASTOPEN, true },
+	{ IPPROTO_TCP, TCP_FASTOPEN_CONNECT, AS_BOOL, MR_OPT_FASTOPEN_CONNECT, true },
+	{ IPPROTO_TCP, TCP_FASTOPEN_KEY, REMEMBERED, 0, false },
+	{ IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, REMEMBERED, 0, false },
+	{ IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, REMEMBERED, 0, false },
+	{ IPPROTO_TCP, TCP_THIN_DUPACK, REMEMBERED, 0, false },
+	{ IPPROTO_TCP, TCP_INQ, AS_INQ, 0, true },
+	{ IPPROTO_TCP, TCP_REPAIR, NEUTRAL, 0, false },
+	{ IPPROTO_TCP, TCP_SAVE_SYN, NEUTRAL, 0, false },
+	{ IPPROTO_TCP, TCP_TX_DELAY, NEUTRAL, 0, false },
+	{ IPPROTO_TCP, TCP_RTO_MAX_MS, NEUTRAL, 0, false },
+	{ IPPROTO_TCP, TCP_RTO_MIN_US, NEUTRAL, 0, false },
+	{ IPPROTO_TCP, TCP_DELACK_MAX_US, NEUTRAL, 0, false },
+	{ IPPROTO_IP, IP_TOS, AS_NUMBER, MR_OPT_TOS, true },
+	{ IPPROTO_IP, IP_TTL, AS_NUMBER, MR_OPT_TTL, true },
+	{ IPPROTO_IP, IP_RECVTTL, REMEMBERED, 0, false },
+	{ IPPROTO_IP, IP_RECVTOS, REMEMBERED, 0, false },
+	{ IPPROTO_IP, IP_RECVOPTS, REMEMBERED, 0, false },
+	{ IPPROTO_IP, IP_RETOPTS, REMEMBERED, 0, false },
+	{ IPPROTO_IP, IP_PKTINFO, REMEMBERED, 0, false },
+	{ IPPROTO_IP, IP_PASSSEC, REMEMBERED, 0, false },
+	{ IPPROTO_IP, IP_ORIGDSTADDR, REMEMBERED, 0, false },
+	{ IPPROTO_IP, IP_CHECKSUM, REMEMBERED, 0, false },
+	{ IPPROTO_IP, IP_RECVFRAGSIZE, REMEMBERED, 0, false },
+	{ IPPROTO_IP, IP_FREEBIND, REMEMBERED, 0, false },
+	{ IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, REMEMBERED, 0, false },
+	{ IPPROTO_IP, IP_MULTICAST_TTL, REMEMBERED, 0, false },
+	{ IPPROTO_IP, IP_MULTICAST_LOOP, REMEMBERED, 0, false },
+	{ IPPROTO_IP, IP_MULTICAST_IF, REMEMBERED, 0, false },
+	{ IPPROTO_IP, IP_MULTICAST_ALL, REMEMBERED, 0, false },
+	{ IPPROTO_IP, IP_ADD_MEMBERSHIP, REMEMBERED, 0, false },
+	{ IPPROTO_IP, IP_DROP_MEMBERSHIP, REMEMBERED, 0, false },
+	{ IPPROTO_IP, IP_LOCAL_PORT_RANGE, EARLY, 0, false },
+	{ IPPROTO_IP, IP_UNICAST_IF, NEUTRAL, 0, false },
+	{ IPPROTO_IP, IP_OPTIONS, NONE, 0, false },
+	{ IPPROTO_IP, IP_RECVERR, NEUTRAL, 0, false },
+	{ IPPROTO_IP, IP_RECVERR_RFC4884, NEUTRAL, 0, false },
+	{ IPPROTO_IP, IP_TRANSPARENT, NEUTRAL, 0, false },
+	{ IPPROTO_IP, IP_MTU_DISCOVER, NEUTRAL, 0, false },
+	{ IPPROTO_IP, IP_MINTTL, NEUTRAL, 0, false },
+	{ IPPROTO_IPV6, IPV6_V6ONLY, AS_BOOL, MR_OPT_V6ONLY, true },
+	{ IPPROTO_IPV6, IPV6_TCLASS, AS_NUMBER, MR_OPT_TOS, true },
+	{ IPPROTO_IPV6, IPV6_UNICAST_HOPS, AS_NUMBER, MR_OPT_TTL, true },
+	{ IPPROTO_IPV6, IPV6_RECVPKTINFO, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_2292PKTINFO, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_RECVHOPLIMIT, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_2292HOPLIMIT, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_RECVTCLASS, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_RECVRTHDR, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_2292RTHDR, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_RECVHOPOPTS, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_2292HOPOPTS, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_RECVDSTOPTS, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_2292DSTOPTS, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_RECVPATHMTU, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_RECVORIGDSTADDR, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_RECVFRAGSIZE, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_ROUTER_ALERT_ISOLATE, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_FLOWINFO, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_DONTFRAG, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_MULTICAST_HOPS, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_MULTICAST_LOOP, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_MULTICAST_IF, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_MULTICAST_ALL, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_DROP_MEMBERSHIP, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_AUTOFLOWLABEL, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_FREEBIND, REMEMBERED, 0, false },
+	{ IPPROTO_IPV6, IPV6_ADDR_PREFERENCES, EARLY, 0, false },
+	{ IPPROTO_IPV6, IPV6_UNICAST_IF, NEUTRAL, 0, false },
+	{ IPPROTO_IPV6, IPV6_FLOWINFO_SEND, NEUTRAL, 0, false },
+	{ IPPROTO_IPV6, IPV6_RECVERR, NEUTRAL, 0, false },
+	{ IPPROTO_IPV6, IPV6_RECVERR_RFC4884, NEUTRAL, 0, false },
+	{ IPPROTO_IPV6, IPV6_TRANSPARENT, NEUTRAL, 0, false },
+	{ IPPROTO_IPV6, IPV6_MTU_DISCOVER, NEUTRAL, 0, false },
+	{ IPPROTO_IPV6, IPV6_MTU, NEUTRAL, 0, false },
+	{ IPPROTO_IPV6, IPV6_MINHOPCOUNT, NEUTRAL, 0, false },
+};
+
+const size_t opt_count = MR_ARRAY_SIZE(opt_table);
+
+_Static_assert(MR_ARRAY_SIZE(opt_table) <= UINT8_MAX, "early_option() takes a byte");
+_Static_assert(MR_ARRAY_SIZE(opt_table) <= 8 * sizeof(((struct mr_file *)0)->inherited),
+	       "a bit for each option");
+
+const struct option *opt_find(int level, int name)
+{
+	for (size_t i = 0; i < opt_count; i++)
+		if (opt_table[i].level == level && opt_table[i].name == name)
+			return &opt_table[i];
+	return NULL;
+}
+
+int64_t opt_value_of_new(int family, const struct option *o)
+{
+	static int64_t cache[2][MR_ARRAY_SIZE(opt_table)]; /* 1 + the value; 0: not asked yet */
+	int64_t *at = &cache[family == AF_INET6][o - opt_table];
+	int64_t known = __atomic_load_n(at, __ATOMIC_RELAXED);
+	socklen_t len = sizeof(int);
+	int fd, value = -2;
+
+	if (known)
+		return known - 1;
+	fd = REAL(socket)(family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+	if (fd < 0)
+		return -1;
+	if (REAL(getsockopt)(fd, o->level, o->name, &value, &len) < 0)
+		value = -2;
+	libc_close(fd);
+	__atomic_store_n(at, (int64_t)value + 1, __ATOMIC_RELAXED);
+	return value;
+}
+
+bool opt_kernel_value(int fd, const struct option *o, int *value)
+{
+	socklen_t len = sizeof(*value);
+
+	*value = 0;
+	return !REAL(getsockopt)(fd, o->level, o->name, value, &len) && len == sizeof(*value);
+}
+
+bool opt_set_by_program(int fd, int family, const struct option *o)
+{
+	int value;
+
+	return opt_kernel_value(fd, o, &value) && value != opt_value_of_new(family, o);
+}
