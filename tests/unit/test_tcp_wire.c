@@ -147,6 +147,46 @@ static void rfc9293_3_1_options_are_read_or_skipped(void **state)
 	}
 }
 
+/* At the recommended place, elsewhere, twice (the last one holds), and cut off there. */
+static void rfc7323_3_2_timestamps_are_read_wherever_they_stand(void **state)
+{
+	static const struct {
+		const char *what;
+		uint8_t opts[24], n, want;
+		uint32_t tsval, tsecr;
+	} rows[] = {
+		{ "in front", { 1, 1, 8, 10, 0, 0, 0, 5, 0, 0, 0, 6 }, 12, MR_TCPOPT_TS, 5, 6 },
+		{ "behind", { 8, 10, 0, 0, 0, 5, 0, 0, 0, 6, 1, 1 }, 12, MR_TCPOPT_TS, 5, 6 },
+		{ "with more behind them",
+		  { 1, 1, 8, 10, 0, 0, 0, 5, 0, 0, 0, 6, 174, 5, 0, 0, 7, 1, 1, 1 },
+		  20,
+		  MR_TCPOPT_TS | MR_TCPOPT_ACCECN1,
+		  5,
+		  6 },
+		{ "twice",
+		  { 1, 1, 8, 10, 0, 0, 0, 5, 0, 0, 0, 6, 1, 1, 8, 10, 0, 0, 0, 7, 0, 0, 0, 8 },
+		  24,
+		  MR_TCPOPT_TS,
+		  7,
+		  8 },
+		{ "cut off", { 1, 1, 8, 10, 0, 0, 0, 5 }, 8, 0, 0, 0 },
+		{ "of wrong length", { 1, 1, 8, 9, 0, 0, 0, 5, 0, 0, 0, 1 }, 12, 0, 0, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(rows); i++) {
+		uint8_t buf[64];
+		struct mr_seg seg = { 0 };
+		uint32_t n = header(buf, MR_TCP_ACK, rows[i].opts, rows[i].n);
+		enum mr_drop got = mr_tcp_parse(buf, n, n, &seg);
+
+		if (got || seg.opts != rows[i].want || seg.tsval != rows[i].tsval ||
+		    seg.tsecr != rows[i].tsecr)
+			fail_msg("%s: drop %d, options %#x, %u, %u", rows[i].what, got, seg.opts,
+				 seg.tsval, seg.tsecr);
+	}
+}
+
 /* RFC 7323 section 2.3. */
 static void a_window_scale_above_14_counts_as_14(void **state)
 {
@@ -266,6 +306,7 @@ int main(void)
 		cmocka_unit_test(rfc9293_3_1_a_header_cut_short_anywhere_is_refused),
 		cmocka_unit_test(port_zero_is_refused),
 		cmocka_unit_test(rfc9293_3_1_options_are_read_or_skipped),
+		cmocka_unit_test(rfc7323_3_2_timestamps_are_read_wherever_they_stand),
 		cmocka_unit_test(a_window_scale_above_14_counts_as_14),
 		cmocka_unit_test(what_is_written_is_read_back),
 		cmocka_unit_test(rfc9768_3_2_3_accecn_option_of_every_length),

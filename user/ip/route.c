@@ -29,7 +29,7 @@ bool mr_ip_is_subnet_broadcast(const struct mr_ip *ip, const struct mr_addr *add
 		if (!mr_addr_is_v4(&p->addr) || p->len >= 31)
 			continue;
 		mask = (uint32_t)((1ull << (32 - p->len)) - 1);
-		if (mr_addr_in_prefix(addr, p) && (ntohl(addr->w[3]) & mask) == mask)
+		if ((ntohl(addr->w[3]) & mask) == mask && mr_addr_in_prefix(addr, p))
 			return true;
 	}
 	return false;

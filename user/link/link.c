@@ -93,14 +93,15 @@ enum mr_up mr_link_input(struct mr_link *link, struct mr_frame *f, uint64_t now,
 			 enum mr_drop *reason)
 {
 	uint32_t hlen = MR_ETH_HLEN;
-	bool to_all, to_group;
+	bool to_us, to_all, to_group;
 	uint16_t type;
 
 	if (f->len < MR_ETH_HLEN)
 		return drop(reason, MR_DROP_ETH_TRUNCATED);
-	to_all = !memcmp(f->data, mr_eth_broadcast, 6);
-	to_group = !to_all && mr_nd_is_group_mac(link, f->data);
-	if (!to_all && !to_group && memcmp(f->data, link->nif->mac, 6) != 0)
+	to_us = !memcmp(f->data, link->nif->mac, 6);
+	to_all = !to_us && !memcmp(f->data, mr_eth_broadcast, 6);
+	to_group = !to_us && !to_all && mr_nd_is_group_mac(link, f->data);
+	if (!to_us && !to_all && !to_group)
 		return drop(reason, MR_DROP_ETH_NOT_OURS);
 
 	type = load16(f->data + 12);

@@ -21,7 +21,8 @@ void sock_mark(struct mr_socket *sock)
 		mr_list_add_tail(&sock->socks->ready, &sock->ready_node);
 }
 
-static uint32_t stream_ready(const struct mr_socket *sock)
+/* MR_OUT is looked for only where it is asked for; the rest is told in any case. */
+static uint32_t stream_ready(const struct mr_socket *sock, uint32_t asked)
 {
 	uint32_t ready = 0;
 
@@ -41,26 +42,29 @@ static uint32_t stream_ready(const struct mr_socket *sock)
 	if (sock->fin_rcvd || sock->shut_rd)
 		ready |= MR_RDHUP;
 	/* As Linux: a direction that was shut down never makes its caller wait. */
-	if (sock->shut_wr || send_writable(sock))
+	if (sock->shut_wr || (asked & MR_OUT && send_writable(sock)))
 		ready |= MR_OUT;
 	if ((sock->fin_rcvd || sock->shut_rd) && sock->shut_wr)
 		ready |= MR_HUP;
 	return ready;
 }
 
-uint32_t mr_ready(const struct mr_socket *sock)
+static uint32_t ready_for(const struct mr_socket *sock, uint32_t asked)
 {
-	if (!sock)
-		return 0;
 	switch ((enum mr_sock_kind)sock->kind) {
 	case MR_SOCK_LISTENER:
 		return sock->setup->naccepted ? MR_IN : 0;
 	case MR_SOCK_STREAM:
-		return stream_ready(sock);
+		return stream_ready(sock, asked);
 	case MR_SOCK_NEW:
 		break;
 	}
 	return (sock->disconnected ? MR_OUT | MR_HUP : 0) | (sock->err ? MR_ERR : 0);
+}
+
+uint32_t mr_ready(const struct mr_socket *sock)
+{
+	return sock ? ready_for(sock, UINT32_MAX) : 0;
 }
 
 void mr_set_interest(struct mr_socket *sock, uint32_t mask, uint64_t user)
@@ -80,7 +84,8 @@ unsigned mr_socks_events(struct mr_socks *socks, struct mr_event *events, unsign
 	mr_list_init(&seen);
 	while (n < max && !mr_list_empty(&socks->ready)) {
 		struct mr_socket *sock = mr_list_first(&socks->ready, struct mr_socket, ready_node);
-		uint32_t ready = mr_ready(sock) & (sock->interest | MR_ERR | MR_HUP);
+		uint32_t asked = sock->interest | MR_ERR | MR_HUP;
+		uint32_t ready = ready_for(sock, asked) & asked;
 
 		mr_list_del(&sock->ready_node);
 		if (!ready)

@@ -332,6 +332,7 @@ void recv_data(void *owner, struct mr_frame *chunk)
 {
 	struct mr_socket *sock = owner;
 	struct mr_rcvq *q = &sock->rcvq;
+	uint32_t space;
 
 	q->bytes += chunk->pay_len;
 	note_density(sock->socks, chunk->pay_len);
@@ -348,8 +349,9 @@ void recv_data(void *owner, struct mr_frame *chunk)
 		q->frames++;
 	}
 	/* TCP has deducted the bytes; what it cannot know is that frames are short. */
-	if (sock->tcb && free_space(sock) < sock->tcb->rcv_space)
-		recv_update_space(sock);
+	space = sock->tcb ? free_space(sock) : 0;
+	if (sock->tcb && space < sock->tcb->rcv_space)
+		mr_tcp_rcv_space(sock->socks->tcp, sock->tcb, space);
 	sock_mark(sock);
 }
 

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/compiler.h"
 #include "base/csum.h"
 #include "tcp/tcp_priv.h"
 
@@ -22,8 +23,11 @@
 uint32_t mr_tcp_fill_size(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 {
 	uint32_t room = tcp->frames->chunk_size - MR_FRAME_HEADROOM;
-	uint32_t chunks = (tcb->snd_mss + room - 1) / room;
+	uint32_t chunks;
 
+	if (mr_likely(tcb->snd_mss <= room))
+		return tcb->snd_mss;
+	chunks = (tcb->snd_mss + room - 1) / room;
 	return tcb->snd_mss / chunks; /* so that whole frames make a full segment */
 }
 

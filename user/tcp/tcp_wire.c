@@ -43,7 +43,23 @@ static uint16_t get16(const uint8_t *p)
 
 static uint32_t get32(const uint8_t *p)
 {
-	return (uint32_t)get16(p) << 16 | get16(p + 2);
+	uint32_t word;
+
+	memcpy(&word, p, sizeof(word));
+	return ntohl(word);
+}
+
+/* The beginning of an option whose two first bytes are the end of a word: the padding, kind and length. */
+static uint32_t option(uint32_t kind, uint32_t len)
+{
+	return OPT_NOP << 24 | OPT_NOP << 16 | kind << 8 | len;
+}
+
+static void parse_timestamps(const uint8_t *p, struct mr_seg *seg)
+{
+	seg->tsval = get32(p + 2);
+	seg->tsecr = get32(p + 6);
+	seg->opts |= MR_TCPOPT_TS;
 }
 
 static void parse_sack(const uint8_t *p, uint8_t len, struct mr_seg *seg)
@@ -87,6 +103,11 @@ static void parse_accecn(const uint8_t *p, uint8_t len, struct mr_seg *seg)
  * nothing is read any more, and what came before holds. */
 static void parse_options(const uint8_t *p, const uint8_t *end, struct mr_seg *seg)
 {
+	/* What nearly all segments begin with, at one look (RFC 7323 appendix A). */
+	if (end - p >= (int)MR_TCP_TS_LEN && get32(p) == option(OPT_TS, OPTLEN_TS)) {
+		parse_timestamps(p + 2, seg);
+		p += MR_TCP_TS_LEN;
+	}
 	while (p < end) {
 		uint8_t kind = p[0], len;
 
@@ -109,9 +130,7 @@ static void parse_options(const uint8_t *p, const uint8_t *end, struct mr_seg *s
 			seg->wscale = p[2] > MR_TCP_MAX_WSCALE ? MR_TCP_MAX_WSCALE : p[2];
 			seg->opts |= MR_TCPOPT_WSCALE;
 		} else if (kind == OPT_TS && len == OPTLEN_TS) {
-			seg->tsval = get32(p + 2);
-			seg->tsecr = get32(p + 6);
-			seg->opts |= MR_TCPOPT_TS;
+			parse_timestamps(p, seg);
 		} else if (kind == OPT_SACK_PERM && len == OPTLEN_SACK_PERM &&
 			   (seg->flags & MR_TCP_SYN)) {
 			seg->opts |= MR_TCPOPT_SACK_PERM;
@@ -230,11 +249,6 @@ static void write_tfo(struct writer *w, const struct mr_seg *seg)
 	put_kind(w, OPT_TFO, 2u + seg->ntfo);
 	for (uint8_t i = 0; i < seg->ntfo; i++)
 		put_byte(w, seg->tfo[i]);
-}
-
-static uint32_t option(uint32_t kind, uint32_t len)
-{
-	return OPT_NOP << 24 | OPT_NOP << 16 | kind << 8 | len;
 }
 
 /* Options are padded by NOPs in front, so that the timestamps stand at a multiple of four (RFC 7323
