@@ -8,6 +8,7 @@ import errno
 import time
 
 from lib import *
+from runlib import SHARED, shared
 
 PRELOAD = os.path.join(BUILD, "libmillrace-preload.so")
 
@@ -197,6 +198,65 @@ def keeper_of(pair):
             if f.read().strip() == "millrace-keeper":
                 return pid
     raise Failure("there is no keeper")
+
+
+# A server that goes on asking its sockets after the stack is over and the keeper is gone.
+ASKS_ON = """if 1:
+    import os, socket, sys, time
+    def ask(call):
+        try:
+            print(call())
+        except OSError as e:
+            print(e.strerror)
+    s = socket.create_server(("", 7000))
+    c = s.accept()[0]
+    print("connected")
+    ask(lambda: c.recv(1))
+    while not os.path.exists(sys.argv[1]):
+        time.sleep(0.02)
+    ask(s.accept)
+    ask(s.accept)
+    s.settimeout(0)
+    for sock in (c, s):
+        sock.getsockname()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 10000)
+        sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+        sock.close()
+"""
+
+
+def keepers(pair):
+    found = []
+    for pid in run("ip", "netns", "pids", pair.engine.name).stdout.split():
+        with contextlib.suppress(OSError), open("/proc/%s/comm" % pid) as f:
+            if f.read() == "millrace-keeper\n":
+                found.append(int(pid))
+    return found
+
+
+def stack_ends(end, said):
+    def connected():
+        with contextlib.suppress(OSError):
+            return pair.peer.connect((SHARED, 7000), timeout=1)
+
+    with Pair() as pair, scratch() as directory:
+        gone = os.path.join(directory, "gone")
+        with Process(shared("python3", "-u", "-c", ASKS_ON, gone), ns=pair.engine) as server, \
+                wait_for("the server", connected, timeout=15):
+            wait_for("its connection", server.stdout)
+            (keeper,) = keepers(pair)
+            end(pair, keeper)
+            wait_for("the keeper's end", lambda: not keepers(pair))
+            open(gone, "w").close()
+            equal("exit status", server.wait(10), 0)
+            equal("its answers", server.stdout().decode().splitlines()[1:], ["Network is down"] * 3)
+            check(server.stderr().count(said) == 1, "no clear sentence: %s", server.stderr())
+
+
+case("the interface is deleted: calls fail as those of a network that is down, and that is said once")(
+    lambda: stack_ends(lambda pair, _: run("ip", "link", "del", "v0", ns=pair.engine), "the interface v0 is gone"))
+case("the keeper is told to end: calls fail as those of a network that is down, and that is said once")(
+    lambda: stack_ends(lambda _, keeper: os.kill(keeper, signal.SIGTERM), "the keeper of the stack"))
 
 
 @case("a keeper that may open nothing any more says so once, and lets in who waits as soon as it may")

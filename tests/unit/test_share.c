@@ -140,6 +140,44 @@ static void a_round_tells_whose_readiness_has_grown(void **state)
 	assert_int_equal(look(), -ETIMEDOUT); /* once, not as long as it lasts */
 }
 
+/* The interface is gone, or the keeper is told to end, while programs have sockets in their hands. */
+static void who_has_sockets_of_a_stack_that_ends_may_go_on_asking_them(void **state)
+{
+	struct mr_socket *l, *c, *s, *late;
+	struct mr_endpoint ep;
+	struct mr_event ev;
+	char buf[4];
+
+	(void)state;
+	listen_and_connect(&l, &c);
+	for (int i = 0; i < 10 && !nready; i++)
+		look();
+	assert_int_equal(mr_accept(l, &s, NULL), 0);
+	nready = 0;
+	share_end(share);
+	assert_true(nready); /* who waits for it is told */
+	assert_int_equal(mr_share_lock(share, NULL), -ENETDOWN);
+	assert_int_equal(mr_ready(l), 0);
+	assert_int_equal(mr_accept(l, &late, NULL), -EAGAIN);
+	assert_int_equal(mr_local(l, &ep), 0);
+	assert_int_equal(ep.port, p.addr[1].port);
+	assert_true(mr_ready(s) & MR_ERR);
+	assert_int_equal(mr_local(s, &ep), 0);
+	assert_int_equal(ep.port, p.addr[1].port);
+	assert_int_equal(mr_peer(s, &ep), -ENOTCONN);
+	assert_int_equal(mr_set_option(s, MR_OPT_NODELAY, 1), 0);
+	assert_int_equal(mr_recv(s, buf, sizeof(buf), 0), -ENETDOWN);
+	assert_int_equal(mr_recv(s, buf, sizeof(buf), 0), 0);
+	assert_int_equal(mr_send(s, buf, sizeof(buf), 0), -EPIPE);
+	mr_close(s);
+	mr_close(l);
+	mr_share_unlock(share);
+	while (mr_wait(p.engine[0], &ev, 1, 0) > 0 && mr_ready(c) & MR_OUT &&
+	       !(mr_ready(c) & MR_ERR))
+		;
+	assert_int_equal(mr_sock_error(c), -ECONNRESET);
+}
+
 /* A call that ends so long after the last round. Does it make one? */
 static bool call_makes_a_round(uint64_t after_ns)
 {
@@ -1352,6 +1390,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SHARE_TEST(a_round_tells_whose_readiness_has_grown),
+		SHARE_TEST(who_has_sockets_of_a_stack_that_ends_may_go_on_asking_them),
 		SHARE_TEST(who_is_busy_with_calls_that_do_not_wait_looks_at_the_device_in_them),
 		SHARE_TEST(a_wake_up_before_the_wait_is_not_lost),
 		SHARE_TEST(a_descriptor_of_the_callers_ends_the_sleep),

@@ -605,7 +605,6 @@ static void reset_connections(struct mr_engine *engine)
 {
 	struct mr_stack *st = engine->st;
 
-	mr_socks_abort_all(&st->socks);
 	while (!mr_list_empty(&st->tcp.all))
 		mr_tcp_abort(&st->tcp, mr_list_first(&st->tcp.all, struct mr_tcb, all_node),
 			     engine->st->now);
@@ -617,14 +616,24 @@ static void reset_connections(struct mr_engine *engine)
 	}
 }
 
+void engine_end(struct mr_engine *engine)
+{
+	mr_socks_end_all(&engine->st->socks, -ENETDOWN);
+	reset_connections(engine);
+	engine->st->fatal = -ENETDOWN;
+	engine->ended = true;
+}
+
 void mr_engine_close(struct mr_engine *engine)
 {
 	int err;
 
 	if (!engine)
 		return;
-	if (engine->st)
+	if (engine->st && !engine->ended) {
+		mr_socks_abort_all(&engine->st->socks);
 		reset_connections(engine);
+	}
 	if (engine->opener) /* first: from here on packets are the kernel's again */
 		engine->opener->close(engine);
 	if (engine->dev)

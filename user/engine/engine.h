@@ -92,6 +92,7 @@ struct mr_engine {
 	uint64_t (*clock)(void *user); /* ns, monotonic */
 	void *clock_user;
 	uint64_t spin_ns;
+	bool ended;    /* engine_end() */
 	int groups_fd; /* holds the interface's multicast groups; -1: none */
 	int wake_fd;   /* eventfd of mr_wakeup() */
 	/* Set by mr_wakeup(); atomic, so that a spinning thread needs no system call to see it. */

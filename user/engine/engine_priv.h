@@ -31,6 +31,10 @@ int engine_open(struct mr_engine **out, const struct mr_config *cfg, struct mr_s
 int engine_join(struct mr_engine *engine);
 void engine_leave(struct mr_engine *engine);
 
+/* Before mr_engine_close() of a stack that others still take part in: every connection is reset and over with
+ * ENETDOWN, nothing is sent any more, and the sockets stay as they are, for those who have them (engine.c). */
+void engine_end(struct mr_engine *engine);
+
 /* Look at the rings, and at *flag, until `until`. True: there is something to do before
  * (engine_wait.c). */
 bool engine_spin(const struct mr_engine *engine, uint64_t until, const uint32_t *flag);

@@ -151,6 +151,8 @@ void mr_share_close(struct mr_share *share)
 {
 	if (!share)
 		return;
+	if (share->opener)
+		share_end(share);
 	mr_share_lock(share, NULL);
 	share_proc_free(share, share->self);
 	mr_share_unlock(share);
@@ -294,6 +296,14 @@ static int set_over(struct mr_share *share, int err)
 		share_wake_all(share);
 	}
 	return share->c->over;
+}
+
+void share_end(struct mr_share *share)
+{
+	mr_share_lock(share, NULL);
+	engine_end(share->engine);
+	set_over(share, -ENETDOWN);
+	mr_share_unlock(share);
 }
 
 void share_drive(struct mr_share *share)

@@ -129,6 +129,8 @@ void share_acquire(struct mr_share *share);
 void share_release(struct mr_share *share);
 /* This process is going to look at the rings or change them. */
 void share_drive(struct mr_share *share);
+/* The stack is over for all who take part: see engine_end(). Without the lock. */
+void share_end(struct mr_share *share);
 /* Send what is queued. 0 or -ENETDOWN. */
 int share_output(struct mr_share *share);
 

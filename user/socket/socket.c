@@ -463,6 +463,21 @@ static void connection_gone(void *owner, int err)
 	sock_mark(sock);
 }
 
+void mr_socks_end_all(struct mr_socks *socks, int err)
+{
+	struct mr_list *pos;
+
+	mr_list_for_each (pos, &socks->all) {
+		struct mr_socket *sock = mr_list_entry(pos, struct mr_socket, all_node);
+		struct mr_tcb *tcb = sock->tcb;
+
+		if (!tcb)
+			continue;
+		connection_gone(sock, err);
+		mr_tcp_abort(socks->tcp, tcb, socks->now);
+	}
+}
+
 static void acked(void *owner)
 {
 	struct mr_socket *sock = owner;

@@ -137,6 +137,8 @@ void mr_socks_return(struct mr_socks *socks, struct mr_slice *slices, unsigned n
 
 /* Reset every connection and free every socket. Orphaned connections are TCP's and not touched. */
 void mr_socks_abort_all(struct mr_socks *socks);
+/* The same to the peers, but who has the sockets keeps them: each connection is over with err. */
+void mr_socks_end_all(struct mr_socks *socks, int err);
 
 /* Fill events from the ready list, in turns, so that none is left out for ever when max is small.
  * Costs what the list is long: sockets that are not ready leave it. Returns how many. */
