@@ -178,6 +178,23 @@ static void who_has_sockets_of_a_stack_that_ends_may_go_on_asking_them(void **st
 	assert_int_equal(mr_sock_error(c), -ECONNRESET);
 }
 
+/* As the keeper does when the kernel tells it of the link, long before the next look that is due anyway. */
+static void
+an_interface_that_is_found_gone_between_the_rounds_ends_the_stack_in_the_next(void **state)
+{
+	struct mr_engine *engine = mr_share_engine(share);
+
+	(void)state;
+	assert_int_equal(look(), -ETIMEDOUT);
+	p.dev[1]->gone = true;
+	mr_share_lock(share, NULL);
+	assert_int_equal(mr_engine_service(engine, engine->st->now), -ENETDOWN);
+	assert_int_equal(mr_share_round(share), -ENETDOWN);
+	mr_share_unlock(share);
+	assert_int_equal(mr_share_lock(share, NULL), -ENETDOWN);
+	mr_share_unlock(share);
+}
+
 /* A call that ends so long after the last round. Does it make one? */
 static bool call_makes_a_round(uint64_t after_ns)
 {
@@ -1391,6 +1408,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		SHARE_TEST(a_round_tells_whose_readiness_has_grown),
 		SHARE_TEST(who_has_sockets_of_a_stack_that_ends_may_go_on_asking_them),
+		SHARE_TEST(
+			an_interface_that_is_found_gone_between_the_rounds_ends_the_stack_in_the_next),
 		SHARE_TEST(who_is_busy_with_calls_that_do_not_wait_looks_at_the_device_in_them),
 		SHARE_TEST(a_wake_up_before_the_wait_is_not_lost),
 		SHARE_TEST(a_descriptor_of_the_callers_ends_the_sleep),

@@ -447,8 +447,8 @@ int mr_share_round(struct mr_share *share)
 	if (batch.unsent)
 		in_time(engine->st->now);
 	batch.unsent = false;
-	err = share_output(share);
-
+	/* What is found out between the rounds counts for all. */
+	err = set_over(share, engine->st->fatal) ?: share_output(share);
 	if (err)
 		return err;
 	if (share->confined)
