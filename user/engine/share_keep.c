@@ -421,5 +421,10 @@ int mr_keeper_run(struct mr_keeper *k)
 		if (leads)
 			share_keeper(c)->asleep = false;
 	}
+	if (!end && somebody_is_there(k))
+		engine_log(share->engine, LOG_ERR,
+			   "told to end while programs use %s: their accelerated sockets fail from "
+			   "now on",
+			   share->engine->ifname);
 	return c->over;
 }
