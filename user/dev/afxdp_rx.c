@@ -74,6 +74,7 @@ static void fill_queue(struct mr_afxdp *d, unsigned queue)
 	mr_in_order();
 	hand->n = 0;
 	q->s->fill_out += n;
+	frames->nready += n;
 	/* Only a zero-copy driver that found the ring empty ever asks for this. */
 	if (mr_xsk_ring_needs_wakeup(ring))
 		recvfrom(q->xsk.fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
@@ -185,6 +186,7 @@ static unsigned rx_queue(struct mr_afxdp *d, unsigned queue, struct mr_frame_que
 		return 0;
 	mr_xsk_ring_release(ring, i);
 	q->s->fill_out -= i;
+	d->dev.frames->nready -= i;
 	MR_COUNT_N(ctr, DEV_RX_CHUNKS, i);
 	MR_COUNT_N(ctr, DEV_RX_PACKETS, packets);
 	return packets;

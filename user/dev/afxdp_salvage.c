@@ -58,15 +58,18 @@ static void empty_ring(struct mr_afxdp *d, struct mr_xsk_ring *ring, bool addres
 
 static void count_filled(struct mr_afxdp *d)
 {
-	const struct mr_frame_pool *frames = d->dev.frames;
+	struct mr_frame_pool *frames = d->dev.frames;
 
+	frames->nready = 0;
 	for (unsigned i = 0; i < d->s->cfg.nqueues; i++)
 		d->s->q[i].fill_out = 0;
 	for (uint32_t i = 0; i < frames->nframes; i++) {
 		const struct mr_frame *f = &frames->frames[i];
 
-		if ((f->flags & MR_FRAME_IN_DEV) && !f->tx_refs)
+		if ((f->flags & MR_FRAME_IN_DEV) && !f->tx_refs) {
 			d->s->q[f->queue].fill_out++;
+			frames->nready++;
+		}
 	}
 }
 

@@ -66,6 +66,7 @@ static void sock_free(struct mr_socket *sock)
 	struct mr_socks *socks = sock->socks;
 
 	sock_drop_port(sock);
+	recv_over(sock);
 	recv_drop_all(sock);
 	send_drop_reserved(sock);
 	mr_list_del(&sock->ready_node);
@@ -388,6 +389,7 @@ void mr_disconnect(struct mr_socket *sock)
 	if (sock->tcb)
 		setup_keep(sock);
 	abort_connection(sock);
+	recv_over(sock);
 	recv_drop_all(sock);
 	send_drop_reserved(sock);
 	mr_list_del(&sock->starved_node);
@@ -451,6 +453,7 @@ static void connection_gone(void *owner, int err)
 
 	setup_keep(sock);
 	sock->tcb = NULL;
+	recv_over(sock);
 	/* As Linux: in CLOSE-WAIT nothing more could have come, the reset is about what we send. */
 	if (err == -ECONNRESET && sock->fin_rcvd && !sock->shut_wr)
 		err = -EPIPE;
@@ -534,7 +537,9 @@ int mr_socks_init(struct mr_socks *socks, struct mr_arena *arena, struct mr_tcp 
 	socks->tx_reserve = mr_min(all / 4 + all / 32, ours / 2);
 	socks->tx_few = ours / 4;
 	socks->rx_low = mr_min(all / 4, ours / 3);
+	socks->rx_spare = dev_frames ? all / 4 : 0;
 	socks->rx_density = frames->chunk_size / 4;
+	socks->stretch = 1; /* 0 says that a socket is not counted */
 	mr_list_init(&socks->ready);
 	mr_list_init(&socks->starved);
 	mr_list_init(&socks->all);
@@ -583,6 +588,7 @@ static uint32_t promised(const struct mr_socket *sock)
 void mr_socks_check(const struct mr_socks *socks)
 {
 	const struct mr_list *pos;
+	uint64_t windows = 0;
 	uint32_t n = 0, holding = 0;
 
 	mr_list_for_each (pos, &socks->all) {
@@ -601,7 +607,10 @@ void mr_socks_check(const struct mr_socks *socks)
 		recv_check(sock);
 		send_check(sock);
 		holding += sock->holds;
+		if (sock->stretch && socks->stretch - sock->stretch <= 1)
+			windows += sock->promised;
 		n++;
 	}
+	assert(windows == socks->promised + socks->promised_before);
 	assert(n == socks->pool.used && holding == socks->nholding);
 }

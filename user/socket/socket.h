@@ -51,6 +51,8 @@ struct mr_socket {
 	uint32_t urgent_seq; /* of the urgent byte */
 	/* Receive buffer autotuning: what was read up to when, and in the round trip before. */
 	uint32_t read_seq, read_at_us, read_bytes;
+	uint32_t promised,
+		stretch;    /* its part of socks.promised, and when that was counted; 0: never */
 	uint8_t urgent;	    /* enum mr_urgent */
 	uint8_t kind;	    /* enum mr_sock_kind */
 	uint8_t last_state; /* enum mr_tcp_state to report when tcb is gone */
@@ -97,13 +99,16 @@ struct mr_socks {
 	bool arbitrated; /* the kernel gives out the ports: struct mr_arbiter */
 	uint32_t last_id;
 	uint32_t nholding; /* sockets whose receive buffer is not empty */
-	/* The most of them at a time: in the present stretch of PEAK_NS, and in the one before. */
-	uint32_t npeak, npeak_before;
-	uint64_t npeak_since;
+	/* Windows, in bytes: of the sockets that received, or were opened, in the present stretch of time, and of
+	 * those that last did in the one before. The others' are taken for unused. */
+	uint64_t promised, promised_before;
+	uint64_t stretch_since;
+	uint32_t stretch;
 	uint32_t rx_density; /* bytes of payload in a received frame, the mean of late */
 	uint32_t tx_reserve; /* free frames that sends leave for receiving */
 	uint32_t tx_few; /* sends that hold fewer, all together, have a claim to more than that */
 	uint32_t sndbuf_max, rcvbuf_max; /* bytes; that buffers may grow to by themselves */
+	uint32_t rx_spare;		 /* the device leaves so many free frames */
 	uint32_t rx_low; /* fewer free frames: receive buffers save frames, windows shrink */
 };
 

@@ -102,6 +102,8 @@ bool recv_at_mark(const struct mr_socket *sock);
 /* Tell TCP how much of the receive buffer is free. */
 void recv_update_space(struct mr_socket *sock);
 void recv_drop_all(struct mr_socket *sock);
+/* Nothing more will come. */
+void recv_over(struct mr_socket *sock);
 /* The connection is established: begin to watch how fast the application reads. */
 void recv_begin(struct mr_socket *sock);
 void recv_check(const struct mr_socket *sock);

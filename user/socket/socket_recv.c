@@ -18,8 +18,9 @@
 #define COALESCE_BYTES 512u  /* larger pieces keep a frame of their own while frames are plenty */
 #define SPARE_FRAMES   8u    /* beyond rcvbuf / COALESCE_BYTES */
 #define FLOOR_BYTES    4096u /* an empty buffer announces that much, however few frames are left */
-#define PEAK_NS                                                                                    \
-	(MR_NS_PER_S / 4) /* how long it is remembered at least how many held something at a time */
+#define STRETCH_NS                                                                                 \
+	(MR_NS_PER_S / 4) /* a window counts for one to two of them after it was last used */
+#define FIRST_PARTS   16u /* a new connection's window: such a part of what is promised to nobody */
 #define DENSITY_SHIFT 6u  /* weight of the newest frame */
 
 /* ---- The queue ------------------------------------------------------------------------------- */
@@ -137,12 +138,6 @@ static void count_holder(struct mr_socket *sock)
 		return;
 	sock->holds = holds;
 	socks->nholding = holds ? socks->nholding + 1 : socks->nholding - 1;
-	if (socks->now - socks->npeak_since >= PEAK_NS) {
-		socks->npeak_before = socks->npeak;
-		socks->npeak = socks->nholding;
-		socks->npeak_since = socks->now;
-	}
-	socks->npeak = mr_max(socks->npeak, socks->nholding);
 }
 
 void recv_drop_all(struct mr_socket *sock)
@@ -162,18 +157,77 @@ static uint32_t floor_bytes(const struct mr_socket *sock)
 	return mr_max(FLOOR_BYTES, 2u * sock->tcb->adv_mss);
 }
 
-/* What all announce may come at once, and has to find frames: as many as received of late, an equal part of three
- * quarters of those that are free. Windows that were announced before are not taken back, but not renewed. */
+/* Bytes that may still come: what the device has, and what it may take. */
+static uint64_t bytes_to_come(const struct mr_socks *socks)
+{
+	const struct mr_frame_pool *frames = socks->frames;
+	uint64_t n = frames->nready + frames->nfree - mr_min(frames->nfree, socks->rx_spare);
+
+	return n * socks->rx_density / 4 * 3;
+}
+
+static bool counted(const struct mr_socket *sock)
+{
+	return sock->stretch && sock->socks->stretch - sock->stretch <= 1;
+}
+
+static uint64_t all_promised(struct mr_socks *socks)
+{
+	if (socks->now - socks->stretch_since >= STRETCH_NS) {
+		bool missed = socks->now - socks->stretch_since >= 2 * STRETCH_NS;
+
+		socks->promised_before = missed ? 0 : socks->promised;
+		socks->promised = 0;
+		socks->stretch += missed ? 2 : 1;
+		socks->stretch_since = socks->now;
+	}
+	return socks->promised + socks->promised_before;
+}
+
+static void unpromise(struct mr_socket *sock)
+{
+	struct mr_socks *socks = sock->socks;
+
+	all_promised(socks);
+	if (counted(sock) && sock->stretch == socks->stretch)
+		socks->promised -= sock->promised;
+	else if (counted(sock))
+		socks->promised_before -= sock->promised;
+	sock->promised = sock->stretch = 0;
+}
+
+/* It may get what its window says. */
+static void promise(struct mr_socket *sock)
+{
+	struct mr_socks *socks = sock->socks;
+
+	unpromise(sock);
+	if (sock->fin_rcvd)
+		return;
+	sock->promised = mr_max(sock->tcb->rcv_wnd, sock->tcb->rcv_space);
+	sock->stretch = socks->stretch;
+	socks->promised += sock->promised;
+}
+
+/* All that is announced may come at once, and has to find frames. So a window may be no larger than what stays
+ * promised to nobody: n connections have an (n + 1)th each, however many they are, and a new one finds room (dynamic
+ * thresholds, Choudhury and Hahne). What was announced before is not taken back, but not renewed. */
 static uint32_t fair_share(const struct mr_socket *sock, uint32_t space)
 {
-	const struct mr_socks *socks = sock->socks;
-	uint64_t all = (uint64_t)socks->frames->nfree * socks->rx_density / 4 * 3;
-	uint32_t n = mr_max(socks->npeak, socks->npeak_before), share;
+	uint64_t all = bytes_to_come(sock->socks), others = all_promised(sock->socks);
 
-	if (mr_likely((uint64_t)space * n <= all))
-		return space;
-	share = (uint32_t)(all / n);
-	return mr_min(space, mr_max(share, floor_bytes(sock)));
+	others -= counted(sock) ? sock->promised : 0;
+	return (uint32_t)mr_min((uint64_t)space, all > others ? (all - others) / 2 : 0);
+}
+
+/* The same for the window of a SYN, where there is no socket yet. */
+static void set_first_window(struct mr_socks *socks)
+{
+	uint64_t all = bytes_to_come(socks), promised = all_promised(socks);
+	uint64_t part = all > promised ? (all - promised) / FIRST_PARTS : 0;
+
+	socks->tcp->rcv_wnd_first =
+		(uint16_t)mr_min(mr_max(part, (uint64_t)FLOOR_BYTES), (uint64_t)UINT16_MAX);
 }
 
 static uint32_t free_space(const struct mr_socket *sock)
@@ -183,19 +237,15 @@ static uint32_t free_space(const struct mr_socket *sock)
 	uint32_t limit = sock_opts(sock)->rcvbuf, used = q->bytes + q->lent;
 	uint32_t most_frames = limit / COALESCE_BYTES + SPARE_FRAMES;
 	uint32_t frames = q->frames + q->lent_frames;
-	uint32_t space = limit > used ? limit - used : 0;
+	uint32_t space = limit > used ? limit - used : 0, share;
 
 	space = mr_min(space, frames < most_frames ? (most_frames - frames) * COALESCE_BYTES : 0);
-	space = fair_share(sock, space);
-	if (mr_unlikely(pressed(socks))) {
-		/* What is left is shared by all that hold something. */
-		uint64_t share =
-			(uint64_t)socks->frames->nfree * COALESCE_BYTES / (socks->nholding + !used);
-
-		if (!used)
-			share = mr_max(share, (uint64_t)floor_bytes(sock));
-		space = (uint32_t)mr_min((uint64_t)space, share);
-	}
+	share = fair_share(sock, space);
+	if (mr_unlikely(pressed(socks))) /* What is left is shared by all that hold something. */
+		share = (uint32_t)mr_min((uint64_t)share, (uint64_t)socks->frames->nfree *
+								  COALESCE_BYTES /
+								  (socks->nholding + !used));
+	space = used ? share : mr_min(space, mr_max(share, floor_bytes(sock)));
 	return sock_opts(sock)->window_clamp ? mr_min(space, sock_opts(sock)->window_clamp) : space;
 }
 
@@ -208,9 +258,17 @@ static uint32_t now_us(const struct mr_socket *sock)
 
 void recv_begin(struct mr_socket *sock)
 {
+	uint32_t first;
+
 	sock->read_seq = sock->copied_seq;
 	sock->read_at_us = now_us(sock);
 	sock->read_bytes = MR_TCP_INIT_WND * sock->tcb->adv_mss;
+	set_first_window(sock->socks);
+	/* The next segment tells of it. Most of what is there is for those that turn out to receive much. */
+	first = mr_max((uint32_t)sock->socks->tcp->rcv_wnd_first, sock->tcb->rcv_wnd);
+	sock->tcb->rcv_space = mr_min(sock->tcb->rcv_space, first);
+	promise(sock);
+	set_first_window(sock->socks);
 }
 
 /* The application has read. Once in a round trip: a buffer that is to be no limit holds twice what is read in
@@ -295,8 +353,18 @@ bool recv_room(void *owner)
 void recv_update_space(struct mr_socket *sock)
 {
 	count_holder(sock);
-	if (sock->tcb)
-		mr_tcp_rcv_space(sock->socks->tcp, sock->tcb, free_space(sock));
+	if (!sock->tcb)
+		return;
+	mr_tcp_rcv_space(sock->socks->tcp, sock->tcb, free_space(sock));
+	if (counted(sock))
+		promise(sock);
+	set_first_window(sock->socks);
+}
+
+void recv_over(struct mr_socket *sock)
+{
+	unpromise(sock);
+	set_first_window(sock->socks);
 }
 
 /* ---- Upcalls --------------------------------------------------------------------------------- */
@@ -332,10 +400,10 @@ void recv_data(void *owner, struct mr_frame *chunk)
 {
 	struct mr_socket *sock = owner;
 	struct mr_rcvq *q = &sock->rcvq;
-	uint32_t space;
+	uint32_t len = chunk->pay_len, space;
 
-	q->bytes += chunk->pay_len;
-	note_density(sock->socks, chunk->pay_len);
+	q->bytes += len;
+	note_density(sock->socks, len);
 	count_holder(sock);
 	if (coalesce(sock, chunk)) {
 		mr_frame_put(sock->socks->frames, chunk);
@@ -352,6 +420,8 @@ void recv_data(void *owner, struct mr_frame *chunk)
 	space = sock->tcb ? free_space(sock) : 0;
 	if (sock->tcb && space < sock->tcb->rcv_space)
 		mr_tcp_rcv_space(sock->socks->tcp, sock->tcb, space);
+	if (sock->tcb && (len > COALESCE_BYTES || counted(sock)))
+		promise(sock);
 	sock_mark(sock);
 }
 
@@ -360,6 +430,7 @@ void recv_fin(void *owner)
 	struct mr_socket *sock = owner;
 
 	sock->fin_rcvd = true;
+	recv_over(sock);
 	sock_mark(sock);
 }
 

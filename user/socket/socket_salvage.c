@@ -125,10 +125,12 @@ void mr_socks_salvage(struct mr_socks *socks, struct mr_socket *hand)
 	mr_list_init(&socks->starved);
 	mr_list_init(&socks->all);
 	socks->nholding = 0;
+	socks->promised = socks->promised_before = 0;
 	for (uint32_t i = 0; i < socks->pool.fresh; i++) {
 		sock = mr_pool_at(&socks->pool, i);
 		if (!sock->id || !sock->socks)
 			continue;
+		sock->promised = sock->stretch = 0;
 		check_connection(socks, sock);
 		if (sock == hand || (sock->tcb && &sock->tcb->flow == socks->tcp->hand))
 			empty(socks, sock);

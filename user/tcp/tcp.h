@@ -589,8 +589,9 @@ struct mr_tcp {
 	uint32_t tfo_minute;	/* of the clock */
 	struct mr_tfo_keys tfo_keys;
 	struct mr_tfo_dst tfo_dsts[MR_TFO_SETS][MR_TFO_WAYS];
-	uint8_t mtu_probing; /* enum mr_mtu_probing */
-	uint8_t upcalls;     /* index into this process's table of upcalls */
+	uint16_t rcv_wnd_first; /* the most that a SYN announces; the socket layer says so */
+	uint8_t mtu_probing;	/* enum mr_mtu_probing */
+	uint8_t upcalls;	/* index into this process's table of upcalls */
 };
 
 struct mr_tcp_cfg {

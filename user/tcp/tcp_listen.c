@@ -136,6 +136,8 @@ static enum mr_drop take_syn(struct mr_tcp *tcp, struct mr_tcp_listener *l,
 		mr_pool_put(&tcp->synreqs, req);
 		return MR_DROP_IP_NO_ROUTE;
 	}
+	/* A cookie does not remember its window: what comes of one has the largest. */
+	req->rcv_wnd = mr_min(req->rcv_wnd, (uint32_t)tcp->rcv_wnd_first);
 	req->iss = request_iss(tcp, &req->flow, min_iss, now);
 	req->sent_at = now;
 	request_keep(tcp, req, now);

@@ -41,6 +41,7 @@ int mr_tcp_init(struct mr_tcp *tcp, struct mr_arena *arena, struct mr_ip *ip,
 	tcp->rng = rng;
 	tcp->upcalls = (uint8_t)upcalls;
 	tcp->mtu_probing = (uint8_t)cfg->mtu_probing;
+	tcp->rcv_wnd_first = UINT16_MAX;
 	tcp->flow_key[0] = cfg->flow_key[0];
 	tcp->flow_key[1] = cfg->flow_key[1];
 	tcp->secret[0] = mr_rng_u64(rng);

@@ -68,7 +68,8 @@ int mr_tcp_connect(struct mr_tcp *tcp, const struct mr_endpoint *local,
 	tcb->adv_mss = tcp_path_mss(&tcb->dst, &peer->addr, opts->maxseg);
 	/* Until the peer says; also how writes before that are cut. */
 	tcb->peer_mss = tcb->snd_mss = tcb->adv_mss;
-	tcb->rcv_wnd = tcp_initial_rcv_wnd(mr_tcp_rcv_limit(opts));
+	tcb->rcv_wnd =
+		mr_min(tcp_initial_rcv_wnd(mr_tcp_rcv_limit(opts)), (uint32_t)tcp->rcv_wnd_first);
 	tcb->rcv_wscale = tcp_choose_wscale(opts->rcvbuf); /* whatever becomes of rcvbuf */
 	if (opts->fastopen_connect)
 		tfo_begin(tcp, tcb, now);
