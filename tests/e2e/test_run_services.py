@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """
 test_run_services.py - what is done with services in earnest, under `millrace run`: a snapshot by a forked child under
-load, a program replaced by its successor, a repository cloned, packages fetched. Over IPv4 and IPv6.
+load, a program replaced by its successor or told to begin anew, a repository cloned, packages fetched. Over IPv4 and
+IPv6.
 """
 from lib import *
 from runlib import *
@@ -116,6 +117,70 @@ def nginx_upgrade():
         os.kill(old, signal.SIGQUIT)
         wait_for("the end of the last one", lambda: not running(old), timeout=20)
         wait_for("the interface to be the kernel's", lambda: pair.xdp() is None, timeout=10)
+
+
+# ---- Apache -------------------------------------------------------------------------------------
+
+APACHE = """
+ServerRoot /usr/lib/apache2
+ServerName test
+PidFile DIR/pid
+ErrorLog DIR/error
+LoadModule mpm_MPM_module modules/mod_mpm_MPM.so
+LoadModule authz_core_module modules/mod_authz_core.so
+Listen 8080
+User www-data
+Group www-data
+StartServers 3
+MaxRequestWorkers 50
+MaxConnectionsPerChild 1000
+DocumentRoot DIR
+<Directory />
+Require all granted
+</Directory>
+"""
+
+
+def apache_restarts(mpm):
+    """Its workers, that wait in accept() or epoll_wait(), are told by a signal to go when they have answered: the
+    handlers of prefork's close what they wait for."""
+    need("apache2", "ab")
+    with shared_pair() as pair, scratch() as directory:
+        config, error, pid_file = (os.path.join(directory, name) for name in ("conf", "error", "pid"))
+        with open(config, "w") as f:
+            f.write(APACHE.replace("DIR", directory).replace("MPM", mpm))
+        os.chmod(directory, 0o755)
+        make_file(os.path.join(directory, "small"), 500)
+        # Apache ends its process group.
+        with shared_server(pair, "setsid", "--wait", "apache2", "-f", config, "-DFOREGROUND", port=8080) as server:
+            main_process = wait_for("apache2's number", lambda: read_pid(pid_file))
+            for name, address, _ in FAMILIES:
+                os.kill(main_process, signal.SIGUSR1)  # while all wait
+                time.sleep(0.2)
+                with Process(["ab", "-q", "-n", "4000", "-c", "8", http(address, 8080, "small")], ns=pair.peer) as load:
+                    for _ in range(3):
+                        time.sleep(0.2)
+                        os.kill(main_process, signal.SIGUSR1)
+                    equal("ab's status, " + name, load.wait(40), 0)
+                    check(b"Failed requests:        0\n" in load.stdout(), "requests failed: %s",
+                          load.stdout().decode())
+            os.kill(main_process, signal.SIGTERM)
+            equal("apache2's status", server.wait(10), 0)
+            check("millrace" not in server.stderr(), "%s", server.stderr())
+        with open(error) as f:
+            log = f.read()
+        check(log.count("raceful restart") >= 4, "it was not restarted: %s", log)
+        check("exit signal" not in log, "workers were killed: %s", log)
+
+
+@case("apache2 (prefork) is restarted gracefully under load, and no request fails", timeout=90)
+def apache_prefork():
+    apache_restarts("prefork")
+
+
+@case("apache2 (event) is restarted gracefully under load, and no request fails", timeout=90)
+def apache_event():
+    apache_restarts("event")
 
 
 # ---- git ----------------------------------------------------------------------------------------
