@@ -1578,6 +1578,8 @@ static const struct test_case {
 	C(fork_accept),
 	C(exec),
 	C(exec_bare),
+	C(streams_move),
+	C(streams_accepted),
 	C(exec_others),
 	C(system),
 	C(popen),

@@ -161,6 +161,8 @@ void case_popen(void);
 void case_fork_beside_popen(void);
 void case_exec_others(void);
 void case_exec_bare(void);
+void case_streams_move(void);
+void case_streams_accepted(void);
 void case_address_space(void);
 
 #endif

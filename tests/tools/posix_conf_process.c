@@ -454,6 +454,65 @@ void case_exec_bare(void)
 	hear_child(c, pid);
 }
 
+/* Standard streams, on a connection for a while. */
+void case_streams_move(void)
+{
+	struct conn c = passive();
+	int in = dup(0), out = dup(1), n;
+	char word[8] = "";
+
+	printf("  there since before");
+	dup2(c.fd, 1);
+	printf(", there\n");
+	fflush(stdout);
+	dup2(out, 1);
+	T(peer("recv %d 27", c.h));
+	close(1);
+	if (dup(c.fd) != 1)
+		die("dup");
+	n = printf("%05d", 7);
+	fflush(stdout);
+	dup2(out, 1);
+	T(n);
+	T(peer("recv %d 5", c.h));
+	dup2(c.fd, 0);
+	T(peer("send %d 5", c.h));
+	T(getchar());
+	T(fgets(word, 3, stdin) == word);
+	SAY("%s", word);
+	dup2(in, 0);
+	T(scanf("%1s", word)); /* what was read already */
+	SAY("%s", word);
+	close(in);
+	close(out);
+	finish(c);
+}
+
+/* accept() gives the number of standard output, which a child prints to. */
+void case_streams_accepted(void)
+{
+	int l = listener(), status = -1;
+	long h;
+	pid_t pid;
+
+	h = peer("connect %s %d", local_addr, port_of(l));
+	await(l, POLLIN);
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		close(1);
+		if (accept(l, NULL, NULL) != 1)
+			_exit(1);
+		printf("%s\n", "hello");
+		_exit(fflush(stdout) ? 2 : 0);
+	}
+	waitpid(pid, &status, 0);
+	T(status);
+	T(peer("recv %ld -1", h));
+	T(peer("close %ld", h));
+	close(l);
+}
+
 /* What the limit of address space leaves, in a process that has a connection. */
 void case_address_space(void)
 {

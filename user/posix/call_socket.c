@@ -20,6 +20,7 @@
 #include "posix/libc.h"
 #include "posix/posix.h"
 #include "posix/process.h"
+#include "posix/stdio.h"
 
 #define BIND_TRIES 64 /* local ports tried, that the kernel may have given away */
 
@@ -41,6 +42,7 @@ PUBLIC int socket(int domain, int type, int protocol)
 		early_fresh(fd, domain);
 	else if (px_share)
 		fd_kernel(fd, REASON_UDP, NULL, NULL);
+	stdio_follow(fd);
 	return fd;
 }
 
@@ -521,6 +523,7 @@ PUBLIC int accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags)
 	fd_done();
 	if (ret >= 0 && kernel)
 		fd_kernel(ret, REASON_CAME_BY_KERNEL, NULL, NULL);
+	stdio_follow(ret);
 	return (int)px_result(ret);
 }
 

@@ -4,15 +4,19 @@
  * Called by   the program; the joining of the stack, for standard input and output.
  *
  * The C library's streams read and write without the functions that we stand in front of. A stream on a
- * socket, which may be ours now or later, gets functions that call them.
+ * socket, which may be ours now or later, gets functions that call them. So does a standard stream whose number a
+ * socket gets.
  */
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/compiler.h"
+#include "posix/confine.h"
 #include "posix/posix.h"
 #include "posix/stdio.h"
 
@@ -21,8 +25,18 @@ static int cookie_fd(void *cookie)
 	return (int)(intptr_t)cookie;
 }
 
+/* Standard input as it was: what it has read and not given yet is the program's to read. */
+static FILE *input_before;
+
+static size_t unread(const FILE *stream)
+{
+	return (size_t)(stream->_IO_read_end - stream->_IO_read_ptr);
+}
+
 static ssize_t cookie_read(void *cookie, char *buf, size_t len)
 {
+	if (cookie_fd(cookie) == STDIN_FILENO && input_before && unread(input_before))
+		return (ssize_t)fread(buf, 1, mr_min(len, unread(input_before)), input_before);
 	return read(cookie_fd(cookie), buf, len);
 }
 
@@ -68,18 +82,52 @@ PUBLIC FILE *fdopen(int fd, const char *mode)
 	return may_be_ours(fd) ? open_cookie(fd, mode) : REAL(fdopen)(fd, mode);
 }
 
-void stdio_adopt(void)
+/* What has been written into it, and not gone out, goes where the new one's does. */
+static void succeed_output(FILE *stream, FILE *before)
 {
-	FILE *stream;
+	size_t n = __fpending(before);
 
-	if (fd_ours(STDIN_FILENO) && (stream = open_cookie(STDIN_FILENO, "r")))
-		stdin = stream;
-	if (fd_ours(STDOUT_FILENO) && (stream = open_cookie(STDOUT_FILENO, "w")))
-		stdout = stream;
-	if (fd_ours(STDERR_FILENO) && (stream = open_cookie(STDERR_FILENO, "w"))) {
+	if (before == stderr || __fbufsize(before) == 1)
 		setvbuf(stream, NULL, _IONBF, 0);
+	else if (__flbf(before))
+		setvbuf(stream, NULL, _IOLBF, 0);
+	if (n)
+		fwrite(before->_IO_write_base, 1, n, stream);
+	__fpurge(before);
+}
+
+static bool adopted[STDERR_FILENO + 1]; /* for good: they may be anything again, too */
+
+static void adopt_stream(int fd)
+{
+	FILE *stream = adopted[fd] ? NULL : open_cookie(fd, fd == STDIN_FILENO ? "r" : "w");
+
+	if (!stream)
+		return;
+	adopted[fd] = true;
+	if (fd == STDIN_FILENO) {
+		input_before = stdin;
+		stdin = stream;
+	} else if (fd == STDOUT_FILENO) {
+		succeed_output(stream, stdout);
+		stdout = stream;
+	} else {
+		succeed_output(stream, stderr);
 		stderr = stream;
 	}
+}
+
+void stdio_adopt(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fd_ours(fd))
+			adopt_stream(fd);
+}
+
+void stdio_follow(int fd)
+{
+	if (mr_unlikely(fd <= STDERR_FILENO) && fd >= 0 && !px_confined() && may_be_ours(fd))
+		adopt_stream(fd);
 }
 
 /* ---- dprintf --------------------------------------------------------------------------------- */

@@ -543,6 +543,7 @@ void fd_forget(int fd)
 void fd_copied(int from, int to)
 {
 	early_copied(from, to);
+	stdio_follow(to);
 	if (!fd_known(from) || (uint32_t)to >= MR_SHARE_FDS_MAX)
 		return;
 	mr_share_lock(px_share, NULL);

@@ -5,5 +5,8 @@
 
 /* Standard input, output and error were inherited: where they are ours, their streams are made anew. */
 void stdio_adopt(void);
+/* fd has become another file: where that is a TCP socket, and fd a standard stream's, the stream is made anew, and is the
+ * program's from then on. Without the lock. */
+void stdio_follow(int fd);
 
 #endif
