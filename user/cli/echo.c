@@ -172,7 +172,7 @@ static const struct argp_child children[] = { { &cli_common_argp, 0, NULL, 0 }, 
 static const struct argp argp = {
 	.options = options,
 	.parser = parse_opt,
-	.doc = "Send back what arrives.",
+	.doc = "Send back received data.",
 	.children = children,
 };
 

@@ -20,11 +20,11 @@ static const struct command {
 	const char *text;
 } commands[] = {
 	{ "run", cmd_run, "run an unmodified program on the user-space stack" },
-	{ "ss", cmd_ss, "list the sockets of programs that run on it" },
-	{ "inspect", cmd_inspect, "show what hangs on one of them" },
+	{ "ss", cmd_ss, "list the sockets of programs started with run" },
+	{ "inspect", cmd_inspect, "show these sockets in detail, from file to device" },
 	{ "serve", cmd_serve, "serve the files of a directory over HTTP" },
-	{ "nc", cmd_nc, "connect or listen; standard input and output are the connection" },
-	{ "echo", cmd_echo, "send back what arrives" },
+	{ "nc", cmd_nc, "connect standard input and output to a TCP connection" },
+	{ "echo", cmd_echo, "send back received data" },
 	{ "version", cmd_version, "print the version" },
 	{ "help", cmd_help, "print this text, or the help of a command" },
 };

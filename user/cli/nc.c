@@ -276,7 +276,7 @@ static const struct argp argp = {
 	.options = options,
 	.parser = parse_opt,
 	.args_doc = "HOST PORT\n-l [HOST] PORT",
-	.doc = "Connect to HOST, or listen; standard input and output are the connection.",
+	.doc = "Connect standard input and output to a TCP connection to HOST, or from it.",
 	.children = children,
 };
 

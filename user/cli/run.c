@@ -44,14 +44,16 @@ enum {
 
 static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0, "Program:", 1 },
-	{ "user", OPT_USER, "USER[:GROUP]", 0,
-	  "Run the program as this user, without any privilege", 0 },
-	{ "profile", OPT_PROFILE, "NAME|FILE", 0,
-	  "Options from a file; installed ones: redis, nginx, memcached, haproxy, iperf3", 0 },
-	{ "log", OPT_LOG, "FILE", 0, "Append messages of the stack there, not to standard error",
+	{ "user", OPT_USER, "USER[:GROUP]", 0, "Run the program as this user, without privileges",
 	  0 },
+	{ "profile", OPT_PROFILE, "NAME|FILE", 0,
+	  "Read options from a file; installed profiles: redis, nginx, memcached, haproxy, iperf3",
+	  0 },
+	{ "log", OPT_LOG, "FILE", 0,
+	  "Append messages of the stack to this file, instead of standard error", 0 },
 	{ "strict", OPT_STRICT, NULL, 0,
-	  "End a program that cannot use the stack at all, instead of running it on the kernel's",
+	  "Refuse to run a program that cannot use the stack, instead of running it on the "
+	  "kernel's",
 	  0 },
 	{ 0 },
 };
@@ -101,9 +103,9 @@ static const struct argp argp = {
 	.children = children,
 	.args_doc = "-i IF [--] PROGRAM [ARGUMENT...]",
 	.doc = "Run a program with its TCP connections on the user-space stack.\v"
-	       "Every option may also be given in the environment (--rx-ring as MILLRACE_RX_RING) "
-	       "or in a "
-	       "profile; the command line comes first, then the environment.",
+	       "Every option may also be set in the environment (--rx-ring as MILLRACE_RX_RING) or "
+	       "in a profile. The command line overrides the environment, which overrides the "
+	       "profile.",
 };
 
 /* ---- Privileges ------------------------------------------------------------------------------ */

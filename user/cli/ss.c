@@ -426,8 +426,7 @@ int cmd_ss(int argc, char **argv)
 		.parser = parse_opt,
 		.args_doc = "[PID [FD]]",
 		.doc = "List the TCP sockets of programs under \"millrace run\", and for each "
-		       "whether it is "
-		       "accelerated, or the kernel's and why.",
+		       "whether it is accelerated, or why it is the kernel's.",
 	};
 
 	return show(argc, argv, &argp, print_table);
@@ -445,9 +444,9 @@ int cmd_inspect(int argc, char **argv)
 		.options = options,
 		.parser = parse_opt,
 		.args_doc = "[PID [FD]]",
-		.doc = "Show what hangs on a descriptor of a program under \"millrace run\": file, "
-		       "socket, "
-		       "queues, TCP control block, route, device.",
+		.doc = "Show everything behind the sockets of programs under \"millrace run\": "
+		       "file, "
+		       "socket, queues, TCP control block, route, device.",
 	};
 
 	return show(argc, argv, &argp, print_chains);

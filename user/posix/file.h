@@ -39,7 +39,7 @@ struct mr_file {
 	uint32_t scope_id;	 /* of link-local addresses */
 	uint64_t cookie;	 /* SO_COOKIE of the kernel socket behind it; 0: not asked yet */
 	uint64_t rcv_ns, snd_ns; /* SO_RCVTIMEO, SO_SNDTIMEO; 0: for ever */
-	uint64_t inherited[3];	 /* of a listener: options (opt_take.c) that the kernel's socket has */
+	uint64_t inherited[3];	 /* of a listener: options that the kernel's socket has */
 	struct mr_socket *sock;	 /* FILE_STREAM */
 	struct mr_endpoint local, peer; /* FILE_KERNEL: as far as known */
 	struct mr_list items;		/* struct mr_epitem.file_node: who watches this file */
