@@ -95,7 +95,7 @@ static int check_address(const struct mr_config *cfg, unsigned i, struct mr_erro
 
 	mr_addr_format(&p->addr, text, sizeof(text));
 	if (!mr_addr_is_unicast(&p->addr) || p->len > mr_prefix_bits(p))
-		return mr_error_set(err, -EINVAL, "%s/%u is no address that a host can have", text,
+		return mr_error_set(err, -EINVAL, "%s/%u cannot be the address of a host", text,
 				    p->len);
 	if (!mr_prefix_is_host(p))
 		return mr_error_set(err, -EINVAL,
@@ -138,9 +138,10 @@ static int check_route(const struct mr_config *cfg, unsigned i, struct mr_error 
 	mr_addr_format(&r->gateway, gw, sizeof(gw));
 	if (!mr_addr_is_any(&r->gateway) &&
 	    mr_addr_is_v4(&r->gateway) != mr_addr_is_v4(&r->dst.addr))
-		return mr_error_set(err, -EINVAL,
-				    "the route to %s/%u and its gateway %s are of two families",
-				    dst, r->dst.len, gw);
+		return mr_error_set(
+			err, -EINVAL,
+			"the route to %s/%u and its gateway %s are of different address families",
+			dst, r->dst.len, gw);
 	if (r->dst.len > mr_prefix_bits(&r->dst) || !mr_addr_eq(&r->dst.addr, &network))
 		return mr_error_set(err, -EINVAL,
 				    "the route to %s/%u has bits set beyond its prefix", dst,

@@ -71,7 +71,7 @@ static void unstick(struct mr_share *share)
 		return;
 	engine_log(
 		share->engine, LOG_WARNING,
-		"%s (process %d) was stopped inside the stack, which all others need: it goes on",
+		"%s (process %d) was stopped inside the stack, which blocks all others: continued",
 		c->procs[holder].comm, (int)pid);
 	kill(pid, SIGCONT);
 }

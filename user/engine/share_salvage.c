@@ -48,5 +48,6 @@ void share_salvage(struct mr_share *share)
 	if (share->ops->salvage)
 		share->ops->salvage(share);
 	MR_COUNT(&st->ctr, ENGINE_SALVAGES);
-	engine_log(engine, LOG_WARNING, "a process was killed inside the stack: it was put right");
+	engine_log(engine, LOG_WARNING,
+		   "a process was killed inside the stack: the stack was repaired");
 }

@@ -56,7 +56,7 @@ static void tell_full(struct mr_engine *engine, unsigned which, bool full, const
 
 	if (full && !sh->full[which])
 		engine_log(engine, LOG_ERR,
-			   "%s has more %s than Millrace can take: some are left out",
+			   "%s has more %s than Millrace can hold: some are not used",
 			   engine->ifname, what);
 	sh->full[which] = full;
 }
@@ -134,8 +134,8 @@ static void apply_routes(struct mr_engine *engine, const struct mr_mirror_view *
 			       (int)MR_MIRROR_UNREACHABLE == MR_ROUTE_UNREACHABLE,
 		       "the same kinds");
 	if (!routes) {
-		engine_log(engine, LOG_ERR, "no memory for %u routes: those of before stay",
-			   view->nroutes);
+		engine_log(engine, LOG_ERR,
+			   "no memory for %u routes: the previous ones stay in use", view->nroutes);
 		return;
 	}
 	for (unsigned i = 0; i < view->nroutes; i++) {
@@ -157,7 +157,7 @@ static void apply_routes(struct mr_engine *engine, const struct mr_mirror_view *
 	if (view->rules && !ip->policy_rules)
 		engine_log(engine, LOG_WARNING,
 			   "this host has policy routing rules (ip rule), which Millrace does not "
-			   "follow: what is sent takes the main table's way");
+			   "follow: packets are routed by the main table");
 	ip->policy_rules = view->rules;
 	if (ip->router_mtu != view->mtu6) {
 		ip->router_mtu = view->mtu6;
@@ -330,7 +330,7 @@ static void tell_firewall(const struct mr_engine *engine)
 		engine_log(
 			engine, LOG_WARNING,
 			"this host's firewall has %u rule%s that can stop packets: %s; packets of "
-			"Millrace's connections pass it by (--ignore-firewall: you know)",
+			"Millrace's connections bypass it (--ignore-firewall suppresses this)",
 			n, n == 1 ? "" : "s", where);
 }
 
@@ -343,7 +343,7 @@ void mr_shared_start(struct mr_engine *engine, bool ignore_firewall)
 		tell_firewall(engine);
 	if (!engine->st->ip.naddrs)
 		engine_log(engine, LOG_WARNING,
-			   "%s has no address yet: nothing can reach it before it has one",
+			   "%s has no address yet: nothing can reach it until it has one",
 			   engine->ifname);
 }
 
