@@ -275,6 +275,73 @@ def ftp():
                 equal(name, sha256_file(os.path.join(directory, "root/up", name)), digest)
 
 
+# ---- MQTT ---------------------------------------------------------------------------------------
+
+
+def mosquitto(pair, directory, shim):
+    """A broker at either end."""
+    config = os.path.join(directory, "mosquitto")
+    with open(config, "w") as f:
+        f.write("listener 1883 0.0.0.0\nallow_anonymous true\nuser root\nmax_queued_messages 0\n")
+    if shim:
+        return shared_server(pair, "mosquitto", "-c", config, port=1883)
+    return Process(["mosquitto", "-c", config], ns=pair.peer)
+
+
+def publish(pair, subscriber, publisher):
+    """2000 lines go from a publisher to a subscriber, whom SIGTERM then ends as without us."""
+    lines = "".join("line %d\n" % i for i in range(2000))
+    subscribe = ["mosquitto_sub", "-h", subscriber[1], "-t", "a/b", "-q", "1"]
+    if subscriber[0] is pair.engine:
+        subscribe = shared(*subscribe)
+    with Process(subscribe, ns=subscriber[0]) as sub:
+        def heard():
+            run("mosquitto_pub", "-h", publisher[1], "-t", "a/b", "-q", "1", "-m", "first", ns=publisher[0])
+            return b"first" in sub.stdout()
+        wait_for("the subscription", heard, timeout=15, interval=0.1)
+        run("mosquitto_pub", "-h", publisher[1], "-t", "a/b", "-q", "1", "-l", ns=publisher[0], stdin=lines)
+        wait_for("all lines", lambda: sub.stdout().count(b"\n") >= 2000 and b"line 1999\n" in sub.stdout())
+        got = sub.stdout().decode().replace("first\n", "")
+        check(got == lines, "%d lines arrived", got.count("\n"))
+        equal("the subscriber's status after SIGTERM", sub.stop(), 0)
+        equal("what it said", sub.stderr(), "")
+
+
+@case("mosquitto and its clients: a subscriber's SIGTERM handler closes the connection that select() sleeps for")
+def mqtt():
+    need("mosquitto", "mosquitto_sub", "mosquitto_pub")
+    with shared_pair() as pair, scratch() as directory:
+        with mosquitto(pair, directory, shim=True):
+            publish(pair, (pair.peer, SHARED), (pair.peer, SHARED))
+        wait_for("the keeper to go", lambda: pair.xdp() is None, timeout=10)
+        with mosquitto(pair, directory, shim=False):
+            wait_for("mosquitto", lambda: answers(pair, PEER, 1883))
+            publish(pair, (pair.engine, PEER), (pair.peer, PEER))
+
+
+# ---- rsync --------------------------------------------------------------------------------------
+
+
+@case("rsync's daemon, which has a child for each connection, gives and takes a tree, chrooted")
+def rsync():
+    need("rsync")
+    with shared_pair() as pair, scratch() as directory:
+        for name in "from", "to":
+            os.makedirs(os.path.join(directory, name))
+        for i in range(100):
+            make_file(os.path.join(directory, "from", str(i)), i * 997, i)
+        make_file(os.path.join(directory, "from/big"), 20 * MIB)
+        config = os.path.join(directory, "conf")
+        with open(config, "w") as f:
+            f.write("use chroot = yes\nuid = root\ngid = root\nread only = no\n"
+                    "[from]\npath = DIR/from\n[to]\npath = DIR/to\n".replace("DIR", directory))
+        with shared_server(pair, "rsync", "--daemon", "--no-detach", "--port=7000", "--config=" + config, port=7000):
+            where, copy = "rsync://%s:7000/" % SHARED, os.path.join(directory, "copy")
+            run("rsync", "-a", where + "from/", copy, ns=pair.peer, timeout=30)
+            run("rsync", "-az", copy + "/", where + "to/", ns=pair.peer, timeout=30)
+            run("diff", "-r", os.path.join(directory, "from"), os.path.join(directory, "to"))
+
+
 # ---- apt ----------------------------------------------------------------------------------------
 
 
