@@ -230,7 +230,7 @@ check-style: compile_commands.json
 format:
 	clang-format -i $(STYLE_SRC)
 
-compile_commands.json: $(SKEL)
+compile_commands.json: $(SKEL) Makefile scripts/compile-commands
 	@scripts/compile-commands "$(CC) $(CPPFLAGS) $(CFLAGS)" $(LIB_SRC) $(SHIM_SRC) $(CLI_SRC) $(UNIT_SRC) \
 		$(SIM_SRC) $(XDP_SRC) $(TOOL_SRC) $(BENCH_SRC) tests/bench/raw.c $(TEST_LIB) \
 		$(wildcard tests/fuzz/*.c) > $@
