@@ -218,6 +218,9 @@ void show(const char *what, long ret, int err)
 {
 	if (ret < 0)
 		printf("  %s = %ld %s\n", what, ret, error_name(err));
+	else if (
+		err) /* what succeeds leaves errno alone: programs look at it after the next call, too */
+		printf("  %s = %ld, errno is %s\n", what, ret, error_name(err));
 	else
 		printf("  %s = %ld\n", what, ret);
 }

@@ -58,8 +58,8 @@ static long confine(long (*call)(long, long, long, long, long), long a, long b, 
 		    long e, bool strict)
 {
 	bool was = px_confined();
+	int saved = errno;
 	long ret;
-	int saved;
 
 	if (!px_offered() || !px_join())
 		return call(a, b, c, d, e);
@@ -69,6 +69,7 @@ static long confine(long (*call)(long, long, long, long, long), long a, long b, 
 			     "its sockets");
 	if (!was)
 		prepare();
+	errno = saved;
 	ret = call(a, b, c, d, e);
 	saved = errno;
 	if (ret < 0 && !was && px_confined()) {

@@ -177,10 +177,10 @@ PUBLIC ssize_t recvfrom(int fd, void *restrict buf, size_t len, int flags,
 
 	if (!fd_ours(fd))
 		return REAL(recvfrom)(fd, buf, len, flags, sa, salen);
-	ret = recv_buf(fd, buf, len, flags);
+	ret = px_result(recv_buf(fd, buf, len, flags));
 	if (ret >= 0 && sa && salen) /* TCP does not say */
 		*salen = 0;
-	return px_result(ret);
+	return ret;
 }
 
 PUBLIC ssize_t read(int fd, void *buf, size_t len)
@@ -301,12 +301,12 @@ PUBLIC int recvmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags, struct t
 	/* As in Linux, the time limit is looked at between messages only. */
 	deadline = deadline_timespec(timeout);
 	for (; done < mr_min(n, (unsigned)IOV_MAX); done++) {
-		ssize_t ret = recv_msg(fd, &vec[done].msg_hdr, flags & ~MSG_WAITFORONE);
+		ssize_t ret = px_result(recv_msg(fd, &vec[done].msg_hdr, flags & ~MSG_WAITFORONE));
 
 		if (ret < 0) {
 			if (done)
 				break;
-			return (int)px_result(ret);
+			return -1;
 		}
 		vec[done].msg_len = (unsigned)ret;
 		if (flags & MSG_WAITFORONE)
@@ -384,7 +384,7 @@ static ssize_t file_send(struct mr_file *f, const struct iovec *iov, int n, size
 }
 
 /* EPIPE comes with a signal (POSIX), to the thread that wrote. */
-static ssize_t send_result(ssize_t ret, int flags)
+static ssize_t with_signal(ssize_t ret, int flags)
 {
 	if (ret == -EPIPE && !(flags & MSG_NOSIGNAL)) {
 		if (px_confined())
@@ -392,7 +392,7 @@ static ssize_t send_result(ssize_t ret, int flags)
 		else
 			raise(SIGPIPE);
 	}
-	return px_result(ret);
+	return ret;
 }
 
 static ssize_t fd_send(int fd, const struct iovec *iov, int n, size_t len, int flags)
@@ -422,14 +422,14 @@ PUBLIC ssize_t send(int fd, const void *buf, size_t len, int flags)
 {
 	if (!fd_ours(fd))
 		return REAL(send)(fd, buf, len, flags);
-	return send_result(send_buf(fd, buf, len, flags), flags);
+	return px_result(with_signal(send_buf(fd, buf, len, flags), flags));
 }
 
 PUBLIC ssize_t write(int fd, const void *buf, size_t len)
 {
 	if (!fd_ours(fd))
 		return REAL(write)(fd, buf, len);
-	return send_result(no_file(send_buf(fd, buf, len, 0)), 0);
+	return px_result(with_signal(no_file(send_buf(fd, buf, len, 0)), 0));
 }
 
 static ssize_t write_vector(int fd, const struct iovec *iov, int n, int flags)
@@ -438,7 +438,7 @@ static ssize_t write_vector(int fd, const struct iovec *iov, int n, int flags)
 
 	if (len < 0)
 		return px_result(-EINVAL);
-	return send_result(no_file(fd_send(fd, iov, n, (size_t)len, flags)), 0);
+	return px_result(with_signal(no_file(fd_send(fd, iov, n, (size_t)len, flags)), 0));
 }
 
 PUBLIC ssize_t writev(int fd, const struct iovec *iov, int n)
@@ -471,7 +471,7 @@ PUBLIC ssize_t sendto(int fd, const void *buf, size_t len, int flags, const stru
 	/* Connected: as in Linux, of the address only the length is looked at. */
 	if (sa && salen > sizeof(struct sockaddr_storage))
 		return px_result(-EINVAL);
-	return send_result(send_buf(fd, buf, len, flags), flags);
+	return px_result(with_signal(send_buf(fd, buf, len, flags), flags));
 }
 
 /* As Linux's TCP takes them: of SOL_SOCKET only what it knows, of which here nothing has an effect; other
@@ -554,7 +554,7 @@ PUBLIC ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
 	if (!fd_ours(fd))
 		return send_kernel(fd, msg, flags);
-	return send_result(send_msg(fd, msg, flags), flags);
+	return px_result(with_signal(send_msg(fd, msg, flags), flags));
 }
 
 PUBLIC int sendmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags)
@@ -564,13 +564,10 @@ PUBLIC int sendmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags)
 	if (!fd_ours(fd))
 		return send_kernel_many(fd, vec, n, flags);
 	for (; done < mr_min(n, (unsigned)IOV_MAX); done++) {
-		ssize_t ret = send_msg(fd, &vec[done].msg_hdr, flags);
+		ssize_t ret = px_result(send_msg(fd, &vec[done].msg_hdr, flags));
 
-		if (ret < 0) {
-			if (done)
-				break;
-			return (int)send_result(ret, flags);
-		}
+		if (ret < 0)
+			return done ? (int)done : (int)px_result(with_signal(-errno, flags));
 		vec[done].msg_len = (unsigned)ret;
 	}
 	return (int)done;

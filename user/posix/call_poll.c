@@ -283,9 +283,12 @@ static void put_in_set(fd_set *set, int fd)
  * have, with sets that are smaller. The stack's descriptors stand at the end of what a process may have. */
 static int without_end(int n)
 {
+	int before = errno;
+
 	while (n > FD_SETSIZE && px_table &&
 	       (REAL(fcntl64)(n - 1, F_GETFD) < 0 || process_owns_fd(n - 1)))
 		n--;
+	errno = before;
 	return n;
 }
 
@@ -391,14 +394,14 @@ PUBLIC int select(int n, fd_set *rd, fd_set *wr, fd_set *ex, struct timeval *tim
 		ts.tv_nsec = timeout->tv_usec % 1000000 * 1000;
 		deadline = deadline_timespec(&ts);
 	}
-	ret = select_mixed(n, rd, wr, ex, deadline, NULL);
+	ret = (int)px_result(select_mixed(n, rd, wr, ex, deadline, NULL));
 	if (timeout && deadline) { /* Linux tells what is left */
 		uint64_t left = deadline_left(deadline);
 
 		timeout->tv_sec = (time_t)(left / MR_NS_PER_S);
 		timeout->tv_usec = (suseconds_t)(left % MR_NS_PER_S / MR_NS_PER_US);
 	}
-	return (int)px_result(ret);
+	return ret;
 }
 
 PUBLIC int pselect(int n, fd_set *rd, fd_set *wr, fd_set *ex, const struct timespec *timeout,

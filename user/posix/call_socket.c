@@ -162,7 +162,8 @@ static void keep_if_confined(int fd)
 	fd_kernel(fd, REASON_CONFINED, NULL, NULL);
 }
 
-PUBLIC int listen(int fd, int backlog)
+/* 0 or a negative errno. */
+static int listen_any(int fd, int backlog)
 {
 	struct mr_endpoint local;
 	enum mr_reason reason;
@@ -175,14 +176,14 @@ PUBLIC int listen(int fd, int backlog)
 		fd_done();
 		if (!ret)
 			REAL(listen)(fd, backlog);
-		return (int)px_result(ret);
+		return ret;
 	}
 	early_touched(fd);
-	ret = REAL(listen)(fd, backlog);
-	if (!ret)
-		keep_if_confined(fd);
-	if (ret || !px_offered() || px_confined() || !is_tcp(fd) || !px_join())
-		return ret;
+	if (REAL(listen)(fd, backlog) < 0)
+		return -errno;
+	keep_if_confined(fd);
+	if (!px_offered() || px_confined() || !is_tcp(fd) || !px_join())
+		return 0;
 	if (kernel_endpoint(fd, REAL(getsockname), &local))
 		return 0;
 	reason = refusal(fd);
@@ -193,6 +194,11 @@ PUBLIC int listen(int fd, int backlog)
 	if (reason)
 		fd_kernel(fd, reason, &local, NULL);
 	return 0;
+}
+
+PUBLIC int listen(int fd, int backlog)
+{
+	return (int)px_result(listen_any(fd, backlog));
 }
 
 /* ---- connect --------------------------------------------------------------------------------- */
@@ -380,31 +386,42 @@ static int connect_first(int fd, const struct sockaddr *sa, socklen_t len)
 	return 1;
 }
 
-PUBLIC int connect(int fd, const struct sockaddr *sa, socklen_t len)
+static int connect_kernel(int fd, const struct sockaddr *sa, socklen_t len)
+{
+	return REAL(connect)(fd, sa, len) < 0 ? -errno : 0;
+}
+
+/* 0 or a negative errno. */
+static int connect_any(int fd, const struct sockaddr *sa, socklen_t len)
 {
 	struct mr_file *f;
 	int ret = -EINPROGRESS;
 
-	wait_point();
 	if (!fd_ours(fd)) {
 		ret = sa ? connect_first(fd, sa, len) : 1;
 		if (ret > 0) {
 			keep_if_confined(fd);
 			early_forget(fd);
-			return REAL(connect)(fd, sa, len);
+			return connect_kernel(fd, sa, len);
 		}
 	} else {
 		ret = 1;
 	}
 	f = fd_get(fd);
 	if (!f)
-		return REAL(connect)(fd, sa, len);
+		return connect_kernel(fd, sa, len);
 	if (ret > 0)
 		ret = sa ? connect_again(fd, f, sa, len) : -EFAULT;
 	else if (ret == -EINPROGRESS && !f->nonblock)
 		ret = connect_wait(f);
 	fd_done();
-	return (int)px_result(ret);
+	return ret;
+}
+
+PUBLIC int connect(int fd, const struct sockaddr *sa, socklen_t len)
+{
+	wait_point();
+	return (int)px_result(connect_any(fd, sa, len));
 }
 
 /* ---- accept ---------------------------------------------------------------------------------- */
@@ -506,16 +523,12 @@ static int accept_any(int lfd, struct mr_file *f, struct sockaddr *sa, socklen_t
 	return fd;
 }
 
-PUBLIC int accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags)
+/* Of a listener of ours, whose file is f. The lock is given back. */
+static int accept_locked(int fd, struct mr_file *f, struct sockaddr *sa, socklen_t *len, int flags)
 {
-	struct mr_file *f;
 	bool kernel = false;
 	int ret;
 
-	wait_point();
-	f = fd_ours(fd) ? fd_get(fd) : NULL;
-	if (!f)
-		return REAL(accept4)(fd, sa, len, flags);
 	if (flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK))
 		ret = -EINVAL;
 	else
@@ -524,7 +537,18 @@ PUBLIC int accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags)
 	if (ret >= 0 && kernel)
 		fd_kernel(ret, REASON_CAME_BY_KERNEL, NULL, NULL);
 	stdio_follow(ret);
-	return (int)px_result(ret);
+	return ret;
+}
+
+PUBLIC int accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags)
+{
+	struct mr_file *f;
+
+	wait_point();
+	f = fd_ours(fd) ? fd_get(fd) : NULL;
+	if (!f)
+		return REAL(accept4)(fd, sa, len, flags);
+	return (int)px_result(accept_locked(fd, f, sa, len, flags));
 }
 
 PUBLIC int accept(int fd, struct sockaddr *sa, socklen_t *len)

@@ -90,9 +90,9 @@ PUBLIC int setsockopt(int fd, int level, int name, const void *val, socklen_t le
 			opt_set_early(fd, level, name);
 		return ret;
 	}
-	ret = set(fd, f, level, name, val, len);
+	ret = (int)px_result(set(fd, f, level, name, val, len));
 	fd_done();
-	return (int)px_result(ret);
+	return ret;
 }
 
 /* ---- getsockopt ------------------------------------------------------------------------------ */
@@ -246,7 +246,7 @@ PUBLIC int getsockopt(int fd, int level, int name, void *restrict val, socklen_t
 
 	if (!f)
 		return REAL(getsockopt)(fd, level, name, val, len);
-	ret = get(fd, f, level, name, val, len);
+	ret = (int)px_result(get(fd, f, level, name, val, len));
 	fd_done();
-	return (int)px_result(ret);
+	return ret;
 }

@@ -69,14 +69,15 @@ int kernel_option(int fd, int name);
 int kernel_endpoint(int fd, int (*ask)(int, struct sockaddr *, socklen_t *),
 		    struct mr_endpoint *ep);
 
-/* Set errno from a negative result. */
-static inline ssize_t px_result(ssize_t ret)
-{
-	if (mr_likely(ret >= 0))
-		return ret;
-	errno = (int)-ret;
-	return -1;
-}
+/* What call, an expression, gives back to the program: of a negative result -1, and errno. What succeeds leaves errno
+ * as it was before, whatever was tried on the way: there are programs that look at it one call later. */
+#define px_result(call)                                                                            \
+	({                                                                                         \
+		int errno_before_ = errno;                                                         \
+		ssize_t result_ = (call);                                                          \
+		errno = mr_likely(result_ >= 0) ? errno_before_ : (int)-result_;                   \
+		mr_likely(result_ >= 0) ? result_ : (ssize_t)-1;                                   \
+	})
 
 /* ---- Waiting (wait.c) ------------------------------------------------------------------------ */
 
