@@ -257,6 +257,22 @@ def congestion():
         equal("without", on_stack("-", own), [kernels if kernels in ("cubic", "bbr", "reno", "dctcp") else "cubic", own])
 
 
+EPHEMERAL = """if 1:
+    import socket, sys
+    socks = [socket.create_connection((sys.argv[1], 7000)) for _ in range(8)]
+    print(*sorted(s.getsockname()[1] for s in socks))
+"""
+
+
+@case("a client's ports are those of net.ipv4.ip_local_port_range")
+def ephemeral_ports():
+    with shared_pair() as pair:
+        run("sysctl", "-qw", "net.ipv4.ip_local_port_range=50000 50007", ns=pair.engine)
+        with pair.peer.listen((PEER, 7000)):
+            ports = client(pair, "python3", "-c", EPHEMERAL, PEER).split()
+        equal("ports", ports, [str(port) for port in range(50000, 50008)])
+
+
 @case("TCP Fast Open as the system allows it: the second connection's data goes with the SYN, both ways")
 def fast_open():
     with Pair() as pair:

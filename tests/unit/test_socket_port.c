@@ -150,6 +150,32 @@ static void count_ports(uint32_t by)
 		tcp->port_use[port] += by;
 }
 
+static void ephemeral_ports_are_those_that_were_set(void **state)
+{
+	struct mr_tcp *tcp = &p.engine[0]->st->tcp;
+	static const struct mr_addr any;
+	struct mr_socket *socks[3];
+	uint16_t seen = 0;
+
+	(void)state;
+	mr_tcp_ports_set(tcp, 65533, 65535);
+	for (unsigned i = 0; i < 3; i++) {
+		const struct mr_endpoint local = { .port = mr_tcp_port_pick(tcp, &any) };
+
+		assert_in_range(local.port, 65533, 65535);
+		seen |= (uint16_t)(1u << (local.port - 65533));
+		assert_int_equal(mr_socket(p.engine[0], &socks[i]), 0);
+		assert_int_equal(mr_bind_held(socks[i], &local, true), 0);
+		assert_int_equal(mr_connect(socks[i], &p.addr[1]), -EINPROGRESS);
+	}
+	assert_int_equal(seen, 7);
+	assert_int_equal(mr_tcp_port_pick(tcp, &any), 0);
+	assert_int_equal(mr_tcp_port_pick_to(tcp, &any, &p.addr[1], 0), 0);
+	for (unsigned i = 0; i < 3; i++)
+		mr_abort(socks[i]);
+	mr_tcp_ports_set(tcp, MR_TCP_PORT_FIRST, MR_TCP_PORT_LAST);
+}
+
 /* As after 28,232 connections to somewhere, which left their TIME-WAITs. */
 static void with_a_connection_on_each_port_there_is_one_for_another_peer(void **state)
 {
@@ -188,6 +214,7 @@ int main(void)
 		T(what_the_kernel_refuses_is_refused),
 		T(a_connect_takes_the_port_that_the_kernel_chooses),
 		T(a_port_that_the_caller_holds_is_counted_and_not_asked_for),
+		T(ephemeral_ports_are_those_that_were_set),
 		T(with_a_connection_on_each_port_there_is_one_for_another_peer),
 	};
 

@@ -8,6 +8,7 @@
  *	       do with such an engine (shared_any.c).
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
@@ -302,6 +303,20 @@ int mr_shared_fd(const struct mr_engine *engine)
 
 /* ---- Opening ------------------------------------------------------------------------------------------ */
 
+/* The ports that the kernel gives to sockets which ask for none (ip-sysctl.rst). Its programs may depend on others being
+ * left alone, or need more. */
+static void use_kernels_ports(struct mr_tcp *tcp)
+{
+	FILE *f = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+	unsigned first, last;
+
+	if (!f)
+		return;
+	if (fscanf(f, "%u %u", &first, &last) == 2 && first && first <= last && last <= UINT16_MAX)
+		mr_tcp_ports_set(tcp, (uint16_t)first, (uint16_t)last);
+	fclose(f);
+}
+
 int mr_shared_open(struct mr_engine *engine, int ifindex, struct mr_error *err)
 {
 	struct mr_shared *sh = calloc(1, sizeof(*sh));
@@ -318,6 +333,7 @@ int mr_shared_open(struct mr_engine *engine, int ifindex, struct mr_error *err)
 	engine->shared = sh;
 	mr_shared_use_arbiter();
 	engine->st->socks.arbitrated = true;
+	use_kernels_ports(&engine->st->tcp);
 	return 0;
 }
 

@@ -568,6 +568,7 @@ struct mr_tcp {
 	struct mr_flow **buckets;
 	uint32_t nbuckets; /* power of two */
 	uint32_t port_counter;
+	uint16_t port_first, port_last;		   /* ephemeral ports */
 	struct mr_list ports[MR_TCP_PORT_BUCKETS]; /* struct mr_tcp_listener, by port */
 	uint32_t *port_use;			   /* [MR_TCP_PORTS]: flows with this local port */
 	struct mr_list pending;			   /* TCBs that owe output */
@@ -652,6 +653,8 @@ bool mr_tfo_keys_set(struct mr_tfo_keys *keys, const void *key, size_t len);
  * still held. */
 void mr_tcp_unlisten(struct mr_tcp *tcp, struct mr_tcp_listener *l);
 
+/* From now on ephemeral ports are from first to last, 0 < first <= last. */
+void mr_tcp_ports_set(struct mr_tcp *tcp, uint16_t first, uint16_t last);
 /* A free port for listening, or 0. */
 uint16_t mr_tcp_port_pick(struct mr_tcp *tcp, const struct mr_addr *laddr);
 /* A port for connecting to that peer where the kernel gives ports out, or 0: one that no connection uses, or else

@@ -13,8 +13,6 @@
 #include "base/hash.h"
 #include "tcp/tcp_priv.h"
 
-#define PORT_RANGE (MR_TCP_PORT_LAST - MR_TCP_PORT_FIRST + 1)
-
 static const struct mr_list *bucket(const struct mr_tcp *tcp, uint16_t port)
 {
 	return &tcp->ports[port % MR_TCP_PORT_BUCKETS];
@@ -148,12 +146,30 @@ static bool unused(const struct mr_tcp *tcp, const struct mr_addr *laddr, uint16
 	return !conflicts(tcp, NULL, laddr, port, &shares_nothing);
 }
 
+void mr_tcp_ports_set(struct mr_tcp *tcp, uint16_t first, uint16_t last)
+{
+	assert(first && first <= last);
+	tcp->port_first = first;
+	tcp->port_last = last;
+}
+
+static uint32_t count_ephemeral(const struct mr_tcp *tcp)
+{
+	return tcp->port_last - tcp->port_first + 1u;
+}
+
+/* The nth of them, and on from the first behind the last. */
+static uint16_t ephemeral(const struct mr_tcp *tcp, uint32_t n)
+{
+	return (uint16_t)(tcp->port_first + n % count_ephemeral(tcp));
+}
+
 uint16_t mr_tcp_port_pick(struct mr_tcp *tcp, const struct mr_addr *laddr)
 {
-	uint32_t start = mr_rng_below(tcp->rng, PORT_RANGE);
+	uint32_t n = count_ephemeral(tcp), start = mr_rng_below(tcp->rng, n);
 
-	for (uint32_t i = 0; i < PORT_RANGE; i++) {
-		uint16_t port = (uint16_t)(MR_TCP_PORT_FIRST + (start + i) % PORT_RANGE);
+	for (uint32_t i = 0; i < n; i++) {
+		uint16_t port = ephemeral(tcp, start + i);
 
 		if (!tcp->port_use[port] && unused(tcp, laddr, port))
 			return port;
@@ -177,13 +193,13 @@ uint16_t mr_tcp_port_pick_to(struct mr_tcp *tcp, const struct mr_addr *laddr,
 {
 	uint16_t port = mr_tcp_port_pick(tcp, laddr);
 	struct mr_addr from = *laddr;
-	uint32_t start;
+	uint32_t n = count_ephemeral(tcp), start;
 
 	if (port || (mr_addr_is_any(&from) && mr_ip_source(tcp->ip, &peer->addr, &from)))
 		return port;
-	start = mr_rng_below(tcp->rng, PORT_RANGE);
-	for (uint32_t i = 0; i < PORT_RANGE; i++) {
-		port = (uint16_t)(MR_TCP_PORT_FIRST + (start + i) % PORT_RANGE);
+	start = mr_rng_below(tcp->rng, n);
+	for (uint32_t i = 0; i < n; i++) {
+		port = ephemeral(tcp, start + i);
 		if (unused(tcp, laddr, port) &&
 		    tuple_free(tcp, &from, port, &peer->addr, peer->port, true, now))
 			return port;
@@ -199,14 +215,14 @@ uint16_t tcp_ephemeral_port(struct mr_tcp *tcp, const struct mr_addr *laddr,
 		uint32_t rport;
 	} in = { *laddr, *raddr, rport };
 	uint32_t offset = (uint32_t)mr_siphash(tcp->secret, &in, sizeof(in));
+	uint32_t n = count_ephemeral(tcp);
 
 	/* TIME-WAIT is left alone as long as there are others. */
-	for (uint32_t i = 0; i < 2 * PORT_RANGE; i++) {
-		uint16_t port =
-			(uint16_t)(MR_TCP_PORT_FIRST + (offset + tcp->port_counter++) % PORT_RANGE);
+	for (uint32_t i = 0; i < 2 * n; i++) {
+		uint16_t port = ephemeral(tcp, offset + tcp->port_counter++);
 
 		if (unused(tcp, laddr, port) &&
-		    tuple_free(tcp, laddr, port, raddr, rport, i >= PORT_RANGE, now))
+		    tuple_free(tcp, laddr, port, raddr, rport, i >= n, now))
 			return port;
 	}
 	return 0;

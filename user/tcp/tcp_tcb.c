@@ -47,6 +47,7 @@ int mr_tcp_init(struct mr_tcp *tcp, struct mr_arena *arena, struct mr_ip *ip,
 	tcp->secret[0] = mr_rng_u64(rng);
 	tcp->secret[1] = mr_rng_u64(rng);
 	tcp->port_counter = (uint32_t)mr_rng_u64(rng);
+	mr_tcp_ports_set(tcp, MR_TCP_PORT_FIRST, MR_TCP_PORT_LAST);
 	tcp->tfo_keys = cfg->tfo_keys;
 	if (!tcp->tfo_keys.n)
 		tfo_init(tcp);
