@@ -257,6 +257,26 @@ def congestion():
         equal("without", on_stack("-", own), [kernels if kernels in ("cubic", "bbr", "reno", "dctcp") else "cubic", own])
 
 
+REFUSED = """if 1:
+    import socket, sys
+    for option in (29, 29, 60, 29, 60):  # SO_TIMESTAMP, SO_ZEROCOPY
+        with socket.create_connection((sys.argv[1], 7000)) as s:
+            try:
+                s.setsockopt(socket.SOL_SOCKET, option, 1)
+            except OSError as error:
+                print(error.errno)
+"""
+
+
+@case("an option that is refused is told of once, however many connections it is set on")
+def refused_options():
+    with shared_pair() as pair, pair.peer.listen((PEER, 7000)):
+        done = run(*shared("python3", "-c", REFUSED, PEER), ns=pair.engine)
+        equal("errors", done.stdout.split(), ["92"] * 5)  # ENOPROTOOPT
+        for option in (29, 60):
+            equal("messages about %d" % option, done.stderr.count("option %d of level 1 " % option), 1)
+
+
 EPHEMERAL = """if 1:
     import socket, sys
     socks = [socket.create_connection((sys.argv[1], 7000)) for _ in range(8)]

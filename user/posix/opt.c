@@ -21,6 +21,7 @@
 
 #define MSS_OF_NO_PATH 536 /* what Linux tells where there is no connection */
 #define OLD_BYTES      64  /* of a value that is put back */
+#define TOLD_MAX       32u /* refused options that are told of once; of more than these each time */
 
 /* ---- setsockopt ------------------------------------------------------------------------------ */
 
@@ -41,6 +42,26 @@ static bool is_switch(const struct mr_file *f, const struct option *o, const voi
 	       f->sock->kind == MR_SOCK_STREAM && f->sock->tcb &&
 	       (o->opt == MR_OPT_NODELAY || o->opt == MR_OPT_CORK || o->opt == MR_OPT_QUICKACK ||
 		o->opt == MR_OPT_KEEPALIVE);
+}
+
+/* Once for each option: a server sets it on each of its connections. With the lock held. */
+static void tell_refused(int level, int name)
+{
+	static struct {
+		int level, name;
+	} told[TOLD_MAX];
+	static unsigned ntold;
+
+	for (unsigned i = 0; i < ntold; i++)
+		if (told[i].level == level && told[i].name == name)
+			return;
+	if (ntold < TOLD_MAX) {
+		told[ntold].level = level;
+		told[ntold++].name = name;
+	}
+	mr_share_log(px_share, LOG_WARNING,
+		     "option %d of level %d was set on an accelerated socket and refused", name,
+		     level);
 }
 
 static int set(int fd, struct mr_file *f, int level, int name, const void *val, socklen_t len)
@@ -73,9 +94,7 @@ static int set(int fd, struct mr_file *f, int level, int name, const void *val, 
 		REAL(setsockopt)(fd, level, name, old, old_len);
 	else if (level == SOL_SOCKET && (name == SO_ATTACH_FILTER || name == SO_ATTACH_BPF))
 		REAL(setsockopt)(fd, level, SO_DETACH_FILTER, old, sizeof(int));
-	mr_share_log(px_share, LOG_WARNING,
-		     "option %d of level %d was set on an accelerated socket and refused", name,
-		     level);
+	tell_refused(level, name);
 	return ret;
 }
 
