@@ -51,8 +51,8 @@ struct mr_socket {
 	uint32_t urgent_seq; /* of the urgent byte */
 	/* Receive buffer autotuning: what was read up to when, and in the round trip before. */
 	uint32_t read_seq, read_at_us, read_bytes;
-	uint32_t promised,
-		stretch;    /* its part of socks.promised, and when that was counted; 0: never */
+	uint32_t promised;  /* its part of socks.promised */
+	uint32_t stretch;   /* when that was counted; 0: never */
 	uint8_t urgent;	    /* enum mr_urgent */
 	uint8_t kind;	    /* enum mr_sock_kind */
 	uint8_t last_state; /* enum mr_tcp_state to report when tcb is gone */
