@@ -62,8 +62,9 @@ LIB_SRC  += user/posix/file.c user/posix/ready.c user/posix/salvage.c
 SHIM_SRC := $(filter-out $(LIB_SRC),$(sort $(wildcard user/posix/*.c)))
 SHIM_OBJ := $(SHIM_SRC:%.c=$(BUILD)/%.o)
 CLI_SRC  := $(sort $(wildcard user/cli/*.c))
-LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
+LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o) $(BUILD)/gen/layout.o
 CLI_OBJ  := $(CLI_SRC:%.c=$(BUILD)/%.o)
+HEADERS  := $(sort $(wildcard include/*.h include/*/*.h user/*/*.h))
 SKEL     := $(BUILD)/gen/millrace.skel.h
 
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
@@ -113,6 +114,16 @@ vmlinux:
 # ---- User space ----------------------------------------------------------------------------------
 $(BUILD)/user/kernel/xdp.o $(XDP_BIN:=.o): $(SKEL)
 .SECONDARY: $(BUILD)/bpf/millrace.bpf.o
+
+# Processes that share a stack read and write one memory: they were built from the same headers, or are refused.
+$(BUILD)/gen/layout.c: $(HEADERS)
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  GEN   $@")
+	$(Q)cat $^ | cksum | awk '{ printf "const unsigned share_layout = %su;\n", $$1 }' > $@
+
+$(BUILD)/gen/%.o: $(BUILD)/gen/%.c
+	$(if $(V),,@echo "  CC    $<")
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)

@@ -526,4 +526,22 @@ def _():
             equal("status of %s" % " ".join(command), done.returncode, 0)
 
 
+@case("a stack that another build has started is told of, and not looked into")
+def _():
+    with open(os.path.join(BUILD, "gen/layout.c")) as source, open(MILLRACE, "rb") as command:
+        layout = int(source.read().split()[-1].rstrip("u;")).to_bytes(4, "little")
+        image = command.read()
+    with Pair() as pair, scratch() as directory, Process(shared("sleep", "60"), ns=pair.engine) as program:
+        wait_for("the stack", lambda: run(MILLRACE, "ss", "--summary", ns=pair.engine).stdout or None)
+        other = os.path.join(directory, "millrace")
+        with open(other, "wb") as file:
+            file.write(image.replace(layout, bytes(byte ^ 255 for byte in layout)))
+        os.chmod(other, 0o755)
+        for command in ("ss", "inspect"):
+            done = run(other, command, ns=pair.engine, ok=False)
+            check("another build" in done.stderr and done.returncode > 0, "%s: %s, status %d", command, done.stderr,
+                  done.returncode)
+        check(program.alive(), "the program has ended")
+
+
 main()

@@ -59,7 +59,6 @@ static int commons_init(struct mr_share *share, const struct mr_config *cfg)
 	err = lock_init(&c->lock);
 	if (err)
 		return err;
-	c->magic = SHARE_MAGIC;
 	c->pid_ns = share_pid_ns();
 	mr_list_init(&c->sleepers);
 	mr_list_init(&c->awake);

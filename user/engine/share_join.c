@@ -217,6 +217,12 @@ static int explain(struct mr_error *err, int code, const char *name)
 				    "the program may have too few descriptors (ulimit -n) to join "
 				    "the stack %s",
 				    name);
+	case -EPROTO:
+		return mr_error_set(
+			err, code,
+			"the stack %s was started by another build of millrace: use the "
+			"same one",
+			name);
 	case -EEXIST:
 		return mr_error_set(err, code, "the stack's addresses are in use in this process");
 	default:
@@ -264,7 +270,7 @@ static int receive_welcome(int sock, uint64_t secret, struct joining *j)
 	if (n >= (ssize_t)sizeof(j->w.answer) && j->w.answer.err)
 		return j->w.answer.err;
 	fixed = SHARE_FDS + (j->w.has_capture ? 1u : 0u) + (j->w.ports ? 1u : 0u);
-	if (n != sizeof(j->w) || j->w.magic != SHARE_MAGIC || nfds < fixed) {
+	if (n != sizeof(j->w) || j->w.magic != share_magic() || nfds < fixed) {
 		for (unsigned i = 0; i < nfds; i++)
 			close(fds[i]);
 		return -EPROTO;

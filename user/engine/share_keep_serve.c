@@ -90,7 +90,7 @@ static int welcome(struct mr_keeper *k, const struct keep_conn *conn)
 	struct mr_commons *c = k->share->c;
 	unsigned nsockets = mr_afxdp_sockets(engine->dev), nfds = SHARE_FDS, first;
 	struct share_welcome w = {
-		.magic = SHARE_MAGIC,
+		.magic = share_magic(),
 		.arena = (uintptr_t)engine->arena.base,
 		.arena_size = engine->arena.size,
 		.umem = (uintptr_t)engine->umem.base,

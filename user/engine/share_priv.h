@@ -8,8 +8,8 @@
 #include "engine/engine_priv.h"
 #include "engine/share.h"
 
-#define SHARE_MAGIC	  0x6d72736861726533ull /* "mrshare3": this layout */
-#define SHARE_WAITERS_MAX 8192u			/* threads that wait at once, of all processes */
+#define SHARE_MAGIC	  0x6d727368ull /* "mrsh" */
+#define SHARE_WAITERS_MAX 8192u		/* threads that wait at once, of all processes */
 #define SHARE_KWAKE_WORDS (SHARE_WAITERS_MAX / 64)
 
 enum proc_state {
@@ -17,6 +17,15 @@ enum proc_state {
 	PROC_FORKING, /* has a table; the child has not told of itself yet */
 	PROC_LIVE,
 };
+
+/* A checksum of all headers (Makefile makes it): who has another one was built otherwise, and would find in the arena
+ * what is not there. */
+extern const unsigned share_layout;
+
+static inline uint64_t share_magic(void)
+{
+	return SHARE_MAGIC << 32 | share_layout;
+}
 
 struct mr_waiter {
 	uint32_t woken; /* atomic: read without the lock while spinning */
@@ -35,7 +44,6 @@ struct mr_waiter {
 
 /* What the processes have in common beside the stack. In the arena, behind it. */
 struct mr_commons {
-	uint64_t magic;
 	pthread_mutex_t lock; /* robust, of all processes */
 	void *root;	      /* of what stands above */
 	int over;	      /* 0, or why the engine is at its end */
