@@ -308,12 +308,17 @@ int mr_shared_fd(const struct mr_engine *engine)
 static void use_kernels_ports(struct mr_tcp *tcp)
 {
 	FILE *f = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
-	unsigned first, last;
+	unsigned long first, last;
+	char text[32], *end;
 
 	if (!f)
 		return;
-	if (fscanf(f, "%u %u", &first, &last) == 2 && first && first <= last && last <= UINT16_MAX)
-		mr_tcp_ports_set(tcp, (uint16_t)first, (uint16_t)last);
+	if (fgets(text, sizeof(text), f)) {
+		first = strtoul(text, &end, 10);
+		last = strtoul(end, NULL, 10);
+		if (first && first <= last && last <= UINT16_MAX)
+			mr_tcp_ports_set(tcp, (uint16_t)first, (uint16_t)last);
+	}
 	fclose(f);
 }
 

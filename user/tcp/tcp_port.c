@@ -155,7 +155,10 @@ void mr_tcp_ports_set(struct mr_tcp *tcp, uint16_t first, uint16_t last)
 
 static uint32_t count_ephemeral(const struct mr_tcp *tcp)
 {
-	return tcp->port_last - tcp->port_first + 1u;
+	uint32_t n = tcp->port_last - tcp->port_first + 1u;
+
+	assert(n);
+	return n;
 }
 
 /* The nth of them, and on from the first behind the last. */
