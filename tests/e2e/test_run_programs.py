@@ -257,7 +257,7 @@ def congestion():
         equal("without", on_stack("-", own), [kernels if kernels in ("cubic", "bbr", "reno", "dctcp") else "cubic", own])
 
 
-REFUSED = """if 1:
+REFUSALS = """if 1:
     import socket, sys
     for option in (29, 29, 60, 29, 60):  # SO_TIMESTAMP, SO_ZEROCOPY
         with socket.create_connection((sys.argv[1], 7000)) as s:
@@ -271,7 +271,7 @@ REFUSED = """if 1:
 @case("an option that is refused is told of once, however many connections it is set on")
 def refused_options():
     with shared_pair() as pair, pair.peer.listen((PEER, 7000)):
-        done = run(*shared("python3", "-c", REFUSED, PEER), ns=pair.engine)
+        done = run(*shared("python3", "-c", REFUSALS, PEER), ns=pair.engine)
         equal("errors", done.stdout.split(), ["92"] * 5)  # ENOPROTOOPT
         for option in (29, 60):
             equal("messages about %d" % option, done.stderr.count("option %d of level 1 " % option), 1)
