@@ -136,7 +136,9 @@ static void crowd_salvage(struct mr_share *share)
 		next = mr_share_socket_next(share, sock);
 		if (sock == crowd->listener || sock->queued)
 			continue;
-		if (!sock->user || crowd->conns[sock->user - 1].sock != sock)
+		/* Of one whose server was killed while it came or was accepted, user is still the stack's. */
+		if (!sock->user || sock->user > CONNS_MAX ||
+		    crowd->conns[sock->user - 1].sock != sock)
 			mr_abort(sock);
 	}
 	mr_engine_check(mr_share_engine(share));
