@@ -289,25 +289,21 @@ static bool time_left(struct timespec *ts, uint64_t deadline)
 	return left;
 }
 
-PUBLIC int recvmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags, struct timespec *timeout)
+/* How many messages came, or a negative errno. */
+static int recv_many(int fd, struct mmsghdr *vec, unsigned n, int flags, struct timespec *timeout)
 {
 	unsigned done = 0;
 	uint64_t deadline;
 
-	if (!fd_ours(fd))
-		return recv_kernel(fd, vec, n, flags, timeout);
 	if (timeout && !timespec_valid(timeout))
-		return (int)px_result(-EINVAL);
+		return -EINVAL;
 	/* As in Linux, the time limit is looked at between messages only. */
 	deadline = deadline_timespec(timeout);
 	for (; done < mr_min(n, (unsigned)IOV_MAX); done++) {
-		ssize_t ret = px_result(recv_msg(fd, &vec[done].msg_hdr, flags & ~MSG_WAITFORONE));
+		ssize_t ret = recv_msg(fd, &vec[done].msg_hdr, flags & ~MSG_WAITFORONE);
 
-		if (ret < 0) {
-			if (done)
-				break;
-			return -1;
-		}
+		if (ret < 0)
+			return done ? (int)done : (int)ret;
 		vec[done].msg_len = (unsigned)ret;
 		if (flags & MSG_WAITFORONE)
 			flags |= MSG_DONTWAIT;
@@ -317,6 +313,13 @@ PUBLIC int recvmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags, struct t
 		}
 	}
 	return (int)done;
+}
+
+PUBLIC int recvmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags, struct timespec *timeout)
+{
+	if (!fd_ours(fd))
+		return recv_kernel(fd, vec, n, flags, timeout);
+	return (int)px_result(recv_many(fd, vec, n, flags, timeout));
 }
 
 /* ---- Sending --------------------------------------------------------------------------------- */
@@ -557,20 +560,26 @@ PUBLIC ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 	return px_result(with_signal(send_msg(fd, msg, flags), flags));
 }
 
-PUBLIC int sendmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags)
+/* How many messages went, or a negative errno. */
+static int send_many(int fd, struct mmsghdr *vec, unsigned n, int flags)
 {
 	unsigned done = 0;
 
-	if (!fd_ours(fd))
-		return send_kernel_many(fd, vec, n, flags);
 	for (; done < mr_min(n, (unsigned)IOV_MAX); done++) {
-		ssize_t ret = px_result(send_msg(fd, &vec[done].msg_hdr, flags));
+		ssize_t ret = send_msg(fd, &vec[done].msg_hdr, flags);
 
 		if (ret < 0)
-			return done ? (int)done : (int)px_result(with_signal(-errno, flags));
+			return done ? (int)done : (int)with_signal(ret, flags);
 		vec[done].msg_len = (unsigned)ret;
 	}
 	return (int)done;
+}
+
+PUBLIC int sendmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags)
+{
+	if (!fd_ours(fd))
+		return send_kernel_many(fd, vec, n, flags);
+	return (int)px_result(send_many(fd, vec, n, flags));
 }
 
 /* ---- With an offset: sockets have none ------------------------------------------------------- */
