@@ -473,6 +473,13 @@ static void case_messages(void)
 	T(recvmmsg(c.fd, vec, 1, MSG_DONTWAIT, NULL));
 	T(recvmmsg(c.fd, vec, 1, MSG_DONTWAIT, NULL));
 	T(recvmmsg(c.fd, vec, 1, MSG_DONTWAIT, NULL));
+	/* Only the first one comes, or goes: no error is told of. */
+	peer("send %d 4", c.h);
+	settle();
+	T(recvmmsg(c.fd, vec, 3, MSG_DONTWAIT, NULL));
+	vec[1].msg_hdr.msg_iovlen = 2000;
+	T(sendmmsg(c.fd, vec, 3, 0));
+	T(peer("recv %d 4", c.h));
 	finish(c);
 }
 
