@@ -118,6 +118,7 @@ static void rfc9293_3_1_options_are_read_or_skipped(void **state)
 		uint8_t flags, opts[12], n, want;
 	} rows[] = {
 		{ "MSS in a SYN", MR_TCP_SYN, { 2, 4, 5, 0xb4 }, 4, MR_TCPOPT_MSS },
+		{ "MSS of 0", MR_TCP_SYN, { 2, 4, 0, 0 }, 4, 0 },
 		{ "MSS elsewhere", MR_TCP_ACK, { 2, 4, 5, 0xb4 }, 4, 0 },
 		{ "MSS of wrong length", MR_TCP_SYN, { 2, 3, 5, 1 }, 4, 0 },
 		{ "window scale", MR_TCP_SYN, { 1, 3, 3, 7 }, 4, MR_TCPOPT_WSCALE },
