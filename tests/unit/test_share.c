@@ -24,6 +24,7 @@
 #include "../lib/pair.h"
 #include "engine/share_priv.h"
 #include "engine/share_proto.h"
+#include "engine/shared.h"
 
 static struct pair p; /* side 1 is shared */
 static struct mr_share *share;
@@ -816,6 +817,32 @@ static void without_a_keeper_nobody_is_counted_on(void **state)
 	assert_ptr_equal(leader_of_a_sleep(), waiter);
 }
 
+/* Of the neighbour only the keeper's kernel knows. The first segment to it is a SYN-ACK, which input makes: with it waiting
+ * for the neighbour nothing is owed to TCP or to the device, and nobody else has a reason to ring. */
+static void who_makes_an_answer_that_waits_for_a_neighbour_rings_the_keeper_at_once(void **state)
+{
+	struct mr_link *link = &p.engine[1]->st->link;
+	const uint8_t none[6] = { 0 };
+	struct mr_socket *l, *c;
+
+	(void)state;
+	listen_and_connect(&l, &c);
+	for (int i = 0; i < 10 && !nready; i++)
+		look(); /* the peer knows this side's MAC address now */
+	share->c->kept = true;
+	link->kernel = true;
+	mr_neigh_learned(link, &p.addr[0].addr, MR_NEIGH_INCOMPLETE, true, none,
+			 p.engine[1]->st->now);
+	assert_int_equal(mr_socket(p.engine[0], &c), 0);
+	assert_int_equal(mr_connect(c, &p.addr[1]), -EINPROGRESS);
+	assert_int_equal(mr_flush(p.engine[0]), 0);
+	keeper_was_rung();
+	assert_false(mr_shared_wants(p.engine[1]));
+	look();
+	assert_true(mr_shared_wants(p.engine[1]));
+	assert_true(keeper_was_rung());
+}
+
 /* It runs no rounds. */
 static void one_of_a_confined_process_is_not_counted_on(void **state)
 {
@@ -1438,6 +1465,7 @@ int main(void)
 		SHARE_TEST(who_goes_to_sleep_last_leads),
 		SHARE_TEST(one_that_has_not_been_seen_lately_is_not_counted_on),
 		SHARE_TEST(without_a_keeper_nobody_is_counted_on),
+		SHARE_TEST(who_makes_an_answer_that_waits_for_a_neighbour_rings_the_keeper_at_once),
 		SHARE_TEST(one_of_a_confined_process_is_not_counted_on),
 		SHARE_TEST(a_keeper_that_sleeps_sound_hears_that_nobody_leads),
 		SHARE_TEST(those_who_let_others_wait_are_not_counted_on_for_a_while),

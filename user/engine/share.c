@@ -325,11 +325,13 @@ static void call_keeper(struct mr_share *share)
 	share_write_event(share, share_keeper(share->c));
 }
 
+/* A question for the kernel is one of them: the packet that waits for its answer, such as a SYN-ACK that input made,
+ * is in no queue of the device's. */
 static bool owes(const struct mr_share *share)
 {
 	const struct mr_stack *st = share->engine->st;
 
-	return mr_tcp_owes(&st->tcp) || st->nif.txq_count;
+	return mr_tcp_owes(&st->tcp) || st->nif.txq_count || mr_shared_wants(share->engine);
 }
 
 /* Has the device turned something away that can be tried again now? */
