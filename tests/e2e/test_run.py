@@ -195,7 +195,7 @@ LATER = """if 1:
 def keeper_of(pair):
     for pid in run("ip", "netns", "pids", pair.engine.name).stdout.split():
         with contextlib.suppress(OSError), open("/proc/%s/comm" % pid) as f:
-            if f.read().strip() == "millrace-keeper":
+            if f.read().strip() in ("millrace-keeper", "millrace-ending"):
                 return pid
     raise Failure("there is no keeper")
 
@@ -292,6 +292,70 @@ def _():
             equal("its status", program.wait(10), 0)
             keeper_of(pair)  # stays for what the peer does not read
             status(pair, 0, "true")
+
+
+@case("a second run on the interface is told whose it is and what to do, and the first one goes on")
+def _():
+    with Pair() as pair, Process(shared("cat"), ns=pair.engine, stdin=subprocess.PIPE, name="first") as first:
+        wait_for("XDP", pair.xdp)
+        done = run(*shared("true"), ns=pair.engine, ok=False, timeout=20)
+        note(done.stderr)
+        equal("its status", done.returncode, 125)
+        check("run -i v0 -- cat" in done.stderr and keeper_of(pair) in done.stderr, "stderr: %s", done.stderr)
+        check(first.alive() and pair.xdp(), "the first one has ended")
+        first.proc.stdin.close()
+        equal("the first one's status", first.wait(5), 0)
+
+
+def enslave(pair):
+    """v0 becomes a port of br0, which gets the address."""
+    for argv in ("addr flush dev v0", "link add br0 type bridge", "link set v0 master br0", "link set br0 up",
+                 "addr add %s/%d dev br0" % (SHARED, PREFIX)):
+        run("ip", *argv.split(), ns=pair.engine)
+
+
+@case("a port of a bridge that has no address is refused with the bridge's name, and a run on the bridge serves")
+def _():
+    with Pair(v6=True) as pair:  # the port has a link-local address
+        enslave(pair)
+        done = run(*shared("true"), ns=pair.engine, ok=False)
+        note(done.stderr)
+        equal("status", done.returncode, 125)
+        check("bridge br0" in done.stderr and "-i br0" in done.stderr, "stderr: %s", done.stderr)
+        with Process([MILLRACE, "run", "-i", "br0", "--", "python3", "-c", BRIDGE_SERVER], ns=pair.engine, name="server"):
+            wait_for("the listener", lambda: any(s["state"] == "LISTEN" and s["accelerated"] for s in sockets(pair)))
+            for _ in range(3):
+                with pair.peer.connect((SHARED, 7000)) as sock:
+                    sock.sendall(b"over the bridge")
+                    equal("the answer", sock.recv(100), b"over the bridge")
+            connections = [s for s in sockets(pair) if s["local"].startswith(SHARED + ":7000")]
+            check(connections and all(s["accelerated"] for s in connections), "sockets: %s", connections)
+
+
+BRIDGE_SERVER = """if 1:
+    import socket
+    server = socket.create_server(("0.0.0.0", 7000))
+    kept = []
+    while True:
+        kept.append(server.accept()[0])
+        kept[-1].sendall(kept[-1].recv(100))
+"""
+
+
+@case("an interface that has no address, or becomes a bridge's port while a program runs, is told of")
+def _():
+    with Pair() as pair:
+        with Process(shared("cat"), ns=pair.engine, stdin=subprocess.PIPE, name="program") as program:
+            wait_for("XDP", pair.xdp)
+            enslave(pair)
+            wait_for("a word on the addresses", lambda: "v0 has no address" in program.stderr())
+            wait_for("a word on the bridge", lambda: "v0 has become part of br0" in program.stderr())
+            run("ip", "link", "set", "v0", "nomaster", ns=pair.engine)
+            wait_for("another word", lambda: "part of no other" in program.stderr())
+            program.proc.stdin.close()
+            equal("status", program.wait(5), 0)
+        done = run(*shared("true"), ns=pair.engine)
+        check("v0 has no address" in done.stderr and "ip addr add" in done.stderr, "stderr: %s", done.stderr)
 
 
 @case("what a program says of itself moves no terminal")

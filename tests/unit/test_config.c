@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include "base/addr.h"
 #include "base/compiler.h"
@@ -427,6 +428,38 @@ static void an_mtu_out_of_range_is_refused_with_advice(void **state)
 	}
 }
 
+static void
+an_interface_that_belongs_to_another_is_refused_where_that_one_has_the_addresses(void **state)
+{
+	static const struct {
+		const char *master, *kind;
+		bool has_address;
+		const char *says; /* NULL: it is accepted */
+	} rows[] = {
+		{ "", "", false, NULL }, /* it may get an address any time */
+		{ "br0", "bridge", true, NULL },
+		{ "br0", "bridge", false, "a port of the bridge br0" },
+		{ "bond0", "bond", false, "use -i bond0" },
+		{ "team0", "team", false, "use -i team0" },
+		{ "ovs-system", "openvswitch", false, "part of ovs-system" },
+		{ "blue", "vrf", true, "the VRF blue" },
+		{ "blue", "vrf", false, "the VRF blue" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(rows); i++) {
+		struct mr_ifinfo info = { .name = "eth0" };
+		struct mr_error err = { 0 };
+
+		snprintf(info.master, sizeof(info.master), "%s", rows[i].master);
+		snprintf(info.master_kind, sizeof(info.master_kind), "%s", rows[i].kind);
+		assert_int_equal(mr_config_check_master(&info, rows[i].has_address, &err),
+				 rows[i].says ? -EINVAL : 0);
+		if (rows[i].says)
+			assert_non_null(strstr(err.text, rows[i].says));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -438,6 +471,8 @@ int main(void)
 		cmocka_unit_test(mode_policy_and_chunks_follow_the_interface),
 		cmocka_unit_test(frames_follow_queues_and_rings),
 		cmocka_unit_test(an_mtu_out_of_range_is_refused_with_advice),
+		cmocka_unit_test(
+			an_interface_that_belongs_to_another_is_refused_where_that_one_has_the_addresses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,6 +25,7 @@
 #include "base/compiler.h"
 #include "cli/run.h"
 #include "cli/stats.h"
+#include "kernel/xdp_owner.h"
 #include "posix/congestion.h"
 #include "posix/file.h"
 
@@ -201,7 +202,7 @@ static _Noreturn void keeper(struct run_args args, int life, int tell)
 	struct mr_error err = { 0 };
 	struct mr_share *share = NULL;
 
-	prctl(PR_SET_NAME, "millrace-keeper");
+	prctl(PR_SET_NAME, MR_KEEPER_NAME);
 	args.common.cfg.log = log_line;
 	args.common.cfg.log_user = &args;
 	if (!args.common.cfg.congestion)

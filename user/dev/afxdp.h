@@ -23,6 +23,7 @@ struct mr_afxdp_cfg {
 	bool zero_copy; /* demanded of the driver; false: copy mode */
 	bool gso; /* take bursts of TCP segments in one packet (afxdp_gso.c); an error where the kernel cannot */
 	uint32_t cookie; /* of mr_rx_meta: that of the XDP program's load */
+	int master;	 /* index of the interface that it is part of; 0: of none */
 };
 
 /* Open the sockets and fill the FILL rings. fds() of the device gives the sockets in the order of

@@ -93,6 +93,10 @@ static int link_attr(const struct nlattr *attr, void *data)
 		if (!mnl_attr_validate(attr, MNL_TYPE_U32))
 			d->s->link.mtu = mnl_attr_get_u32(attr);
 		break;
+	case IFLA_MASTER:
+		if (!mnl_attr_validate(attr, MNL_TYPE_U32))
+			d->s->link.master = (int)mnl_attr_get_u32(attr);
+		break;
 	case IFLA_ADDRESS:
 		if (mnl_attr_get_payload_len(attr) == sizeof(d->s->link.mac))
 			memcpy(d->s->link.mac, mnl_attr_get_payload(attr), sizeof(d->s->link.mac));
@@ -112,6 +116,7 @@ static int link_event(const struct nlmsghdr *nlh, void *data)
 		return MNL_CB_OK;
 	if (nlh->nlmsg_type == RTM_NEWLINK) {
 		link_flags(d, ifi->ifi_flags);
+		d->s->link.master = 0; /* unless it is said */
 		return mnl_attr_parse(nlh, sizeof(*ifi), link_attr, d);
 	}
 	if (nlh->nlmsg_type == RTM_DELLINK) /* deleted, or moved to another namespace */

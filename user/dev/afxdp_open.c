@@ -192,6 +192,7 @@ int mr_afxdp_open(struct mr_dev **out, const struct mr_afxdp_cfg *cfg, struct mr
 	s->huge = umem->huge;
 	snprintf(s->ifname, sizeof(s->ifname), "%s", cfg->ifname);
 	s->cfg.ifname = s->ifname;
+	s->link.master = cfg->master;
 	d = mr_afxdp_new(s, &OPENER_OPS, frames, ctr);
 	if (!d)
 		return mr_error_set(err, -ENOMEM, "out of memory");

@@ -19,6 +19,7 @@ struct mr_link_state {
 	uint32_t mtu_max; /* what the device can carry */
 	/* L3 packet that the device cuts into TCP segments itself; 0: it cannot. */
 	uint32_t gso_bytes;
+	int master; /* index of the interface that it is part of (a bridge, a bond); 0: of none */
 };
 
 struct mr_dev_ops {

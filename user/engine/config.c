@@ -316,6 +316,35 @@ int mr_config_check(const struct mr_config *cfg, struct mr_error *err)
 	return ret;
 }
 
+/* ---- Place ----------------------------------------------------------------------------------- */
+
+int mr_config_check_master(const struct mr_ifinfo *info, bool has_address, struct mr_error *err)
+{
+	static const char *const part_of[][2] = {
+		{ "bridge", "a port of the bridge" },
+		{ "bond", "part of the bond" },
+		{ "team", "part of the team" },
+	};
+	const char *what = "part of";
+
+	if (!*info->master)
+		return 0;
+	if (!strcmp(info->master_kind, "vrf"))
+		return mr_error_set(err, -EINVAL,
+				    "%s belongs to the VRF %s, and Millrace knows the routes of "
+				    "table main only: use --address, or an interface outside of it",
+				    info->name, info->master);
+	if (has_address)
+		return 0;
+	for (unsigned i = 0; i < MR_ARRAY_SIZE(part_of); i++)
+		if (!strcmp(info->master_kind, part_of[i][0]))
+			what = part_of[i][1];
+	return mr_error_set(err, -EINVAL,
+			    "%s is %s %s and has no address of its own, so every connection would "
+			    "be the kernel's: use -i %s, which has the addresses",
+			    info->name, what, info->master, info->master);
+}
+
 /* ---- Plan ------------------------------------------------------------------------------------ */
 
 static enum mr_csum_policy csum_policy(enum mr_rx_csum wanted, bool veth, bool native)

@@ -9,6 +9,7 @@
  * owed because of it goes out in the next output, together with what the application has to say.
  */
 #include <errno.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -544,6 +545,23 @@ static void mac_changed(struct mr_engine *engine, const struct mr_link_state *is
 	mr_link_mac_changed(&engine->st->link, now);
 }
 
+/* Packets for shared addresses that stay on the interface still come by it; but they do not stay, mostly. */
+static void master_changed(const struct mr_engine *engine, int master)
+{
+	char name[IFNAMSIZ] = "?";
+
+	if (!master) {
+		engine_log(engine, LOG_NOTICE, "%s is part of no other interface any more",
+			   engine->ifname);
+		return;
+	}
+	if_indextoname((unsigned)master, name);
+	engine_log(engine, LOG_WARNING,
+		   "%s has become part of %s: connections to addresses of %s are the kernel's; "
+		   "start anew with -i %s, or ip link set %s nomaster",
+		   engine->ifname, name, name, name, engine->ifname);
+}
+
 static void watch_link(struct mr_engine *engine, uint64_t now)
 {
 	struct mr_link_state is;
@@ -558,6 +576,8 @@ static void watch_link(struct mr_engine *engine, uint64_t now)
 		mtu_changed(engine, &is);
 	if (memcmp(is.mac, engine->st->iface.mac, sizeof(is.mac)) != 0)
 		mac_changed(engine, &is, now);
+	if (is.master != engine->st->iface.master)
+		master_changed(engine, is.master);
 	engine->st->nif.gso_bytes = is.gso_bytes;
 	engine->st->iface = is;
 }

@@ -145,5 +145,8 @@ struct mr_ifinfo;
 /* 0, or -EINVAL and one sentence (MTU, too few frames). */
 int mr_config_plan(const struct mr_config *cfg, const struct mr_ifinfo *info, struct mr_plan *plan,
 		   struct mr_error *err);
+/* Would packets for a shared engine come by this interface? has_address: beyond link-local ones. 0, or -EINVAL and one
+ * sentence: it belongs to another interface, which has the addresses or the routes. */
+int mr_config_check_master(const struct mr_ifinfo *info, bool has_address, struct mr_error *err);
 
 #endif

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <syslog.h>
+#include <time.h>
 #include "base/compiler.h"
 #include "base/error.h"
 #include "base/hash.h"
@@ -23,6 +24,10 @@
 #include "kernel/groups.h"
 #include "kernel/ifinfo.h"
 #include "kernel/xdp.h"
+#include "kernel/xdp_owner.h"
+
+#define OWNER_LOOKS   10
+#define OWNER_LOOK_NS 100000000L
 
 static int prefix_len(const struct ifaddrs *ifa)
 {
@@ -155,6 +160,37 @@ static int choose_seed(const struct mr_config *cfg, uint64_t *seed, struct mr_er
 	return 0;
 }
 
+static int open_shared(struct mr_engine *engine, const struct mr_ifinfo *info, struct mr_error *err)
+{
+	int ret = mr_shared_open(engine, info->ifindex, err);
+
+	return ret ?: mr_config_check_master(info, mr_shared_has_address(engine), err);
+}
+
+/* One who has the interface may be about to end: he has been told to, or what he has left unsent is still tried for. */
+static int check_free(const struct mr_ifinfo *info, struct mr_error *err)
+{
+	const struct timespec pause = { .tv_nsec = OWNER_LOOK_NS };
+	struct mr_xdp_owner owner;
+
+	for (unsigned i = 0; i < OWNER_LOOKS; i++) {
+		if (i)
+			nanosleep(&pause, NULL);
+		if (!info->xdp || !mr_xdp_owner_find(info->ifindex, &owner) || owner.ending)
+			return 0;
+	}
+	if (!owner.millrace)
+		return mr_error_set(err, -EBUSY,
+				    "another XDP program is attached to %s, by process %d (%s): "
+				    "stop that process, or choose another interface",
+				    info->name, (int)owner.pid, owner.command);
+	return mr_error_set(err, -EBUSY,
+			    "%s is in use by process %d (%s), and an interface has one stack only: "
+			    "stop that program, start both from one \"millrace run -i %s -- sh -c "
+			    "...\", or choose another interface",
+			    info->name, (int)owner.pid, owner.command, info->name);
+}
+
 static int open_device(struct mr_engine *engine, const struct mr_config *cfg,
 		       const struct mr_ifinfo *info, const struct mr_plan *plan, uint32_t cookie,
 		       struct mr_error *err)
@@ -170,6 +206,7 @@ static int open_device(struct mr_engine *engine, const struct mr_config *cfg,
 		.zero_copy = plan->zero_copy,
 		.gso = plan->gso,
 		.cookie = cookie,
+		.master = info->master_index,
 	};
 	struct mr_dev *dev;
 	char line[256];
@@ -284,6 +321,7 @@ int engine_open(struct mr_engine **out, const struct mr_config *cfg, struct mr_s
 	ret = mr_config_check(cfg, err);
 	ret = ret ?: mr_ifinfo_get(cfg->ifname, &info, err);
 	ret = ret ?: mr_config_plan(cfg, &info, &plan, err);
+	ret = ret ?: check_free(&info, err);
 	if (ret)
 		return ret;
 	scfg->max_chunks = 1;
@@ -303,7 +341,7 @@ int engine_open(struct mr_engine **out, const struct mr_config *cfg, struct mr_s
 		return ret;
 	engine->opener = &opener;
 	cookie = (uint32_t)mr_siphash(scfg->flow_key, "cookie", 6);
-	ret = cfg->shared ? mr_shared_open(engine, info.ifindex, err) : 0;
+	ret = cfg->shared ? open_shared(engine, &info, err) : 0;
 	ret = ret ?: open_device(engine, cfg, &info, &plan, cookie, err);
 	ret = ret ?: join_groups(engine, &info, err);
 	ret = ret ?: open_xdp(engine, cfg, &info, &plan, scfg, cookie, err);

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -31,6 +32,7 @@
 #include "dev/afxdp.h"
 #include "engine/share_keep_priv.h"
 #include "engine/shared.h"
+#include "kernel/xdp_owner.h"
 
 #define TICK_NS	   (2 * MR_NS_PER_MS) /* between two looks while nobody sleeps on the device */
 #define CALM_TICKS 25u /* with somebody asleep there, before the keeper sleeps sound */
@@ -371,11 +373,15 @@ static bool over(struct mr_keeper *k, uint64_t now, uint64_t *until)
 	if (k->share->c->over)
 		return true;
 	if (somebody_is_there(k)) {
+		if (k->linger_until)
+			prctl(PR_SET_NAME, MR_KEEPER_NAME);
 		k->linger_until = 0;
 		return false;
 	}
-	if (!k->linger_until)
+	if (!k->linger_until) {
 		k->linger_until = now + LINGER_NS;
+		prctl(PR_SET_NAME, MR_KEEPER_ENDING); /* who waits for the interface looks */
+	}
 	if (!something_unsent(k) || now >= k->linger_until)
 		return true;
 	*until = mr_min(*until, now + TICK_NS);

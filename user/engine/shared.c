@@ -37,6 +37,7 @@ struct mr_shared {
 	uint64_t ports_at, ports_every;
 	uint32_t nbusy;
 	int failed;   /* the mirror's last error, as far as logged */
+	bool none;    /* there is no address, as far as logged */
 	bool full[3]; /* what did not fit, as far as logged: slots, addresses, routes */
 };
 
@@ -60,6 +61,18 @@ static void tell_full(struct mr_engine *engine, unsigned which, bool full, const
 			   "%s has more %s than Millrace can hold: some are not used",
 			   engine->ifname, what);
 	sh->full[which] = full;
+}
+
+static void tell_none(struct mr_engine *engine, bool none)
+{
+	struct mr_shared *sh = engine->shared;
+
+	if (none && !sh->none)
+		engine_log(engine, LOG_WARNING,
+			   "%s has no address: every connection is the kernel's until it has one "
+			   "(ip addr add ADDRESS/LENGTH dev %s)",
+			   engine->ifname, engine->ifname);
+	sh->none = none;
 }
 
 static bool view_has(const struct mr_mirror_view *view, const struct mr_addr *addr)
@@ -120,6 +133,7 @@ static void apply_addresses(struct mr_engine *engine, const struct mr_mirror_vie
 	mr_ip_set_addrs(ip, addrs, flags, n);
 	tell_full(engine, 1, n < view->naddrs, "addresses");
 	apply_slots(engine, view);
+	tell_none(engine, !n);
 }
 
 /* ---- Carrying over: routes ------------------------------------------------------------------------ */
@@ -342,6 +356,17 @@ int mr_shared_open(struct mr_engine *engine, int ifindex, struct mr_error *err)
 	return 0;
 }
 
+bool mr_shared_has_address(const struct mr_engine *engine)
+{
+	struct mr_mirror_view view;
+
+	mr_mirror_view(engine->shared->mirror, &view);
+	for (unsigned i = 0; i < view.naddrs; i++)
+		if (!mr_addr_is_link_local(&view.addrs[i].prefix.addr))
+			return true;
+	return false;
+}
+
 static void tell_firewall(const struct mr_engine *engine)
 {
 	char where[160];
@@ -362,10 +387,6 @@ void mr_shared_start(struct mr_engine *engine, bool ignore_firewall)
 	mr_shared_apply(engine, engine->st->now);
 	if (!ignore_firewall)
 		tell_firewall(engine);
-	if (!engine->st->ip.naddrs)
-		engine_log(engine, LOG_WARNING,
-			   "%s has no address yet: nothing can reach it until it has one",
-			   engine->ifname);
 }
 
 void mr_shared_close(struct mr_engine *engine)

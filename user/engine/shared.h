@@ -21,6 +21,7 @@
 /* Open the mirror, between mr_engine_create() and the XDP program's opening; fill that program's maps,
  * before it is attached; and the end. */
 int mr_shared_open(struct mr_engine *engine, int ifindex, struct mr_error *err);
+bool mr_shared_has_address(const struct mr_engine *engine); /* beyond link-local ones */
 void mr_shared_start(struct mr_engine *engine, bool ignore_firewall);
 void mr_shared_close(struct mr_engine *engine);
 

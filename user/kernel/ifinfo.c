@@ -62,8 +62,22 @@ static int on_kind(const struct nlattr *attr, void *data)
 {
 	struct mr_ifinfo *info = data;
 
-	if (mnl_attr_get_type(attr) == IFLA_INFO_KIND && !mnl_attr_validate(attr, MNL_TYPE_STRING))
+	if (mnl_attr_validate(attr, MNL_TYPE_STRING))
+		return MNL_CB_OK;
+	if (mnl_attr_get_type(attr) == IFLA_INFO_KIND)
 		info->veth = !strcmp(mnl_attr_get_str(attr), "veth");
+	else if (mnl_attr_get_type(attr) == IFLA_INFO_SLAVE_KIND)
+		snprintf(info->master_kind, sizeof(info->master_kind), "%s",
+			 mnl_attr_get_str(attr));
+	return MNL_CB_OK;
+}
+
+static int on_xdp(const struct nlattr *attr, void *data)
+{
+	struct mr_ifinfo *info = data;
+
+	if (mnl_attr_get_type(attr) == IFLA_XDP_ATTACHED)
+		info->xdp = mnl_attr_get_u8(attr) != XDP_ATTACHED_NONE;
 	return MNL_CB_OK;
 }
 
@@ -84,6 +98,13 @@ static int on_link_attr(const struct nlattr *attr, void *data)
 		break;
 	case IFLA_LINKINFO:
 		return mnl_attr_parse_nested(attr, on_kind, info);
+	case IFLA_XDP:
+		return mnl_attr_parse_nested(attr, on_xdp, info);
+	case IFLA_MASTER:
+		info->master_index = (int)mnl_attr_get_u32(attr);
+		if (!if_indextoname(mnl_attr_get_u32(attr), info->master))
+			snprintf(info->master, sizeof(info->master), "%d", info->master_index);
+		break;
 	}
 	return MNL_CB_OK;
 }
@@ -202,14 +223,16 @@ static void ask_ethtool(struct mr_ifinfo *info)
 
 /* ---- The public function --------------------------------------------------------------------- */
 
-/* "lo, eth0, ..." as far as it fits. */
-static void list_interfaces(char *buf, size_t size)
+/* "eth0, eth1, ..." as far as it fits; the loopback is no choice. */
+static char *list_interfaces(char *buf, size_t size)
 {
 	struct if_nameindex *all = if_nameindex();
 	size_t used = 0;
 
 	buf[0] = '\0';
 	for (struct if_nameindex *i = all; i && i->if_index; i++) {
+		if (!strcmp(i->if_name, "lo"))
+			continue;
 		if (used + strlen(i->if_name) + sizeof(", ...") >= size) {
 			snprintf(buf + used, size - used, ", ...");
 			break;
@@ -219,6 +242,9 @@ static void list_interfaces(char *buf, size_t size)
 	}
 	if (all)
 		if_freenameindex(all);
+	if (!used)
+		snprintf(buf, size, "none, since there is only the loopback");
+	return buf;
 }
 
 int mr_ifinfo_get(const char *ifname, struct mr_ifinfo *out, struct mr_error *err)
@@ -231,15 +257,20 @@ int mr_ifinfo_get(const char *ifname, struct mr_ifinfo *out, struct mr_error *er
 	snprintf(info.name, sizeof(info.name), "%s", ifname);
 	ret = !*ifname || strcmp(info.name, ifname) != 0 ? -ENODEV : ask_link(&link);
 	if (ret == -ENODEV) {
-		list_interfaces(names, sizeof(names));
 		return mr_error_set(err, ret,
 				    "there is no interface \"%.32s\" in this network namespace: "
 				    "choose one of %s",
-				    ifname, names);
+				    ifname, list_interfaces(names, sizeof(names)));
 	}
 	if (ret)
 		return mr_error_set(err, ret, "interface %s cannot be looked up: %s", ifname,
 				    strerror(-ret));
+	if (link.type == ARPHRD_LOOPBACK)
+		return mr_error_set(
+			err, -EINVAL,
+			"%s is the loopback, which stays with the kernel: choose the Ethernet "
+			"interface by which other hosts come: one of %s",
+			ifname, list_interfaces(names, sizeof(names)));
 	if (link.type != ARPHRD_ETHER)
 		return mr_error_set(
 			err, -EINVAL,

@@ -19,7 +19,11 @@ struct mr_ifinfo {
 	char driver[32]; /* "veth", "ixgbe", ...; "" where it does not say */
 	bool veth;
 	bool up;	/* administratively; the caller may warn */
+	bool xdp;	/* an XDP program is attached */
 	bool zero_copy; /* the driver has AF_XDP zero copy (told since Linux 6.3, else false) */
+	/* What it belongs to, "" where it stands by itself, and what that is: "bridge", "bond", "vrf", ...; "": not said. */
+	char master[IFNAMSIZ], master_kind[16];
+	int master_index;
 };
 
 /* 0; -ENODEV (no such interface in this network namespace) or -EINVAL (not Ethernet), with one
