@@ -681,6 +681,50 @@ static void a_silent_connection_gives_its_sending_state_back_after_a_salvage_too
 	pair_close(&p);
 }
 
+/* TCP Fast Open: the server answers before the handshake is complete, so the connection is in SYN-RECEIVED and has data
+ * in flight when the process dies. */
+static void a_fast_open_connection_in_syn_received_keeps_its_data_through_a_salvage(void **state)
+{
+	struct mr_socket *client, *server;
+	struct mr_tcp *tcp;
+
+	(void)state;
+	pair_open(&p, NULL);
+	pair_connect(&p, &client, &server);
+	assert_int_equal(mr_set_option(p.listener, MR_OPT_FASTOPEN, 16), 0);
+	for (int turn = 0; turn < 2; turn++) { /* the first time the client only gets a cookie */
+		assert_int_equal(mr_socket(p.engine[0], &client), 0);
+		assert_int_equal(mr_set_option(client, MR_OPT_FASTOPEN_CONNECT, 1), 0);
+		mr_connect(client, &p.addr[1]);
+		if (turn)
+			break;
+		pair_run(&p, MR_NS_PER_MS);
+		assert_int_equal(mr_accept(p.listener, &server, NULL), 0);
+	}
+	assert_int_equal(mr_send(client, "hello", 5, 0), 5);
+	mr_engine_output(p.engine[0], p.now);
+	mr_engine_input(p.engine[1], p.now);
+	tcp = &p.engine[1]->st->tcp;
+	assert_int_equal(tcp->tfo_pending, 1);
+	assert_int_equal(mr_accept(p.listener, &server, NULL), 0);
+	assert_int_equal(mr_send(server, "world", 5, 0), 5);
+	p.dev[0]->cut = true;
+	mr_engine_output(p.engine[1], p.now);
+	p.dev[0]->cut = false;
+	assert_int_equal(server->tcb->state, MR_TCP_SYN_RECEIVED);
+	assert_false(mr_list_empty(&server->tcb->in_flight));
+	salvage(p.engine[1]->st, p.now);
+	assert_true(mr_list_empty(&tcp->connecting));
+	mr_tcp_check(tcp);
+	pair_run(&p, 5 * MR_NS_PER_S);
+	assert_int_equal(mr_recv(server, buf, sizeof(buf), 0), 5);
+	assert_int_equal(mr_recv(client, buf, sizeof(buf), 0), 5);
+	assert_memory_equal(buf, "world", 5);
+	assert_int_equal(tcp->tfo_pending, 0);
+	mr_tcp_check(tcp);
+	pair_close(&p);
+}
+
 /* A client that is connected, as it sees it, while the server, which did not get the last ACK, has the request. */
 static struct mr_tcp_synreq *half_connect(struct mr_socket **client)
 {
@@ -967,6 +1011,8 @@ int main(void)
 		cmocka_unit_test(a_half_closed_connection_that_only_receives_has_no_sending_state),
 		cmocka_unit_test(
 			a_silent_connection_gives_its_sending_state_back_after_a_salvage_too),
+		cmocka_unit_test(
+			a_fast_open_connection_in_syn_received_keeps_its_data_through_a_salvage),
 		cmocka_unit_test(a_request_in_hand_at_a_death_is_made_a_connection_after_it),
 		cmocka_unit_test(a_request_whose_timer_has_just_run_out_at_a_death_stays),
 		cmocka_unit_test(a_request_goes_on_where_its_connection_had_no_socket_yet),

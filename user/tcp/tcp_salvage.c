@@ -25,12 +25,19 @@ bool mr_tcp_salvage_whole(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 	       tcb->state < MR_TCP_TIME_WAIT;
 }
 
+/* Is its active open not complete? A passive open by TCP Fast Open sends data in SYN-RECEIVED, and has frames in flight
+ * where others have connecting_node. */
+static bool is_connecting(const struct mr_tcb *tcb)
+{
+	return !tcb_synchronized(tcb) && tcb->tfo != MR_TFO_PENDING;
+}
+
 /* Nothing of it is left but that it is in use: it can be reset. */
 static void tcb_empty(struct mr_tcb *tcb)
 {
 	tcb->sndq = (struct mr_sndq){ 0 };
 	tcb->lost_bytes = tcb->sacked_bytes = 0;
-	if (tcb_synchronized(tcb))
+	if (!is_connecting(tcb))
 		mr_list_init(&tcb->in_flight);
 	tcb->write_seq = tcb->snd_nxt;
 }
@@ -59,7 +66,7 @@ static void keep_tcb(struct mr_tcp *tcp, struct mr_tcb *tcb, bool as_it_is)
 	mr_list_init(&tcb->pending_node);
 	tcb->ack_held = false;
 	mr_list_add_tail(&tcp->all, &tcb->all_node);
-	if (!tcb_synchronized(tcb))
+	if (is_connecting(tcb))
 		mr_list_add_tail(&tcp->connecting, &tcb->connecting_node);
 	flow_insert(tcp, &tcb->flow);
 	if (as_it_is)
