@@ -19,10 +19,10 @@ struct mr_arena {
 
 /* Map size bytes (rounded up to pages), zeroed. 0, or a negative errno with *arena closed. */
 int mr_arena_open(struct mr_arena *arena, const char *name, size_t size);
-/* The same at this address and no other; -EEXIST: something is there. NULL: anywhere. */
+/* The same at the address `at`; -EEXIST: something else is mapped there. NULL: at any address. */
 int mr_arena_open_at(struct mr_arena *arena, const char *name, size_t size, void *at);
-/* Another process's arena, at the address that it has there. Takes over fd. Nothing can be allocated from
- * it here. */
+/* Map the arena of another process (its memfd and size) at the address `at` that it has there. Takes over fd. Nothing
+ * can be allocated from this mapping. */
 int mr_arena_map(struct mr_arena *arena, int fd, void *at, size_t size);
 void mr_arena_close(struct mr_arena *arena);
 

@@ -10,8 +10,9 @@
 
 #define MR_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
-/* What is written before this is in memory before what is written after it, should this process be killed in between:
- * another process then finds them in that order. (A compiler barrier: one processor sees its own writes in order.) */
+/* A compiler barrier. If this process is killed between a write before it and a write after it, another process finds
+ * only the first of them in the shared memory, never only the second. (It orders nothing between two processors that
+ * run at the same time.) */
 #define mr_in_order() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 
 #define mr_container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))

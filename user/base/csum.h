@@ -25,7 +25,7 @@ static inline uint16_t mr_csum_fold(uint32_t sum)
 	return (uint16_t)sum;
 }
 
-/* sum over a block whose first byte stands at an odd offset of the whole. */
+/* The contribution of a block's sum to the sum of a packet in which the block begins at this offset. */
 static inline uint32_t mr_csum_shift(uint32_t sum, size_t offset)
 {
 	return offset & 1 ? (sum << 8) | (sum >> 24) : sum;
@@ -33,7 +33,7 @@ static inline uint32_t mr_csum_shift(uint32_t sum, size_t offset)
 
 /* Sum of len bytes at any alignment; an odd last byte counts as if a zero followed. */
 uint32_t mr_csum(const void *buf, size_t len);
-/* Copy and sum in one pass. */
+/* Copy len bytes, and return their sum. */
 uint32_t mr_csum_copy(void *dst, const void *src, size_t len);
 /* The pseudo-header: RFC 9293 3.1 for IPv4-mapped addresses, RFC 8200 8.1 otherwise (both sums are
  * over the same words once the family is chosen from the addresses). len: L4 header and payload. */

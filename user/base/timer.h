@@ -35,7 +35,7 @@ struct mr_timer {
 	uint64_t expires; /* ns; meaningful while armed */
 	uint8_t kind;	  /* enum mr_timer_kind */
 	uint8_t level, slot;
-	bool armed; /* what holds when the lists are in disorder: mr_timer_salvage() */
+	bool armed; /* for mr_timer_salvage(), when the lists may be damaged */
 };
 
 struct mr_wheel {
@@ -57,7 +57,7 @@ void mr_timer_arm(struct mr_wheel *w, struct mr_timer *t, uint64_t expires);
 /* Harmless when not armed. */
 void mr_timer_cancel(struct mr_wheel *w, struct mr_timer *t);
 
-/* A wheel that was initialised anew gets back a timer that it had. */
+/* Repair after a process died in the middle of a change: w was initialised anew; put t back if it was armed. */
 void mr_timer_salvage(struct mr_wheel *w, struct mr_timer *t);
 
 /* The next timer with expires <= now, disarmed; NULL when there is none. Order is that of the ticks,

@@ -36,27 +36,30 @@
 #define MR_FRAME_CSUM	 (1u << 0) /* csum is the sum of the payload view [pay, pay + pay_len) */
 #define MR_FRAME_META	 (1u << 1) /* received: meta is valid */
 #define MR_FRAME_RETRANS (1u << 2) /* TCP: was sent more than once */
-#define MR_FRAME_PSH	 (1u << 3) /* TCP: last byte of a write: the segment gets PSH */
-#define MR_FRAME_LENT	 (1u << 4) /* lent to the application */
-#define MR_FRAME_IN_DEV	 (1u << 5) /* device: the kernel owns the chunk (FILL or TX ring) */
-#define MR_FRAME_LOST	 (1u << 6) /* TCP: judged lost, counted in tcb.lost_bytes */
-#define MR_FRAME_SACKED	 (1u << 7) /* TCP: selectively acknowledged, counted in tcb.sacked_bytes */
+#define MR_FRAME_PSH	 (1u << 3) /* TCP: has the last byte of a write, so its segment has PSH set */
+#define MR_FRAME_LENT	 (1u << 4) /* lent to the application by mr_recv_borrow() */
+#define MR_FRAME_IN_DEV	 (1u << 5) /* the kernel owns the chunk (FILL or TX ring) */
+/* TCP: found lost and not sent again since, counted in tcb.lost_bytes. */
+#define MR_FRAME_LOST	(1u << 6)
+#define MR_FRAME_SACKED (1u << 7) /* TCP: selectively acknowledged, counted in tcb.sacked_bytes */
 
-/* What TCP notes of a frame when it is sent, so that its ACK tells how fast data was delivered
- * (tcp_rate.c). Bytes, and counts of bytes that wrap. */
+/* The state of a connection when a frame was sent, from which its ACK computes the delivery rate (tcp_rate.c). Bytes;
+ * delivered and lost wrap. */
 struct mr_sent {
-	uint32_t delivered, lost; /* in all, by then */
-	uint32_t in_flight;	  /* with this frame */
-	uint32_t since_delivered; /* 64 ns: how long the last delivery was ago, */
-	uint32_t since_first;	  /* and the transmission that the sample begins with */
-	bool app_limited;	  /* the application was the limit */
+	uint32_t delivered, lost; /* struct mr_rate's at that time */
+	uint32_t in_flight;	  /* including the segment of this frame */
+	/* Time that had passed since data was last delivered, and since the transmission at which the sample begins, in
+	 * units of 64 ns. */
+	uint32_t since_delivered;
+	uint32_t since_first;
+	bool app_limited; /* the application, not the path, limited the rate */
 };
 
 struct mr_frame {
-	/* Of whatever queue holds the packet: receive, reassembly or send buffer. */
-	struct mr_frame *next;
+	struct mr_frame *
+		next; /* next packet in the queue that holds it: receive, reassembly or send buffer */
 	struct mr_frame *frag;	 /* next chunk of the same packet; NULL at the last */
-	struct mr_frame *txnext; /* transmit queue */
+	struct mr_frame *txnext; /* next packet in the transmit queue */
 	uint8_t *chunk;		 /* first byte of the chunk; constant */
 	uint8_t *data;		 /* first byte of the packet (or of this chunk's part of it) */
 	uint32_t len;		 /* bytes at data, in this chunk */
@@ -65,20 +68,21 @@ struct mr_frame {
 	uint16_t tx_refs;
 	uint8_t nchunks; /* first chunk of a packet: length of the chain */
 	uint8_t flags;	 /* MR_FRAME_* */
-	uint16_t queue;	 /* device queue it came from or goes to */
+	uint16_t queue;	 /* device queue that it was received from or is to be sent to */
 
-	/* TCP's view of it: the payload, and where it stands in the sequence space. */
+	/* TCP: the payload [pay, pay + pay_len), and its place in the sequence space. */
 	uint8_t *pay;
 	uint32_t pay_len;
-	uint32_t seq;	   /* of the first payload byte */
+	uint32_t seq;	   /* sequence number of the first payload byte */
 	uint32_t csum;	   /* sum of the payload (base/csum.h), see MR_FRAME_CSUM */
-	uint8_t tcp_flags; /* FIN that follows the payload, in a receive or reassembly queue */
-	/* First chunk of a packet to transmit. 0: it goes through the TX ring as it is. Else it goes through the packet
-	 * socket, with a partial TCP checksum, and is cut into segments of so many payload bytes, if it has more. */
+	uint8_t tcp_flags; /* received: the flags of the segment; MR_TCP_FIN follows the payload */
+	/* First chunk of a packet to transmit. 0: the packet is put into the TX ring as it is. Otherwise it is sent
+	 * through a packet socket, with a partial TCP checksum, and the kernel cuts it into segments of gso_size
+	 * payload bytes. */
 	uint16_t gso_size;
 	union {
-		uint64_t sent_at; /* sent: ns, last transmission */
-		/* Received, MR_FRAME_LENT: the socket layer's mark of its owner. */
+		uint64_t sent_at; /* sent: time of the last transmission, ns */
+		/* Received, with MR_FRAME_LENT: identifies the socket that has lent it. */
 		uint64_t lent_by;
 	};
 
@@ -86,12 +90,13 @@ struct mr_frame {
 		/* Received: what the XDP program found; valid with MR_FRAME_META. */
 		struct mr_rx_meta meta;
 		struct {
-			/* TCP: what is in flight, by time; what is lost. */
-			struct mr_list sent_node;
+			struct mr_list sent_node; /* TCP: tcb.in_flight or tcb.lost */
 			union {
-				struct mr_sent sent; /* until it is acknowledged */
-				/* Of the first and last frame of a row: its other end. A row is of SACKED frames, or
-				 * in the reassembly queue of packets without a hole between them. */
+				/* TCP: valid from sending until it is acknowledged or SACKed. */
+				struct mr_sent sent;
+				/* A row is a run of neighbouring SACKED frames in the send queue, or of packets
+				 * without a hole between them in the reassembly queue. The first and the last frame
+				 * of a row point to each other, so that a search steps over the whole row. */
 				struct mr_frame *row;
 			};
 		};
@@ -105,8 +110,8 @@ struct mr_frame_pool {
 	uint8_t *umem;		 /* first byte of the UMEM mapping, not of the arena */
 	uint32_t nframes, nfree;
 	uint32_t nready; /* chunks that the device has for receiving: neither free nor filled */
-	uint32_t
-		nwanted; /* of them, what may come at once as far as is known: the device has its own minimum */
+	/* Of them, what may come at once as far as is known: the device has its own minimum. */
+	uint32_t nwanted;
 	uint32_t chunk_size; /* power of two */
 	uint32_t chunk_shift;
 	struct mr_counters *ctr;
@@ -120,9 +125,9 @@ int mr_frame_pool_init(struct mr_frame_pool *pool, struct mr_arena *arena, struc
  * the UMEM is used up (the caller counts what it dropped for that). Never blocks. */
 struct mr_frame *mr_frame_get(struct mr_frame_pool *pool);
 
-/* Put right after a process died in the middle of a change. Between the two calls every holder says what
- * it holds, with mr_frame_salvage_hold(); the device's part is known by MR_FRAME_IN_DEV, with tx_refs for
- * transmit. What nobody holds is free. */
+/* Repair after a process died in the middle of a change: reference counts and the free list are rebuilt. Between the
+ * two calls every holder of a frame calls mr_frame_salvage_hold(); frames that the kernel owns are known by
+ * MR_FRAME_IN_DEV and tx_refs. Frames that nobody holds are free afterwards. */
 void mr_frame_pool_salvage_begin(struct mr_frame_pool *pool);
 void mr_frame_pool_salvage_end(struct mr_frame_pool *pool);
 static inline void mr_frame_salvage_hold(struct mr_frame *f)
@@ -189,9 +194,8 @@ static inline void mr_frame_pull(struct mr_frame *f, uint32_t n)
 void mr_frame_trim(struct mr_frame_pool *pool, struct mr_frame *f, uint32_t len);
 /* Copy [off, off + n) of the packet out, over chunk borders. Returns bytes copied (less at its end). */
 uint32_t mr_frame_copy_out(const struct mr_frame *f, uint32_t off, void *dst, uint32_t n);
-/* A copy of [off, off + n) of the packet in frames filled to the end, which takes no more descriptors
- * than needed. NULL: no frames, or it would take more than MR_FRAME_MAX_CHUNKS. n is not 0, and the
- * packet is that long. */
+/* A copy of [off, off + n) of the packet, in as few chunks as possible. n is not 0, and the packet has these bytes.
+ * NULL: too few frames are free, or more than MR_FRAME_MAX_CHUNKS chunks would be needed. */
 struct mr_frame *mr_frame_copy(struct mr_frame_pool *pool, const struct mr_frame *f, uint32_t off,
 			       uint32_t n);
 /* Sum (base/csum.h) over [off, off + n) of the packet, over chunk borders; it must be that long. */
