@@ -25,6 +25,7 @@
 #include "base/compiler.h"
 #include "cli/run.h"
 #include "cli/stats.h"
+#include "kernel/sysctl.h"
 #include "kernel/xdp_owner.h"
 #include "posix/congestion.h"
 #include "posix/file.h"
@@ -182,15 +183,10 @@ static int keep(const struct run_args *args, struct mr_share *share, int life,
 /* The name of the congestion control that the kernel gives its sockets, where the stack has it too; else NULL. */
 static const char *system_congestion(char *buf, size_t size)
 {
-	FILE *f = fopen("/proc/sys/net/ipv4/tcp_congestion_control", "re");
 	const char *name;
 
-	if (!f)
+	if (mr_sysctl_read("ipv4/tcp_congestion_control", buf, size))
 		return NULL;
-	buf[0] = '\0';
-	if (fgets(buf, (int)size, f))
-		buf[strcspn(buf, "\n")] = '\0';
-	fclose(f);
 	name = congestion_ours(buf);
 	return mr_congestion_index(name) < 0 ? NULL : name;
 }

@@ -23,6 +23,7 @@
 #include "engine/shared.h"
 #include "kernel/groups.h"
 #include "kernel/ifinfo.h"
+#include "kernel/sysctl.h"
 #include "kernel/xdp.h"
 #include "kernel/xdp_owner.h"
 
@@ -88,17 +89,10 @@ static const struct ifaddrs *kernel_has(const struct ifaddrs *list, const struct
 /* Has the kernel IPv6 on this interface? */
 static bool kernel_has_ipv6(const char *ifname)
 {
-	char path[64 + IFNAMSIZ], value = '1';
-	FILE *f;
+	char setting[32 + IFNAMSIZ], disabled[4];
 
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/disable_ipv6", ifname);
-	f = fopen(path, "re");
-	if (!f)
-		return false;
-	if (fread(&value, 1, 1, f) != 1)
-		value = '1';
-	fclose(f);
-	return value == '0';
+	snprintf(setting, sizeof(setting), "ipv6/conf/%s/disable_ipv6", ifname);
+	return !mr_sysctl_read(setting, disabled, sizeof(disabled)) && disabled[0] == '0';
 }
 
 /* The kernel makes its own link-local address of the MAC address, too, as soon as the link is up.

@@ -8,7 +8,6 @@
  *	       do with such an engine (shared_any.c).
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
@@ -19,6 +18,7 @@
 #include "engine/shared.h"
 #include "kernel/firewall.h"
 #include "kernel/ports.h"
+#include "kernel/sysctl.h"
 #include "kernel/xdp.h"
 
 #define READ_NS	     (1 * MR_NS_PER_MS) /* a busy engine, which does not sleep, hears that often */
@@ -321,19 +321,15 @@ int mr_shared_fd(const struct mr_engine *engine)
  * left alone, or need more. */
 static void use_kernels_ports(struct mr_tcp *tcp)
 {
-	FILE *f = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
 	unsigned long first, last;
 	char text[32], *end;
 
-	if (!f)
+	if (mr_sysctl_read("ipv4/ip_local_port_range", text, sizeof(text)))
 		return;
-	if (fgets(text, sizeof(text), f)) {
-		first = strtoul(text, &end, 10);
-		last = strtoul(end, NULL, 10);
-		if (first && first <= last && last <= UINT16_MAX)
-			mr_tcp_ports_set(tcp, (uint16_t)first, (uint16_t)last);
-	}
-	fclose(f);
+	first = strtoul(text, &end, 10);
+	last = strtoul(end, NULL, 10);
+	if (first && first <= last && last <= UINT16_MAX)
+		mr_tcp_ports_set(tcp, (uint16_t)first, (uint16_t)last);
 }
 
 int mr_shared_open(struct mr_engine *engine, int ifindex, struct mr_error *err)

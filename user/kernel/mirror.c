@@ -26,6 +26,7 @@
 #include "base/error.h"
 #include "kernel/mirror.h"
 #include "kernel/netlink.h"
+#include "kernel/sysctl.h"
 
 #define DATAGRAMS_MAX 512u /* in one read; the rest stays readable */
 #define HEAR_BYTES    (1 << 20)
@@ -178,19 +179,12 @@ static int ask_addrs(struct mr_mirror *m, uint8_t family, struct answer *a)
 
 static bool prefers_temporary(int ifindex)
 {
-	char path[64 + IFNAMSIZ], name[IFNAMSIZ], value[4] = "";
-	FILE *f;
+	char setting[32 + IFNAMSIZ], name[IFNAMSIZ], value[4];
 
 	if (!if_indextoname((unsigned)ifindex, name))
 		return false;
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/use_tempaddr", name);
-	f = fopen(path, "re");
-	if (!f)
-		return false;
-	if (!fgets(value, sizeof(value), f))
-		value[0] = '\0';
-	fclose(f);
-	return strtol(value, NULL, 10) >= 2;
+	snprintf(setting, sizeof(setting), "ipv6/conf/%s/use_tempaddr", name);
+	return !mr_sysctl_read(setting, value, sizeof(value)) && strtol(value, NULL, 10) >= 2;
 }
 
 /* ---- Routes --------------------------------------------------------------------------------------- */
