@@ -11,6 +11,8 @@
 
 struct mnl_socket;
 
+#define MR_XDP_HEADROOM 256u /* in front of every received chunk: XDP_PACKET_HEADROOM */
+
 /* What the processes of one engine have in common of a queue, and of the device. In the arena. */
 struct mr_afxdp_qstate {
 	struct mr_frame *part, *part_tail; /* packet whose last descriptor has not come yet */

@@ -13,12 +13,11 @@
 
 /* Of 10 ms each: longer than a keeper stays for what its last process left unsent (share_keep.c), and the kernel's
  * cleaning up may have to wait for a processor. */
-#define BUSY_TRIES  600
-#define RING_MIN    64u
-#define RING_MAX    32768u
-#define HEADER_ROOM 256u /* XDP_PACKET_HEADROOM, lost at the front of every received chunk */
-#define L2_BYTES    22u	 /* Ethernet and two VLAN tags, beyond the MTU */
-#define MAX_QUEUES  1024u
+#define BUSY_TRIES 600
+#define RING_MIN   64u
+#define RING_MAX   32768u
+#define L2_BYTES   22u /* Ethernet and two VLAN tags, beyond the MTU */
+#define MAX_QUEUES 1024u
 
 /* The rings, then the netlink socket: a poll() on a ring is not woken when the interface dies. */
 static unsigned opener_fds(const struct mr_dev *dev, int *fds, unsigned max)
@@ -142,7 +141,7 @@ static int open_queues(struct mr_afxdp *d, const struct mr_umem *umem, struct mr
 /* Without multi-buffer the kernel would drop what does not fit one chunk, and only count it. */
 static int check_mtu(struct mr_afxdp *d, struct mr_error *err)
 {
-	uint32_t room = d->dev.frames->chunk_size - HEADER_ROOM - L2_BYTES;
+	uint32_t room = d->dev.frames->chunk_size - MR_XDP_HEADROOM - L2_BYTES;
 
 	d->s->link.mtu_max = d->s->multibuf ? UINT16_MAX : room;
 	if (d->s->link.mtu <= d->s->link.mtu_max || d->s->multibuf)
