@@ -293,6 +293,29 @@ def ephemeral_ports():
         equal("ports", ports, [str(port) for port in range(50000, 50008)])
 
 
+KERNELS_TIMES = """if 1:
+    import socket, sys
+    s = socket.socket()
+    print(*(s.getsockopt(socket.IPPROTO_TCP, o) for o in (
+        socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_SYNCNT, socket.TCP_LINGER2)))
+    s.connect((sys.argv[1], 7000))
+"""
+
+
+@case("sockets begin with the kernel's keepalive, retries and FIN timeout, and its ECN policy")
+def kernel_parameters():
+    with shared_pair() as pair:
+        for name, value in (("keepalive_time", 600), ("keepalive_intvl", 7), ("keepalive_probes", 4),
+                            ("syn_retries", 3), ("fin_timeout", 20)):
+            run("sysctl", "-qw", "net.ipv4.tcp_%s=%d" % (name, value), ns=pair.engine)
+        with pair.peer.listen((PEER, 7000)), Capture(pair, "tcp", "port", "7000") as capture:
+            for ecn in 0, 1:
+                run("sysctl", "-qw", "net.ipv4.tcp_ecn=%d" % ecn, ns=pair.engine)
+                equal("the options", client(pair, "python3", "-c", KERNELS_TIMES, PEER), "600 7 4 3 20\n")
+            syns = tshark(capture.finish(), "tcp.flags", filter="tcp.flags.syn == 1 and tcp.flags.ack == 0")
+            equal("the flags of the SYNs", [row[0] for row in syns], ["0x0002", "0x00c2"])
+
+
 @case("TCP Fast Open as the system allows it: the second connection's data goes with the SYN, both ways")
 def fast_open():
     with Pair() as pair:

@@ -191,6 +191,17 @@ static const char *system_congestion(char *buf, size_t size)
 	return mr_congestion_index(name) < 0 ? NULL : name;
 }
 
+/* The kernel's policy of ECN; the numbers are the same. */
+static enum mr_ecn_policy system_ecn(enum mr_ecn_policy fallback)
+{
+	long value;
+
+	if (mr_sysctl_numbers("ipv4/tcp_ecn", &value, 1) != 1 || value < MR_ECN_OFF ||
+	    value > MR_ECN_ACCURATE_PASSIVE)
+		return fallback;
+	return (enum mr_ecn_policy)value;
+}
+
 static _Noreturn void keeper(struct run_args args, int life, int tell)
 {
 	char congestion[64];
@@ -203,6 +214,7 @@ static _Noreturn void keeper(struct run_args args, int life, int tell)
 	args.common.cfg.log_user = &args;
 	if (!args.common.cfg.congestion)
 		args.common.cfg.congestion = system_congestion(congestion, sizeof(congestion));
+	args.common.cfg.ecn = system_ecn(args.common.cfg.ecn);
 	report.code = settle(&args, &life, &tell);
 	if (report.code) {
 		snprintf(report.text, sizeof(report.text), "cannot write the log %s: %s",

@@ -321,15 +321,32 @@ int mr_shared_fd(const struct mr_engine *engine)
  * left alone, or need more. */
 static void use_kernels_ports(struct mr_tcp *tcp)
 {
-	unsigned long first, last;
-	char text[32], *end;
+	long range[2];
 
-	if (mr_sysctl_read("ipv4/ip_local_port_range", text, sizeof(text)))
-		return;
-	first = strtoul(text, &end, 10);
-	last = strtoul(end, NULL, 10);
-	if (first && first <= last && last <= UINT16_MAX)
-		mr_tcp_ports_set(tcp, (uint16_t)first, (uint16_t)last);
+	if (mr_sysctl_numbers("ipv4/ip_local_port_range", range, 2) == 2 && range[0] > 0 &&
+	    range[0] <= range[1] && range[1] <= UINT16_MAX)
+		mr_tcp_ports_set(tcp, (uint16_t)range[0], (uint16_t)range[1]);
+}
+
+/* Returns the setting if it lies within 1..most, most if it is more, and fallback if it cannot be read. */
+static long kernels_time(const char *name, long most, long fallback)
+{
+	long value;
+
+	return mr_sysctl_numbers(name, &value, 1) == 1 && value > 0 ? mr_min(value, most) :
+								      fallback;
+}
+
+/* New sockets have the kernel's defaults. The bounds are those of the socket options (socket_opt.c). */
+static void use_kernels_times(struct mr_tcp_opts *opts)
+{
+	opts->keepidle_s =
+		(uint16_t)kernels_time("ipv4/tcp_keepalive_time", 32767, opts->keepidle_s);
+	opts->keepintvl_s =
+		(uint16_t)kernels_time("ipv4/tcp_keepalive_intvl", 32767, opts->keepintvl_s);
+	opts->keepcnt = (uint8_t)kernels_time("ipv4/tcp_keepalive_probes", 127, opts->keepcnt);
+	opts->syn_retries = (uint8_t)kernels_time("ipv4/tcp_syn_retries", 127, opts->syn_retries);
+	opts->linger2_s = (int8_t)kernels_time("ipv4/tcp_fin_timeout", 127, opts->linger2_s);
 }
 
 int mr_shared_open(struct mr_engine *engine, int ifindex, struct mr_error *err)
@@ -349,6 +366,7 @@ int mr_shared_open(struct mr_engine *engine, int ifindex, struct mr_error *err)
 	mr_shared_use_arbiter();
 	engine->st->socks.arbitrated = true;
 	use_kernels_ports(&engine->st->tcp);
+	use_kernels_times(&engine->st->socks.defaults);
 	return 0;
 }
 

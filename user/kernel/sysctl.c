@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "kernel/sysctl.h"
@@ -29,4 +30,23 @@ int mr_sysctl_read(const char *name, char *text, size_t size)
 	text[strcspn(text, "\n")] = '\0';
 	fclose(f);
 	return err;
+}
+
+int mr_sysctl_numbers(const char *name, long *values, unsigned n)
+{
+	char line[128], *at = line, *end;
+	unsigned got = 0;
+	int err = mr_sysctl_read(name, line, sizeof(line));
+
+	if (err)
+		return err;
+	while (got < n) {
+		long value = strtol(at, &end, 10);
+
+		if (end == at)
+			break;
+		values[got++] = value;
+		at = end;
+	}
+	return (int)got;
 }

@@ -9,4 +9,8 @@
  * newline; what does not fit is cut off. 0, or a negative errno with an empty text. */
 int mr_sysctl_read(const char *name, char *text, size_t size);
 
+/* Read up to n decimal numbers, separated by white space. Returns how many were read, or a negative errno; values behind
+ * those read are untouched. */
+int mr_sysctl_numbers(const char *name, long *values, unsigned n);
+
 #endif
