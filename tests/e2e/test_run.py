@@ -358,6 +358,59 @@ def _():
         check("v0 has no address" in done.stderr and "ip addr add" in done.stderr, "stderr: %s", done.stderr)
 
 
+def detach(pair):
+    """Detach the XDP program from v0 by force, as anybody with the privilege can."""
+    need("bpftool")
+    program = json.loads(run("ip", "-j", "-d", "link", "show", "v0", ns=pair.engine).stdout)[0]["xdp"]["prog"]["id"]
+    links = json.loads(run("bpftool", "-j", "link").stdout)
+    (link,) = [e["id"] for e in links if e.get("prog_id") == program]
+    run("bpftool", "link", "detach", "id", link, ns=pair.engine)
+
+
+@case("an XDP program that somebody detaches is attached again, and that is told")
+def _():
+    with Pair() as pair:
+        with Process(shared("python3", "-c", BRIDGE_SERVER), ns=pair.engine, name="server") as server:
+            wait_for("the listener", lambda: any(s["state"] == "LISTEN" and s["accelerated"] for s in sockets(pair)))
+            with pair.peer.connect((SHARED, 7000)) as quiet:
+                detach(pair)
+                wait_for("XDP", pair.xdp)
+                wait_for("a word on it", lambda: "attached again" in server.stderr())
+                quiet.sendall(b"was quiet meanwhile")
+                equal("the answer", quiet.recv(100), b"was quiet meanwhile")
+            with pair.peer.connect((SHARED, 7000)) as sock:
+                sock.sendall(b"anew")
+                equal("the answer", sock.recv(100), b"anew")
+                check(all(s["accelerated"] for s in sockets(pair)), "sockets: %s", sockets(pair))
+        with echo(pair) as server:  # which has nobody beside it
+            detach(pair)
+            wait_for("XDP", pair.xdp)
+            wait_for("a word on it", lambda: "attached again" in server.stderr())
+
+
+@case("an XDP program that cannot be attached again is told of once, and attached as soon as it can be")
+def _():
+    other = os.path.join(BUILD, "tests/e2e/pass.bpf.o")
+    check(os.path.exists(other), "%s is not built: make tests", other)
+    with Pair() as pair:
+        with Process(shared("cat"), ns=pair.engine, stdin=subprocess.PIPE, name="program") as program:
+            wait_for("XDP", pair.xdp)
+
+            def replaced():  # unless it is attached again sooner
+                detach(pair)
+                return run("ip", "link", "set", "v0", "xdpgeneric", "obj", other, "sec", "xdp", ns=pair.engine,
+                           ok=False).returncode == 0
+            wait_for("another program on v0", replaced)
+            wait_for("a word on it", lambda: "cannot be attached again" in program.stderr())
+            time.sleep(2.2)  # two more looks
+            equal("times that it is told", program.stderr().count("cannot be attached again"), 1)
+            run("ip", "link", "set", "v0", "xdpgeneric", "off", ns=pair.engine)
+            wait_for("XDP", pair.xdp)
+            wait_for("a word on it", lambda: "it is attached again" in program.stderr())
+            program.proc.stdin.close()
+            equal("status", program.wait(5), 0)
+
+
 @case("what a program says of itself moves no terminal")
 def _():
     with Pair() as pair:

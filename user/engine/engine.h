@@ -71,6 +71,8 @@ struct mr_engine_opener {
 	void (*close)(struct mr_engine *engine);
 	void (*notes)(struct mr_engine *engine, const struct mr_xdp_note_ops *ops);
 	int (*stats)(const struct mr_engine *engine, struct mr_xdp_stats *stats);
+	/* About once a second, no lock held: the XDP program is there, or is attached again. */
+	void (*keep_attached)(struct mr_engine *engine);
 	/* shared.h, where engine.shared is not NULL. */
 	int (*fd)(const struct mr_engine *engine);
 	bool (*due)(const struct mr_engine *engine, uint64_t now);
@@ -93,6 +95,7 @@ struct mr_engine {
 	void *clock_user;
 	uint64_t spin_ns;
 	bool ended;    /* engine_end() */
+	bool detached; /* the XDP program has been, and cannot be attached again: as far as logged */
 	int groups_fd; /* holds the interface's multicast groups; -1: none */
 	int wake_fd;   /* eventfd of mr_wakeup() */
 	/* Set by mr_wakeup(); atomic, so that a spinning thread needs no system call to see it. */

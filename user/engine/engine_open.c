@@ -288,7 +288,34 @@ static int read_stats(const struct mr_engine *engine, struct mr_xdp_stats *stats
 	return mr_xdp_stats(engine->xdp, stats);
 }
 
+/* The sockets stay, since connections that had nothing to say meanwhile go on. Of one that is gone the interface's end
+ * is told by others. */
+static void keep_attached(struct mr_engine *engine)
+{
+	struct mr_error err;
+	int ret;
+
+	if (mr_xdp_is_attached(engine->xdp))
+		return;
+	ret = mr_xdp_attach(engine->xdp, &err);
+	if (ret == -ENODEV)
+		return;
+	if (!ret)
+		engine_log(engine, LOG_ERR,
+			   "somebody has detached the XDP program from %s: it is attached again; "
+			   "connections on which packets came meanwhile are reset by the kernel",
+			   engine->ifname);
+	else if (!engine->detached)
+		engine_log(engine, LOG_ERR,
+			   "somebody has detached the XDP program from %s, and it cannot be "
+			   "attached again: %s; until then accelerated connections receive nothing "
+			   "and new ones are the kernel's (tried each second)",
+			   engine->ifname, err.text);
+	engine->detached = ret != 0;
+}
+
 static const struct mr_engine_opener opener = {
+	.keep_attached = keep_attached,
 	.close = close_opened,
 	.notes = read_notes,
 	.stats = read_stats,

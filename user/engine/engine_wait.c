@@ -127,6 +127,8 @@ static int idle(struct mr_engine *engine, uint64_t now, uint64_t deadline, bool 
 {
 	uint64_t until = mr_min(mr_engine_next(engine, now), deadline);
 
+	if (engine->xdp) /* its being detached wakes nobody */
+		until = mr_min(until, engine->st->service_at);
 	if (until <= now || engine->dev->ops->rx_ready(engine->dev))
 		return 0;
 	if (engine->spin_ns &&
@@ -160,6 +162,8 @@ int mr_wait(struct mr_engine *engine, struct mr_event *events, unsigned max, int
 		if (now >= engine->st->service_at) {
 			flush_capture(engine);
 			err = mr_engine_service(engine, now);
+			if (!err && engine->xdp)
+				engine->opener->keep_attached(engine);
 		}
 		if (n)
 			return (int)n;

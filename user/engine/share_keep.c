@@ -42,6 +42,7 @@
 /* The keeper's own end may come first, and tells it better. */
 #define MAIN_ENDED_NS (50 * MR_NS_PER_MS)
 #define LINGER_NS     (5 * MR_NS_PER_S) /* for what the last process left unsent */
+#define ATTACHED_NS   MR_NS_PER_S
 #define BACKLOG	      128
 #define EVENTS_MAX    64
 
@@ -400,14 +401,30 @@ static uint64_t tell_main_ended(struct mr_keeper *k, uint64_t now)
 	return MR_TIME_NEVER;
 }
 
+/* Returns when to look again. Without the lock: attaching may take its time. */
+static uint64_t keep_attached(struct mr_keeper *k)
+{
+	struct mr_engine *engine = k->share->engine;
+	uint64_t now = engine_clock(engine);
+
+	if (!engine->xdp)
+		return MR_TIME_NEVER;
+	if (now >= k->attached_at) {
+		engine->opener->keep_attached(engine);
+		k->attached_at = now + ATTACHED_NS;
+	}
+	return k->attached_at;
+}
+
 int mr_keeper_run(struct mr_keeper *k)
 {
 	struct mr_share *share = k->share;
 	struct mr_commons *c = share->c;
-	uint64_t now, until;
+	uint64_t now, until, attached_at;
 	bool leads, end = false;
 
 	while (!end && !(k->cfg.stop && *k->cfg.stop)) {
+		attached_at = keep_attached(k);
 		mr_share_lock(share, NULL);
 		now = share->engine->st->now;
 		wake_asked(k);
@@ -419,6 +436,7 @@ int mr_keeper_run(struct mr_keeper *k)
 		until = mr_min(until, keep_expire(k, now)); /* of those too that it has released */
 		until = mr_min(until, look_after_driving(k, now));
 		until = mr_min(until, tell_main_ended(k, now));
+		until = mr_min(until, attached_at);
 		end = over(k, now, &until);
 		leads = c->leader == share_keeper(c);
 		mr_share_unlock(share);

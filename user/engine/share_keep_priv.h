@@ -47,6 +47,7 @@ struct mr_keeper {
 	uint64_t rounds;       /* as last looked at */
 	unsigned calm;	       /* ticks in a row with a leader */
 	bool suspect;	       /* the leader was late at the last look */
+	uint64_t attached_at;  /* look whether the XDP program is attached */
 	uint64_t watch_at;     /* try to watch those again that could not be; 0: there are none */
 };
 

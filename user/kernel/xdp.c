@@ -297,8 +297,18 @@ int mr_xdp_attach(struct mr_xdp *xdp, struct mr_error *err)
 			     &opts);
 	if (fd < 0)
 		return explain_attach(xdp, err, fd);
+	if (xdp->link_fd >= 0)
+		close(xdp->link_fd);
 	xdp->link_fd = fd;
 	return 0;
+}
+
+bool mr_xdp_is_attached(const struct mr_xdp *xdp)
+{
+	struct bpf_link_info info = { 0 };
+	uint32_t len = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(xdp->link_fd, &info, &len) || info.xdp.ifindex;
 }
 
 void mr_xdp_close(struct mr_xdp *xdp)

@@ -38,6 +38,10 @@ int mr_xdp_open(struct mr_xdp **out, const struct mr_xdp_params *p, struct mr_er
  * native XDP), -ERANGE (MTU too large for the driver), -ENODEV, -EPERM; err as above. */
 int mr_xdp_attach(struct mr_xdp *xdp, struct mr_error *err);
 
+/* Is it still attached? Whoever may can detach it by force (bpftool link detach), and nothing tells of that. True also
+ * where the kernel does not say. Attaching again is possible. */
+bool mr_xdp_is_attached(const struct mr_xdp *xdp);
+
 /* Detach and unload. NULL is fine. */
 void mr_xdp_close(struct mr_xdp *xdp);
 
