@@ -159,8 +159,7 @@ struct mr_config {
 	enum mr_xdp_mode xdp_mode;
 	enum mr_rx_csum rx_csum;
 	enum mr_tso tso;
-	/* Descriptors per queue: powers of two, 64..32768. Default 2048. So many buffers lie ready to receive, and more
-	 * while the windows announced to peers need more. */
+	/* Descriptors per queue: powers of two, 64..32768. Default 2048. */
 	uint32_t rx_ring, tx_ring;
 	/* Packet buffers of all queues together, up to 2^22. 0, the default: what the rings need, at least 16384. */
 	uint32_t umem_frames;

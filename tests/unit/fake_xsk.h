@@ -53,7 +53,6 @@ static inline int fake_open(void **state)
 	x->d->dev.ctr = &x->ctr;
 	x->d->s->cfg.nqueues = FAKE_QUEUES;
 	x->d->s->cfg.rx_ring = FAKE_RING;
-	x->d->s->cfg.ready = FAKE_RING;
 	x->d->s->cfg.tx_ring = FAKE_RING;
 	x->d->s->cfg.cookie = FAKE_COOKIE;
 	x->d->s->ntx = FAKE_QUEUES;

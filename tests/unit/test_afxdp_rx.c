@@ -230,36 +230,6 @@ static void unread_packets_count_against_the_target(void **state)
 	assert_int_equal(fill_level(x, 0), FAKE_RING - 30);
 }
 
-/* What may come at once has chunks waiting for it; what lies there already is not taken back. */
-static void fill_rings_grow_with_what_is_wanted_and_shrink_as_it_comes(void **state)
-{
-	enum { LEAST = FAKE_RING / 4 };
-	struct fake_xsk *x = *state;
-
-	x->d->s->cfg.ready = LEAST;
-	mr_afxdp_rx_init(x->d);
-	assert_int_equal(fill_level(x, 0), LEAST);
-	x->frames.nwanted = LEAST - 1;
-	mr_afxdp_refill(x->d);
-	assert_int_equal(fill_level(x, 0), LEAST);
-	x->frames.nwanted = 2 * LEAST;
-	mr_afxdp_refill(x->d);
-	assert_int_equal(fill_level(x, 0), 2 * LEAST);
-	x->frames.nwanted = 10 * FAKE_RING;
-	mr_afxdp_refill(x->d);
-	assert_int_equal(fill_level(x, 0), FAKE_RING);
-	x->frames.nwanted = 0;
-	mr_afxdp_refill(x->d);
-	assert_int_equal(fill_level(x, 0), FAKE_RING);
-	for (unsigned i = 0; i < FAKE_RING; i++) {
-		kernel_rx(x, 0, 100, 0);
-		mr_frame_put_chain(&x->frames, rx_one(x));
-		mr_afxdp_refill(x->d);
-	}
-	assert_int_equal(fill_level(x, 0), LEAST);
-	assert_int_equal(x->ctr.c[MR_CTR_DEV_FILL_EMPTY], 0);
-}
-
 static void shares_are_equal_when_frames_are_few(void **state)
 {
 	struct fake_xsk *x = *state;
@@ -313,7 +283,6 @@ int main(void)
 		RX_TEST(address_that_was_not_out_is_counted_and_left_alone),
 		RX_TEST(used_chunks_are_replaced),
 		RX_TEST(unread_packets_count_against_the_target),
-		RX_TEST(fill_rings_grow_with_what_is_wanted_and_shrink_as_it_comes),
 		RX_TEST(shares_are_equal_when_frames_are_few),
 		RX_TEST(last_frames_go_to_receiving_rather_than_nowhere),
 	};

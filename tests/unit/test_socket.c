@@ -628,9 +628,6 @@ static void what_all_announce_together_finds_frames(void **state)
 		announced += s[i]->tcb->rcv_space;
 	assert_true(announced < (uint64_t)nfree(1) * 1448); /* the least that a frame has had */
 	assert_true(announced > N * 10000);
-	/* So the device is to have chunks ready for it, before the program reads again. */
-	assert_true((uint64_t)p.engine[1]->st->frames.nwanted * 2048 > announced);
-	assert_true(p.engine[1]->st->frames.nwanted <= nfree(1));
 	for (unsigned i = 0; i < N; i++)
 		assert_int_equal(recv_all(s[i], 0, 4000), 4000);
 	for (unsigned turn = 0; turn < 2; turn++) { /* a second later one of them is alone */
@@ -641,10 +638,6 @@ static void what_all_announce_together_finds_frames(void **state)
 		assert_int_equal(recv_all(s[0], 4000 + turn, 1), 1);
 	}
 	assert_true(s[0]->tcb->rcv_space > RCVBUF / 2); /* as much stays promised to nobody */
-	for (unsigned i = 0; i < N; i++)
-		mr_close(s[i]);
-	pair_run(&p, MR_NS_PER_MS);
-	assert_int_equal(p.engine[1]->st->frames.nwanted, 0);
 	pair_close(&p);
 }
 

@@ -17,10 +17,8 @@ struct mr_afxdp_cfg {
 	unsigned nqueues;	   /* RX queues of the interface: a socket goes on each */
 	uint32_t rx_ring, tx_ring; /* descriptors per queue, powers of two; FILL has rx_ring
 				    * entries, COMPLETION tx_ring */
-	uint32_t
-		ready; /* chunks that lie in each FILL ring; more where mr_frame_pool.nwanted says so */
-	bool native;	/* how the XDP program is attached; only named in descriptions */
-	bool zero_copy; /* demanded of the driver; false: copy mode */
+	bool native;		   /* how the XDP program is attached; only named in descriptions */
+	bool zero_copy;		   /* demanded of the driver; false: copy mode */
 	bool gso; /* take bursts of TCP segments in one packet (afxdp_gso.c); an error where the kernel cannot */
 	uint32_t cookie; /* of mr_rx_meta: that of the XDP program's load */
 	int master;	 /* index of the interface that it is part of; 0: of none */

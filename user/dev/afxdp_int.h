@@ -39,10 +39,9 @@ struct mr_afxdp_state {
 	bool budget;		   /* one doorbell sends a whole TX ring */
 	unsigned ntx;		   /* queues [0, ntx) transmit */
 	unsigned turn;		   /* which queue is served first; moves on, so that none starves */
-	/* Chunks for receiving, per queue: as a rule, and as many as that may become where more is wanted. */
-	uint32_t fill_least, fill_most;
-	uint32_t fill_low;   /* of those, so many are taken even out of the reserve */
-	uint32_t fill_spare; /* free frames that receiving leaves for transmit */
+	uint32_t fill_target;	   /* chunks for receiving, per queue */
+	uint32_t fill_low;	   /* of those, so many are taken even out of the reserve */
+	uint32_t fill_spare;	   /* free frames that receiving leaves for transmit */
 	struct mr_afxdp_hand filling, sending;
 	struct mr_afxdp_qstate q[]; /* [cfg.nqueues] */
 };

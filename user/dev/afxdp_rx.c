@@ -23,18 +23,10 @@ void mr_afxdp_rx_init(struct mr_afxdp *d)
 	uint32_t nframes = d->dev.frames->nframes;
 
 	d->s->fill_spare = nframes / 4;
-	d->s->fill_most =
+	d->s->fill_target =
 		mr_min(d->s->cfg.rx_ring, (nframes - d->s->fill_spare) / d->s->cfg.nqueues);
-	d->s->fill_least = mr_min(d->s->fill_most, d->s->cfg.ready);
-	d->s->fill_low = mr_min(d->s->fill_least, FILL_LOW);
+	d->s->fill_low = mr_min(d->s->fill_target, FILL_LOW);
 	mr_afxdp_refill(d);
-}
-
-/* Few, and they stay in the caches; but what the peers may send before the program is back must find room, or the
- * kernel drops it. Which queue that will come to is not known. */
-static uint32_t fill_target(const struct mr_afxdp *d)
-{
-	return mr_min(mr_max(d->s->fill_least, d->dev.frames->nwanted), d->s->fill_most);
 }
 
 /* How many frames this queue may have now. The first fill_low come out of the reserve too: when
@@ -54,9 +46,8 @@ static void fill_queue(struct mr_afxdp *d, unsigned queue)
 	struct mr_afxdp_hand *hand = &d->s->filling;
 	struct mr_frame_pool *frames = d->dev.frames;
 	struct mr_xsk_ring *ring = &q->xsk.ring[MR_XSK_FILL];
-	uint32_t target = fill_target(d), want, n, idx;
+	uint32_t want = d->s->fill_target - q->s->fill_out, n, idx;
 
-	want = target > q->s->fill_out ? target - q->s->fill_out : 0;
 	want = mr_min(want, mr_xsk_ring_room(ring, want));
 	if (!want)
 		return;

@@ -420,10 +420,5 @@ int mr_config_plan(const struct mr_config *cfg, const struct mr_ifinfo *info, st
 	/* As the device has it: at most three quarters of all frames. */
 	plan->dev_frames =
 		(uint32_t)mr_min((uint64_t)queues * cfg->rx_ring, (uint64_t)plan->nframes / 4 * 3);
-	/* Room for as much as the device may take when much is to come. */
-	plan->rx_ring = cfg->rx_ring;
-	while (plan->rx_ring < RING_MAX &&
-	       (uint64_t)queues * 2 * plan->rx_ring <= (uint64_t)plan->nframes / 4 * 3)
-		plan->rx_ring *= 2;
 	return 0;
 }

@@ -142,7 +142,6 @@ struct mr_plan {
 	bool native, zero_copy, gso;
 	enum mr_csum_policy csum;
 	uint32_t chunk_size, nframes, dev_frames;
-	uint32_t rx_ring; /* entries: room for more than cfg.rx_ring */
 };
 struct mr_ifinfo;
 /* 0, or -EINVAL and one sentence (MTU, too few frames). */

@@ -109,9 +109,7 @@ struct mr_frame_pool {
 	struct mr_frame *free;	 /* linked by next; last in, first out: warm in the cache */
 	uint8_t *umem;		 /* first byte of the UMEM mapping, not of the arena */
 	uint32_t nframes, nfree;
-	uint32_t nready; /* chunks that the device has for receiving: neither free nor filled */
-	/* Of them, what may come at once as far as is known: the device has its own minimum. */
-	uint32_t nwanted;
+	uint32_t nready;     /* chunks that the device has for receiving: neither free nor filled */
 	uint32_t chunk_size; /* power of two */
 	uint32_t chunk_shift;
 	struct mr_counters *ctr;

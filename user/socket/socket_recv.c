@@ -157,19 +157,13 @@ static uint32_t floor_bytes(const struct mr_socket *sock)
 	return mr_max(FLOOR_BYTES, 2u * sock->tcb->adv_mss);
 }
 
-/* What a received frame holds, as far as it can be relied upon. */
-static uint32_t frame_bytes(const struct mr_socks *socks)
-{
-	return socks->rx_density / 4 * 3;
-}
-
 /* Bytes that may still come: what the device has, and what it may take. */
 static uint64_t bytes_to_come(const struct mr_socks *socks)
 {
 	const struct mr_frame_pool *frames = socks->frames;
 	uint64_t n = frames->nready + frames->nfree - mr_min(frames->nfree, socks->rx_spare);
 
-	return n * frame_bytes(socks);
+	return n * socks->rx_density / 4 * 3;
 }
 
 static bool counted(const struct mr_socket *sock)
@@ -226,14 +220,12 @@ static uint32_t fair_share(const struct mr_socket *sock, uint32_t space)
 	return (uint32_t)mr_min((uint64_t)space, all > others ? (all - others) / 2 : 0);
 }
 
-/* The same for the window of a SYN, where there is no socket yet; and what the device should have ready. */
+/* The same for the window of a SYN, where there is no socket yet. */
 static void set_first_window(struct mr_socks *socks)
 {
 	uint64_t all = bytes_to_come(socks), promised = all_promised(socks);
 	uint64_t part = all > promised ? (all - promised) / FIRST_PARTS : 0;
 
-	socks->frames->nwanted =
-		(uint32_t)mr_min(promised / frame_bytes(socks), (uint64_t)socks->frames->nframes);
 	socks->tcp->rcv_wnd_first =
 		(uint16_t)mr_min(mr_max(part, (uint64_t)FLOOR_BYTES), (uint64_t)UINT16_MAX);
 }
