@@ -439,7 +439,7 @@ def _():
     with pair_with_addresses() as pair:
         run("ip", "addr", "flush", "dev", "v0", ns=pair.engine)
         with Shared(pair, "echo", "--port", PORT, attached=False) as server:
-            wait_for("a word on it", lambda: "v0 has no address yet" in server.stderr())
+            wait_for("a word on it", lambda: "v0 has no address" in server.stderr())
             run("ip", "addr", "add", SHARED + "/24", "dev", "v0", ns=pair.engine)
             wait_for("the address", lambda: "%s is there" % SHARED in server.stderr())
             hello(pair.peer, SHARED)
