@@ -1565,6 +1565,7 @@ static const struct test_case {
 	C(address_space),
 	C(passed),
 	C(passed_and_peeked),
+	C(inodes),
 	C(passed_to_child),
 	C(passed_late),
 	C(passed_beside_exec),

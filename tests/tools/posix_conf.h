@@ -135,6 +135,7 @@ void case_epoll_late_kernel(void);
 
 void case_passed(void);
 void case_passed_and_peeked(void);
+void case_inodes(void);
 void case_passed_to_child(void);
 void case_passed_late(void);
 void case_passed_beside_exec(void);

@@ -2,6 +2,9 @@
 /*
  * posix_conf_pass.c - cases of posix_conf: sockets in messages from process to process.
  */
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include "posix_conf.h"
@@ -114,6 +117,48 @@ void case_passed_and_peeked(void)
 	}
 	T(peer("recv %d 1", c.h));
 	peer("close %d", c.h);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static ino_t inode(int fd)
+{
+	struct stat st = { 0 };
+
+	T(fstat(fd, &st));
+	return st.st_ino;
+}
+
+/* Programs know a socket by its inode: it is no other one's, and stays what it is. */
+void case_inodes(void)
+{
+	struct conn a = passive(), b = passive();
+	ino_t first = inode(a.fd);
+	struct statx stx = { 0 };
+	int pair[2], fd = dup(a.fd), v = 1;
+
+	socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+	T(first != inode(b.fd));
+	T(first == inode(fd));
+	close(fd);
+	T(setsockopt(a.fd, SOL_SOCKET, SO_KEEPALIVE, &v, sizeof(v)));
+	give(pair[0], a.fd);
+	fd = take(pair[1]);
+	T(first == inode(a.fd));
+	T(first == inode(fd));
+	close(a.fd);
+	a.fd = fd;
+	T(peer("send %d 3", a.h));
+	T(await(fd, POLLIN));
+	T(recv(fd, note_buf, 8, 0));
+	finish(b);
+	b = passive();
+	T(statx(b.fd, "", AT_EMPTY_PATH, STATX_INO, &stx));
+	T(stx.stx_ino != first);
+	T(stx.stx_ino == inode(b.fd));
+	T(fstat(-1, (struct stat *)note_buf));
+	finish(a);
+	finish(b);
 	close(pair[0]);
 	close(pair[1]);
 }

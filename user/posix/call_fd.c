@@ -12,9 +12,11 @@
 #include <linux/close_range.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "base/compiler.h"
 #include "base/time.h"
+#include "posix/libc.h"
 #include "posix/posix.h"
 #include "posix/process.h"
 
@@ -151,6 +153,47 @@ PUBLIC int dup3(int from, int to, int flags)
 	if (flags & ~O_CLOEXEC)
 		return (int)px_result(-EINVAL);
 	return dup_onto(from, to, flags, true);
+}
+
+/* ---- fstat ----------------------------------------------------------------------------------- */
+
+/* Programs know a socket by its inode, also one that they get from another process. */
+PUBLIC int fstat(int fd, struct stat *st)
+{
+	int ret = stand_apart_locked(fd);
+
+	return ret ? (int)px_result(ret) : libc_fstat(fd, st);
+}
+
+_Static_assert(sizeof(struct stat) == sizeof(struct stat64), "one structure");
+
+PUBLIC int fstat64(int fd, struct stat64 *st)
+{
+	return fstat(fd, (struct stat *)st);
+}
+
+/* The names of both in programs that were built with a C library before version 2.33. */
+int __fxstat(int version, int fd, struct stat *st);
+int __fxstat64(int version, int fd, struct stat64 *st);
+
+PUBLIC int __fxstat(int version, int fd, struct stat *st)
+{
+	int ret = stand_apart_locked(fd);
+
+	return ret ? (int)px_result(ret) : REAL(__fxstat)(version, fd, st);
+}
+
+PUBLIC int __fxstat64(int version, int fd, struct stat64 *st)
+{
+	return __fxstat(version, fd, (struct stat *)st);
+}
+
+PUBLIC int statx(int fd, const char *restrict path, int flags, unsigned mask,
+		 struct statx *restrict st)
+{
+	int ret = flags & AT_EMPTY_PATH ? stand_apart_locked(fd) : 0;
+
+	return ret ? (int)px_result(ret) : REAL(statx)(fd, path, flags, mask, st);
 }
 
 /* ---- fcntl ----------------------------------------------------------------------------------- */

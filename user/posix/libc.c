@@ -138,6 +138,14 @@ int libc_dup3(int from, int to, int flags)
 	return REAL(dup3)(from, to, flags);
 }
 
+/* Before version 2.33 the C library had fstat() under another name only. */
+int libc_fstat(int fd, struct stat *st)
+{
+	if (!REAL(fstat))
+		return REAL(__fxstat)(1, fd, st);
+	return REAL(fstat)(fd, st);
+}
+
 int libc_fcntl(int fd, int cmd, ...)
 {
 	va_list ap;

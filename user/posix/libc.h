@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 
 int libc_socket(int domain, int type, int protocol);
@@ -36,6 +37,7 @@ int libc_close(int fd);
 int libc_dup(int fd);
 int libc_dup2(int from, int to);
 int libc_dup3(int from, int to, int flags);
+int libc_fstat(int fd, struct stat *st);
 int libc_fcntl(int fd, int cmd, ...);
 int libc_ioctl(int fd, unsigned long request, ...);
 int libc_poll(struct pollfd *fds, nfds_t n, int timeout);

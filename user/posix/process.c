@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
+#include "posix/libc.h"
 #include "posix/posix.h"
 #include "posix/process.h"
 #include "posix/stdio.h"
@@ -326,7 +327,7 @@ static int find_lifeline(const char *text)
 	int fd = (int)strtol(text, &end, 10);
 	struct stat st;
 
-	if (*end != ':' || fstat(fd, &st) < 0)
+	if (*end != ':' || libc_fstat(fd, &st) < 0)
 		return -1;
 	return S_ISFIFO(st.st_mode) && st.st_ino == strtoull(end + 1, NULL, 10) ? fd : -1;
 }

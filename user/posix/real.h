@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -59,6 +60,9 @@
 	X(int, dup, (int))                                                                         \
 	X(int, dup2, (int, int))                                                                   \
 	X(int, dup3, (int, int, int))                                                              \
+	X(int, fstat, (int, struct stat *))                                                        \
+	X(int, __fxstat, (int, int, struct stat *))                                                \
+	X(int, statx, (int, const char *restrict, int, unsigned, struct statx *restrict))          \
 	X(int, fcntl64, (int, int, ...))                                                           \
 	X(int, ioctl, (int, unsigned long, ...))                                                   \
 	X(int, poll, (struct pollfd *, nfds_t, int))                                               \

@@ -67,7 +67,7 @@ static int family_of(int fd)
 	struct stat is, was;
 
 	for (int i = 0; i < 2; i++)
-		if (common[i] >= 0 && !fstat(fd, &is) && !fstat(common[i], &was) &&
+		if (common[i] >= 0 && !libc_fstat(fd, &is) && !libc_fstat(common[i], &was) &&
 		    is.st_dev == was.st_dev && is.st_ino == was.st_ino)
 			return i ? AF_INET6 : AF_INET;
 	return AF_UNSPEC;
