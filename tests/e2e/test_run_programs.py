@@ -739,6 +739,14 @@ def closes_listening():
             equal("bytes that came", len(f.read()), 5 << 20)
 
 
+@case("a program that is executed with another user's rights, which loads no shim, is told of")
+def executed_with_rights():
+    program = "import os; os.setresuid(65534, 0, 0); os.execv('/bin/true', ['true'])"
+    with Pair() as pair:
+        done = run(*shared("python3", "-c", program), ns=pair.engine)
+        check("/bin/true is executed with the rights of another user" in done.stderr, "not told: %s", done.stderr)
+
+
 @case("openssl s_server serves HTTPS, and curl fetches it", timeout=60)
 def https():
     need("openssl", "curl")

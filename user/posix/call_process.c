@@ -157,7 +157,14 @@ static void new_environment(char *const envp[], char **out, char *preload, size_
 /* No socket becomes the kernel's in silence. */
 static void tell_left_out(const char *program, char *const envp[])
 {
-	if (px_share && !variable(envp, MR_SHARE_ENV))
+	/* One that may have joined nothing itself: squid's first process is such a one. */
+	if ((getuid() != geteuid() || getgid() != getegid()) && px_offered() && px_join())
+		mr_share_log(px_share, LOG_NOTICE,
+			     "%s is executed with the rights of another user or group than the "
+			     "process's "
+			     "own, so that no library is preloaded: its sockets are the kernel's",
+			     program);
+	else if (px_share && !variable(envp, MR_SHARE_ENV))
 		mr_share_log(
 			px_share, LOG_NOTICE,
 			"%s is executed without MILLRACE_STACK in its environment: its sockets are "
