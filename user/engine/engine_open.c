@@ -89,10 +89,11 @@ static const struct ifaddrs *kernel_has(const struct ifaddrs *list, const struct
 /* Has the kernel IPv6 on this interface? */
 static bool kernel_has_ipv6(const char *ifname)
 {
-	char setting[32 + IFNAMSIZ], disabled[4];
+	char setting[32 + IFNAMSIZ];
+	long disabled;
 
 	snprintf(setting, sizeof(setting), "ipv6/conf/%s/disable_ipv6", ifname);
-	return !mr_sysctl_read(setting, disabled, sizeof(disabled)) && disabled[0] == '0';
+	return mr_sysctl_numbers(setting, &disabled, 1) == 1 && !disabled;
 }
 
 /* The kernel makes its own link-local address of the MAC address, too, as soon as the link is up.
@@ -167,10 +168,12 @@ static int check_free(const struct mr_ifinfo *info, struct mr_error *err)
 	const struct timespec pause = { .tv_nsec = OWNER_LOOK_NS };
 	struct mr_xdp_owner owner;
 
+	if (!info->xdp)
+		return 0;
 	for (unsigned i = 0; i < OWNER_LOOKS; i++) {
 		if (i)
 			nanosleep(&pause, NULL);
-		if (!info->xdp || !mr_xdp_owner_find(info->ifindex, &owner) || owner.ending)
+		if (!mr_xdp_owner_find(info->ifindex, &owner) || owner.ending)
 			return 0;
 	}
 	if (!owner.millrace)

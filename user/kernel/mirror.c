@@ -179,12 +179,13 @@ static int ask_addrs(struct mr_mirror *m, uint8_t family, struct answer *a)
 
 static bool prefers_temporary(int ifindex)
 {
-	char setting[32 + IFNAMSIZ], name[IFNAMSIZ], value[4];
+	char setting[32 + IFNAMSIZ], name[IFNAMSIZ];
+	long value;
 
 	if (!if_indextoname((unsigned)ifindex, name))
 		return false;
 	snprintf(setting, sizeof(setting), "ipv6/conf/%s/use_tempaddr", name);
-	return !mr_sysctl_read(setting, value, sizeof(value)) && strtol(value, NULL, 10) >= 2;
+	return mr_sysctl_numbers(setting, &value, 1) == 1 && value >= 2;
 }
 
 /* ---- Routes --------------------------------------------------------------------------------------- */

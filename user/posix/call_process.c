@@ -161,8 +161,8 @@ static void tell_left_out(const char *program, char *const envp[])
 	if ((getuid() != geteuid() || getgid() != getegid()) && px_offered() && px_join())
 		mr_share_log(px_share, LOG_NOTICE,
 			     "%s is executed with the rights of another user or group than the "
-			     "process's "
-			     "own, so that no library is preloaded: its sockets are the kernel's",
+			     "process's own, so that no library is preloaded: its sockets are the "
+			     "kernel's",
 			     program);
 	else if (px_share && !variable(envp, MR_SHARE_ENV))
 		mr_share_log(

@@ -122,11 +122,10 @@ static void parse_options(const uint8_t *p, const uint8_t *end, struct mr_seg *s
 		len = p[1];
 		if (len < 2 || len > end - p)
 			return;
-		if (kind == OPT_MSS && len == OPTLEN_MSS && (seg->flags & MR_TCP_SYN)) {
-			if (get16(p + 2)) { /* an MSS of 0 is passed over: as Linux */
-				seg->mss = get16(p + 2);
-				seg->opts |= MR_TCPOPT_MSS;
-			}
+		if (kind == OPT_MSS && len == OPTLEN_MSS && (seg->flags & MR_TCP_SYN) &&
+		    get16(p + 2)) { /* one of 0 is passed over, too */
+			seg->mss = get16(p + 2);
+			seg->opts |= MR_TCPOPT_MSS;
 		} else if (kind == OPT_WSCALE && len == OPTLEN_WSCALE &&
 			   (seg->flags & MR_TCP_SYN)) {
 			seg->wscale = p[2] > MR_TCP_MAX_WSCALE ? MR_TCP_MAX_WSCALE : p[2];
