@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * port.h - where the stack meets the device: transmit queue -> shaper -> capture tap -> device
- * ring, and device ring -> capture tap -> stack. A port is process-local, like the device; its state
- * is the engine's.
+ * port.h - the connection of the stack with the device. Transmit: queue of the netif -> shaper -> capture -> device.
+ * Receive: device -> capture -> stack. A port belongs to a process, like the device; its state is in the arena.
  */
 #ifndef MR_DEV_PORT_H
 #define MR_DEV_PORT_H
@@ -12,15 +11,15 @@
 #include "dev/pcapng.h"
 #include "dev/shaper.h"
 
-/* Of the engine, in the arena. */
+/* State of the port that all processes of the engine share. In the arena. */
 struct mr_port_state {
 	struct mr_shaper shaper;
-	uint64_t shaped_until; /* ns; 0: the shaper holds nothing back */
-	uint64_t retry_at;     /* ns; 0: the device is not busy */
-	uint64_t backoff_ns;   /* doubles from try to try, until the device moves on */
-	bool kick_pending;     /* doorbell said -EAGAIN: ring it again */
-	bool head_paid;	       /* the shaper has let the queue's first packet through */
-	bool head_waited;      /* it was counted as shaped */
+	uint64_t shaped_until; /* ns: the shaper allows the next packet; 0: it holds nothing back */
+	uint64_t retry_at;     /* ns: try the busy device again; 0: it is not busy */
+	uint64_t backoff_ns; /* delay of the next retry; doubles until the device makes progress */
+	bool kick_pending;   /* the doorbell returned -EAGAIN and has to be rung again */
+	bool head_paid;	     /* the shaper has accounted for the first packet of the queue */
+	bool head_waited;    /* the first packet of the queue was counted as shaped */
 };
 
 struct mr_port {
@@ -30,12 +29,13 @@ struct mr_port {
 	struct mr_port_state *s;
 };
 
-/* Does not take over dev or cap: the caller closes them after the port is out of use. *state begins anew. */
+/* Initialise *port and *state. The caller keeps ownership of dev and cap, and closes them when the port is no longer
+ * in use. */
 void mr_port_init(struct mr_port *port, struct mr_port_state *state, struct mr_dev *dev,
 		  struct mr_netif *nif, uint64_t rate_bps, struct mr_pcapng *cap, uint64_t now);
 
-/* Reap, then receive up to budget packets into q. Returns how many. The caller takes them one by
- * one: mr_port_rx_begin(), the stack's input, mr_port_rx_verdict(). */
+/* Reap, then receive up to budget packets into q. Returns how many. For each of them the caller calls
+ * mr_port_rx_begin(), the stack's input, and mr_port_rx_verdict(). */
 unsigned mr_port_rx(struct mr_port *port, struct mr_frame_queue *q, unsigned budget, uint64_t now);
 static inline void mr_port_rx_begin(struct mr_port *port, const struct mr_frame *f, uint64_t now)
 {
@@ -48,12 +48,12 @@ static inline void mr_port_rx_verdict(struct mr_port *port, enum mr_drop reason)
 		mr_pcapng_verdict(port->cap, reason);
 }
 
-/* Move what is queued to the device as far as shaper and ring allow, ring the doorbell once (again
- * only for what found the ring full before), reap. 0, or -ENETDOWN: the device is gone for good. */
+/* Move queued packets to the device, as far as shaper and ring allow, ring the doorbell, and reap. If the ring was
+ * full and the doorbell made room in it, do so again. Returns 0, or -ENETDOWN: the device is gone for good. */
 int mr_port_tx(struct mr_port *port, uint64_t now);
 
-/* When mr_port_tx() should be called again although nothing new was queued: shaper or a busy ring.
- * MR_TIME_NEVER when there is no need. */
+/* ns: when mr_port_tx() has to be called again even if nothing new is queued (shaper, busy ring); MR_TIME_NEVER: not
+ * at all. */
 uint64_t mr_port_next(const struct mr_port *port, uint64_t now);
 
 #endif

@@ -35,7 +35,7 @@ struct mr_mld {
 	struct mr_timer timer;
 	uint64_t asked;	     /* bit i: a query asks for the group that addrs[i] stands for */
 	uint64_t not_before; /* ns: no report is sent before this time */
-	/* of the clock: a querier that only knows MLDv1 is assumed until then */
+	/* Of the clock: a querier that only knows MLDv1 is assumed until then. */
 	uint32_t v1_until_s;
 	uint8_t again; /* unsolicited reports of joining that are still to be sent */
 };
@@ -47,11 +47,11 @@ struct mr_link {
 	struct mr_wheel *wheel;
 	struct mr_rng *rng;
 	uint64_t hash_key[2];
-	/* ours: ARP and neighbour discovery answer for them */
+	/* Ours: ARP and neighbour discovery answer for them. */
 	struct mr_addr addrs[MR_LINK_ADDRS_MAX];
 	uint8_t addr_state[MR_LINK_ADDRS_MAX]; /* enum mr_laddr_state */
 	unsigned naddrs;
-	/* how many addresses are not MR_LADDR_USABLE; 0: addr_state need not be read */
+	/* How many addresses are not MR_LADDR_USABLE; 0: addr_state need not be read. */
 	unsigned nunusable;
 	struct mr_pool neighs;
 	struct mr_list *buckets; /* hash table of neighbours, [nbuckets] */
@@ -60,19 +60,19 @@ struct mr_link {
 	/* Gratuitous ARP: two announcements, 2 s apart (RFC 5227 section 2.3). */
 	struct mr_timer announce;
 	uint8_t announcements_left;
-	/* ns: no ARP conflict is answered before this time (RFC 5227 section 2.4) */
+	/* ns: no ARP conflict is answered before this time (RFC 5227 section 2.4). */
 	uint64_t defend_at;
-	/* duplicate address detection and router solicitations, once a second after the start (ndisc.c) */
+	/* Duplicate address detection and router solicitations, once a second after the start (ndisc.c). */
 	struct mr_timer nd;
 	uint8_t nd_tick;
 	bool router_heard; /* a router advertisement was received: no more router solicitations */
 	struct mr_mld mld;
-	/* nonce of our solicitations (RFC 7527): recognises those that are looped back */
+	/* Nonce of our solicitations (RFC 7527): recognises those that are looped back. */
 	uint8_t dad_nonce[6];
-	/* shared mode: the kernel does ARP and neighbour discovery on this interface */
+	/* Shared mode: the kernel does ARP and neighbour discovery on this interface. */
 	bool kernel;
 	uint32_t waiting; /* chunks of all packets that wait for a neighbour's MAC address */
-	/* kernel: neighbours to ask the kernel about, see mr_neigh_next_ask() */
+	/* Shared mode: neighbours to ask the kernel about, see mr_neigh_next_ask(). */
 	struct mr_list asks;
 };
 

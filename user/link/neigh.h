@@ -59,7 +59,7 @@ struct mr_neigh {
 	uint8_t mac[6];
 	uint8_t state; /* enum mr_neigh_state */
 	uint8_t probes;
-	/* pointers to this entry (cached routes); entries with refs > 0 are not evicted */
+	/* Pointers to this entry (cached routes); entries with refs > 0 are not evicted. */
 	uint32_t refs;
 	struct mr_timer timer;
 	/* IP packets without an Ethernet header. Linked by txnext and counted in tx_refs as in the transmit queue,
