@@ -1,22 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * share.h - one engine driven by many processes and threads: who may touch it, who sleeps for it, and
- * what is left when one of them dies.
+ * share.h - one engine that many processes and threads use: its lock, waiting, and the repair when one of them dies.
  *
- * Arena and UMEM are mapped at the same addresses everywhere, so a struct mr_socket * (or any other
- * pointer into the arena) means the same in every process. struct mr_share itself, like struct
- * mr_engine, is the process's own. The keeper opens the engine (mr_share_open()), programs join it
- * (mr_share_join()), forked children go on with it (mr_share_fork_*()).
+ * Arena and UMEM are mapped at the same addresses everywhere, so a pointer into the arena, such as a struct
+ * mr_socket *, is valid in every process. struct mr_share itself, like struct mr_engine, belongs to one process. The
+ * keeper opens the engine (mr_share_open()), programs join it (mr_share_join()), and forked children continue with it
+ * (mr_share_fork_*()).
  *
- * Lock      One lock for everything in the arena. Every call on an engine or a socket, and every look at
- *	     shared objects, is made between mr_share_lock() and mr_share_unlock(). Never held while
- *	     spinning, sleeping or in a system call that may block. Not to be taken twice by one thread.
- * Progress  mr_share_unlock() sees to it that what the calls queued is sent, at once or soon; there is nothing to
- *	     flush.
- *	     Rounds are run by whoever waits, and by the keeper when nobody does.
- * Death     A process killed with the lock held leaves the arena half changed. The next one to take the lock
- *	     repairs it before mr_share_lock() returns: all layers of the stack, then ops->salvage().
- *	     What the dead process held without the lock, the keeper gives back by ops->release().
+ * Lock      One lock protects everything in the arena. Every call of an engine or socket function, and every access to
+ *	     shared objects, is made between mr_share_lock() and mr_share_unlock(). It is never held while spinning,
+ *	     sleeping or in a system call that may block. A thread must not take it twice.
+ * Progress  What calls queue is sent by mr_share_unlock(), or soon after it; there is no flush call. Rounds are run by
+ *	     threads that wait, and by the keeper when none does.
+ * Death     A process killed with the lock held leaves the arena half changed. The next one to take the lock repairs it
+ *	     before mr_share_lock() returns: first all layers of the stack, then ops->salvage(). References that a dead
+ *	     process held are released by the keeper with ops->release().
  */
 #ifndef MR_ENGINE_SHARE_H
 #define MR_ENGINE_SHARE_H
@@ -31,125 +29,126 @@
 
 struct mr_share;
 
-#define MR_SHARE_ENV "MILLRACE_STACK" /* environment: the keeper's name, for mr_share_join() */
-#define MR_SHARE_LIFE_ENV                                                                          \
-	"MILLRACE_LIFELINE" /* environment: the descriptor by which the keeper sees that                   \
-			     * somebody is there who may still join, and its inode: "number:inode" */
+/* Environment variable: the keeper's name, for mr_share_join(). */
+#define MR_SHARE_ENV "MILLRACE_STACK"
+/* Environment variable, "number:inode": a pipe's descriptor and inode. While a process has it open, the keeper knows that
+ * somebody may still join. */
+#define MR_SHARE_LIFE_ENV  "MILLRACE_LIFELINE"
 #define MR_SHARE_PROCS_MAX 1024u
-#define MR_SHARE_FDS_MAX   65536u /* descriptor numbers that a process's table knows */
+#define MR_SHARE_FDS_MAX   65536u /* size of a process's table of descriptors */
 
 /* ---- Processes ------------------------------------------------------------------------------- */
 
 /* A process that uses the engine. In the arena. */
 struct mr_proc {
-	uint32_t state;	 /* the engine's */
+	uint32_t state;	 /* enum proc_state */
 	uint32_t index;	 /* 0 .. MR_SHARE_PROCS_MAX - 1 */
 	uint32_t parent; /* index of the process that forked it */
-	uint64_t life;	 /* which of all that have had this place; no two have the same */
-	pid_t pid; /* as the keeper sees it; 0: not known yet (a child that is being forked) */
-	/* For the owner of the table: no entry of fds[] at or behind this is in use. */
+	uint64_t life;	 /* number of this use of the slot; never used twice */
+	/* In the keeper's PID namespace; 0: not known yet (a child that is being forked). */
+	pid_t pid;
+	/* For the owner of the table: all entries of fds[] from this one on are unused. */
 	uint32_t fd_end;
-	/* [MR_SHARE_FDS_MAX], zeroed at first use; what an entry means is the owner's. */
+	/* [MR_SHARE_FDS_MAX], zeroed at first use. The layer above defines the entries. */
 	uint32_t *fds;
-	char comm[16]; /* name of the program, for `millrace ss` */
+	char comm[16]; /* program name, for `millrace ss` */
 };
 
-/* ---- What stands above (the shim) ------------------------------------------------------------ */
+/* ---- Interface of the layer above (the shim) ---------------------------------------------------- */
 
 /* One socket of one process, for `millrace ss` and `inspect`. */
-struct mr_share_entry {
+struct mr_share_entry { /* One socket of one process, for `millrace ss` and `inspect`. */
 	const struct mr_proc *proc;
 	int fd;
-	const struct mr_socket *sock; /* NULL: the kernel's */
-	const char *reason;	      /* why it is the kernel's; NULL: accelerated */
+	const struct mr_socket *sock; /* NULL: a kernel socket */
+	const char *reason;	      /* why it is a kernel socket; NULL: it is accelerated */
 	uint64_t cookie;	      /* SO_COOKIE of the kernel socket behind it */
-	/* Of the kernel's, as far as known; else any and port 0. */
+	/* Addresses of a kernel socket, if known; otherwise any, and port 0. */
 	struct mr_endpoint local, peer;
 	const void *file; /* the open file description */
-	uint32_t refs;	  /* of it */
-	uint32_t flags;	  /* of it, O_NONBLOCK and so on */
+	uint32_t refs;	  /* of the open file description */
+	uint32_t flags;	  /* file status flags of the open file description (O_NONBLOCK ...) */
 };
 
-/* Code cannot be in the arena: every process, the keeper too, brings the same table of its own. All of
- * them, but outside(), run with the lock held, must not block, and must not lock, unlock or wait. NULL: nothing
- * to do. */
+/* Callbacks of the layer above. Code cannot lie in the arena, so every process, and the keeper, passes its own copy
+ * of the same table. Except outside(), they run with the lock held, must not block, and must not lock, unlock or
+ * wait. NULL: nothing to do. */
 struct mr_share_ops {
-	/* Keeper, at open: how many bytes of the arena setup() will take. */
+	/* Keeper, at open: bytes of the arena that setup() needs. */
 	size_t (*arena_bytes)(const struct mr_config *cfg);
-	/* Keeper, at open: make the pools in the arena. *root is what mr_share_root() will give in every
-	 * process. 0 or a negative errno. */
+	/* Keeper, at open: make the pools in the arena. mr_share_root() returns *root in every process. Returns 0 or
+	 * a negative errno. */
 	int (*setup)(struct mr_share *share, struct mr_arena *arena, const struct mr_config *cfg,
 		     void **root);
-	/* The readiness of a socket (mr_ready()) may have grown: data, room, a connection to accept, an
-	 * error, the end. Once per round and socket, in whatever process runs the round. Wakes who
-	 * waits for it: mr_share_wake(). Every socket is reported, whatever its mr_set_interest(). */
+	/* A socket may have become ready (mr_ready()): data, room, a connection to accept, an error, the end. Called
+	 * once per round and socket, in whichever process runs the round, whatever mr_set_interest() says. Has to
+	 * call mr_share_wake() for those who wait for the socket. */
 	void (*ready)(struct mr_share *share, struct mr_socket *sock);
-	/* Parent, in mr_share_fork_prepare(): the child gets what the parent has. */
+	/* Parent, in mr_share_fork_prepare(): give the child the same descriptors as the parent. */
 	void (*fork)(struct mr_share *share, const struct mr_proc *parent, struct mr_proc *child);
-	/* A process is gone (or has become another by exec): drop the references of its table and
-	 * clear it. */
+	/* A process has ended, or has executed another program: release the references of its table, and clear it. */
 	void (*release)(struct mr_share *share, struct mr_proc *proc);
-	/* Keeper: drop what of the released had still some time, if that is over. Returns when the next one's is;
-	 * MR_TIME_NEVER: there is none. */
+	/* Keeper: drop released objects that were kept for some time, if that time is over. Returns when the next
+	 * one's time is over; MR_TIME_NEVER: there is none. */
 	uint64_t (*expire)(struct mr_share *share, uint64_t now);
-	/* A process died inside the lock, the stack is repaired: put your objects right. Sockets in
-	 * hand were reset (-ECONNRESET is pending). A socket that nothing of yours refers to is yours to
-	 * close: mr_share_socket_next(). */
+	/* A process died with the lock held, and the stack has been repaired: repair your objects. Sockets that were
+	 * being changed were reset (-ECONNRESET is pending). Close the sockets that no object of yours refers to
+	 * (mr_share_socket_next()). */
 	void (*salvage)(struct mr_share *share);
-	/* Without the lock, in the thread that has just given it back, or given up: mr_share_owe() was called
-	 * meanwhile. May lock, wait, and not return (siglongjmp). */
+	/* mr_share_owe() was called while this thread was inside. Called without the lock, right after the thread has
+	 * released it. May lock, wait, and not return (siglongjmp()). */
 	void (*outside)(struct mr_share *share);
-	/* Call back for every socket of every process. */
+	/* Call each() for every socket of every process. */
 	void (*list)(struct mr_share *share,
 		     void (*each)(void *user, const struct mr_share_entry *e), void *user);
 };
 
-/* ---- Coming and going ------------------------------------------------------------------------ */
+/* ---- Open, join, fork, close ------------------------------------------------------------------- */
 
-/* Open an engine to be shared: the keeper, or a program alone with it (tests). The caller is its first
- * process. 0 or a negative errno, *err (may be NULL) explains. */
+/* Open an engine that is shared: by the keeper, or in tests by a program alone. The caller is its first process.
+ * Returns 0, or a negative errno with an explanation in *err (may be NULL). */
 int mr_share_open(struct mr_share **out, const struct mr_config *cfg,
 		  const struct mr_share_ops *ops, struct mr_error *err);
-/* Join the engine of the keeper that is called name. -ECONNREFUSED: there is none (any more);
- * -EEXIST: its addresses are taken in this process; -EACCES: another user's; -EUSERS: too many
- * processes. */
+/* Join the engine of the keeper with this name. -ECONNREFUSED: there is none (any more); -EEXIST: its addresses are
+ * in use in this process; -EACCES: it belongs to another user; -EUSERS: too many processes. */
 int mr_share_join(struct mr_share **out, const char *name, const struct mr_share_ops *ops,
 		  struct mr_error *err);
-/* After mr_share_join(), when this process's table is filled with what it inherited through exec: what
- * the program before the exec held may be released now. */
+/* To be called after mr_share_join(), when this process's table has been filled with what it inherited through exec.
+ * What the program before the exec held may be released now. */
 void mr_share_adopted(struct mr_share *share);
-/* End this process's part (the opener: the engine). Releases its table. */
+/* End this process's part: release its table. In the process that opened the engine: end the engine, too. */
 void mr_share_close(struct mr_share *share);
 
-/* For pthread_atfork(), in this order; vfork counts as fork. prepare gives the child its slot and table
- * (ops->fork) before it exists. pid < 0: the fork failed. After child() the share is the child's. When
- * that fails (a negative errno), the share is of no use and its sockets fail. */
+/* For pthread_atfork(), and around vfork(). prepare makes the child's slot and table (ops->fork) before the child
+ * exists. pid < 0: the fork failed. After child() the share is the child's; if that fails (negative errno), the share
+ * and its sockets cannot be used. */
 void mr_share_fork_prepare(struct mr_share *share);
 void mr_share_fork_parent(struct mr_share *share, pid_t pid);
 int mr_share_fork_child(struct mr_share *share);
 
-/* A child is about to be made that will not reach the keeper (in another network namespace): fetch now what its threads
- * need to sleep, a few of them. Those who have nothing look again and again. */
+/* To be called before the fork of a child that will not reach the keeper (in another network namespace): get eventfds
+ * for a few of its threads now. A thread without one has to poll when it sleeps. */
 void mr_share_spare(struct mr_share *share);
 
-/* This process is about to give up most system calls (seccomp(2)). From now on it, and what it forks, only
- * reads, writes, polls one descriptor of its own at a time, waits for futexes and asks for the time: it
- * never drives the device, the keeper does, whom it rings. What that takes is fetched now, for the calling
- * thread and a few more. 0 or a negative errno: -ENOTSUP without a keeper. */
+/* This process is about to give up most system calls (seccomp(2)). From now on this process and its children only
+ * read, write, poll one descriptor of their own at a time, wait for futexes and read the clock. They never drive the
+ * device: the keeper does it for them. Eventfds for the calling thread and a few more are fetched now. Returns 0 or a
+ * negative errno; -ENOTSUP: there is no keeper. */
 int mr_share_confine(struct mr_share *share);
-/* It kept its system calls after all. */
+/* The process did not give up its system calls after all. */
 void mr_share_unconfine(struct mr_share *share);
 bool mr_share_confined(const struct mr_share *share);
-/* Is this process in another PID namespace than the keeper? Numbers of processes mean something else there. */
+/* Is this process in another PID namespace than the keeper? Then struct mr_proc.pid has no meaning here. */
 bool mr_share_foreign(const struct mr_share *share);
 
 /* ---- The lock -------------------------------------------------------------------------------- */
 
-/* sock: the socket that is about to be changed, NULL where there is none (yet): should this process die
- * now, it is reset, and no other. Time stands still until the unlock (mr_share_now()). 0, or -ENETDOWN:
- * the engine is over (interface or keeper gone); the lock is held all the same. */
+/* Take the lock. sock: the socket that is going to be changed; NULL: none (yet). If this process is killed before the
+ * unlock, that socket is reset, and no other. The time stands still until the unlock (mr_share_now()). Returns 0, or
+ * -ENETDOWN: the engine is over (interface or keeper gone); the lock is held in any case. */
 int mr_share_lock(struct mr_share *share, struct mr_socket *sock);
-/* The next one, with the lock held. */
+/* With the lock held: sock is the next one that is going to be changed. */
+/* Send what the calls have queued (see mr_share_batch()), and release the lock. */
 void mr_share_touch(struct mr_share *share, struct mr_socket *sock);
 void mr_share_unlock(struct mr_share *share);
 
@@ -159,42 +158,41 @@ struct mr_engine *mr_share_engine(struct mr_share *share);
 void *mr_share_root(struct mr_share *share);
 struct mr_proc *mr_share_proc(struct mr_share *share); /* this process */
 uint64_t mr_share_now(const struct mr_share *share);   /* ns, CLOCK_MONOTONIC */
-/* Run one round now: send, receive, timers; ops->ready() for what came of it. 0 or -ENETDOWN. */
+/* Run one round now: send, receive, run timers, call ops->ready(). Returns 0 or -ENETDOWN. */
 int mr_share_round(struct mr_share *share);
-/* This thread was told of events, and will wait anew when it has answered them: what its calls queue until then may be
- * sent together, with that wait at the latest if it comes soon, by the keeper if it does not. Threads that often come
- * late send at once. Not told: it has waited in vain. */
+/* told: this thread has just got events to answer, and will wait again after that. What its calls queue until then
+ * may be sent together: by that wait, or by the keeper if the wait does not come soon. For threads that are often
+ * late it is sent at once. Not told: the wait ended without events. */
 void mr_share_batch(struct mr_share *share, bool told);
-/* Does something wait for that, and may still? Who is ready already is told without a round. */
+/* Is something unsent because of mr_share_batch(), and not late yet? Then events that are ready can be returned
+ * without a round. */
 bool mr_share_puts_off(const struct mr_share *share);
-/* Every process, this one included: NULL begins; NULL: no more. */
+/* Iterate over all processes, including this one: NULL begins; NULL: no more. */
 struct mr_proc *mr_share_proc_next(struct mr_share *share, struct mr_proc *after);
-/* Every socket, in no order: NULL begins; NULL: no more. */
+/* Iterate over all sockets, in no order: NULL begins; NULL: no more. */
 struct mr_socket *mr_share_socket_next(struct mr_share *share, struct mr_socket *after);
 
 /* ---- Waiting --------------------------------------------------------------------------------- */
 
-/* A thread that may sleep. In the arena, known by its address everywhere: ops->ready() finds it through
- * the objects above. */
+/* A thread that may sleep. In the arena; ops->ready() finds it through the objects of the layer above. */
 struct mr_waiter;
 
-/* This thread's; made at first use, gone with the thread. NULL: too many. */
+/* This thread's waiter. Made at first use, freed when the thread ends. NULL: too many. */
 struct mr_waiter *mr_share_waiter(struct mr_share *share);
-/* The same where it has been made, else NULL; with or without the lock. */
+/* This thread's waiter if it was made already, else NULL. With or without the lock. */
 struct mr_waiter *mr_share_waiter_made(struct mr_share *share);
 
-/* With the lock held: make it return from mr_share_wait(), also from one that has not begun. Cheap when
- * it is awake. In whatever process it is. */
+/* With the lock held: make w's thread, in whichever process it is, return from mr_share_wait(), even if it has not
+ * called it yet. Cheap if the thread is awake. */
 void mr_share_wake(struct mr_share *share, struct mr_waiter *w);
-/* Forget wake-ups of before: then look at what you wait for, then wait. */
+/* Clear earlier wake-ups. Then check the condition, then call mr_share_wait(). */
 void mr_share_wait_begin(struct mr_share *share, struct mr_waiter *w);
 
 #define MR_SHARE_FOREVER UINT64_MAX
 
-/* A point of cancellation while it sleeps: clean-up handlers find the lock held.
- * Give up the lock until w is woken, one of fds is ready (their revents are set), deadline_ns
- * (CLOCK_MONOTONIC) has come, or a signal handler has run; the lock is held again at return. The engine
- * goes on meanwhile. sigmask as in ppoll(2), or NULL.
+/* Release the lock until w is woken, one of fds is ready (its revents are set), deadline_ns (CLOCK_MONOTONIC) is over, or
+ * a signal handler has run; then take the lock again and return. The engine goes on meanwhile. sigmask is as in ppoll(2);
+ * NULL: unchanged.
  *
  *	mr_share_lock(share, sock);
  *	for (;;) {
@@ -208,23 +206,23 @@ void mr_share_wait_begin(struct mr_share *share, struct mr_waiter *w);
  *	}
  *	mr_share_unlock(share);
  *
- * 0: woken; > 0: so many of fds are ready (woken or not); -ETIMEDOUT, -EINTR, -ENETDOWN. With a deadline
- * that has passed (0, say) it runs a round and looks at fds, and never sleeps.
- * In the child of a fork that a signal handler made meanwhile: -EINTR, and w, the parent's, is not this thread's any
- * more (mr_share_waiter_made()). */
+ * Returns 0: woken; > 0: the number of fds that are ready (woken or not); -ETIMEDOUT, -EINTR, -ENETDOWN. If the deadline
+ * is over at the call (0, for example), it runs a round and looks at fds, but never sleeps.
+ * It is a cancellation point while it sleeps; cleanup handlers run with the lock held.
+ * In the child of a fork that a signal handler made during the wait: -EINTR, and w is the parent's waiter, no longer this
+ * thread's (mr_share_waiter_made()). */
 int mr_share_wait(struct mr_share *share, struct mr_waiter *w, struct pollfd *fds, unsigned nfds,
 		  uint64_t deadline_ns, const sigset_t *sigmask);
 
 /* ---- Signal handlers ------------------------------------------------------------------------- */
 
-/* For signal handlers; async-signal-safe. Does this thread have the lock, or is it about to get it or to give
- * it back, or in the middle of something of the kind? Then a handler must not use the stack, and whatever does is
- * put off: */
+/* Async-signal-safe. Does this thread hold the lock, or is it about to take or release it? Then the signal handler
+ * must not use the stack; what it wanted to do has to be put off: see mr_share_owe(). */
 bool mr_share_inside(void);
-/* to when ops->outside() is called, once. */
+/* Async-signal-safe. Call ops->outside() once, when this thread is no longer inside. */
 void mr_share_owe(void);
-/* A handler that was free to use the stack is done: if this thread waits, or has begun a call that is going
- * to, mr_share_wait() returns -EINTR. */
+/* Async-signal-safe. A handler that was allowed to use the stack has ended: if this thread waits, or is in a call
+ * that is going to wait, mr_share_wait() returns -EINTR. */
 void mr_share_interrupt(void);
 
 /* ---- The keeper ------------------------------------------------------------------------------ */
@@ -232,37 +230,40 @@ void mr_share_interrupt(void);
 struct mr_keeper;
 
 struct mr_keeper_cfg {
-	uid_t uid;   /* of the programs; others join only with the secret in MR_SHARE_ENV's value */
-	int life_fd; /* the read end of a pipe whose write end the programs inherit; -1: none */
-	int log_level;	/* of their log, which goes where the engine's goes */
-	pid_t main_pid; /* of the process that all this is for; 0: none. At its end ... */
-	void (*main_ended)(void *user); /* ... this is called; others may go on */
+	uid_t uid; /* of the programs; other users join only with the secret in MR_SHARE_ENV */
+	/* Read end of the pipe of MR_SHARE_LIFE_ENV, whose write end the programs inherit; -1: none. */
+	int life_fd;
+	int log_level;	/* log level of the programs, whose messages go to the engine's log */
+	pid_t main_pid; /* process whose end main_ended() reports; 0: none */
+	void (*main_ended)(void *user); /* other processes may go on */
 	void *user;
-	const sigset_t *sigmask;	   /* while it sleeps; NULL: as it is */
-	const volatile sig_atomic_t *stop; /* end when it is set; NULL: never */
+	const sigset_t *sigmask;	   /* while it sleeps; NULL: unchanged */
+	const volatile sig_atomic_t *stop; /* mr_keeper_run() ends when it is set; NULL: never */
 };
 
-/* Become the keeper of an engine that this process has opened. */
+/* Become the keeper of an engine that this process has opened. Returns 0, or a negative errno with an explanation in
+ * *err. */
 int mr_keeper_open(struct mr_keeper **out, struct mr_share *share, const struct mr_keeper_cfg *cfg,
 		   struct mr_error *err);
 /* The value of MR_SHARE_ENV for those who shall join. Returns buf. */
+/* Write the value of MR_SHARE_ENV into buf. Returns buf. */
 char *mr_keeper_name(const struct mr_keeper *k, char *buf, size_t size);
-/* Keep, until the last process is gone and nothing of theirs is unsent, or cfg.stop. 0, or -ENETDOWN: the
- * interface is gone. */
+/* Serve until the last process has ended and all of their data is sent, or until cfg.stop. Blocks. Returns 0, or
+ * -ENETDOWN: the interface is gone. */
 int mr_keeper_run(struct mr_keeper *k);
-/* The share stays. */
+/* The share is not closed. */
 void mr_keeper_close(struct mr_keeper *k);
 
 /* ---- Without the lock ------------------------------------------------------------------------ */
 
-/* Is this one of the descriptors that the engine needs in this process (sockets, events, memory)? The
- * program must not close them. */
+/* Does the engine need this descriptor in this process (sockets, events, memory)? Then the program must not close
+ * it. */
 bool mr_share_owns_fd(const struct mr_share *share, int fd);
-/* The lowest one of them from `from` on; -1: none. */
+/* The lowest such descriptor >= from; -1: none. */
 int mr_share_fd_next(const struct mr_share *share, int from);
 
-/* One line (no newline) for the keeper's log; level as in syslog(3). Lost where the keeper does not keep up,
- * and in a confined process. */
+/* Send one line (without newline) to the keeper's log; level is one of syslog(3). The line is lost if the keeper does
+ * not keep up, and in a confined process. */
 __attribute__((format(printf, 3, 4))) void mr_share_log(const struct mr_share *share, int level,
 							const char *fmt, ...);
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * shared.h - an engine on the addresses that an interface has in the kernel (cfg.shared).
+ * shared.h - an engine that shares the addresses of its interface with the kernel (cfg.shared).
  *
- * Addresses, routes and neighbours are the kernel's: one process, which needs the privilege, owns the
- * mirror (kernel/mirror.h) and carries what it says over into the arena. All others only read the
- * arena; what they want to know of a neighbour waits on link.asks for the mirror's owner.
+ * Addresses, routes and neighbours are the kernel's. One process, which needs the privilege, owns the mirror
+ * (kernel/mirror.h) and copies its contents into the arena. All others only read the arena. Questions about neighbours
+ * are queued on link.asks for the owner of the mirror.
  *
- * Every port of ours is held by a kernel socket as well, so that the kernel gives it to nobody else:
- * one that the engine makes by itself (the native API), or the caller's (mr_bind_held()). What comes
- * to such a port, over the interface, to a shared address, is the engine's; see ip/steer.h.
+ * For every port of ours there is a kernel socket that holds it, so that the kernel gives the port to nobody else: either
+ * the engine's own socket (native API), or the caller's (mr_bind_held()). Packets that arrive on the interface for such
+ * a port and a shared address are the engine's; see ip/steer.h.
  */
 #ifndef MR_ENGINE_SHARED_H
 #define MR_ENGINE_SHARED_H
@@ -18,53 +18,53 @@
 
 /* ---- Opening ------------------------------------------------------------------------------------- */
 
-/* Open the mirror, between mr_engine_create() and the XDP program's opening; fill that program's maps,
- * before it is attached; and the end. */
+/* Open the mirror: after mr_engine_create(), and before the XDP program is opened. Returns 0 or a negative errno. */
 int mr_shared_open(struct mr_engine *engine, int ifindex, struct mr_error *err);
-bool mr_shared_has_address(const struct mr_engine *engine); /* beyond link-local ones */
+bool mr_shared_has_address(const struct mr_engine *engine); /* one that is not link-local */
+/* Fill the maps of the XDP program, before it is attached. */
 void mr_shared_start(struct mr_engine *engine, bool ignore_firewall);
 void mr_shared_close(struct mr_engine *engine);
 
-/* For a process that did not open the engine and lets it hold ports (see struct mr_arbiter). */
+/* For a process that did not open the engine, and lets the engine hold ports (see struct mr_arbiter). */
 void mr_shared_use_arbiter(void);
 
-/* ---- The mirror's owner ---------------------------------------------------------------------- */
+/* ---- For the owner of the mirror ------------------------------------------------------------ */
 
-/* The descriptor to poll; when it is readable, mr_shared_service() is due. -1: no mirror here. */
+/* The descriptor to poll; when it is readable, call mr_shared_service(). -1: there is no mirror. */
 int mr_shared_fd(const struct mr_engine *engine);
 
-/* System calls only, no lock: take what the kernel says, and look after busy ports. */
+/* Read what the kernel reports, and check ports that are in use by others. Needs no lock; makes system calls. */
 void mr_shared_read(struct mr_engine *engine, uint64_t now);
-/* The arena only (and the XDP program's map of addresses), under the engine's lock: carry it over. */
+/* Copy the mirror into the arena and into the XDP program's map of addresses. With the lock held. */
 void mr_shared_apply(struct mr_engine *engine, uint64_t now);
-/* Under the lock: ask the kernel for what waits on link.asks. Some system calls. */
+/* Ask the kernel about the neighbours on link.asks. With the lock held; makes some system calls. */
 void mr_shared_ask(struct mr_engine *engine, uint64_t now);
 /* All three, for an engine without a lock. */
 void mr_shared_service(struct mr_engine *engine, uint64_t now);
 
-/* It is time for mr_shared_service() though nothing may be readable (never without a mirror). */
+/* Is mr_shared_service() due even if nothing is readable? Always false without a mirror. */
 bool mr_shared_due(const struct mr_engine *engine, uint64_t now);
-/* Is something on link.asks? Who does not own the mirror wakes its owner then. */
+/* Is something on link.asks? A process that does not own the mirror then wakes the owner. */
 bool mr_shared_wants(const struct mr_engine *engine);
 
-/* ---- Which way is a destination? --------------------------------------------------------------- */
+/* ---- Through which interface is a destination reached? --------------------------------------- */
 
 enum mr_way {
-	MR_WAY_OURS,	    /* out of the engine's interface: mr_connect() may be used */
-	MR_WAY_LOCAL,	    /* an address of this host, loopback included: the kernel's */
-	MR_WAY_OTHER,	    /* over another interface: the kernel's */
-	MR_WAY_UNREACHABLE, /* no route, or no destination for TCP */
+	MR_WAY_OURS,  /* through the engine's interface: mr_connect() can be used */
+	MR_WAY_LOCAL, /* an address of this host, including loopback: a kernel socket is needed */
+	MR_WAY_OTHER, /* through another interface: a kernel socket is needed */
+	MR_WAY_UNREACHABLE, /* there is no route, or TCP cannot have this destination */
 };
 
 struct mr_way_answer {
 	enum mr_way way;
 	int ifindex;	    /* MR_WAY_OURS, MR_WAY_OTHER */
 	char reason[64];    /* "over wg0", "an address of this host", ...: for `millrace ss` */
-	struct mr_addr src; /* MR_WAY_OURS: the source address that a connect would get */
+	struct mr_addr src; /* MR_WAY_OURS: the source address of a connection */
 };
 
-/* scope_id: sin6_scope_id of a link-local destination, 0: not said. Reads the arena (under the lock);
- * where the host has policy rules the kernel is asked, too. */
+/* scope_id: sin6_scope_id of a link-local destination; 0: not given. Reads the arena, with the lock held; asks the
+ * kernel if the host has policy rules. */
 void mr_engine_way(const struct mr_engine *engine, const struct mr_addr *dst, uint32_t scope_id,
 		   struct mr_way_answer *answer);
 
