@@ -103,6 +103,12 @@ $(BUILD)/gen/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	$(if $(V),,@echo "  SKEL  $@")
 	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
 
+# The program without its short way, for the test that compares the two.
+$(BUILD)/bpf/long_way.bpf.o: bpf/millrace.bpf.c $(wildcard bpf/*.h) include/millrace/xdp_abi.h vmlinux/vmlinux.h
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  BPF   $< (long way)")
+	$(Q)$(CLANG) $(BPF_CFLAGS) -DMR_QUICK=false -c $< -o $@
+
 $(BUILD)/tests/%.bpf.o: tests/%.bpf.c vmlinux/vmlinux.h
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  BPF   $<")
@@ -113,7 +119,8 @@ vmlinux:
 
 # ---- User space ----------------------------------------------------------------------------------
 $(BUILD)/user/kernel/xdp.o $(XDP_BIN:=.o): $(SKEL)
-.SECONDARY: $(BUILD)/bpf/millrace.bpf.o
+$(BUILD)/tests/xdp/test_program.o: $(BUILD)/gen/long_way.skel.h
+.SECONDARY: $(BUILD)/bpf/millrace.bpf.o $(BUILD)/bpf/long_way.bpf.o
 
 # Processes that share a stack read and write one memory: they were built from the same headers, or are refused.
 $(BUILD)/gen/layout.c: $(HEADERS)
@@ -241,7 +248,7 @@ check-style: compile_commands.json
 format:
 	clang-format -i $(STYLE_SRC)
 
-compile_commands.json: $(SKEL) Makefile scripts/compile-commands
+compile_commands.json: $(SKEL) $(BUILD)/gen/long_way.skel.h Makefile scripts/compile-commands
 	@scripts/compile-commands "$(CC) $(CPPFLAGS) $(CFLAGS)" $(LIB_SRC) $(SHIM_SRC) $(CLI_SRC) $(UNIT_SRC) \
 		$(SIM_SRC) $(XDP_SRC) $(TOOL_SRC) $(BENCH_SRC) tests/bench/raw.c $(TEST_LIB) \
 		$(wildcard tests/fuzz/*.c) > $@

@@ -4,6 +4,8 @@
  * the metadata out. Every packet must be counted exactly once; at the end, every verdict and every
  * drop reason must have been seen.
  *
+ * Every packet also goes through the program built without the short way (bpf/quick.h), and nothing may differ.
+ *
  * The addresses: 10.0.0.1 and fd00::1 are own; 10.0.0.2, 10.0.0.4 and fd00::2 are shared, with port 80 of
  * the first and the last, port 8080 of any address and 8081 of any IPv4 one; whatever else is the kernel's.
  */
@@ -31,6 +33,7 @@
 #include "base/addr.h"
 #include "base/compiler.h"
 #include "base/counters.h"
+#include "long_way.skel.h"
 #include "millrace.skel.h"
 
 #define EXIT_SKIPPED 77
@@ -51,6 +54,10 @@ static const uint64_t hash_key[2] = { 0x0706050403020100, 0x0f0e0d0c0b0a0908 };
 static struct millrace_bpf *progs[MR_CSUM_OFF + 1];
 static struct mr_xdp_stats seen;
 
+/* The same without the short way. Its maps are those of progs, but for what it counts and notes. */
+static struct long_way_bpf *long_ways[MR_CSUM_OFF + 1];
+static struct ring_buffer *long_notes[MR_CSUM_OFF + 1];
+
 /* The slots of the shared addresses. */
 #define SLOT4 0u
 #define SLOT6 MR_STEER_SLOTS4
@@ -70,16 +77,17 @@ struct result {
 	uint32_t action;
 	struct mr_xdp_stats count;     /* what this packet was counted as */
 	const struct mr_rx_meta *meta; /* NULL: none was written */
+	uint32_t len;		       /* of out: metadata and packet */
 	uint8_t out[PACKET_MAX + 256];
 };
 
-static void read_stats(struct millrace_bpf *prog, struct mr_xdp_stats *sum)
+static void read_stats(int map, struct mr_xdp_stats *sum)
 {
 	int ncpus = libbpf_num_possible_cpus();
 	struct mr_xdp_stats *percpu = calloc((size_t)ncpus, sizeof(*percpu));
 	uint32_t key = 0;
 
-	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(prog->maps.mr_stats), &key, percpu), 0);
+	assert_int_equal(bpf_map_lookup_elem(map, &key, percpu), 0);
 	memset(sum, 0, sizeof(*sum));
 	for (int cpu = 0; cpu < ncpus; cpu++)
 		for (size_t i = 0; i < sizeof(*sum) / sizeof(__u64); i++)
@@ -87,9 +95,8 @@ static void read_stats(struct millrace_bpf *prog, struct mr_xdp_stats *sum)
 	free(percpu);
 }
 
-/* meta_len: bytes of metadata that the packet has already when the program gets it. */
-static void run_on(struct millrace_bpf *prog, const void *packet, uint32_t len, uint32_t meta_len,
-		   struct result *r)
+static void run_program(const struct bpf_program *xdp, const struct bpf_map *stats,
+			const void *packet, uint32_t len, uint32_t meta_len, struct result *r)
 {
 	static uint8_t in[PACKET_MAX + 256];
 	struct xdp_md ctx_in = { .data = meta_len, .data_end = meta_len + len }, ctx_out = { 0 };
@@ -102,23 +109,59 @@ static void run_on(struct millrace_bpf *prog, const void *packet, uint32_t len, 
 
 	memset(in, 0, meta_len);
 	memcpy(in + meta_len, packet, len);
-	read_stats(prog, &before);
-	ret = bpf_prog_test_run_opts(bpf_program__fd(prog->progs.mr_xdp), &opts);
+	read_stats(bpf_map__fd(stats), &before);
+	ret = bpf_prog_test_run_opts(bpf_program__fd(xdp), &opts);
 	if (ret)
 		fail_msg("BPF_PROG_TEST_RUN of %u bytes: %s", len, strerror(-ret));
-	read_stats(prog, &r->count);
-	for (size_t i = 0; i < sizeof(before) / sizeof(__u64); i++) {
+	read_stats(bpf_map__fd(stats), &r->count);
+	for (size_t i = 0; i < sizeof(before) / sizeof(__u64); i++)
 		((__u64 *)&r->count)[i] -= ((__u64 *)&before)[i];
-		((__u64 *)&seen)[i] += ((__u64 *)&r->count)[i];
-	}
 	r->action = opts.retval;
 	r->meta = ctx_out.data > meta_len ? (const void *)r->out : NULL;
+	r->len = opts.data_size_out;
 	if (r->action == XDP_REDIRECT) {
 		assert_int_equal(ctx_out.data, sizeof(*r->meta) + meta_len);
-		assert_int_equal(opts.data_size_out, ctx_out.data + len);
+		assert_int_equal(r->len, ctx_out.data + len);
 	}
 	/* Whatever was decided, the packet itself is untouched. */
 	assert_memory_equal(r->out + ctx_out.data, packet, len);
+}
+
+static void fail_with_packet(const char *what, const uint8_t *packet, uint32_t len)
+{
+	for (uint32_t i = 0; i < len && i < 128; i++)
+		print_error("%02x%s", packet[i], i % 32 == 31 ? "\n" : "");
+	fail_msg("%s, a packet of %u bytes", what, len);
+}
+
+/* meta_len: bytes of metadata that the packet has already when the program gets it. */
+static void run_on(struct millrace_bpf *prog, const void *packet, uint32_t len, uint32_t meta_len,
+		   struct result *r)
+{
+	static struct result other;
+	struct long_way_bpf *long_way = NULL;
+
+	for (size_t i = 0; i < MR_ARRAY_SIZE(progs); i++)
+		if (progs[i] == prog)
+			long_way = long_ways[i];
+	run_program(prog->progs.mr_xdp, prog->maps.mr_stats, packet, len, meta_len, r);
+	for (size_t i = 0; i < sizeof(seen) / sizeof(__u64); i++)
+		((__u64 *)&seen)[i] += ((__u64 *)&r->count)[i];
+
+	run_program(long_way->progs.mr_xdp, long_way->maps.mr_stats, packet, len, meta_len, &other);
+	if (other.action != r->action || memcmp(&other.count, &r->count, sizeof(r->count)))
+		fail_with_packet("the short way decides otherwise", packet, len);
+	if (!other.meta != !r->meta || other.len != r->len || memcmp(other.out, r->out, r->len))
+		fail_with_packet("the short way delivers something else", packet, len);
+}
+
+/* How many notes there are, and ring's callback has seen them; the long way noted the same. */
+static int consume_notes(enum mr_csum_policy policy, struct ring_buffer *ring)
+{
+	int n = ring_buffer__consume(ring);
+
+	assert_int_equal(ring_buffer__consume(long_notes[policy]), n);
+	return n;
 }
 
 /* The one verdict that a packet was counted as; the checksum counters go along with it. */
@@ -688,7 +731,7 @@ static void gratuitous_arp_of_others_is_noted(void **state)
 	assert_non_null(ring);
 	packet_make_arp(&p, &(struct arp_desc){ "10.0.0.7", "10.0.0.7", .op = 2 });
 	expect_on(MR_CSUM_OFF, &p, "gratuitous", MR_XDP_ARP_NOTED, MR_DROP_NONE, &r);
-	assert_int_equal(ring_buffer__consume(ring), 1);
+	assert_int_equal(consume_notes(MR_CSUM_OFF, ring), 1);
 	assert_memory_equal(note.sha, "\2\0\0\0\0\x9", 6);
 	assert_int_equal(note.spa, inet_addr("10.0.0.7"));
 
@@ -699,7 +742,7 @@ static void gratuitous_arp_of_others_is_noted(void **state)
 			break;
 	}
 	assert_int_equal(verdict_of(&r), MR_XDP_PASS_NOT_OURS);
-	assert_true(ring_buffer__consume(ring) > 100);
+	assert_true(consume_notes(MR_CSUM_OFF, ring) > 100);
 
 	prog->bss->mr_naddrs = 0;
 	expect_on(MR_CSUM_OFF, &p, "no address: no note", MR_XDP_PASS_NOT_OURS, MR_DROP_NONE, &r);
@@ -796,7 +839,7 @@ static void rfc3810_6_2_advertisements_and_queries_to_groups_are_noted(void **st
 
 		packet_make(&p, &rows[i].desc);
 		expect_on(MR_CSUM_OFF, &p, rows[i].claim, rows[i].verdict, MR_DROP_NONE, &r);
-		assert_int_equal(ring_buffer__consume(ring), noted);
+		assert_int_equal(consume_notes(MR_CSUM_OFF, ring), noted);
 		if (!noted)
 			continue;
 		assert_int_equal(note.len, p.len - p.l4);
@@ -1214,6 +1257,118 @@ static void random_bytes_are_counted_once(void **state)
 	}
 }
 
+/* ---- The short way and the long one ---------------------------------------------------------- */
+
+static uint32_t random_u32(uint64_t *x)
+{
+	*x ^= *x << 13; /* xorshift64 */
+	*x ^= *x >> 7;
+	*x ^= *x << 17;
+	return (uint32_t)(*x >> 16);
+}
+
+#define ONE_OF(x, array) ((array)[random_u32(x) % MR_ARRAY_SIZE(array)])
+
+static bool once_in(uint64_t *x, uint32_t n)
+{
+	return random_u32(x) % n == 0;
+}
+
+static struct patch random_patch(uint64_t *x)
+{
+	enum layer layer = once_in(x, 2) ? L3 : L4;
+
+	/* Not beyond the shortest header, ICMP's, more often than not. */
+	return (struct patch){ layer, random_u32(x) % (layer == L3 || once_in(x, 4) ? 20 : 8),
+			       (uint8_t)random_u32(x) };
+}
+
+/* Mostly one thing is unusual about a packet, sometimes none or several. */
+static struct desc random_desc(uint64_t *x)
+{
+	static const char *const dst4[] = { "10.0.0.1", "10.0.0.2", "10.0.0.4", "10.0.0.3",
+					    "224.0.0.1" };
+	static const char *const dst6[] = { "fd00::1", "fd00::2", "fd00::3", "ff02::1" };
+	static const char *const src4[] = { "10.0.0.1", "10.0.0.2", "127.0.0.1", "0.0.0.0",
+					    "240.0.0.1" };
+	static const char *const src6[] = { "fd00::1", "fd00::2", "::1", "ff02::1" };
+	static const char *const ext[] = { "H", "D", "HRD", "f", "a", "A", "DDDDDDD" };
+	static const uint16_t ports[] = { 80, 80, 81, 8080, 8081, 8082 };
+	static const uint16_t frags[] = { 0x4000, 0x4000, 0x8000, 0x2000, 0x2005, 0x0005 };
+	static const uint16_t tags[] = { 0, 0xe000, 1, 0xffff };
+	static const uint8_t protos[] = { IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_ICMPV6, 200 };
+	static const enum csum_kind csums[] = { CSUM_LEFT_PARTIAL, CSUM_WRONG };
+	static const uint32_t payloads[] = { 0, 1, 7, 100, 1446, 1460, 3600, 9000 };
+	struct desc d = { .v6 = once_in(x, 6), .payload = ONE_OF(x, payloads) };
+
+	d.dst = d.v6 ? ONE_OF(x, dst6) : ONE_OF(x, dst4);
+	d.dport = ONE_OF(x, ports);
+	d.sport = (uint16_t)random_u32(x);
+	if (once_in(x, 8))
+		d.src = d.v6 ? ONE_OF(x, src6) : ONE_OF(x, src4);
+	if (once_in(x, 10)) {
+		d.nvlan = (uint8_t)(1 + random_u32(x) % 3);
+		for (int i = 0; i < 3; i++)
+			d.tci[i] = ONE_OF(x, tags);
+	}
+	d.group = once_in(x, 16);
+	if (once_in(x, 10))
+		d.proto = ONE_OF(x, protos);
+	if (d.proto == IPPROTO_ICMPV6)
+		d.icmp_type = (uint8_t)(128 + random_u32(x) % 10);
+	if (once_in(x, 10))
+		d.ip_opt = (uint8_t)(random_u32(x) % 11);
+	if (once_in(x, 3))
+		d.ext = ONE_OF(x, ext);
+	if (once_in(x, 6))
+		d.frag = ONE_OF(x, frags);
+	d.zero_sport = once_in(x, 32);
+	d.zero_dport = once_in(x, 32);
+	if (once_in(x, 4))
+		d.flags = (uint8_t)random_u32(x);
+	d.no_flags = once_in(x, 32);
+	d.tcp_opt = (uint8_t)(once_in(x, 3) ? 3 : random_u32(x) % 11);
+	if (once_in(x, 2))
+		d.csum = ONE_OF(x, csums);
+	if (once_in(x, 8))
+		d.pad = random_u32(x) % 50;
+	if (once_in(x, 4))
+		d.before[0] = random_patch(x);
+	if (once_in(x, 8))
+		d.after[0] = random_patch(x);
+	if (once_in(x, 10))
+		d.cut = 14 + random_u32(x) % 46; /* no packet of these is shorter than 60 bytes */
+	return d;
+}
+
+/* run_on() compares the two. */
+static void the_short_way_decides_as_the_long_one(void **state)
+{
+	const struct mr_xdp_stats before = seen;
+	static const enum mr_xdp_verdict often[] = { MR_XDP_PASS_NOT_OURS, MR_XDP_REDIRECT_TCP,
+						     MR_XDP_DROP, MR_XDP_CSUM_GOOD,
+						     MR_XDP_CSUM_PARTIAL };
+	uint64_t x = 88172645463325252u;
+	static struct packet p;
+	static struct result r;
+
+	(void)state;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(progs); i++)
+		set_port(progs[i], 8082, MR_STEER_KERNEL | MR_STEER_V4 | MR_STEER_V6, 0);
+	for (int i = 0; i < 20000; i++) {
+		struct desc d = random_desc(&x);
+
+		packet_make(&p, &d);
+		run_on(ONE_OF(&x, progs), p.b, p.len, 0, &r);
+		verdict_of(&r);
+	}
+	for (size_t i = 0; i < MR_ARRAY_SIZE(progs); i++)
+		set_port(progs[i], 8082, 0, 0);
+	/* Not all of them came to the first question only. */
+	for (size_t i = 0; i < MR_ARRAY_SIZE(often); i++)
+		assert_true(seen.verdict[often[i]] - before.verdict[often[i]] > 200);
+}
+
 /* ---- What the way to the engine can lack ----------------------------------------------------- */
 
 static void xsk_set(struct millrace_bpf *prog, int fd)
@@ -1558,6 +1713,39 @@ static void add_addr(struct millrace_bpf *prog, const char *text, uint32_t flags
 	prog->bss->mr_naddrs++;
 }
 
+static int drop_note(void *ctx, void *data, size_t size)
+{
+	(void)ctx;
+	(void)data;
+	(void)size;
+	return 0;
+}
+
+static void load_long_way(enum mr_csum_policy policy)
+{
+	struct millrace_bpf *prog = progs[policy];
+	struct long_way_bpf *other = long_way_bpf__open();
+
+	assert_non_null(other);
+	other->rodata->mr_cfg = prog->rodata->mr_cfg;
+	/* .bss: mr_naddrs. */
+	assert_int_equal(bpf_map__reuse_fd(other->maps.bss, bpf_map__fd(prog->maps.bss)), 0);
+	assert_int_equal(bpf_map__reuse_fd(other->maps.mr_addrs, bpf_map__fd(prog->maps.mr_addrs)),
+			 0);
+	assert_int_equal(bpf_map__reuse_fd(other->maps.mr_ports, bpf_map__fd(prog->maps.mr_ports)),
+			 0);
+	assert_int_equal(
+		bpf_map__reuse_fd(other->maps.mr_fragmented, bpf_map__fd(prog->maps.mr_fragmented)),
+		0);
+	assert_int_equal(bpf_map__reuse_fd(other->maps.mr_xsks, bpf_map__fd(prog->maps.mr_xsks)),
+			 0);
+	assert_int_equal(long_way_bpf__load(other), 0);
+	long_ways[policy] = other;
+	long_notes[policy] =
+		ring_buffer__new(bpf_map__fd(other->maps.mr_notes), drop_note, NULL, NULL);
+	assert_non_null(long_notes[policy]);
+}
+
 static int load_all(void **state)
 {
 	static int xsk = -1;
@@ -1584,6 +1772,7 @@ static int load_all(void **state)
 		set_port(prog, 8081, MR_STEER_V4, 0);
 		xsk_set(prog, xsk);
 		progs[i] = prog;
+		load_long_way((enum mr_csum_policy)i);
 	}
 	return 0;
 }
@@ -1592,8 +1781,11 @@ static int unload_all(void **state)
 {
 	int *xsk = *state;
 
-	for (size_t i = 0; i < MR_ARRAY_SIZE(progs); i++)
+	for (size_t i = 0; i < MR_ARRAY_SIZE(progs); i++) {
+		ring_buffer__free(long_notes[i]);
+		long_way_bpf__destroy(long_ways[i]);
 		millrace_bpf__destroy(progs[i]);
+	}
 	close(*xsk);
 	return 0;
 }
@@ -1614,6 +1806,7 @@ int main(void)
 		cmocka_unit_test(no_single_flipped_bit_is_delivered),
 		cmocka_unit_test(every_value_of_every_header_byte_is_counted_once),
 		cmocka_unit_test(random_bytes_are_counted_once),
+		cmocka_unit_test(the_short_way_decides_as_the_long_one),
 		cmocka_unit_test(without_a_socket_a_packet_is_dropped),
 		cmocka_unit_test(without_room_for_metadata_a_packet_is_dropped),
 		cmocka_unit_test(connections_that_the_kernel_has_stay_with_it),
