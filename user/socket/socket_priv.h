@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* socket_priv.h - what the files of this layer offer one another. Nobody else includes it. */
+/* socket_priv.h - functions that the files of user/socket call in one another. Nothing outside of it includes this. */
 #ifndef MR_SOCKET_SOCKET_PRIV_H
 #define MR_SOCKET_SOCKET_PRIV_H
 
@@ -7,14 +7,13 @@
 
 /* ---- socket.c -------------------------------------------------------------------------------- */
 
-/* A connection that was there and is over: reading and writing answer at once, with error or end.
- */
+/* Was there a connection that is over? Then reading and writing return at once, with an error or the end. */
 static inline bool sock_over(const struct mr_socket *sock)
 {
 	return sock->kind == MR_SOCK_STREAM && !sock->tcb;
 }
 
-/* Something of what was sent, the FIN with it, has no acknowledgment yet. */
+/* Is data or the FIN still unacknowledged, after the application has closed its direction? */
 static inline bool sock_unfinished(const struct mr_socket *sock)
 {
 	return sock->tcb &&
@@ -32,7 +31,7 @@ static inline bool sock_starved(const struct mr_socket *sock)
 	return !sock->queued && !mr_list_empty(&sock->starved_node);
 }
 
-/* The options in force: a TCB's own, or those for the next one. */
+/* The options in use: those of the TCB, or those for the next connection. */
 static inline struct mr_tcp_opts *sock_opts(const struct mr_socket *sock)
 {
 	return sock->tcb ? &sock->tcb->opts : &sock->setup->opts;
@@ -51,14 +50,15 @@ static inline struct mr_endpoint sock_peer(const struct mr_socket *sock)
 }
 
 void sock_setup_get(struct mr_socket *sock);
+/* Give the socket a struct mr_sock_setup, if it has none. */
 
-/* Connected; or the SYN waits for data (RFC 7413). */
+/* Is it connected, or does the SYN wait for data to carry (RFC 7413)? */
 static inline bool sock_may_write(const struct mr_socket *sock)
 {
 	return sock->connected || (sock->tcb && sock->tcb->tfo == MR_TFO_WAIT);
 }
 
-/* The pending error, which is thereby cleared; 0: none. */
+/* Return the pending error and clear it; 0: there is none. */
 static inline int sock_take_error(struct mr_socket *sock)
 {
 	int err = sock->err;
@@ -67,48 +67,51 @@ static inline int sock_take_error(struct mr_socket *sock)
 	return err;
 }
 
-/* mr_bind(). given: by the kernel, connections that others have on the port, in TIME-WAIT mostly, are not in the way. */
+/* mr_bind(). given: the kernel has given out the port, so connections of ours on it, mostly in TIME-WAIT, are no
+ * obstacle. */
 int sock_bind(struct mr_socket *sock, const struct mr_endpoint *local, bool given);
 
 /* ---- socket_port.c --------------------------------------------------------------------------- */
 
-/* Let the kernel hold the port of *ep (0: it chooses one). Nothing where nobody arbitrates, or where it
- * is held already. 0, -EADDRINUSE, -EACCES, ... */
+/* Let a kernel socket hold the port of *ep (0: the kernel chooses one). No effect if the kernel does not give out
+ * ports, or if the port is held already. Returns 0, -EADDRINUSE, -EACCES or another negative errno. */
 int sock_hold_port(struct mr_socket *sock, struct mr_endpoint *ep);
 void sock_drop_port(struct mr_socket *sock);
-/* A port that the kernel chooses for a connection to `to`; it is held. Several are tried, in case that
- * TIME-WAITs of ours are left on one. As mr_tcp_connect(). */
+/* Connect from a port that the kernel chooses and that is then held. If connections of ours in TIME-WAIT use that
+ * port, others are tried. Results are those of mr_tcp_connect(). */
 int sock_connect_held(struct mr_socket *sock, struct mr_endpoint *local,
 		      const struct mr_endpoint *to, struct mr_tcb **tcb);
 
 /* ---- socket_ready.c -------------------------------------------------------------------------- */
 
-/* Its readiness may have grown: the next mr_socks_events() looks at it. */
+/* The socket's readiness may have grown: mr_socks_events() has to look at it. */
 void sock_mark(struct mr_socket *sock);
-/* It need not wait for frames any more. */
+/* The socket no longer waits for frames. */
 void sock_unstarve(struct mr_socket *sock);
 
 /* ---- socket_recv.c --------------------------------------------------------------------------- */
 
-/* Bytes that a read would deliver now, the urgent byte in front of them stepped over. O(1). */
+/* Bytes that a read would return now; an urgent byte in front of them is skipped. O(1). */
 uint32_t recv_readable(const struct mr_socket *sock);
-/* Are there as many as MR_OPT_RCVLOWAT asks for, or can no more come? O(1). */
+/* Is there as much as MR_OPT_RCVLOWAT asks for, or can no more come? O(1). */
 bool recv_ready(const struct mr_socket *sock);
-/* Frames are so scarce that whoever waits for many bytes is content with few. */
+/* Are frames so scarce that readers must be satisfied with less than they wait for? */
 bool recv_pressed(const struct mr_socket *sock);
-/* The urgent byte: has it come and was not read? Is it the next one? */
+/* Has the urgent byte arrived, and was not read yet? */
+/* Is the urgent byte the next one in the stream? */
 bool recv_urgent_there(const struct mr_socket *sock);
 bool recv_at_mark(const struct mr_socket *sock);
 /* Tell TCP how much of the receive buffer is free. */
 void recv_update_space(struct mr_socket *sock);
+/* Release everything in the receive buffer. */
 void recv_drop_all(struct mr_socket *sock);
-/* Nothing more will come. */
+/* Nothing more will be received. */
 void recv_over(struct mr_socket *sock);
-/* The connection is established: begin to watch how fast the application reads. */
+/* The connection is established: set its first window, and begin to measure how fast the application reads. */
 void recv_begin(struct mr_socket *sock);
 void recv_check(const struct mr_socket *sock);
 
-/* Upcalls. */
+/* Upcalls, see struct mr_tcp_upcalls. */
 void recv_data(void *owner, struct mr_frame *chunk);
 void recv_fin(void *owner);
 bool recv_room(void *owner);
@@ -116,13 +119,13 @@ void recv_urgent(void *owner);
 
 /* ---- socket_send.c --------------------------------------------------------------------------- */
 
-/* Is there room worth a wake-up: a third of the buffer, in bytes and in frames (as Linux)? O(1). */
+/* Is at least a third of the buffer free, in bytes and in frames (as Linux)? O(1). */
 bool send_writable(const struct mr_socket *sock);
 /* Let the send buffer grow with the congestion window. */
 void send_autotune(struct mr_socket *sock);
-/* Has a socket that is starved a share of the frames again? */
+/* May a starved socket take frames again? */
 bool send_may_wake(const struct mr_socket *sock);
-/* Give back a frame of mr_send_reserve() that was neither committed nor cancelled. */
+/* Release a frame of mr_send_reserve() that was neither committed nor cancelled. */
 void send_drop_reserved(struct mr_socket *sock);
 void send_check(const struct mr_socket *sock);
 

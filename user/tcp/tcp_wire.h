@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* tcp_wire.h - TCP segments as bytes and as struct mr_seg. Pure: knows no connection. */
+/* tcp_wire.h - reads and writes TCP headers (struct mr_seg). Knows no connection. */
 #ifndef MR_TCP_TCP_WIRE_H
 #define MR_TCP_TCP_WIRE_H
 
@@ -19,78 +19,77 @@
 
 #define MR_TCP_HLEN	20u
 #define MR_TCP_HLEN_MAX 60u
-/* A timestamps option with its padding, as every segment of a connection that uses it carries. */
+/* Length of the timestamps option with its padding. */
 #define MR_TCP_TS_LEN 12u
 
-/* mr_seg.opts: which options are there */
+/* mr_seg.opts: the options that are present */
 #define MR_TCPOPT_MSS	    (1u << 0)
 #define MR_TCPOPT_WSCALE    (1u << 1)
 #define MR_TCPOPT_TS	    (1u << 2)
 #define MR_TCPOPT_SACK_PERM (1u << 3)
 #define MR_TCPOPT_SACK	    (1u << 4)
-#define MR_TCPOPT_ACCECN0   (1u << 5) /* RFC 9768: fields EE0B, ECEB, EE1B */
-#define MR_TCPOPT_ACCECN1   (1u << 6) /* fields EE1B, ECEB, EE0B */
+#define MR_TCPOPT_ACCECN0   (1u << 5) /* RFC 9768: the fields EE0B, ECEB, EE1B */
+#define MR_TCPOPT_ACCECN1   (1u << 6) /* RFC 9768: the fields EE1B, ECEB, EE0B */
 
-#define MR_TCPOPT_TFO (1u << 7) /* RFC 7413: a cookie, or the wish for one */
+#define MR_TCPOPT_TFO (1u << 7) /* RFC 7413: a cookie, or a request for one */
 
-/* A SACK block: [start, end) has arrived (RFC 2018 section 3). */
+/* A SACK block: [start, end) was received (RFC 2018 section 3). */
 struct mr_sack_block {
 	uint32_t start, end;
 };
-#define MR_TCP_SACK_BLOCKS 4u /* that fit into the option space; 3 beside timestamps */
+#define MR_TCP_SACK_BLOCKS 4u /* as many as fit into the option space; 3 with timestamps */
 
-#define MR_TCP_TFO_MIN 4u /* bytes of a cookie (RFC 7413 section 2) */
+#define MR_TCP_TFO_MIN 4u /* length of a cookie in bytes (RFC 7413 section 2) */
 #define MR_TCP_TFO_MAX 16u
 
-#define MR_TCP_ACCECN_FIELDS 3u	       /* of an AccECN option */
+#define MR_TCP_ACCECN_FIELDS 3u	       /* most fields in an AccECN option */
 #define MR_TCP_ACCECN_MASK   0xffffffu /* a field has 24 bits */
 
-/* Window scale, RFC 7323 section 2.3: larger shifts count as this one. */
+/* RFC 7323 section 2.3: a larger shift count is taken as this one. */
 #define MR_TCP_MAX_WSCALE 14u
 
-/* One segment, host byte order. */
+/* A TCP header, in host byte order. */
 struct mr_seg {
 	uint16_t sport, dport;
 	uint32_t seq, ack;
 	uint32_t len;  /* payload bytes */
-	uint16_t wnd;  /* as in the header, not scaled */
-	uint16_t up;   /* urgent pointer, with MR_TCP_URG */
+	uint16_t wnd;  /* window as in the header, not scaled */
+	uint16_t up;   /* urgent pointer, valid with MR_TCP_URG */
 	uint8_t flags; /* MR_TCP_* */
-	uint8_t hlen;  /* header with options, bytes */
+	uint8_t hlen;  /* header length with options, bytes */
 	uint8_t opts;  /* MR_TCPOPT_* */
-	bool ae;       /* the flag beside MR_TCP_CWR (RFC 9768) */
+	bool ae;       /* the AE flag (RFC 9768) */
 	uint8_t wscale;
 	uint16_t mss;
 	uint32_t tsval, tsecr;
 	uint8_t nsack; /* with MR_TCPOPT_SACK: 1..MR_TCP_SACK_BLOCKS */
 	struct mr_sack_block sack[MR_TCP_SACK_BLOCKS];
-	uint8_t ntfo; /* with MR_TCPOPT_TFO: bytes of the cookie; 0: it is asked for */
+	uint8_t ntfo; /* with MR_TCPOPT_TFO: bytes of the cookie; 0: a request for one */
 	uint8_t tfo[MR_TCP_TFO_MAX];
-	uint8_t naccecn;		       /* with MR_TCPOPT_ACCECN*: fields that are there */
+	uint8_t naccecn;		       /* with MR_TCPOPT_ACCECN*: number of fields */
 	uint32_t accecn[MR_TCP_ACCECN_FIELDS]; /* in the order of the option */
 };
 
-/* Sequence space that the segment takes: payload, SYN and FIN. */
+/* Sequence numbers that the segment occupies: payload, SYN and FIN. */
 static inline uint32_t mr_seg_span(const struct mr_seg *seg)
 {
 	return seg->len + !!(seg->flags & MR_TCP_SYN) + !!(seg->flags & MR_TCP_FIN);
 }
 
-/* Read a header (options included) from the first avail bytes of a segment of l4_len bytes.
- * MR_DROP_NONE, or why it is no TCP segment (MR_DROP_TCP_TRUNCATED, _BAD_HDRLEN, _BAD_FLAGS,
- * _PORT_ZERO, _OPTIONS). Unknown options are skipped (RFC 9293 section 3.1). */
+/* Parse a header with options. hdr has avail bytes of a segment of l4_len bytes. Returns MR_DROP_NONE, or why it is
+ * no valid TCP header (MR_DROP_TCP_TRUNCATED, _BAD_HDRLEN, _BAD_FLAGS, _PORT_ZERO, _OPTIONS). Unknown options are
+ * skipped (RFC 9293 section 3.1). */
 enum mr_drop mr_tcp_parse(const uint8_t *hdr, uint32_t avail, uint32_t l4_len, struct mr_seg *seg);
 
-/* Bytes that mr_tcp_write_header() will write for seg->opts: 20..60, a multiple of 4. */
+/* Length of the header that mr_tcp_write_header() writes for seg->opts: 20..60 bytes, a multiple of 4. */
 uint32_t mr_tcp_header_len(const struct mr_seg *seg);
 
-/* Write the header, of that many bytes, with checksum field 0. Returns its sum (base/csum.h). */
+/* Write a header of hlen bytes, with 0 in the checksum field. Returns its sum (base/csum.h). */
 uint32_t mr_tcp_write_header(uint8_t *hdr, uint32_t hlen, const struct mr_seg *seg);
 
-/* Store the checksum: complement of the fold of `sum`, which covers pseudo-header, this header with
- * a zero checksum field, and payload. */
+/* Write the checksum. sum covers the pseudo-header, this header with 0 in its checksum field, and the payload. */
 void mr_tcp_write_csum(uint8_t *hdr, uint32_t sum);
-/* The same for a packet whose checksum the device completes: sum is that of the pseudo-header only. */
+/* Write the partial checksum of a packet that the device completes. sum covers the pseudo-header only. */
 void mr_tcp_write_csum_partial(uint8_t *hdr, uint32_t sum);
 
 #endif
