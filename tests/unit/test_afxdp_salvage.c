@@ -42,7 +42,8 @@ static void fill_entries_that_were_not_published_are_ours(void **state)
 
 	mr_afxdp_rx_init(x->d);
 	r->producer -= 10;
-	x->d->s->filling = (struct mr_afxdp_hand){ .n = 10, .first = r->producer, .done = 4 };
+	x->d->s->filling =
+		(struct mr_afxdp_unpublished){ .n = 10, .first = r->producer, .done = 4 };
 	for (uint32_t i = 4; i < 10; i++)
 		mr_frame_at(&x->frames, entries[(r->producer + i) % FAKE_RING])->flags = 0;
 	assert_int_equal(salvage(x), FAKE_QUEUES * FAKE_RING - 10);
@@ -57,7 +58,7 @@ static void fill_entries_that_were_published_are_the_kernels(void **state)
 	uint32_t before = x->ring[1][MR_XSK_FILL].producer;
 
 	mr_afxdp_rx_init(x->d);
-	x->d->s->filling = (struct mr_afxdp_hand){
+	x->d->s->filling = (struct mr_afxdp_unpublished){
 		.n = FAKE_RING, .queue = 1, .first = before, .done = FAKE_RING
 	};
 	assert_int_equal(salvage(x), FAKE_QUEUES * FAKE_RING);
@@ -72,7 +73,8 @@ static void a_packet_is_the_kernels_once_it_is_published(void **state)
 		struct mr_frame *f = packet_to_send(x);
 
 		f->flags |= MR_FRAME_IN_DEV;
-		x->d->s->sending = (struct mr_afxdp_hand){ .n = 1, .first = *producer, .tx = f };
+		x->d->s->sending =
+			(struct mr_afxdp_unpublished){ .n = 1, .first = *producer, .tx = f };
 		*producer += (uint32_t)published;
 		assert_int_equal(salvage(x), published);
 		assert_int_equal(f->tx_refs, published);

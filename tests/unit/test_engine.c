@@ -752,7 +752,7 @@ static void a_request_in_hand_at_a_death_is_made_a_connection_after_it(void **st
 	pair_open(&p, NULL);
 	pair_connect(&p, &client, &server);
 	req = half_connect(&client);
-	p.engine[1]->st->tcp.hand = &req->flow;
+	p.engine[1]->st->tcp.changing = &req->flow;
 	salvage(p.engine[1]->st, p.now);
 	pair_run(&p, MR_NS_PER_MS);
 	assert_int_equal(mr_accept(p.listener, &server, NULL), 0);
@@ -797,7 +797,7 @@ static void a_request_goes_on_where_its_connection_had_no_socket_yet(void **stat
 	server->tcb->owner = NULL;
 	assert_ptr_equal(mr_pool_get(&tcp->synreqs), req);
 	*req = copy;
-	tcp->hand = &req->flow;
+	tcp->changing = &req->flow;
 	salvage(p.engine[1]->st, p.now);
 	pair_run(&p, MR_NS_PER_MS);
 	assert_int_equal(mr_recv(server, buf, sizeof(buf), 0), -ECONNRESET);
@@ -819,7 +819,7 @@ static void a_connection_that_is_nobodys_after_a_death_is_reset(void **state)
 	pair_open(&p, NULL);
 	pair_connect(&p, &client, &server);
 	tcp = &p.engine[1]->st->tcp;
-	tcp->hand = NULL;
+	tcp->changing = NULL;
 	server->tcb->owner = NULL;
 	salvage(p.engine[1]->st, p.now);
 	assert_int_equal(tcp->tcbs.used, 0);
@@ -839,7 +839,7 @@ static void a_connection_in_hand_is_reset_whoever_dies_in_between(void **state)
 	pair_open(&p, NULL);
 	pair_connect(&p, &client, &server);
 	st = p.engine[1]->st;
-	st->tcp.hand = &server->tcb->flow;
+	st->tcp.changing = &server->tcb->flow;
 	server->err = -ECONNRESET;
 	server->tcb = NULL;
 	salvage(st, p.now);

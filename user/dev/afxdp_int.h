@@ -23,7 +23,7 @@ struct mr_afxdp_qstate {
 };
 
 /* Ring entries that are reserved but not published yet, for the repair if the process dies. n 0: none. */
-struct mr_afxdp_hand {
+struct mr_afxdp_unpublished {
 	uint32_t n, queue;
 	uint32_t first;	     /* index of the first entry */
 	uint32_t done;	     /* FILL: how many of them are written */
@@ -46,7 +46,7 @@ struct mr_afxdp_state {
 	/* So many of them are taken even if fewer than fill_spare frames are free. */
 	uint32_t fill_low;
 	uint32_t fill_spare; /* free frames that refilling leaves for transmit */
-	struct mr_afxdp_hand filling, sending;
+	struct mr_afxdp_unpublished filling, sending;
 	struct mr_afxdp_qstate q[]; /* [cfg.nqueues] */
 };
 

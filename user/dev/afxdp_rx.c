@@ -43,7 +43,7 @@ static uint32_t fill_allowance(const struct mr_afxdp *d, const struct mr_afxdp_q
 static void fill_queue(struct mr_afxdp *d, unsigned queue)
 {
 	struct mr_afxdp_queue *q = &d->q[queue];
-	struct mr_afxdp_hand *hand = &d->s->filling;
+	struct mr_afxdp_unpublished *entries = &d->s->filling;
 	struct mr_frame_pool *frames = d->dev.frames;
 	struct mr_xsk_ring *ring = &q->xsk.ring[MR_XSK_FILL];
 	uint32_t want = d->s->fill_target - q->s->fill_out, n, idx;
@@ -56,9 +56,9 @@ static void fill_queue(struct mr_afxdp *d, unsigned queue)
 		MR_COUNT(d->dev.ctr, DEV_FILL_EMPTY);
 	if (!n || !mr_xsk_ring_reserve(ring, n, &idx))
 		return;
-	*hand = (struct mr_afxdp_hand){ .queue = queue, .first = idx };
+	*entries = (struct mr_afxdp_unpublished){ .queue = queue, .first = idx };
 	mr_in_order();
-	hand->n = n;
+	entries->n = n;
 	mr_in_order();
 	for (uint32_t i = 0; i < n; i++) {
 		struct mr_frame *f = mr_frame_get(frames);
@@ -66,13 +66,13 @@ static void fill_queue(struct mr_afxdp *d, unsigned queue)
 		*mr_xsk_ring_addr(ring, idx + i) = (uint64_t)(f->chunk - frames->umem);
 		f->queue = (uint16_t)queue;
 		mr_in_order();
-		hand->done = i + 1;
+		entries->done = i + 1;
 		mr_in_order();
 		f->flags |= MR_FRAME_IN_DEV;
 	}
 	mr_xsk_ring_submit(ring);
 	mr_in_order();
-	hand->n = 0;
+	entries->n = 0;
 	q->s->fill_out += n;
 	frames->nready += n;
 	/* Only a zero-copy driver that found the ring empty ever asks for this. */

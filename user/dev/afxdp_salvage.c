@@ -5,7 +5,7 @@
  * Called by   the shared engine (engine/share_salvage.c), with the rings' indices read anew.
  *
  * The flag is set before a descriptor is published and cleared after it came back. So it may be wrong in two
- * ways: it stands for what was never published (struct mr_afxdp_hand says which entries those are), or is
+ * ways: it stands for what was never published (struct mr_afxdp_unpublished says which entries those are), or is
  * missing for what lies in a ring as read, but not released. Both RX and COMPLETION are emptied here: nothing
  * of them is looked at twice.
  */
@@ -14,14 +14,14 @@
 /* Written and not published: ours again. */
 static void drop_filling(struct mr_afxdp *d)
 {
-	const struct mr_afxdp_hand *hand = &d->s->filling;
-	const struct mr_xsk_ring *ring = &d->q[hand->queue].xsk.ring[MR_XSK_FILL];
+	const struct mr_afxdp_unpublished *entries = &d->s->filling;
+	const struct mr_xsk_ring *ring = &d->q[entries->queue].xsk.ring[MR_XSK_FILL];
 
-	if (!hand->n || *ring->producer != hand->first)
+	if (!entries->n || *ring->producer != entries->first)
 		return;
-	for (uint32_t i = 0; i < hand->done; i++) {
+	for (uint32_t i = 0; i < entries->done; i++) {
 		struct mr_frame *f =
-			mr_frame_at(d->dev.frames, *mr_xsk_ring_addr(ring, hand->first + i));
+			mr_frame_at(d->dev.frames, *mr_xsk_ring_addr(ring, entries->first + i));
 
 		if (f)
 			f->flags &= (uint8_t)~MR_FRAME_IN_DEV;
@@ -30,12 +30,12 @@ static void drop_filling(struct mr_afxdp *d)
 
 static void drop_sending(struct mr_afxdp *d)
 {
-	const struct mr_afxdp_hand *hand = &d->s->sending;
+	const struct mr_afxdp_unpublished *entries = &d->s->sending;
 	struct mr_frame *f;
 
-	if (!hand->n || *d->q[hand->queue].xsk.ring[MR_XSK_TX].producer != hand->first)
+	if (!entries->n || *d->q[entries->queue].xsk.ring[MR_XSK_TX].producer != entries->first)
 		return;
-	mr_frame_for_each_chunk (f, hand->tx)
+	mr_frame_for_each_chunk (f, entries->tx)
 		f->flags &= (uint8_t)~MR_FRAME_IN_DEV;
 }
 

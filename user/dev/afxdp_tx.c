@@ -146,7 +146,7 @@ int mr_afxdp_tx(struct mr_dev *dev, struct mr_frame *f, uint64_t now)
 	struct mr_afxdp *d = to_afxdp(dev);
 	struct mr_afxdp_queue *q = &d->q[f->queue % d->s->ntx];
 	struct mr_xsk_ring *ring = &q->xsk.ring[MR_XSK_TX];
-	struct mr_afxdp_hand *hand = &d->s->sending;
+	struct mr_afxdp_unpublished *entries = &d->s->sending;
 	struct mr_frame *chunk;
 	uint32_t n = 0, idx;
 
@@ -166,9 +166,11 @@ int mr_afxdp_tx(struct mr_dev *dev, struct mr_frame *f, uint64_t now)
 		MR_COUNT(dev->ctr, DEV_TX_RING_FULL);
 		return -EAGAIN;
 	}
-	*hand = (struct mr_afxdp_hand){ .queue = f->queue % d->s->ntx, .first = idx, .tx = f };
+	*entries = (struct mr_afxdp_unpublished){ .queue = f->queue % d->s->ntx,
+						  .first = idx,
+						  .tx = f };
 	mr_in_order();
-	hand->n = n;
+	entries->n = n;
 	mr_in_order();
 	mr_frame_for_each_chunk (chunk, f) {
 		/* One that is still out must be sent as a copy (frame.h): its second completion
@@ -183,7 +185,7 @@ int mr_afxdp_tx(struct mr_dev *dev, struct mr_frame *f, uint64_t now)
 	}
 	mr_xsk_ring_submit(ring);
 	mr_in_order();
-	hand->n = 0;
+	entries->n = 0;
 	MR_COUNT(dev->ctr, DEV_TX_PACKETS);
 	MR_COUNT_N(dev->ctr, DEV_TX_BYTES, f->pkt_len);
 	return 0;

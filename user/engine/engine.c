@@ -453,7 +453,7 @@ unsigned mr_engine_input(struct mr_engine *engine, uint64_t now)
 		mr_port_rx_verdict(&engine->port, reason);
 	}
 	run_timers(engine, now);
-	st->tcp.hand = NULL;
+	st->tcp.changing = NULL;
 	mr_tcp_relieve(&st->tcp);
 	mr_tcp_unhold(&st->tcp);
 	mr_socks_unstarve(&st->socks);

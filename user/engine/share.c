@@ -240,12 +240,12 @@ void share_acquire(struct mr_share *share)
 	}
 	share_signals.held = share;
 	c->holder = share->self ? share->self->index : MR_SHARE_PROCS_MAX;
-	share->engine->st->tcp.hand = NULL;
+	share->engine->st->tcp.changing = NULL;
 }
 
 void share_release(struct mr_share *share)
 {
-	share->c->hand = NULL;
+	share->c->changing = NULL;
 	share_seen_off(share);
 	if (share->engine->cap) /* before the next one's turn to write */
 		mr_pcapng_flush(share->engine->cap);
@@ -269,13 +269,13 @@ int mr_share_lock(struct mr_share *share, struct mr_socket *sock)
 	share_signals.told = share_signals.handled;
 	share_acquire(share);
 	share_tick(share);
-	share->c->hand = sock;
+	share->c->changing = sock;
 	return share->c->over;
 }
 
 void mr_share_touch(struct mr_share *share, struct mr_socket *sock)
 {
-	share->c->hand = sock;
+	share->c->changing = sock;
 }
 
 static void report(struct mr_share *share)
@@ -430,7 +430,7 @@ bool mr_share_puts_off(const struct mr_share *share)
 
 void mr_share_unlock(struct mr_share *share)
 {
-	share->c->hand = NULL; /* the call is over; what follows is TCP's */
+	share->c->changing = NULL; /* the call is over; what follows is TCP's */
 	share_round_in_passing(share);
 	if (!owes(share) || !put_off(share))
 		share_output(share);
@@ -444,7 +444,7 @@ int mr_share_round(struct mr_share *share)
 	struct mr_engine *engine = share->engine;
 	int err;
 
-	share->c->hand = NULL;
+	share->c->changing = NULL;
 	if (batch.unsent)
 		in_time(engine->st->now);
 	batch.unsent = false;

@@ -52,7 +52,7 @@ struct mr_commons {
 	/* Index of the process that last drove the device, whose copies of the ring indices are valid. */
 	uint32_t driver;
 	/* The socket that the holder of the lock is changing; NULL: none. */
-	struct mr_socket *hand;
+	struct mr_socket *changing;
 	struct mr_waiter *leader; /* the thread that polls the device while it sleeps; NULL: none */
 	struct mr_list sleepers;  /* all waiters that are asleep, except the keeper's */
 	/* Waiters that have left their sleep or are about to, the latest first. */

@@ -36,14 +36,14 @@ void share_salvage(struct mr_share *share)
 	if (st->ip.steer)
 		mr_steer_salvage_begin(st->ip.steer);
 	mr_tcp_salvage_begin(&st->tcp);
-	mr_socks_salvage(&st->socks, share->c->hand);
+	mr_socks_salvage(&st->socks, share->c->changing);
 	mr_tcp_salvage(&st->tcp);
 	if (st->ip.steer)
 		mr_steer_salvage_end(st->ip.steer);
 	mr_frame_pool_salvage_end(&st->frames);
 	share_waiters_salvage(share);
 	mr_tcp_salvage_reset(&st->tcp, now);
-	share->c->hand = NULL;
+	share->c->changing = NULL;
 	share_output(share);
 	if (share->ops->salvage)
 		share->ops->salvage(share);

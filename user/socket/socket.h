@@ -166,10 +166,10 @@ struct mr_socket *mr_socks_changed(struct mr_socks *socks);
 /* Make starved sockets ready if frames are free again. Called once per round. */
 void mr_socks_unstarve(struct mr_socks *socks);
 
-/* Repair after a process died while it changed the layer. changed: the socket that it was changing; NULL: none.
+/* Repair after a process died while it changed the layer. changing: the socket that it was changing; NULL: none.
  * That socket's connection is reset by mr_tcp_salvage_reset(). Called between mr_tcp_salvage_begin() and
  * mr_tcp_salvage(). */
-void mr_socks_salvage(struct mr_socks *socks, struct mr_socket *hand);
+void mr_socks_salvage(struct mr_socks *socks, struct mr_socket *changing);
 
 void mr_socks_check(const struct mr_socks *socks);
 

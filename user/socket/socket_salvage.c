@@ -16,7 +16,7 @@ static void empty(struct mr_socks *socks, struct mr_socket *sock)
 	sock->reserved = NULL;
 	sock->urgent = MR_URGENT_NONE;
 	if (sock->kind == MR_SOCK_STREAM && sock->tcb)
-		socks->tcp->hand = &sock->tcb->flow;
+		socks->tcp->changing = &sock->tcb->flow;
 }
 
 static void hold_frames(struct mr_socket *sock)
@@ -117,7 +117,7 @@ static void salvage_setups(struct mr_socks *socks)
 	}
 }
 
-void mr_socks_salvage(struct mr_socks *socks, struct mr_socket *hand)
+void mr_socks_salvage(struct mr_socks *socks, struct mr_socket *changing)
 {
 	struct mr_socket *sock;
 
@@ -132,7 +132,7 @@ void mr_socks_salvage(struct mr_socks *socks, struct mr_socket *hand)
 			continue;
 		sock->promised = sock->stretch = 0;
 		check_connection(socks, sock);
-		if (sock == hand || (sock->tcb && &sock->tcb->flow == socks->tcp->hand))
+		if (sock == changing || (sock->tcb && &sock->tcb->flow == socks->tcp->changing))
 			empty(socks, sock);
 	}
 	mr_pool_salvage(&socks->pool);

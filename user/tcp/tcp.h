@@ -621,7 +621,7 @@ struct mr_tcp {
 	struct mr_list connecting; /* TCBs whose active open is not complete */
 	struct mr_list gaps;	   /* struct mr_gap */
 	/* The flow that is being changed. If the process dies meanwhile, this connection is reset (tcp_salvage.c). */
-	struct mr_flow *hand;
+	struct mr_flow *changing;
 	/* After a change of the MTU: index of the next TCB of the pool to be updated; UINT32_MAX: none is left. */
 	uint32_t mtu_cursor;
 	struct mr_tcp_dsack dsacks[MR_TCP_DSACKS]; /* the oldest first */
@@ -811,7 +811,7 @@ bool mr_tcp_salvage_whole(const struct mr_tcp *tcp, const struct mr_tcb *tcb);
 void mr_tcp_salvage_port(struct mr_tcp *tcp, struct mr_tcp_listener *l, bool listening);
 /* Rebuild lists, flow table, counts and timers from what each object records about itself. */
 void mr_tcp_salvage(struct mr_tcp *tcp);
-/* When all other layers are repaired: reset the connection that was being changed (tcp.hand), and those without an
+/* When all other layers are repaired: reset the connection that was being changed (tcp.changing), and those without an
  * owner that were not closed. */
 void mr_tcp_salvage_reset(struct mr_tcp *tcp, uint64_t now);
 

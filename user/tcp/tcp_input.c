@@ -927,7 +927,7 @@ static enum mr_drop tcb_input(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_
 	enum mr_drop reason;
 	enum verdict v;
 
-	tcp->hand = &tcb->flow;
+	tcp->changing = &tcb->flow;
 	tcb->segs_in++;
 	tcb->data_segs_in += seg->len != 0;
 	if (tcb->state == MR_TCP_SYN_SENT)
@@ -973,7 +973,7 @@ enum mr_drop mr_tcp_input(struct mr_tcp *tcp, struct mr_frame *f, const struct m
 		       f->meta.hash :
 		       flow_hash(tcp, &rx->dst, seg.dport, &rx->src, seg.sport);
 	flow = flow_lookup(tcp, hash, &rx->dst, seg.dport, &rx->src, seg.sport);
-	tcp->hand = flow;
+	tcp->changing = flow;
 	if (flow && flow->kind == MR_FLOW_TCB)
 		return tcb_input(tcp, (struct mr_tcb *)flow, f, &seg, rx, now);
 	if (flow && flow->kind == MR_FLOW_SYN) {

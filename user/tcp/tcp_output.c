@@ -910,12 +910,12 @@ void mr_tcp_flush(struct mr_tcp *tcp, uint64_t now)
 
 		node = tcp->pending.next;
 		tcb = mr_list_entry(node, struct mr_tcb, pending_node);
-		tcp->hand = &tcb->flow;
+		tcp->changing = &tcb->flow;
 		mr_list_del(node);
 		if (!tcp_output(tcp, tcb, now))
 			tcb_mark(tcp, tcb); /* at the end of the row: nobody starves */
 		if (node == last)
 			break; /* those that could not finish wait for the next round */
 	}
-	tcp->hand = NULL;
+	tcp->changing = NULL;
 }

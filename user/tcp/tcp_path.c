@@ -120,7 +120,7 @@ enum mr_drop mr_tcp_icmp(struct mr_tcp *tcp, const struct mr_icmp_err *err, uint
 	struct mr_flow *flow = flow_lookup(tcp, hash, &err->src, err->sport, &err->dst, err->dport);
 	struct mr_tcb *tcb = (struct mr_tcb *)flow;
 
-	tcp->hand = flow;
+	tcp->changing = flow;
 	/* RFC 5927 section 4.1: only who sees our segments knows what is in flight. */
 	if (!flow || flow->kind != MR_FLOW_TCB || seq_lt(err->seq, tcb->snd_una) ||
 	    !seq_lt(err->seq, tcb->snd_nxt))

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * tcp_salvage.c - the layer put right after a process died in the middle of a change.
- * Owns        the rebuilding of lists, table, counts and timers out of what each object says of itself.
- * Called by   the shared engine, when a lock's owner has died (engine/share_salvage.c); never in a private one.
+ * tcp_salvage.c - repairs the layer after a process died while it changed it.
+ * Owns        rebuilding lists, flow table, counts and timers from the state of each object.
+ * Called by   the shared engine, if the owner of the lock has died (engine/share_salvage.c); never in a private one.
  *
- * What an object says is trusted, unless it was in hand (tcp.hand) or contradicts its socket. One flow at a
- * time is in hand; what was being made of it, or of nothing, is recognised as unfinished. What is only
- * convenient is dropped rather than examined: cached routes, data out of order.
+ * The state of an object is trusted, unless the object was being changed (tcp.changing) or contradicts its socket. Only
+ * one flow is changed at a time; an object that was only half initialised is recognised. State that only saves time is
+ * dropped instead of checked: cached routes, data received out of order.
  */
 #include <errno.h>
 #include <string.h>
@@ -32,7 +32,7 @@ static bool is_connecting(const struct mr_tcb *tcb)
 	return !tcb_synchronized(tcb) && tcb->tfo != MR_TFO_PENDING;
 }
 
-/* Nothing of it is left but that it is in use: it can be reset. */
+/* Empty the TCB, but leave it in use, so that the connection can be reset. */
 static void tcb_empty(struct mr_tcb *tcb)
 {
 	tcb->sndq = (struct mr_sndq){ 0 };
@@ -91,7 +91,7 @@ static void salvage_tcbs(struct mr_tcp *tcp)
 			tcb->owner = NULL; /* the socket has let go of it */
 		/* A connection that nobody owns is one that was closed. */
 		if (whole && (tcb->owner || tcb->fin_queued))
-			keep_tcb(tcp, tcb, &tcb->flow != tcp->hand);
+			keep_tcb(tcp, tcb, &tcb->flow != tcp->changing);
 		mr_pool_salvage_slot(&tcp->tcbs, tcb, whole);
 	}
 }
@@ -138,18 +138,19 @@ static void salvage_sendings(struct mr_tcp *tcp)
 	}
 }
 
-/* The timer is armed when all else is done; it is not while it is being handled, but something was sent then. */
+/* Is it completely initialised? The timer is armed last. It is also unarmed while its expiry is processed, but then a
+ * SYN,ACK was sent before. */
 static bool request_is_whole(const struct mr_tcp_synreq *req)
 {
 	return in_use(&req->flow, MR_FLOW_SYN) &&
 	       (req->timer.armed || req->sent_at || req->retries) && req->listener->listening;
 }
 
-/* Also the one in hand: the peer may be connected already as it sees it, and wait for us to speak. What was being
- * changed of it is no more than what the next SYN,ACK says, which is due at once. */
+/* A request that was being changed is kept, too: the peer may already be in ESTABLISHED, and wait for us to send. The
+ * change can only concern the next SYN,ACK, which is therefore sent at once. */
 static void keep_request(struct mr_tcp *tcp, struct mr_tcp_synreq *req)
 {
-	bool now = &req->flow == tcp->hand || !req->timer.armed;
+	bool now = &req->flow == tcp->changing || !req->timer.armed;
 
 	req->dst = (struct mr_dst){ 0 };
 	mr_list_add_tail(&req->listener->reqs, &req->node);
@@ -184,7 +185,7 @@ static void salvage_tws(struct mr_tcp *tcp)
 	for (uint32_t i = 0; i < tcp->tws.fresh; i++) {
 		struct mr_tcp_tw *tw = mr_pool_at(&tcp->tws, i);
 		bool used = in_use(&tw->flow, MR_FLOW_TIMEWAIT) && tw->timer.armed &&
-			    &tw->flow != tcp->hand;
+			    &tw->flow != tcp->changing;
 
 		if (used) {
 			tw->dst = (struct mr_dst){ 0 };
@@ -275,8 +276,8 @@ void mr_tcp_salvage_reset(struct mr_tcp *tcp, uint64_t now)
 	mr_list_for_each_safe (pos, tmp, &tcp->all) {
 		struct mr_tcb *tcb = mr_list_entry(pos, struct mr_tcb, all_node);
 
-		if (&tcb->flow == tcp->hand || is_nobodys(tcb))
+		if (&tcb->flow == tcp->changing || is_nobodys(tcb))
 			reset(tcp, tcb, now);
 	}
-	tcp->hand = NULL;
+	tcp->changing = NULL;
 }

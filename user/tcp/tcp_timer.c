@@ -247,16 +247,16 @@ void mr_tcp_timer(struct mr_tcp *tcp, struct mr_timer *t, uint64_t now)
 {
 	switch (t->kind) {
 	case MR_TIMER_SYN:
-		tcp->hand = &mr_container_of(t, struct mr_tcp_synreq, timer)->flow;
+		tcp->changing = &mr_container_of(t, struct mr_tcp_synreq, timer)->flow;
 		synreq_timer(tcp, mr_container_of(t, struct mr_tcp_synreq, timer), now);
 		break;
 	case MR_TIMER_TIMEWAIT:
-		tcp->hand = &mr_container_of(t, struct mr_tcp_tw, timer)->flow;
+		tcp->changing = &mr_container_of(t, struct mr_tcp_tw, timer)->flow;
 		timewait_free(tcp, mr_container_of(t, struct mr_tcp_tw, timer));
 		break;
 	default:
 		assert(t->kind == MR_TIMER_TCB);
-		tcp->hand = &mr_container_of(t, struct mr_tcb, timer)->flow;
+		tcp->changing = &mr_container_of(t, struct mr_tcb, timer)->flow;
 		tcb_timer(tcp, mr_container_of(t, struct mr_tcb, timer), now);
 		break;
 	}
