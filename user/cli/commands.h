@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* commands.h - the commands of `millrace`. argv[0] is "millrace <command>"; the result is the exit
- * status. */
+/* commands.h - the commands of `millrace`. argv[0] is "millrace <command>". Returns the exit status. */
 #ifndef MR_CLI_COMMANDS_H
 #define MR_CLI_COMMANDS_H
 

@@ -8,20 +8,20 @@
 
 struct run_args {
 	struct cli_args common;
-	const char *user;     /* --user; NULL: who we are */
-	const char *log_path; /* NULL: standard error */
+	const char *user;     /* --user; NULL: unchanged */
+	const char *log_path; /* --log; NULL: standard error */
 	bool strict;
 	uid_t uid;	/* of the program */
-	pid_t main_pid; /* its process */
+	pid_t main_pid; /* the program's process */
 	char **program; /* its argv */
 };
 
-/* Start the keeper: a process of its own session that has opened the engine when this returns. stack is
- * the value of MR_SHARE_ENV for the program. This process has a descriptor from now on that the program
- * shall inherit: with its last copy the keeper's work ends. 0; or negative, after one sentence. */
+/* Start the keeper: a process in a session of its own. When this returns, it has opened the engine. Writes the value
+ * of MR_SHARE_ENV for the program into stack. This process then has a descriptor that the program has to inherit: the
+ * keeper serves until its last copy is closed. Returns 0; or a negative errno, after printing one sentence. */
 int run_keeper_start(struct run_args *args, char *stack, size_t size);
 
-/* The table that the shim and the keeper have in common. */
+/* The callbacks that the shim and the keeper share. */
 extern const struct mr_share_ops *const run_share_ops;
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ss_summary.h - `millrace ss --summary`: how much of what a stack has is in use. */
+/* ss_summary.h - `millrace ss --summary`: how much of the stack's resources is in use. */
 #ifndef MR_CLI_SS_SUMMARY_H
 #define MR_CLI_SS_SUMMARY_H
 
@@ -28,7 +28,7 @@ struct ss_summary {
 	} of[SS_RESOURCES];
 };
 
-/* As it is now, with the lock held. The process that looks is not counted. */
+/* The present state. With the lock held. The process that looks is not counted. */
 void ss_summary_take(struct ss_summary *s, struct mr_share *share, const char *stack);
 void ss_summary_print(const struct ss_summary *s);
 json_object *ss_summary_json(const struct ss_summary *s);

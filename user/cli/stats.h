@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* stats.h - the counters of an engine, for people. */
+/* stats.h - prints the counters of an engine. */
 #ifndef MR_CLI_STATS_H
 #define MR_CLI_STATS_H
 
@@ -7,11 +7,11 @@
 
 #include "millrace.h"
 
-/* Every counter of the engine that is not zero. Reads the device's by system call. */
+/* Print every counter that is not zero. Makes a system call for those of the device. */
 void cli_stats_print(FILE *out, struct mr_engine *engine);
 
-/* The same for an array: one heading per layer (what stands before the dot of a name), values
- * aligned and grouped by thousands, the explanation beside each. */
+/* The same for an array: one heading per layer (what precedes the dot of a name), values aligned and with thousands
+ * separators, the explanation beside each. */
 void cli_stats_format(FILE *out, const struct mr_counter *counters, unsigned n);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* netlink.h - loops over netlink attributes (libmnl's own do not pass -Wconversion), and over answers. */
+/* netlink.h - loops over netlink attributes (those of libmnl do not compile with -Wconversion), and requests. */
 #ifndef MR_KERNEL_NETLINK_H
 #define MR_KERNEL_NETLINK_H
 
@@ -31,9 +31,10 @@ static inline const struct nlattr *attr_next(const struct nlattr *attr)
 		       (const char *)mnl_attr_get_payload(nest) + mnl_attr_get_payload_len(nest))
 
 #define NETLINK_REQUEST_BYTES 256
-#define NETLINK_REPLY_BYTES   32768 /* netlink(7): a message is never longer than a dump's buffer */
+#define NETLINK_REPLY_BYTES   32768 /* netlink(7): no message is longer than the buffer of a dump */
 
-/* Send nlh and give all that is answered to cb. 0 or a negative errno, the kernel's included. Blocks. */
+/* Send nlh, and call cb for each message of the answer. Returns 0 or a negative errno, which may be the kernel's.
+ * Blocks until the kernel has answered. */
 static inline int netlink_ask(struct mnl_socket *sock, const struct nlmsghdr *nlh, mnl_cb_t cb,
 			      void *data)
 {
