@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* congestion.h - Linux's names of congestion controls and ours. */
+/* congestion.h - names of congestion controls: Linux's and ours. */
 #ifndef MR_POSIX_CONGESTION_H
 #define MR_POSIX_CONGESTION_H
 
 #include <string.h>
 
-/* What Linux calls reno is RFC 6582's here. */
+/* Linux's reno is NewReno (RFC 6582). */
 static inline const char *congestion_ours(const char *theirs)
 {
 	return strcmp(theirs, "reno") ? theirs : "newreno";

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* fdset.h - sets of descriptors, a bit for each, that any thread may look at and change. */
+/* fdset.h - sets of descriptors, one bit each, which threads may read and change without a lock. */
 #ifndef MR_POSIX_FDSET_H
 #define MR_POSIX_FDSET_H
 
@@ -17,7 +17,7 @@ static inline bool fdset_has(const struct fdset *s, int fd)
 	       __atomic_load_n(&s->word[fd / 64], __ATOMIC_RELAXED) >> (fd & 63) & 1;
 }
 
-/* fd: below MR_SHARE_FDS_MAX. */
+/* fd must be below MR_SHARE_FDS_MAX. */
 static inline void fdset_add(struct fdset *s, int fd)
 {
 	__atomic_fetch_or(&s->word[fd / 64], 1ull << (fd & 63), __ATOMIC_RELAXED);
@@ -28,7 +28,7 @@ static inline void fdset_del(struct fdset *s, int fd)
 	__atomic_fetch_and(&s->word[fd / 64], ~(1ull << (fd & 63)), __ATOMIC_RELAXED);
 }
 
-/* The lowest from there on; -1: none. */
+/* The lowest member >= from; -1: none. */
 static inline int fdset_next(const struct fdset *s, int from)
 {
 	uint64_t above = ~0ull << (from & 63), left;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* handlers.h - what the other calls have to know of the program's signal handlers (call_signal.c). */
+/* handlers.h - what other calls have to know of the program's signal handlers (call_signal.c). */
 #ifndef MR_POSIX_HANDLERS_H
 #define MR_POSIX_HANDLERS_H
 
@@ -7,24 +7,25 @@
 #include <stdbool.h>
 #include "engine/share.h"
 
-/* How many handlers have run in this thread. */
+/* How many signal handlers have run in this thread. */
 struct handled {
 	unsigned all;
-	unsigned ending; /* of them, without SA_RESTART: they end a call */
+	unsigned ending; /* of them without SA_RESTART: they interrupt a call */
 };
 struct handled handlers_seen(void);
 
-/* Would a call that a handler interrupted go on, which is none of those? All that there are agree. */
+/* Is a call that a handler has interrupted restarted, if it is not known which handler it was? True if all handlers
+ * have SA_RESTART. */
 bool handlers_restart(void);
 
-/* Block signals, where what follows must not be interrupted by a handler that uses the stack. False: there is no
- * need, or no way; *saved is not set. */
+/* Block the signals whose handlers may use the stack. False: there are none, or it is not possible; then *saved is
+ * not set. */
 bool handlers_block(sigset_t *saved);
 
 /* mr_share_ops.outside. */
 void handlers_owed(struct mr_share *share);
 
-/* This process may not call sigaction(2) any more, and SA_RESETHAND is the kernel's to do; or it may again. */
+/* From now on this process may not (or again may) call sigaction(2). SA_RESETHAND is then left to the kernel. */
 void handlers_confine(bool confined);
 
 /* rt_sigaction(2), with the kernel's structures. */

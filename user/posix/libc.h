@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* libc.h - what the stack calls instead of functions that the shim interposes, and what the shim calls where it
- * holds the lock (libc.c). The build reads the names from here. */
+/*
+ * libc.h - functions that the stack calls instead of those that the shim interposes, and that the shim calls while it
+ * holds the lock (libc.c). The Makefile reads the names from this file.
+ */
 #ifndef MR_POSIX_LIBC_H
 #define MR_POSIX_LIBC_H
 

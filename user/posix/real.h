@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * real.h - the C library's own functions, which stand behind those that the shim puts in front of
- * them.
+ * real.h - the C library's functions behind those that the shim interposes.
  */
 #ifndef MR_POSIX_REAL_H
 #define MR_POSIX_REAL_H
@@ -20,7 +19,7 @@
 #include <time.h>
 #include "base/compiler.h"
 
-/* X(result, name, parameters) of every function that is interposed. */
+/* X(result, name, parameters) of every interposed function. */
 #define MR_REAL_LIST(X)                                                                            \
 	X(int, socket, (int, int, int))                                                            \
 	X(int, bind, (int, const struct sockaddr *, socklen_t))                                    \
@@ -107,11 +106,11 @@ struct real {
 };
 
 extern struct real real_table;
-extern int real_ready; /* 0 until the table is filled */
+extern int real_ready; /* 0 until real_table is filled in */
 
 void real_load(void);
 
-/* The table, filled at the first call: constructors of other libraries may come before ours. */
+/* The table, filled in at the first call, because constructors of other libraries may run before ours. */
 static inline const struct real *real_get(void)
 {
 	if (mr_unlikely(!__atomic_load_n(&real_ready, __ATOMIC_ACQUIRE)))

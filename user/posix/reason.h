@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* reason.h - why a socket is the kernel's and not the stack's. */
+/* reason.h - why a socket is a kernel socket, and not accelerated. */
 #ifndef MR_POSIX_REASON_H
 #define MR_POSIX_REASON_H
 

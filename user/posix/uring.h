@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* uring.h - rings of io_uring, which a program on the stack is not given. */
+/* uring.h - io_uring, which a program on the stack does not get. */
 #ifndef MR_POSIX_URING_H
 #define MR_POSIX_URING_H
 
 #include <stdbool.h>
 
-/* Is this one refused its ring? The log says so, once. */
+/* Must io_uring_setup(2) fail in this process? Logs it once. */
 bool uring_refused(void);
 
 #endif
