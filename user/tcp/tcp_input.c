@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * tcp_input.c - decide what one arriving segment does to one connection.
- * Owns        every write to rcv_nxt, snd_una and state that input causes.
+ * Owns        every write to rcv_nxt and state that input causes.
  * Implements  RFC 9293 section 3.10.7; RFC 5961 sections 3 to 5; RFC 7323 sections 4.3 and 5.
  * Called by   the engine's receive pipeline, once per packet, on the engine's thread only.
- * Not here    listeners (tcp_listen.c), TIME-WAIT (tcp_timewait.c), reassembly (tcp_ooo.c), loss
- *             (tcp_loss.c), sending (tcp_output.c): a step decides and records, it does not send.
+ * Not here    what an ACK says about data that we sent (tcp_ack.c), listeners (tcp_listen.c), TIME-WAIT
+ *             (tcp_timewait.c), reassembly (tcp_ooo.c), sending (tcp_output.c): a step decides and records, but does
+ *             not send.
  */
 #include <errno.h>
 
@@ -51,14 +52,6 @@ static enum verdict verdict(struct input *in, enum verdict v, enum mr_drop reaso
 }
 
 /* ---- Helpers --------------------------------------------------------------------------------- */
-
-static void window_update(struct mr_tcb *tcb, const struct mr_seg *seg, uint8_t shift)
-{
-	tcb->snd_wnd = (uint32_t)seg->wnd << shift;
-	tcb->max_snd_wnd = mr_max(tcb->max_snd_wnd, tcb->snd_wnd);
-	tcb->snd_wl1 = seg->seq;
-	tcb->snd_wl2 = seg->ack;
-}
 
 /* Is TSval from before TS.Recent? Of what is older than 24 days nobody can tell (RFC 7323 section 5.5). */
 static bool timestamp_is_old(const struct mr_tcb *tcb, uint32_t tsval, uint64_t now)
@@ -332,8 +325,8 @@ static enum verdict syn_sent(struct input *in)
 	tcb->last_ack_sent = tcb->rcv_nxt;
 	learn_options(in->tcp, tcb, seg, in->now);
 	ecn_client(tcb, seg, in->rx->tos);
-	window_update(tcb, seg, 0); /* never scaled in a SYN */
-	if (!ack_ok) {		    /* simultaneous open: <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK> */
+	ack_window(tcb, seg, 0); /* never scaled in a SYN */
+	if (!ack_ok) {		 /* simultaneous open: <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK> */
 		tcb_set_state(tcb, MR_TCP_SYN_RECEIVED);
 		tcb->syn_owed = true;
 		tcb_mark(in->tcp, tcb);
@@ -507,93 +500,6 @@ static enum verdict step4_syn(struct input *in)
 	return verdict(in, V_CHALLENGE, MR_DROP_TCP_SYN_CHALLENGE);
 }
 
-/* RFC 7765 section 3.3: with few segments out, and nothing to follow them, the timer runs from when the
- * oldest was sent and not from this ACK, so that a lost tail is not waited for a round trip longer. */
-static void restart_rtx(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
-{
-	const struct mr_frame *f = tcb->sndq.head;
-
-	tcp_arm_rtx(tcp, tcb, now);
-	if (f && f != tcb->sndq.unsent && !tcb->sndq.unsent &&
-	    tcb->sndq.bytes < 4u * tcb->snd_mss && f->sent_at + rtt_rto(tcb) > now)
-		tcb_timer_set(tcp, tcb, MR_TT_RTX, f->sent_at + rtt_rto(tcb));
-}
-
-/* Sequence numbers wrap: a mark that is more than half a round behind would stand ahead. */
-#define BEHIND_MOST (1u << 30)
-
-static void mark_follow(uint32_t *mark, uint32_t una)
-{
-	if (mr_unlikely(seq_lt(*mark, una - BEHIND_MOST)))
-		*mark = una - BEHIND_MOST;
-}
-
-static void marks_follow(struct mr_tcb *tcb)
-{
-	mark_follow(&tcb->recover, tcb->snd_una);
-	mark_follow(&tcb->ecn.reduced_at, tcb->snd_una);
-	mark_follow(&tcb->undo.retrans_end, tcb->snd_una);
-}
-
-/* An ACK of something new: RFC 9293 fifth step, RFC 6298, and the send queue becomes shorter. */
-static void ack_new(struct input *in, struct ack *ack)
-{
-	struct mr_tcb *tcb = in->tcb;
-	uint32_t had = tcb->sndq.bytes;
-	uint64_t sent_at = sndq_ack(in->tcp, tcb, in->seg->ack, ack);
-
-	tcb->snd_una = in->seg->ack;
-	marks_follow(tcb);
-	if (tcb->urg_out && seq_geq(in->seg->ack, tcb->snd_up))
-		tcb->urg_out = false;
-	/* An ACK with a D-SACK was sent because of the duplicate. What it acknowledges besides may have been
-	 * there for long, and its own ACK lost: no sample, or each lost ACK would make the RTO longer, and
-	 * with it the next sample. */
-	if (ack->dsack)
-		ack->rtt_ns = 0;
-	else if (sent_at)
-		ack->rtt_ns = in->now - sent_at;
-	else if (ack->ts_valid) /* good after retransmissions, too */
-		ack->rtt_ns = tcp_ts_rtt(tcb->ts_offset, ack->tsecr, in->now);
-	if (ack->rtt_ns) {
-		rtt_sample(tcb, ack->rtt_ns);
-		rack_rtt(tcb, ack->rtt_ns, in->now);
-	}
-	tcb->backoff = 0;
-	tcb->stalled_since = 0;
-	tcb->soft_err = 0;
-	tcb->bytes_acked += had - tcb->sndq.bytes;
-	if (tcb->dst.neigh) /* else the route has gone since this was sent */
-		mr_neigh_confirm(in->tcp->ip->link, tcb->dst.neigh, in->now);
-	mtup_acked(in->tcp, tcb);
-	tcb->ecn.opt_data = false;
-	restart_rtx(in->tcp, tcb, in->now);
-	tcb->tlp.rearm = true;
-	if (had != tcb->sndq.bytes && tcb->owner)
-		tcp_up(in->tcp)->acked(tcb->owner);
-}
-
-/* RFC 5681 section 2: the definition of a duplicate ACK. */
-static bool is_dupack(const struct mr_tcb *tcb, const struct mr_seg *seg)
-{
-	return seg->ack == tcb->snd_una && tcb->snd_nxt != tcb->snd_una && !seg->len &&
-	       !(seg->flags & (MR_TCP_SYN | MR_TCP_FIN)) &&
-	       (uint32_t)seg->wnd << tcb->snd_wscale == tcb->snd_wnd;
-}
-
-static void take_window(struct input *in)
-{
-	struct mr_tcb *tcb = in->tcb;
-	const struct mr_seg *seg = in->seg;
-
-	if (!(seq_lt(tcb->snd_wl1, seg->seq) ||
-	      (tcb->snd_wl1 == seg->seq && seq_leq(tcb->snd_wl2, seg->ack))))
-		return;
-	if ((uint32_t)seg->wnd << tcb->snd_wscale != tcb->snd_wnd)
-		tcb_mark(in->tcp, tcb);
-	window_update(tcb, seg, tcb->snd_wscale);
-}
-
 /* RFC 5961 section 5.2: what is still taken for an ACK that was overtaken. Not what was never sent, as Linux since
  * 6.7: a connection that is young has fewer numbers than a window. */
 static uint32_t oldest_ack(const struct mr_tcb *tcb)
@@ -613,41 +519,12 @@ static enum verdict simultaneous_open_acked(struct input *in)
 		tfo_synack(in->tcp, tcb, seg, in->now);
 	timestamp_update(tcb, seg, in->now);
 	tcb->snd_una = seg->ack;
-	window_update(tcb, seg, in->had_syn ? 0 : tcb->snd_wscale);
+	ack_window(tcb, seg, in->had_syn ? 0 : tcb->snd_wscale);
 	/* Both of the peer's SYNs came before ours could be answered: that is still owed. */
 	tcb->ack_now |= tcb->syn_owed;
 	tcb->syn_owed = false;
 	established(in);
 	return V_NEXT;
-}
-
-/* What an acceptable ACK says of the data that we sent, and of the peer's window. */
-static void take_ack(struct input *in)
-{
-	struct mr_tcb *tcb = in->tcb;
-	const struct mr_seg *seg = in->seg;
-	struct ack ack = {
-		.now = in->now,
-		.acked = seq_gt(seg->ack, tcb->snd_una) ? seq_diff(seg->ack, tcb->snd_una) : 0,
-		.ts_valid = tcb->ts_ok && seg->opts & MR_TCPOPT_TS && seg->tsecr,
-		.tsecr = seg->tsecr,
-		.dup = is_dupack(tcb, seg),
-	};
-
-	sack_dsack(in->tcp, tcb, seg, &ack);
-	rate_check_app_limited(tcb);
-	/* In order of sequence numbers, or RACK would take the second half for reordering. */
-	if (ack.acked)
-		ack_new(in, &ack);
-	sack_input(in->tcp, tcb, seg, &ack);
-	/* Without struct mr_sending nothing is in flight that could be judged. (A duplicate may be reported at any time.) */
-	if (tcb_sends(tcb) && (ack.acked || ack.dup || ack.delivered || ack.dsack))
-		loss_ack(in->tcp, tcb, seg, &ack);
-	ecn_echoed(in->tcp, tcb, seg, &ack); /* last: what it lowers must not grow again */
-	if (seq_geq(seg->ack, tcb->snd_una))
-		take_window(in);
-	if (tcb->persist)
-		tcb_mark(in->tcp, tcb); /* the window may be open now */
 }
 
 static enum verdict our_fin_acked(struct input *in)
@@ -683,7 +560,7 @@ static enum verdict step5_ack(struct input *in)
 	if (tcb->tfo == MR_TFO_PENDING) {
 		if (seq_leq(seg->ack, tcb->iss) || seq_gt(seg->ack, tcb->snd_nxt))
 			return verdict(in, V_RST, MR_DROP_TCP_ACK_INVALID);
-		window_update(tcb, seg, tcb->snd_wscale);
+		ack_window(tcb, seg, tcb->snd_wscale);
 		fast_open_confirmed(in); /* the ACK may be about data already */
 	} else if (tcb->state == MR_TCP_SYN_RECEIVED) {
 		return simultaneous_open_acked(in);
@@ -699,7 +576,7 @@ static enum verdict step5_ack(struct input *in)
 	timestamp_update(tcb, seg, in->now);
 	tcb->last_rcv_at = in->now;
 	tcb->probes = 0;
-	take_ack(in);
+	ack_input(in->tcp, tcb, seg, in->now);
 	return tcb->fin_sent && seg->ack == tcb->snd_nxt ? our_fin_acked(in) : V_NEXT;
 }
 

@@ -150,6 +150,13 @@ void mtup_retransmitted(struct mr_tcb *tcb, uint32_t seq);
  * length, and it is no sign of congestion. */
 bool mtup_lost(struct mr_tcp *tcp, struct mr_tcb *tcb);
 
+/* ---- tcp_ack.c ------------------------------------------------------------------------------- */
+/* The segment has an acceptable ACK, and the connection is in ESTABLISHED or a later state: advance snd_una, remove what
+ * is acknowledged from the send queue, detect losses, adapt cwnd, and take the window. */
+void ack_input(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, uint64_t now);
+/* Set snd_wnd, snd_wl1 and snd_wl2 from this segment. shift: our snd_wscale, or 0 for a segment with SYN. */
+void ack_window(struct mr_tcb *tcb, const struct mr_seg *seg, uint8_t shift);
+
 /* ---- tcp_isn.c ------------------------------------------------------------------------------- */
 /* The initial sequence number of this flow (RFC 6528 section 3). */
 uint32_t tcp_isn(const struct mr_tcp *tcp, const struct mr_flow *flow, uint64_t now);
