@@ -32,8 +32,8 @@ static void take_window(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_
 
 /* ---- Data that was acknowledged ---------------------------------------------------------------- */
 
-/* RFC 7765 section 3.3: with few segments out, and nothing to follow them, the timer runs from when the
- * oldest was sent and not from this ACK, so that a lost tail is not waited for a round trip longer. */
+/* RFC 7765 section 3.3: if few segments are in flight and nothing follows them, the timer runs from the time when the
+ * oldest was sent, and not from this ACK, so that a lost tail is detected one RTT sooner. */
 static void restart_rtx(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	const struct mr_frame *f = tcb->sndq.head;
@@ -44,7 +44,8 @@ static void restart_rtx(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		tcb_timer_set(tcp, tcb, MR_TT_RTX, f->sent_at + rtt_rto(tcb));
 }
 
-/* Sequence numbers wrap: a mark that is more than half a round behind would stand ahead. */
+/* Sequence numbers wrap: a mark that is more than half a cycle behind snd_una would be ahead of it. So marks follow
+ * it at this distance. */
 #define BEHIND_MOST (1u << 30)
 
 static void mark_follow(uint32_t *mark, uint32_t una)
@@ -60,7 +61,7 @@ static void marks_follow(struct mr_tcb *tcb)
 	mark_follow(&tcb->undo.retrans_end, tcb->snd_una);
 }
 
-/* An ACK of something new: RFC 9293 fifth step, RFC 6298, and the send queue becomes shorter. */
+/* The ACK acknowledges new data: RFC 9293 fifth step, RFC 6298. Advance snd_una and shorten the send queue. */
 static void ack_new(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg,
 		    struct ack *ack)
 {
@@ -72,14 +73,14 @@ static void ack_new(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg 
 	marks_follow(tcb);
 	if (tcb->urg_out && seq_geq(seg->ack, tcb->snd_up))
 		tcb->urg_out = false;
-	/* An ACK with a D-SACK was sent because of the duplicate. What it acknowledges besides may have been
-	 * there for long, and its own ACK lost: no sample, or each lost ACK would make the RTO longer, and
-	 * with it the next sample. */
+	/* An ACK with a D-SACK was caused by the duplicate. What else it acknowledges may have arrived long before,
+	 * if the ACK for that was lost. So it gives no RTT sample: each lost ACK would make the RTO longer, and with
+	 * it the next sample. */
 	if (ack->dsack)
 		ack->rtt_ns = 0;
 	else if (sent_at)
 		ack->rtt_ns = now - sent_at;
-	else if (ack->ts_valid) /* good after retransmissions, too */
+	else if (ack->ts_valid) /* valid for retransmissions, too */
 		ack->rtt_ns = tcp_ts_rtt(tcb->ts_offset, ack->tsecr, now);
 	if (ack->rtt_ns) {
 		rtt_sample(tcb, ack->rtt_ns);
@@ -89,7 +90,7 @@ static void ack_new(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg 
 	tcb->stalled_since = 0;
 	tcb->soft_err = 0;
 	tcb->bytes_acked += had - tcb->sndq.bytes;
-	if (tcb->dst.neigh) /* else the route has gone since this was sent */
+	if (tcb->dst.neigh) /* NULL: the route was removed since this was sent */
 		mr_neigh_confirm(tcp->ip->link, tcb->dst.neigh, now);
 	mtup_acked(tcp, tcb);
 	tcb->ecn.opt_data = false;
@@ -107,7 +108,6 @@ static bool is_dupack(const struct mr_tcb *tcb, const struct mr_seg *seg)
 	       (uint32_t)seg->wnd << tcb->snd_wscale == tcb->snd_wnd;
 }
 
-/* What an acceptable ACK says of the data that we sent, and of the peer's window. */
 void ack_input(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, uint64_t now)
 {
 	struct ack ack = {
@@ -120,14 +120,15 @@ void ack_input(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg,
 
 	sack_dsack(tcp, tcb, seg, &ack);
 	rate_check_app_limited(tcb);
-	/* In order of sequence numbers, or RACK would take the second half for reordering. */
+	/* In the order of sequence numbers: otherwise RACK would see reordering. */
 	if (ack.acked)
 		ack_new(tcp, tcb, seg, &ack);
 	sack_input(tcp, tcb, seg, &ack);
-	/* Without struct mr_sending nothing is in flight that could be judged. (A duplicate may be reported at any time.) */
+	/* Without struct mr_sending nothing is in flight that could be lost. (A D-SACK may arrive at any time.) */
 	if (tcb_sends(tcb) && (ack.acked || ack.dup || ack.delivered || ack.dsack))
 		loss_ack(tcp, tcb, seg, &ack);
-	ecn_echoed(tcp, tcb, seg, &ack); /* last: what it lowers must not grow again */
+	/* Last, because the cwnd that it reduces must not grow again. */
+	ecn_echoed(tcp, tcb, seg, &ack);
 	if (seq_geq(seg->ack, tcb->snd_una))
 		take_window(tcp, tcb, seg);
 	if (tcb->persist)

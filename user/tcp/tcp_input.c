@@ -16,33 +16,33 @@
 #include "tcp/tcp_priv.h"
 
 #define PAWS_FORGET_NS (24ull * 24 * 3600 * MR_NS_PER_S) /* RFC 7323 section 5.5 */
-#define PAWS_STRIDE    (1u << 29) /* bytes between two TS.Recent that are kept */
+#define PAWS_STRIDE    (1u << 29) /* received bytes between ts_past[0] and ts_past[1] */
 
 enum verdict {
-	V_NEXT = 0,  /* the step has no objection, ask the following one */
-	V_DONE,	     /* the segment has been dealt with */
-	V_DROP,	     /* drop it for in->reason, say nothing */
-	V_ACK,	     /* drop it for in->reason, and say where we are */
-	V_CHALLENGE, /* the same, within the limits of RFC 5961 section 7 */
-	V_RST,	     /* drop it for in->reason, and answer with a reset; the connection goes on */
-	V_ABORT,     /* reset the connection for in->reason: the application is gone */
-	V_REFUSE,    /* the same, and tell the application */
-	V_RESET,     /* the peer has reset the connection */
-	V_CLOSED,    /* orderly end */
+	V_NEXT = 0,  /* the step has no objection: continue with the next step */
+	V_DONE,	     /* processing is complete */
+	V_DROP,	     /* drop the segment, count in->reason */
+	V_ACK,	     /* the same, and send an ACK */
+	V_CHALLENGE, /* the same, with the rate limit of RFC 5961 section 7 */
+	V_RST,	  /* drop it, count in->reason, and answer with a reset; the connection continues */
+	V_ABORT,  /* reset the connection; it has no owner any more */
+	V_REFUSE, /* reset the connection, and report that to the application */
+	V_RESET,  /* the peer has reset the connection */
+	V_CLOSED, /* the connection has ended normally */
 	V_TIMEWAIT,
 };
 
-/* One segment on its way through the steps. */
+/* The segment that the steps process. */
 struct input {
 	struct mr_tcp *tcp;
 	struct mr_tcb *tcb;
-	struct mr_frame *f; /* the payload; NULL once it has been handed on */
+	struct mr_frame *f; /* the payload; NULL when it has been taken over */
 	struct mr_seg *seg;
 	const struct mr_ip_rx *rx;
 	uint64_t now;
 	enum mr_drop reason;
-	bool fin_due; /* the stream in order has reached the peer's FIN */
-	bool had_syn; /* the segment came with a SYN that is known already: its window is not scaled */
+	bool fin_due; /* everything before the peer's FIN has been received */
+	bool had_syn; /* the SYN of the segment was received before; its window is not scaled */
 };
 
 static enum verdict verdict(struct input *in, enum verdict v, enum mr_drop reason)
@@ -53,7 +53,7 @@ static enum verdict verdict(struct input *in, enum verdict v, enum mr_drop reaso
 
 /* ---- Helpers --------------------------------------------------------------------------------- */
 
-/* Is TSval from before TS.Recent? Of what is older than 24 days nobody can tell (RFC 7323 section 5.5). */
+/* Is TSval older than TS.Recent? After 24 days TS.Recent is invalid (RFC 7323 section 5.5). */
 static bool timestamp_is_old(const struct mr_tcb *tcb, uint32_t tsval, uint64_t now)
 {
 	return paws_old(tsval, tcb->ts_recent) && now - tcb->ts_recent_at <= PAWS_FORGET_NS;
@@ -74,8 +74,9 @@ static void timestamp_update(struct mr_tcb *tcb, const struct mr_seg *seg, uint6
 	}
 }
 
-/* Report those of the segment's bytes that were received before (RFC 2883). The sender has retransmitted, so its window
- * is small now, and a lone segment in it must not wait for a second one: the next ones are acknowledged at once. */
+/* Report by D-SACK the bytes of the segment that were received before (RFC 2883). The sender has retransmitted, so
+ * its cwnd is small now, and a single segment must not wait for a second one: the next segments are acknowledged at
+ * once. */
 static void duplicate_below(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg)
 {
 	uint32_t end = seg->seq + mr_seg_span(seg);
@@ -86,7 +87,7 @@ static void duplicate_below(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct
 		sack_duplicate(tcp, tcb, seg->seq, seq_lt(end, tcb->rcv_nxt) ? end : tcb->rcv_nxt);
 }
 
-/* What the peer's SYN offered, in an active or simultaneous open. */
+/* Take over the options of the peer's SYN, in an active or simultaneous open. */
 static void learn_options(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg,
 			  uint64_t now)
 {
@@ -100,8 +101,8 @@ static void learn_options(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct m
 	tcb_guess_rcv_mss(tcb);
 }
 
-/* Was the SYN lost, if it was sent more than once? Not if the answer's timestamp shows that it is to the first one:
- * then the path is just long (RFC 3522, as Linux does for SYNs). */
+/* Was our SYN or SYN,ACK lost? If it was sent again, yes, unless the timestamp of the answer shows that the first one
+ * arrived, so that only the RTT is long (RFC 3522, as Linux does for SYNs). */
 static bool syn_was_lost(const struct mr_tcb *tcb, const struct mr_seg *seg)
 {
 	return tcb->retrans && !(tcb->ts_ok && seg->opts & MR_TCPOPT_TS && seg->tsecr &&
@@ -113,7 +114,7 @@ static void established(struct input *in)
 	struct mr_tcb *tcb = in->tcb;
 
 	tcb_set_state(tcb, MR_TCP_ESTABLISHED);
-	mr_list_del(&tcb->connecting_node); /* in_flight from now on */
+	mr_list_del(&tcb->connecting_node); /* that memory is in_flight from now on */
 	tcb->backoff = 0;
 	tcb->stalled_since = 0;
 	tcb->last_rcv_at = in->now;
@@ -123,13 +124,13 @@ static void established(struct input *in)
 	mr_tcp_opts_changed(in->tcp, tcb, in->now); /* starts keepalive */
 	if (tcb->owner)
 		tcp_up(in->tcp)->connected(tcb->owner);
-	/* What was written or shut down while connecting. */
+	/* The application has closed while connecting. */
 	if (tcb->fin_queued)
 		tcb_set_state(tcb, MR_TCP_FIN_WAIT1);
 	tcb_mark(in->tcp, tcb);
 }
 
-/* RFC 7413: the peer has shown that it is where it says. The connection has been in use for long. */
+/* RFC 7413: an ACK has proved the peer's address. The connection was in use before that. */
 static void fast_open_confirmed(struct input *in)
 {
 	struct mr_tcb *tcb = in->tcb;
@@ -153,7 +154,7 @@ static bool is_fast_open_syn(const struct mr_tcb *tcb, const struct mr_seg *seg)
 	       seg->flags & MR_TCP_SYN && seg->seq == tcb->irs;
 }
 
-/* The SYN whose cookie was good: its text, as if it had come by itself. A FIN is left to come again. */
+/* A SYN with a valid cookie: process its text as a segment without SYN. A FIN is removed, and has to be sent again. */
 static enum verdict fast_open_text(struct input *in)
 {
 	in->seg->seq++;
@@ -163,9 +164,9 @@ static enum verdict fast_open_text(struct input *in)
 	return V_NEXT;
 }
 
-/* Estimate the length of the peer's full segments, as Linux does: that of the longest so far; or, when two in a row have
- * the same shorter length and neither ends a write, theirs: the path has become narrow, or the peer probes it. Of the
- * last length one byte is kept, never 0, which is enough to compare. */
+/* Estimate the length of the peer's full segments, as Linux does: the longest so far; or, if two segments in a row
+ * have the same shorter length and neither ends a write, that length, because the path's MTU has become smaller or
+ * the peer probes it. last_len keeps one byte, never 0, of the last length, which is enough to compare. */
 static void full_segment(struct mr_tcb *tcb, uint32_t len, uint8_t flags)
 {
 	bool last = flags & (MR_TCP_PSH | MR_TCP_FIN | MR_TCP_URG);
@@ -184,7 +185,7 @@ static void full_segment(struct mr_tcb *tcb, uint32_t len, uint8_t flags)
 		tcb->rcv_mss = (uint16_t)len;
 }
 
-/* Hand payload in order to the socket, chunk by chunk. */
+/* Pass payload that is in order to the socket, chunk by chunk. */
 static void deliver(struct input *in, struct mr_frame *f)
 {
 	struct mr_tcb *tcb = in->tcb;
@@ -195,12 +196,12 @@ static void deliver(struct input *in, struct mr_frame *f)
 	tcb->rcv_wnd -= mr_min(tcb->rcv_wnd, len);
 	tcb->bytes_received += len;
 	if (tcb->last_data_at && in->now - tcb->last_data_at > tcb->rto_ns)
-		tcb->quickacks = MR_TCP_QUICKACKS; /* after that the sender begins anew */
+		tcb->quickacks = MR_TCP_QUICKACKS; /* the sender restarts with a small cwnd */
 	tcb->last_data_at = in->now;
 	tcb->unacked_bytes += len;
 	if (len && tcb->unacked_segs < MR_TCP_SMALL_ACKED)
 		tcb->unacked_segs++;
-	if (tcb->ecn.opt_last) /* and no duplicate since: that ACK has arrived, it seems */
+	if (tcb->ecn.opt_last) /* no duplicate has arrived since, so the peer got that ACK */
 		accecn_answered(tcb);
 	full_segment(tcb, len, flags);
 	while (f) {
@@ -219,16 +220,16 @@ static void deliver(struct input *in, struct mr_frame *f)
 			mr_frame_put(in->tcp->frames, f);
 		f = rest;
 	}
-	/* Until there is another one: numbers wrap, and an old mark would stand ahead one day. */
+	/* Sequence numbers wrap: an old mark would be ahead of rcv_nxt again one day. */
 	if (mr_unlikely(tcb->urg_in && seq_gt(tcb->rcv_nxt, tcb->rcv_up)))
 		tcb->urg_in = false;
 	if (flags & MR_TCP_FIN)
 		in->fin_due = true;
 }
 
-/* A sample of the receiver's round-trip time: from an ACK to the data that it let go. Timestamps tell it of
- * full segments (smoothed: the sender may have paused); without them a window's worth of data takes at least
- * that long (the least counts). As Linux. */
+/* Measure the RTT at the receiver: from an ACK to the data that it permitted. With timestamps: from full segments,
+ * smoothed, because the sender may have paused. Without: one window of data takes at least one RTT, and the smallest
+ * sample counts. As Linux. */
 static void measure_rtt(struct input *in)
 {
 	struct mr_tcb *tcb = in->tcb;
@@ -251,13 +252,13 @@ static void measure_rtt(struct input *in)
 		tcb->rcv_rtt_us = old ? mr_min(old, sample) : sample;
 	}
 	tcb->rcv_rtt_ref = tcb->rcv_nxt + tcb->rcv_wnd;
-	tcb->rcv_rtt_since_us = now_us | 1; /* 0: not begun */
+	tcb->rcv_rtt_since_us = now_us | 1; /* because 0 means: no measurement under way */
 }
 
-/* RFC 9293 section 3.8.6.3, RFC 5681 section 4.2: every second full segment at once, the rest
- * within MR_TCP_DELACK_NS; at once, too, while segments are missing or a gap was just filled. As Linux: each
- * one while a sender begins or has sent something again for nothing, unless what it sends is answered by data,
- * which will carry the ACK. */
+/* RFC 9293 section 3.8.6.3, RFC 5681 section 4.2: every second full segment is acknowledged at once, the others
+ * within MR_TCP_DELACK_NS. Also at once: while segments are missing, and when a gap was just filled. As in Linux,
+ * every segment is acknowledged at once while a sender starts or has retransmitted unnecessarily, unless the
+ * application usually answers with data, which then carries the ACK. */
 static void owe_ack(struct input *in, bool gap)
 {
 	struct mr_tcb *tcb = in->tcb;
@@ -277,9 +278,9 @@ static void owe_ack(struct input *in, bool gap)
 
 /* ---- SYN-SENT: RFC 9293 section 3.10.7.3 ----------------------------------------------------- */
 
-/* The peer still has an earlier connection between the same ends (in TIME-WAIT, mostly), and its segment belongs to
- * that one. Our reset ends it, and then the SYN is welcome: it is sent again at once, as in Linux, not at the
- * retransmission timeout. Only once. */
+/* The peer still has an older connection with the same 4-tuple, usually in TIME-WAIT, and has answered out of that.
+ * Our reset ends it. As Linux, the SYN is then repeated at once, and not only at the retransmission timeout; once per
+ * connection. */
 static void met_old(struct input *in)
 {
 	struct mr_tcb *tcb = in->tcb;
@@ -290,7 +291,7 @@ static void met_old(struct input *in)
 	tcb_timer_set(in->tcp, tcb, MR_TT_RTX, in->now + MR_TCP_SYN_AGAIN_NS);
 }
 
-/* As Linux: a SYN,ACK that echoes a timestamp which none of our SYNs had answers another connection's. */
+/* As Linux: a SYN,ACK that echoes a timestamp which none of our SYNs had belongs to another connection. */
 static bool echo_is_ours(const struct mr_tcb *tcb, const struct mr_seg *seg, uint64_t now)
 {
 	uint32_t begun = tcp_ts_now(tcb->ts_offset, tcb->last_rcv_at);
@@ -314,7 +315,7 @@ static enum verdict syn_sent(struct input *in)
 	}
 	if (!echo_is_ours(tcb, seg, in->now))
 		return verdict(in, V_RST, MR_DROP_TCP_PAWS);
-	if (seg->flags & MR_TCP_RST) /* second: a blind one has no acceptable ACK */
+	if (seg->flags & MR_TCP_RST) /* second: a blind reset has no acceptable ACK */
 		return ack_ok ? verdict(in, V_RESET, MR_DROP_NONE) :
 				verdict(in, V_DROP, MR_DROP_TCP_RST_INVALID);
 	if (!(seg->flags & MR_TCP_SYN)) /* fifth */
@@ -336,11 +337,11 @@ static enum verdict syn_sent(struct input *in)
 	tcb->snd_una = seg->ack;
 	if (!tcb->backoff)
 		rtt_sample(tcb, in->now - tcb->last_sent_at);
-	else if (tcb->ts_ok) /* which SYN it answers is told */
+	else if (tcb->ts_ok) /* the timestamp says which SYN it answers */
 		rtt_by_timestamp(tcb, seg, in->now);
 	established(in);
 	tcb->ack_now = true;
-	/* Text or FIN behind the SYN,ACK: on with the sixth step, as if it had come by itself. */
+	/* Text or FIN in the SYN,ACK: continue with the sixth step, as for a segment without SYN. */
 	seg->seq++;
 	seg->flags &= (uint8_t)~MR_TCP_SYN;
 	in->f->seq = seg->seq;
@@ -349,9 +350,10 @@ static enum verdict syn_sent(struct input *in)
 
 /* ---- The other states: RFC 9293 section 3.10.7.4 --------------------------------------------- */
 
-/* Text for a hole, with a timestamp older than TS.Recent: a retransmission for an earlier hole has overtaken it. It is
- * not from the last round of sequence numbers if it is not older than ts_past[0], TS.Recent of at most 2^30 bytes ago:
- * by then 2^31 bytes of this round had been sent, and meanwhile the clock has ticked (RFC 7323 section 5.4). */
+/* Does the segment fill a hole, with a timestamp older than TS.Recent because a later retransmission has overtaken
+ * it? It cannot be from an earlier cycle of sequence numbers if it is not older than ts_past[0], which was TS.Recent
+ * at most 2^30 bytes ago: by then 2^31 bytes of this cycle had been sent, and the timestamp clock ticks in that time
+ * (RFC 7323 section 5.4). */
 static bool fills_a_hole_late(const struct mr_tcb *tcb, const struct mr_seg *seg)
 {
 	return tcb->gap && seg->len && !(seg->flags & MR_TCP_SYN) &&
@@ -359,17 +361,18 @@ static bool fills_a_hole_late(const struct mr_tcb *tcb, const struct mr_seg *seg
 	       !paws_old(seg->tsval, tcb->ts_past[0]);
 }
 
-/* What an ACK without text may be whose TSval is older than TS.Recent, as Linux (tcp_disordered_ack). */
+/* Kinds of ACKs without text whose TSval is older than TS.Recent (as Linux, tcp_disordered_ack()). */
 enum ack_order {
-	ACK_UNKNOWN, /* R1 holds: it is answered */
-	ACK_OLD,     /* text that followed it has overtaken it: it says nothing any more */
-	ACK_DUP,     /* a duplicate ACK, reordered with others: its SACK blocks may be news */
+	ACK_UNKNOWN, /* R1 applies: it is answered */
+	ACK_OLD,     /* text sent after it has overtaken it: it has no information any more */
+	ACK_DUP,     /* a duplicate ACK, reordered with others: its SACK blocks may be new */
 };
 
 static enum ack_order ack_order(const struct mr_tcb *tcb, const struct mr_seg *seg)
 {
 	uint32_t replay_ms =
-		(uint32_t)(tcb->rto_ns / MR_NS_PER_MS) * 6 / 5; /* 1200 Hz at the most */
+		/* For timestamp clocks of up to 1200 Hz. */
+		(uint32_t)(tcb->rto_ns / MR_NS_PER_MS) * 6 / 5;
 
 	if (!(seg->flags & MR_TCP_ACK) || mr_seg_span(seg) || seq_gt(seg->seq, tcb->rcv_nxt))
 		return ACK_UNKNOWN;
@@ -381,8 +384,8 @@ static enum ack_order ack_order(const struct mr_tcb *tcb, const struct mr_seg *s
 		       ACK_UNKNOWN;
 }
 
-/* RFC 7323 section 5.3 R1. A duplicate is reported as such whatever its age (as Linux): without that, the
- * sender would not learn that it sent something again for nothing, nor that its path reorders. */
+/* RFC 7323 section 5.3 R1. Duplicate data is reported by D-SACK whatever its age (as Linux). Otherwise the sender
+ * would not notice that it has retransmitted unnecessarily, or that its path reorders. */
 static enum verdict step0_paws(struct input *in)
 {
 	struct mr_tcb *tcb = in->tcb;
@@ -402,7 +405,7 @@ static enum verdict step0_paws(struct input *in)
 	return verdict(in, seg->len ? V_ACK : V_CHALLENGE, MR_DROP_TCP_PAWS);
 }
 
-/* Cut from the segment what lies outside of the window. */
+/* Remove what lies outside of the receive window. */
 static void trim(struct input *in)
 {
 	struct mr_tcb *tcb = in->tcb;
@@ -426,13 +429,13 @@ static void trim(struct input *in)
 		seg->len = keep;
 		seg->flags &= (uint8_t) ~(MR_TCP_FIN | MR_TCP_PSH);
 		in->f->tcp_flags = seg->flags;
-		tcb->ack_now = true; /* the peer sends beyond the window: tell it where that ends */
+		tcb->ack_now = true; /* the peer has sent beyond the window: tell it the window */
 		tcb_mark(in->tcp, tcb);
 	}
 }
 
-/* macOS does not count its FIN when it resets the connection behind it, and may say nothing to a challenge. As
- * Linux (tcp_reset_check): else such connections would be waited for until the application tires of them. */
+/* macOS does not count its FIN in the sequence number of a later RST, and may not answer a challenge ACK. Accept it,
+ * as Linux (tcp_reset_check()): otherwise the connection stays until the application gives it up. */
 static bool rst_with_fins_number(const struct mr_tcb *tcb, const struct mr_seg *seg)
 {
 	return tcb->fin_rcvd && seg->seq == tcb->rcv_nxt - 1;
@@ -445,9 +448,9 @@ static enum verdict step1_sequence(struct input *in)
 	uint32_t span = mr_seg_span(seg), end = seg->seq + span, edge = tcb->rcv_nxt + tcb->rcv_wnd;
 	bool ok;
 
-	/* An empty segment may stand just behind the window, as in Linux: a peer that has filled it
-	 * sends its ACKs from there. With a closed window the ACK of a probe with text is taken all
-	 * the same (RFC 9293: "special allowance"), the text is trimmed. */
+	/* An empty segment may be just behind the window, as in Linux: a peer that has filled the window sends its
+	 * ACKs with that sequence number. With a closed window the ACK of a probe with text is processed all the same
+	 * (RFC 9293: "special allowance"), and its text is trimmed. */
 	if (!span)
 		ok = seq_geq(seg->seq, tcb->rcv_nxt) && seq_leq(seg->seq, edge);
 	else if (!tcb->rcv_wnd)
@@ -459,21 +462,22 @@ static enum verdict step1_sequence(struct input *in)
 	if (seg->flags & MR_TCP_RST)
 		return rst_with_fins_number(tcb, seg) ? verdict(in, V_RESET, MR_DROP_NONE) :
 							verdict(in, V_DROP, MR_DROP_TCP_SEQ);
-	/* All of it was received before: its ACK was lost. Of a SYN anybody may say so (RFC 5961 4.2). */
+	/* Everything in it was received before: our ACK was lost. Not for a SYN, because anybody could send that (RFC
+	 * 5961 section 4.2). */
 	if (span && !(seg->flags & MR_TCP_SYN) && seq_leq(end, tcb->rcv_nxt)) {
 		duplicate_below(in->tcp, tcb, seg);
 		accecn_duplicate(tcb);
 		return verdict(in, V_ACK, MR_DROP_TCP_DUPLICATE);
 	}
-	/* A window probe or keepalive is always answered. But a segment that acknowledges what we never sent is none:
-	 * two ends into which somebody has injected a byte each would answer each other's ACKs for ever. */
+	/* A window probe or keepalive is always answered. But a segment that acknowledges what we never sent is
+	 * neither: two ends into each of which somebody has injected a byte would answer each other's ACKs for ever. */
 	if (seg->seq == tcb->rcv_nxt - 1 && seg->len <= 1 && seq_leq(seg->ack, tcb->snd_nxt))
 		return verdict(in, V_ACK, MR_DROP_TCP_SEQ);
 	return verdict(in, V_CHALLENGE, MR_DROP_TCP_SEQ);
 }
 
-/* Just behind the last of what came out of order: something in front of the RST was lost, and whoever sent it may
- * be there no more to answer a challenge. As Linux, which takes the number that SACK has told. */
+/* Is seq just behind the last data that was received out of order? Then something before the RST was lost, and its
+ * sender may no longer exist to answer a challenge ACK. As Linux, which accepts the number that SACK has reported. */
 static bool behind_what_came(const struct mr_tcb *tcb, uint32_t seq)
 {
 	const struct mr_frame *last = tcb->gap && tcb->sack_ok ? tcb->gap->q.tail : NULL;
@@ -481,8 +485,8 @@ static bool behind_what_came(const struct mr_tcb *tcb, uint32_t seq)
 	return last && seq == last->seq + last->pkt_len;
 }
 
-/* Step 1 left only RSTs inside the window. One that misses rcv_nxt is challenged, so that an
- * off-path sender must guess 32 bits and not just a window (RFC 5961 section 3.2). */
+/* Step 1 has left only RSTs inside the window. One whose sequence number is not rcv_nxt gets a challenge ACK, so that
+ * an off-path attacker has to guess 32 bits and not just a window (RFC 5961 section 3.2). */
 static enum verdict step2_rst(struct input *in)
 {
 	if (!(in->seg->flags & MR_TCP_RST))
@@ -492,7 +496,7 @@ static enum verdict step2_rst(struct input *in)
 	return verdict(in, V_CHALLENGE, MR_DROP_TCP_RST_INVALID);
 }
 
-/* RFC 5961 section 4.2: whatever its sequence number. */
+/* RFC 5961 section 4.2: a SYN gets a challenge ACK, whatever its sequence number. */
 static enum verdict step4_syn(struct input *in)
 {
 	if (!(in->seg->flags & MR_TCP_SYN))
@@ -500,14 +504,14 @@ static enum verdict step4_syn(struct input *in)
 	return verdict(in, V_CHALLENGE, MR_DROP_TCP_SYN_CHALLENGE);
 }
 
-/* RFC 5961 section 5.2: what is still taken for an ACK that was overtaken. Not what was never sent, as Linux since
- * 6.7: a connection that is young has fewer numbers than a window. */
+/* RFC 5961 section 5.2: the oldest ACK that is accepted as reordered. As Linux since 6.7, not one before our ISS: a
+ * young connection has sent less than a window. */
 static uint32_t oldest_ack(const struct mr_tcb *tcb)
 {
 	return tcb->bytes_acked < tcb->max_snd_wnd ? tcb->iss + 1 : tcb->snd_una - tcb->max_snd_wnd;
 }
 
-/* SYN-RECEIVED of a simultaneous open: the ACK of our SYN. */
+/* The ACK of our SYN in SYN-RECEIVED of a simultaneous open. */
 static enum verdict simultaneous_open_acked(struct input *in)
 {
 	struct mr_tcb *tcb = in->tcb;
@@ -520,7 +524,7 @@ static enum verdict simultaneous_open_acked(struct input *in)
 	timestamp_update(tcb, seg, in->now);
 	tcb->snd_una = seg->ack;
 	ack_window(tcb, seg, in->had_syn ? 0 : tcb->snd_wscale);
-	/* Both of the peer's SYNs came before ours could be answered: that is still owed. */
+	/* The peer's SYN and SYN,ACK arrived before our SYN,ACK was sent: it still has to be acknowledged. */
 	tcb->ack_now |= tcb->syn_owed;
 	tcb->syn_owed = false;
 	established(in);
@@ -561,7 +565,7 @@ static enum verdict step5_ack(struct input *in)
 		if (seq_leq(seg->ack, tcb->iss) || seq_gt(seg->ack, tcb->snd_nxt))
 			return verdict(in, V_RST, MR_DROP_TCP_ACK_INVALID);
 		ack_window(tcb, seg, tcb->snd_wscale);
-		fast_open_confirmed(in); /* the ACK may be about data already */
+		fast_open_confirmed(in); /* the ACK may acknowledge data, too */
 	} else if (tcb->state == MR_TCP_SYN_RECEIVED) {
 		return simultaneous_open_acked(in);
 	}
@@ -571,8 +575,9 @@ static enum verdict step5_ack(struct input *in)
 	if (seq_lt(seg->ack, oldest_ack(tcb)))
 		return verdict(in, V_CHALLENGE, MR_DROP_TCP_ACK_OLD);
 
-	/* Only now that the ACK is known to be acceptable: an attacker who does not know our numbers must not move
-	 * TS.Recent, or PAWS would cut the peer off; nor does his segment show that the peer lives. */
+	/* Only when the ACK is known to be acceptable: an attacker who does not know our sequence numbers must not
+	 * change TS.Recent, because PAWS would then drop the peer's segments; and such a segment does not show that
+	 * the peer is alive. */
 	timestamp_update(tcb, seg, in->now);
 	tcb->last_rcv_at = in->now;
 	tcb->probes = 0;
@@ -586,7 +591,7 @@ static bool receiving(const struct mr_tcb *tcb)
 	       tcb->state == MR_TCP_FIN_WAIT1 || tcb->state == MR_TCP_FIN_WAIT2;
 }
 
-/* Linux's reading of the urgent pointer (tcp_stdurg 0): it points behind the urgent byte. */
+/* As Linux (tcp_stdurg 0): the urgent pointer points behind the urgent byte. */
 static enum verdict step6_urg(struct input *in)
 {
 	struct mr_tcb *tcb = in->tcb;
@@ -603,7 +608,7 @@ static enum verdict step6_urg(struct input *in)
 	return V_NEXT;
 }
 
-/* Something before it is missing: it is kept, and the peer hears of it. */
+/* Text before it is missing: queue it, and let the peer know. */
 static enum verdict text_out_of_order(struct input *in)
 {
 	struct mr_tcb *tcb = in->tcb;
@@ -615,7 +620,7 @@ static enum verdict text_out_of_order(struct input *in)
 	else if (reason == MR_DROP_TCP_DUPLICATE)
 		sack_duplicate(in->tcp, tcb, start, end);
 	tcb->ooo_segs_in++;
-	/* RFC 5681 section 4.2: one duplicate ACK for each, not merged with others. */
+	/* RFC 5681 section 4.2: one duplicate ACK for each segment. */
 	tcb->dupacks_owed++;
 	tcb_mark(in->tcp, tcb);
 	if (reason != MR_DROP_NONE)
@@ -632,27 +637,26 @@ static enum verdict step7_text(struct input *in)
 
 	if (!receiving(tcb) || !mr_seg_span(in->seg))
 		return V_NEXT;
-	/* The application has closed: nobody will read this (RFC 9293 section 3.10.4, RFC
-	 * 2525 2.17). */
+	/* The application has closed, so nobody will read this (RFC 9293 section 3.10.4, RFC 2525 section 2.17). */
 	if (!tcb->owner && in->seg->len && seq_gt(in->seg->seq + in->seg->len, tcb->rcv_nxt))
 		return verdict(in, V_ABORT, MR_DROP_TCP_CLOSED);
-	/* Nor here, where both directions were shut (RFC 1122 section 4.2.2.13, as Linux). */
+	/* Nor will anybody if both directions were shut down (RFC 1122 section 4.2.2.13, as Linux). */
 	if (tcb->shut_rd && tcb->fin_queued && in->seg->len &&
 	    seq_gt(in->seg->seq + in->seg->len, tcb->rcv_nxt))
 		return verdict(in, V_REFUSE, MR_DROP_TCP_CLOSED);
-	if (tcb->fin_rcvd) /* FIN-WAIT states have left by then; text behind a FIN is nonsense */
+	if (tcb->fin_rcvd) /* text behind the FIN is invalid */
 		return verdict(in, V_DROP, MR_DROP_TCP_SEQ);
 	trim(in);
 	if (!mr_seg_span(in->seg))
 		return V_NEXT;
 	if (tcp_frames_scarce(in->tcp) && in->seg->len && !tcp_up(in->tcp)->room(tcb->owner)) {
 		in->tcp->ctr->drop[MR_DROP_NO_FRAME]++;
-		return V_DONE; /* not V_DROP: trim() may have made another frame the first */
+		return V_DONE; /* not V_DROP: trim() may have replaced the first frame */
 	}
 	if (in->seg->seq != tcb->rcv_nxt)
 		return text_out_of_order(in);
-	/* The last free frames are kept for ACKs of both directions; reading makes room again. If there is data out of
-	 * order, that is thrown away rather than this segment, which fills the hole in front of it: otherwise neither
+	/* The last free frames are kept for ACKs of both directions; they return when the application reads. If there
+	 * is data out of order, drop that instead of this segment, which fills the hole before it: otherwise neither
 	 * would ever be delivered. */
 	if (tcp_frames_low(in->tcp) && in->seg->len) {
 		if (!tcb->gap) {
@@ -691,7 +695,7 @@ static enum verdict step8_fin(struct input *in)
 	case MR_TCP_ESTABLISHED:
 		tcb_set_state(tcb, MR_TCP_CLOSE_WAIT);
 		return V_NEXT;
-	case MR_TCP_FIN_WAIT1: /* our FIN is not acknowledged, else this were FIN-WAIT-2 */
+	case MR_TCP_FIN_WAIT1: /* our FIN is not acknowledged yet */
 		tcb_set_state(tcb, MR_TCP_CLOSING);
 		return V_NEXT;
 	default:
@@ -711,8 +715,8 @@ static enum verdict other_states(struct input *in)
 		tcb_mark(in->tcp, tcb);
 		return verdict(in, V_DROP, MR_DROP_TCP_DUPLICATE);
 	}
-	/* A SYN,ACK that crosses ours in a simultaneous open: its SYN is known, its ACK is news
-	 * (RFC 9293 figure 8, where line 7 is acceptable although line 4 was received). */
+	/* A SYN,ACK that crosses ours in a simultaneous open: its SYN was received before, but its ACK is new (RFC
+	 * 9293 figure 8: line 7 is acceptable after line 4). */
 	if (tcb->state == MR_TCP_SYN_RECEIVED && seg->flags & MR_TCP_SYN && seg->seq == tcb->irs) {
 		seg->flags &= (uint8_t)~MR_TCP_SYN;
 		seg->seq++;
@@ -738,7 +742,7 @@ static enum verdict other_states(struct input *in)
 	/* clang-format on */
 }
 
-/* ---- What the steps decided, carried out ----------------------------------------------------- */
+/* ---- Carry out what the steps have decided -------------------------------------------------- */
 
 static enum mr_drop carry_out(struct input *in, enum verdict v)
 {
@@ -772,7 +776,7 @@ static enum mr_drop carry_out(struct input *in, enum verdict v)
 		tcb_end(tcp, tcb, -ECONNRESET);
 		break;
 	case V_RESET:
-		/* A server that believed a cookie has accepted: for it there is a connection already. */
+		/* With a valid cookie the application has accepted the connection already. */
 		if (tcb->tfo != MR_TFO_PENDING &&
 		    (tcb->state == MR_TCP_SYN_SENT || tcb->state == MR_TCP_SYN_RECEIVED)) {
 			MR_COUNT(tcp->ctr, TCP_ATTEMPT_FAILS);
@@ -796,7 +800,7 @@ static enum mr_drop carry_out(struct input *in, enum verdict v)
 	return in->reason;
 }
 
-/* Returns the reason if the frame is still the caller's. */
+/* MR_DROP_NONE: f was consumed. Otherwise the caller still owns it. */
 static enum mr_drop tcb_input(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f,
 			      struct mr_seg *seg, const struct mr_ip_rx *rx, uint64_t now)
 {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * tcp_output.c - make the segments that one connection owes.
- * Owns        snd_nxt, what was advertised (rcv_wnd), the "owed" marks of a TCB.
- * Implements  RFC 9293 sections 3.8.6.1 (zero-window probes), 3.8.6.2 (silly windows, both sides),
- *             3.7.4 (Nagle, with Minshall's change as Linux has it). A device that cuts segments
- *             itself gets bursts of them in one packet.
- * Called by   mr_tcp_flush(), once per round for each TCB that owes something.
- * Not here    segments without a TCB (tcp_reply.c); what is lost (tcp_loss.c); the rate (tcp_pace.c).
+ * tcp_output.c - sends what one connection has to send: data, retransmissions, ACKs, probes.
+ * Owns        snd_nxt, the window that was advertised (rcv_wnd), the TCB's "owed" flags.
+ * Implements  RFC 9293 sections 3.8.6.1 (zero-window probes), 3.8.6.2 (silly window avoidance of both sides), 3.7.4 (Nagle,
+ *             with Minshall's change as Linux has it). A device with segmentation offload gets a burst of segments in one
+ *             packet.
+ * Called by   mr_tcp_flush(), once per round for each TCB that has something to send.
+ * Not here    segments without a TCB (tcp_reply.c), loss detection (tcp_loss.c), the pacing rate (tcp_pace.c).
  */
 #include <errno.h>
 #include <string.h>
@@ -16,27 +16,30 @@
 #include "tcp/tcp_cong.h"
 #include "tcp/tcp_priv.h"
 
-/* Why the sending of new data stopped. */
+/* Why sending stopped. */
 enum stop {
 	STOP_DONE,   /* nothing more to send */
-	STOP_ROOM,   /* no transmit queue room or no frame: go on next round */
+	STOP_ROOM,   /* no room in the transmit queue, or no frame: continue in the next round */
 	STOP_CWND,   /* congestion window */
-	STOP_PACE,   /* not yet: it is paced */
+	STOP_PACE,   /* pacing */
 	STOP_WINDOW, /* peer's window */
 	STOP_NAGLE,  /* a small segment waits for an ACK */
 	STOP_CORK,   /* a small segment waits for more, at most MR_TCP_CORK_NS */
-	STOP_FRAMES, /* what may go must be cut, and no frame is left for that: the next ACK brings one, or time */
+	/* No frame is free to split data that may be sent: an ACK will free one, or a timer tries again. */
+	STOP_FRAMES,
 };
 
-/* Bytes of a segment that goes as if it were a burst: else each chunk costs the kernel a page, and the payload is
- * summed, here and by the peer. */
-#define BURST_ALONE   8192u
-#define BURST_HEADERS 100u /* IPv6 and TCP with all options, in a burst that the device cuts */
+/* A single segment with at least so many bytes is sent like a burst: otherwise each of its chunks costs the kernel a
+ * page, and the payload has to be summed, here and by the peer. */
+#define BURST_ALONE 8192u
+/* IPv6 and TCP headers with all options, in a burst that the device cuts. */
+#define BURST_HEADERS 100u
 
 enum run_kind {
 	RUN_NEW,  /* one segment */
-	RUN_LOST, /* one segment, of what is judged lost */
-	RUN_BURST, /* one packet of several segments, which the device cuts; or of one that is very long */
+	RUN_LOST, /* one segment that is retransmitted */
+	/* One packet of several segments, which the device cuts, or of one very long segment. */
+	RUN_BURST,
 };
 
 /* Consecutive frames of the send queue that make one packet. */
@@ -45,9 +48,9 @@ struct run {
 	struct mr_frame *first;
 	uint32_t len;
 	uint8_t chunks;
-	bool busy; /* the device holds one of them */
+	bool busy; /* the device still holds one of the frames */
 	bool psh;
-	struct mr_frame *next; /* behind the run */
+	struct mr_frame *next; /* the first frame behind the run */
 };
 
 uint32_t tcp_select_window(const struct mr_tcb *tcb)
@@ -56,14 +59,14 @@ uint32_t tcp_select_window(const struct mr_tcb *tcb)
 	uint32_t step =
 		mr_min(mr_tcp_rcv_limit(&tcb->opts) / 2, mr_max((uint32_t)tcb->rcv_mss, 1u));
 
-	/* The right edge never moves left (RFC 9293 3.8.6), and right only by steps worth a segment
-	 * (3.8.6.2.2). */
+	/* The right edge never moves left (RFC 9293 section 3.8.6). It moves right only by at least a segment
+	 * (section 3.8.6.2.2). */
 	if (wnd < cur || wnd - cur < step)
 		wnd = cur;
 	return mr_min(wnd, (uint32_t)UINT16_MAX << tcb->rcv_wscale);
 }
 
-/* Header fields that every segment of a connection has. Commits to the window it tells. */
+/* Fill in the header fields of every segment of a connection, and advertise a window, which sets rcv_wnd. */
 static void seg_fill(struct mr_tcb *tcb, struct mr_seg *seg, uint32_t seq, uint8_t flags,
 		     uint64_t now)
 {
@@ -78,10 +81,9 @@ static void seg_fill(struct mr_tcb *tcb, struct mr_seg *seg, uint32_t seq, uint8
 		seg->wnd = (uint16_t)tcb->rcv_wnd;
 	} else {
 		tcb->rcv_wnd = tcp_select_window(tcb);
-		/* What the field cannot say exactly is rounded down: rounded up, the edge would creep with
-		 * each ACK, and a sender of single bytes would never meet it. RFC 7323 section 2.4 allows
-		 * the edge that the peer sees to step back by less than one unit; what was sent up to the
-		 * edge that it saw before is taken. */
+		/* The scaled window is rounded down. Rounded up, the right edge would move with every ACK, and a
+		 * sender of single bytes would never reach it. RFC 7323 section 2.4 allows that the edge which the
+		 * peer sees moves left by less than one unit; what was sent up to the old edge is accepted. */
 		seg->wnd = (uint16_t)(tcb->rcv_wnd >> tcb->rcv_wscale);
 	}
 	if (tcb->ts_ok || (tcb->state == MR_TCP_SYN_SENT && flags & MR_TCP_SYN)) {
@@ -92,7 +94,7 @@ static void seg_fill(struct mr_tcb *tcb, struct mr_seg *seg, uint32_t seq, uint8
 	if (tcb->urg_out && seq_gt(tcb->snd_up, seq)) {
 		uint32_t up = seq_diff(tcb->snd_up, seq);
 
-		/* RFC 6093 section 3.1: further than 64 KiB away it is told with a later segment. */
+		/* RFC 6093 section 3.1: an urgent byte more than 64 KiB ahead is announced by a later segment. */
 		if (up <= UINT16_MAX) {
 			seg->flags |= MR_TCP_URG;
 			seg->up = (uint16_t)up;
@@ -112,7 +114,7 @@ static struct mr_ip_tx ip_tx(const struct mr_tcb *tcb, bool new_data)
 	};
 }
 
-/* An ACK went out, with whatever segment. */
+/* An ACK was sent, in any segment. */
 static void acked(struct mr_tcb *tcb)
 {
 	tcb->ack_now = false;
@@ -123,7 +125,7 @@ static void acked(struct mr_tcb *tcb)
 	tcb_timer_clear(tcb, MR_TT_DELACK);
 }
 
-/* What a SYN offers, and of that what a SYN,ACK accepts. */
+/* The options that a SYN offers, or that a SYN,ACK accepts. */
 static void syn_options(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_seg *seg, uint64_t now)
 {
 	bool offer = !(seg->flags & MR_TCP_ACK);
@@ -163,7 +165,7 @@ static void send_bare(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t seq, uint
 		accecn_ack_option(tcb, &seg);
 	}
 	tcb->segs_out++;
-	/* The peer need not look at the ACK of what it takes for old: a probe, a FIN once more. */
+	/* The peer may ignore the ACK of a segment that it takes for an old one: a probe, or a repeated FIN. */
 	if (flags & MR_TCP_ACK && (flags & MR_TCP_SYN || seq_geq(seq, tcb->snd_nxt)))
 		acked(tcb);
 	tcp_xmit_bare(tcp, &seg, &tx, &tcb->dst, now);
@@ -177,14 +179,14 @@ void tcp_send_rst(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 
 /* ---- Data ------------------------------------------------------------------------------------ */
 
-/* May f be part of a run of what is lost, or of what was never sent? */
+/* May f be part of a run of this kind? */
 static bool belongs(const struct mr_tcb *tcb, const struct mr_frame *f, enum run_kind kind)
 {
 	return kind != RUN_LOST || (f->flags & MR_FRAME_LOST && f != tcb->sndq.unsent);
 }
 
-/* As many whole frames from f on as fit into limit bytes, at least one: a frame that is too long (the MSS
- * has shrunk, the window is small) is cut. false: no frame for the cut. */
+/* Collect as many whole frames from f on as fit into limit bytes, at least one. A frame that is longer than that is
+ * split (the MSS or the window has become smaller). false: no frame is free for that. */
 static bool gather(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, uint32_t limit,
 		   enum run_kind kind, struct run *r)
 {
@@ -194,7 +196,7 @@ static bool gather(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, u
 	for (; f && r->chunks < max_chunks && r->len < limit; f = f->next) {
 		if (r->chunks && !belongs(tcb, f, kind))
 			break;
-		/* One that is longer than any segment fills this one up, and is cut for it. */
+		/* A frame longer than any segment is split, to fill this one. */
 		if (f->pay_len > limit && sndq_split(tcp, tcb, f, limit - r->len)) {
 			if (!r->chunks)
 				return false;
@@ -211,7 +213,7 @@ static bool gather(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, u
 	return true;
 }
 
-/* The device still reads the frames of this run: a copy goes out in their place. NULL: no frame. */
+/* Copy the frames of a run, because the device still reads them. NULL: no frame is free. */
 static struct mr_frame *clone(struct mr_tcp *tcp, const struct run *r)
 {
 	struct mr_frame *first = NULL, *last = NULL;
@@ -237,7 +239,7 @@ static struct mr_frame *clone(struct mr_tcp *tcp, const struct run *r)
 	return first;
 }
 
-/* The frames themselves, with one more reference each for the way out. */
+/* The frames of the run themselves, with one more reference each, for the device. */
 static struct mr_frame *borrow(const struct run *r)
 {
 	for (struct mr_frame *f = r->first; f != r->next; f = f->next) {
@@ -249,7 +251,7 @@ static struct mr_frame *borrow(const struct run *r)
 	return r->first;
 }
 
-/* Put the header in front of a packet of payload whose sum is given; partial: the device adds it. */
+/* Write the TCP header in front of the payload of packet p. sum: of the payload; partial: the device adds it. */
 static void put_header(const struct mr_tcb *tcb, struct mr_frame *p, const struct mr_seg *seg,
 		       const struct mr_ip_tx *tx, uint32_t sum, bool partial)
 {
@@ -265,7 +267,7 @@ static void put_header(const struct mr_tcb *tcb, struct mr_frame *p, const struc
 		mr_tcp_write_csum(hdr, mr_csum_add(mr_csum_add(pseudo, sum), hsum));
 }
 
-/* The run is about to leave, as so many segments, with so much in flight before it. */
+/* Account for a run that is sent as segs segments, with `flight` bytes in flight before it. */
 static void count_sent(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct run *r, uint32_t segs,
 		       uint32_t flight, uint64_t now)
 {
@@ -282,14 +284,14 @@ static void count_sent(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct run 
 	MR_COUNT_N(tcp->ctr, TCP_SEGS_OUT, segs);
 	tcb->segs_out += segs;
 	tcb->data_segs_out += segs;
-	/* A response: what it answers came a moment ago. */
+	/* New data soon after data was received is taken for a response to it. */
 	tcb->pingpong |=
 		new_data && tcb->last_data_at && now - tcb->last_data_at < MR_TCP_DELACK_NS;
 	tcb->bytes_retrans += new_data ? 0 : r->len;
 	tcb->last_sent_at = now;
 }
 
-/* Send one run. false: no frame or no room, nothing happened. */
+/* Send one run. false: no frame or no room; nothing was changed. */
 static bool xmit_run(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct run *r, uint8_t flags,
 		     uint64_t now)
 {
@@ -324,12 +326,11 @@ static bool xmit_run(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct run *r
 	p->gso_size = gso ? tcb->snd_mss : 0;
 	put_header(tcb, p, &seg, &tx, sum, gso);
 	count_sent(tcp, tcb, r, segs, flight, now);
-	/* A D-SACK needs a segment without payload. Of what is sent again the peer may have the first copy, and
-	 * not look at the ACK of the second. */
+	/* A D-SACK needs a segment without payload. And if this is a retransmission, the peer may have received the
+	 * first copy, and ignore the ACK of the second. */
 	if (!tcb->dsack_owed && new_data)
 		acked(tcb);
-	/* A drop on the way out is a lost segment like any other; an unreachable neighbour is
-	 * remembered. */
+	/* A packet dropped on output is like a lost one. Only an unreachable neighbour is recorded. */
 	if (mr_ip_output(tcp->ip, p, &tx, &tcb->dst, now) == -EHOSTUNREACH)
 		tcb->soft_err = -EHOSTUNREACH;
 	return true;
@@ -337,7 +338,7 @@ static bool xmit_run(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct run *r
 
 static uint8_t data_flags(const struct run *r, bool fin)
 {
-	/* Linux also pushes what empties the send queue: the peer may be waiting for just that. */
+	/* As Linux, also push what empties the send queue: the peer may be waiting for just that. */
 	return (uint8_t)(MR_TCP_ACK | (r->psh || !r->next ? MR_TCP_PSH : 0) |
 			 (fin ? MR_TCP_FIN : 0));
 }
@@ -361,8 +362,8 @@ static void mark_sent_again(struct mr_tcb *tcb, const struct run *r)
 	}
 }
 
-/* Send again what is judged lost. The first segment of the queue always goes: it is what recovery
- * is waiting for (RFC 5681 section 3.2 step 3). */
+/* Retransmit what is lost. The first segment of the queue is sent whatever cwnd says, because recovery depends on it
+ * (RFC 5681 section 3.2 step 3). */
 static enum stop send_lost(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	while (!mr_list_empty(&tcb->lost)) {
@@ -384,7 +385,7 @@ static enum stop send_lost(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		if (fin)
 			tcb->fin_lost = false;
 		count_retrans(tcp, tcb, r.first->seq + r.len, r.len, now);
-		/* As Linux: that copy has its time, too, or the timeout would come while it is answered. */
+		/* As Linux: the timer restarts, or it could expire while this copy is being acknowledged. */
 		if (f == tcb->sndq.head)
 			tcp_arm_rtx(tcp, tcb, now);
 		tcb->tlp.rearm = true;
@@ -399,7 +400,7 @@ static enum stop send_lost(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	return STOP_DONE;
 }
 
-/* Bytes that the peer's window lets go beyond snd_nxt. */
+/* Bytes that the peer's window permits beyond snd_nxt. */
 static uint32_t usable_window(const struct mr_tcb *tcb)
 {
 	uint32_t edge = tcb->snd_una + tcb->snd_wnd;
@@ -407,7 +408,7 @@ static uint32_t usable_window(const struct mr_tcb *tcb)
 	return seq_gt(edge, tcb->snd_nxt) ? seq_diff(edge, tcb->snd_nxt) : 0;
 }
 
-/* Is new data to go before what was judged lost (RFC 5682)? If it has not gone yet there must be some. */
+/* F-RTO (RFC 5682): has new data to be sent before retransmissions? If none was sent yet, there must be some. */
 static bool new_data_first(struct mr_tcb *tcb)
 {
 	if (!tcb->frto_new)
@@ -421,7 +422,7 @@ static bool new_data_first(struct mr_tcb *tcb)
 	return true;
 }
 
-/* May this segment, smaller than the MSS and the last of the queue, go now? */
+/* May the last segment of the queue, smaller than the MSS, be sent now? */
 static enum stop small_may_go(const struct mr_tcb *tcb)
 {
 	bool small_out = seq_gt(tcb->snd_sml, tcb->snd_una) && seq_leq(tcb->snd_sml, tcb->snd_nxt);
@@ -435,14 +436,14 @@ static enum stop small_may_go(const struct mr_tcb *tcb)
 	return STOP_DONE;
 }
 
-/* A segment of new data that is longer than others, to see whether the path carries it (tcp_path.c). No
- * harm is done where there is too little to send: what is short of it goes as it always does. */
+/* Send a segment of new data that is longer than others, to find out whether the path carries it (tcp_path.c).
+ * Without enough data to send there is no probe, and the data is sent as usual. */
 static enum stop send_mtu_probe(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	uint32_t len = mtup_wants(tcp, tcb, now), flight = tcb_in_flight(tcb), need;
 	struct run r;
 
-	if (mr_likely(!len) || tcp_frames_scarce(tcp)) /* what is lost of it must be cut */
+	if (mr_likely(!len) || tcp_frames_scarce(tcp)) /* a lost probe needs frames to be split */
 		return STOP_DONE;
 	need = len + mtup_follow(tcb);
 	if (!tcb->sndq.unsent || seq_diff(tcb->write_seq, tcb->snd_nxt) < need ||
@@ -462,14 +463,13 @@ static enum stop send_mtu_probe(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t
 	return STOP_DONE;
 }
 
-/* TCP payload that one packet may have: beyond one segment only what windows, rate and device let go, in
- * whole segments. */
+/* The TCP payload of one packet: a segment, or as many whole segments as windows, pacing and device permit. */
 static uint32_t burst_limit(const struct mr_tcp *tcp, const struct mr_tcb *tcb, uint32_t usable,
 			    uint32_t flight)
 {
 	uint32_t mss = tcb->snd_mss, most = tcp->ip->nif->gso_bytes;
 
-	/* Each segment has an urgent pointer of its own; and CWR, where that is no part of a counter. */
+	/* Each segment has its own urgent pointer, and its own CWR if that is not part of a counter. */
 	if (!most || tcb->urg_out || ecn_counts_with_cwr(tcb))
 		return mss;
 	most = mr_min(most - BURST_HEADERS, usable);
@@ -478,8 +478,8 @@ static uint32_t burst_limit(const struct mr_tcp *tcp, const struct mr_tcb *tcb, 
 	return mr_max(mss, most - most % mss);
 }
 
-/* More than one segment, for a device that cuts them itself. A last one that is not full is left behind where
- * it may not go yet. false: there is no more than one to send now. */
+/* Collect more than one segment for a device that cuts them itself. A last one that is not full is left out if it may
+ * not be sent yet. false: there is no more than one to send now. */
 static bool gather_burst(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, uint32_t limit,
 			 struct run *r)
 {
@@ -493,7 +493,7 @@ static bool gather_burst(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame
 	return limit > mss && gather(tcp, tcb, f, limit, RUN_BURST, r) && r->len > mss;
 }
 
-/* The next segment alone. STOP_DONE: it may go, and *r is it. */
+/* Collect the next segment alone. STOP_DONE: *r may be sent. */
 static enum stop gather_segment(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f,
 				uint32_t usable, uint32_t flight, struct run *r)
 {
@@ -506,8 +506,9 @@ static enum stop gather_segment(struct mr_tcp *tcp, struct mr_tcb *tcb, struct m
 			return why;
 	}
 	if (r->len > usable) {
-		/* Sender's silly-window avoidance (RFC 9293 3.8.6.2.1): part of what was written only if
-		 * it is half of the largest window the peer ever had, or on override. */
+		/* Silly window avoidance of the sender (RFC 9293 section 3.8.6.2.1): send a part of the segment
+		 * only if that is half of the largest window that the peer ever advertised, or after the override
+		 * timeout. */
 		if (!usable || !(usable >= tcb->max_snd_wnd / 2 || tcb->push_small))
 			return STOP_WINDOW;
 		if (!gather(tcp, tcb, f, usable, RUN_NEW, r))
@@ -567,8 +568,8 @@ static enum stop send_new(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	return STOP_DONE;
 }
 
-/* RFC 8985 section 7.3: one segment, whatever cwnd says; new data if the peer's window takes it, else what
- * was sent last, once more. */
+/* RFC 8985 section 7.3: send one segment, whatever cwnd says: new data if the peer's window permits, else the last
+ * segment again. */
 static enum stop send_probe(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	struct mr_frame *f = tcb->sndq.unsent;
@@ -585,7 +586,8 @@ static enum stop send_probe(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now
 	} else {
 		for (f = tcb->sndq.head; f && f->next != tcb->sndq.unsent; f = f->next)
 			;
-		if (!f || f->flags & (MR_FRAME_SACKED | MR_FRAME_LOST)) /* that goes anyway */
+		/* lost: it is retransmitted anyway. */
+		if (!f || f->flags & (MR_FRAME_SACKED | MR_FRAME_LOST))
 			return STOP_DONE;
 		r = (struct run){ .first = f,
 				  .len = f->pay_len,
@@ -601,7 +603,7 @@ static enum stop send_probe(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now
 	MR_COUNT(tcp->ctr, TCP_TLP);
 	tcb->tlp.out = true;
 	tcb->tlp.end_seq = tcb->snd_nxt;
-	tcp_arm_rtx(tcp, tcb, now); /* section 7.3: the RTO starts from the probe */
+	tcp_arm_rtx(tcp, tcb, now); /* section 7.3: the RTO runs from the probe */
 	return STOP_DONE;
 }
 
@@ -616,15 +618,15 @@ void tcp_arm_rtx(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		tcb_timer_clear(tcb, MR_TT_RTX); /* RFC 6298 (5.2) */
 		return;
 	}
-	/* As Linux: a long back-off does not outlast the user timeout. */
+	/* As Linux: a long RTO ends with the user timeout. */
 	if (tcb->opts.user_timeout_ms && tcb->stalled_since)
 		at = mr_min(at, tcb->stalled_since + tcb->opts.user_timeout_ms * MR_NS_PER_MS);
-	if (!out && tcb->snd_wnd) /* a silly window, not a closed one */
+	if (!out && tcb->snd_wnd) /* the window is too small, not closed */
 		at = mr_min(at, now + MR_TCP_OVERRIDE_NS);
 	tcb_timer_set(tcp, tcb, MR_TT_RTX, at);
 }
 
-/* What holds the connection up until the next output (Linux's tcp_chrono_start() and _stop()). */
+/* Record what limits the connection until the next output (Linux's tcp_chrono_start() and tcp_chrono_stop()). */
 static void chrono(struct mr_tcb *tcb, enum stop why, uint64_t now)
 {
 	uint32_t now_ms = (uint32_t)(now / MR_NS_PER_MS);
@@ -655,7 +657,7 @@ uint64_t mr_tcp_chrono_us(const struct mr_tcb *tcb, enum mr_chrono what, uint64_
 	return ms * (MR_NS_PER_MS / MR_NS_PER_US);
 }
 
-/* sent: new data went out. */
+/* sent: new data was sent. */
 static void after_send(struct mr_tcp *tcp, struct mr_tcb *tcb, enum stop why, bool sent,
 		       uint64_t now)
 {
@@ -678,7 +680,8 @@ static void after_send(struct mr_tcp *tcp, struct mr_tcb *tcb, enum stop why, bo
 			tcb->probes = 0;
 			tcp_arm_rtx(tcp, tcb, now);
 		} else if (tcb->snd_wnd && tcb->timers[MR_TT_RTX] > now + MR_TCP_OVERRIDE_NS) {
-			tcp_arm_rtx(tcp, tcb, now); /* probed while closed, and opened a little */
+			/* It was probed while closed, and has opened a little. */
+			tcp_arm_rtx(tcp, tcb, now);
 		}
 		return;
 	}
@@ -696,10 +699,10 @@ static void after_send(struct mr_tcp *tcp, struct mr_tcb *tcb, enum stop why, bo
 	}
 }
 
-/* ---- The whole of it ------------------------------------------------------------------------- */
+/* ---- One output of a connection ---------------------------------------------------------------- */
 
-/* DCTCP's receiver: what came before marks began or ended has an ACK of its own. Best effort: the next ACK
- * says it, too, only less exactly. */
+/* DCTCP receiver: data before a change of the CE mark is acknowledged by itself. Best effort: the next ACK
+ * acknowledges it, too, only less precisely. */
 static void send_ecn_acks(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	for (uint8_t i = 0; i < tcb->ecn.nacks; i++) {
@@ -716,8 +719,8 @@ static void send_ecn_acks(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	tcb->ecn.nacks = 0;
 }
 
-/* An ACK for each duplicate but the last, which goes with the next one (RFC 2883 section 4: an ACK tells of
- * one). false: no room. */
+/* Send an ACK for each duplicate but the last, which the next ACK reports (RFC 2883 section 4: one D-SACK block per
+ * ACK). false: no room. */
 static bool send_dsacks(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	struct mr_sack_block last = tcb->dsack, block;
@@ -727,7 +730,7 @@ static bool send_dsacks(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	       sack_next_duplicate(tcp, tcb, &block)) {
 		tcb->dsack = block;
 		tcb->dsack_owed = true;
-		if (tcb->dupacks_owed) /* it is one */
+		if (tcb->dupacks_owed) /* this is one of them */
 			tcb->dupacks_owed--;
 		send_bare(tcp, tcb, tcb->snd_nxt, MR_TCP_ACK, now);
 	}
@@ -737,7 +740,7 @@ static bool send_dsacks(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	return room;
 }
 
-/* The SYN with a copy of what is at the head of the send queue (RFC 7413 section 4.2.1). */
+/* Send the SYN with a copy of the head of the send queue (RFC 7413 section 4.2.1). false: no frame. */
 static bool send_syn_data(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	struct mr_ip_tx tx = ip_tx(tcb, false);
@@ -791,17 +794,16 @@ static bool output_handshake(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t no
 	return true;
 }
 
-/* May the ACK of the SYN,ACK go with data? How the SYN,ACK arrived is told by a pure ACK, before anything else, if
- * something on the way may have changed its ECN field (RFC 9768 section 3.2.2.1): between neighbours nothing does. */
+/* May data carry the ACK of the SYN,ACK? A pure ACK has to be sent first to report how the SYN,ACK arrived, if
+ * something on the path may have changed its ECN field (RFC 9768 section 3.2.2.1). Between neighbours nothing does. */
 static bool synack_answered_by_data(const struct mr_tcb *tcb)
 {
 	return tcb->sndq.unsent && tcb->snd_nxt == tcb->iss + 1 &&
 	       mr_addr_eq(&tcb->dst.neigh->addr, &tcb->flow.raddr);
 }
 
-/* The retransmission timer decides how long to hope. ACKs that tell of a segment each are lost here as they may be
- * anywhere: places in tcp.dsacks are not for those who cannot use them, and a row of stale duplicate ACKs would be
- * no use later. */
+/* There is no route. The retransmission timer decides when to give up. ACKs that report one segment each are lost, as
+ * they can be anywhere: this TCB must not occupy tcp.dsacks, and stale duplicate ACKs would be useless later. */
 static void no_route(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	struct mr_sack_block lost;
@@ -815,7 +817,7 @@ static void no_route(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		tcb_timer_set(tcp, tcb, MR_TT_RTX, now + rtt_rto(tcb));
 }
 
-/* Segments without data that each tell something of their own, which one ACK cannot. false: no room. */
+/* Send the ACKs that cannot be merged into one. false: no room. */
 static bool send_single_acks(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	if (tcb->ecn.hs_owed && !synack_answered_by_data(tcb)) {
@@ -836,7 +838,7 @@ static bool send_single_acks(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t no
 	return true;
 }
 
-/* What was lost, then what is new, as far as windows, rate and room reach. */
+/* Send lost data, then new data, as far as windows, pacing and room permit. */
 static enum stop send_data(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	const struct mr_frame *unsent;
@@ -851,7 +853,8 @@ static enum stop send_data(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	unsent = tcb->sndq.unsent;
 	frames = tcb->sndq.frames;
 	why = send_new(tcp, tcb, now);
-	/* Less of it is unsent, or in fewer frames: a probe of the path's MTU has packed them. */
+	/* Less is unsent, or it is in fewer frames, because an MTU probe has packed them: the application may be able
+	 * to write. */
 	if (tcb->owner &&
 	    ((tcb->opts.notsent_lowat && unsent != tcb->sndq.unsent) || tcb->sndq.frames < frames))
 		tcp_up(tcp)->acked(tcb->owner);
@@ -877,20 +880,20 @@ bool tcp_output(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	}
 	if (!send_single_acks(tcp, tcb, now))
 		return false;
-	/* Not for the ACKs of a half-closed connection, whose FIN has been acknowledged. */
+	/* Not for ACKs of a half-closed connection whose FIN is acknowledged. */
 	if (tcb->sndq.head || (tcb->fin_queued && !(tcb->fin_sent && tcb->snd_una == tcb->snd_nxt)))
 		tcb_sending_begin(tcp, tcb, now);
 	if (tcb->tlp.owed) {
 		tcb->tlp.owed = false;
-		send_probe(tcp, tcb, now); /* without room it is not worth waiting for */
+		send_probe(tcp, tcb, now); /* if there is no room, the probe is dropped */
 	}
 	why = send_data(tcp, tcb, now);
 	after_send(tcp, tcb, why, tcb->snd_nxt != nxt, now);
 	if (why == STOP_ROOM)
 		return false;
 	if (tcb->probe_owed || tcb->keep_owed) {
-		/* Both ask for an ACK with a sequence number that was acknowledged already: RFC
-		 * 1122 4.2.3.6 for keepalives, and Linux does so for windows, too. */
+		/* Both elicit an ACK by a sequence number that was acknowledged before: RFC 1122 section 4.2.3.6 for
+		 * keepalives; Linux does so for window probes, too. */
 		MR_COUNT_N(tcp->ctr, TCP_ZERO_WINDOW_PROBES, tcb->probe_owed);
 		MR_COUNT_N(tcp->ctr, TCP_KEEPALIVES, tcb->keep_owed);
 		tcb->probe_owed = tcb->keep_owed = false;
@@ -913,9 +916,10 @@ void mr_tcp_flush(struct mr_tcp *tcp, uint64_t now)
 		tcp->changing = &tcb->flow;
 		mr_list_del(node);
 		if (!tcp_output(tcp, tcb, now))
-			tcb_mark(tcp, tcb); /* at the end of the row: nobody starves */
+			tcb_mark(tcp, tcb); /* at the end of the list, so that none starves */
 		if (node == last)
-			break; /* those that could not finish wait for the next round */
+			/* The rest of the list could not finish, and waits for the next round. */
+			break;
 	}
 	tcp->changing = NULL;
 }
