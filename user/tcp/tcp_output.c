@@ -2,9 +2,9 @@
 /*
  * tcp_output.c - sends what one connection has to send: data, retransmissions, ACKs, probes.
  * Owns        snd_nxt, the window that was advertised (rcv_wnd), the TCB's "owed" flags.
- * Implements  RFC 9293 sections 3.8.6.1 (zero-window probes), 3.8.6.2 (silly window avoidance of both sides), 3.7.4 (Nagle,
- *             with Minshall's change as Linux has it). A device with segmentation offload gets a burst of segments in one
- *             packet.
+ * Implements  RFC 9293 sections 3.8.6.1 (zero-window probes), 3.8.6.2 (silly window avoidance of both sides), 3.7.4
+ *             (Nagle, with Minshall's change as Linux has it). A device with segmentation offload gets a burst of
+ *             segments in one packet.
  * Called by   mr_tcp_flush(), once per round for each TCB that has something to send.
  * Not here    segments without a TCB (tcp_reply.c), loss detection (tcp_loss.c), the pacing rate (tcp_pace.c).
  */
