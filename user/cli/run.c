@@ -317,8 +317,8 @@ static int set_environment(const struct run_args *args, const char *stack, const
 {
 	int err = put_first("LD_PRELOAD", preload);
 
-	/* A program with AddressSanitizer in a library of its own does not start behind another library, though it would
-	 * work. What its user says of that comes behind, and counts. */
+	/* A program with AddressSanitizer in a library of its own does not start behind another library, though it
+	 * would work. What its user says of that comes behind, and counts. */
 	err = err ?: put_first("ASAN_OPTIONS", "verify_asan_link_order=0");
 	if (!err && setenv(MR_SHARE_ENV, stack, 1))
 		err = -ENOMEM;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * share.c - the shared engine: its root in the arena, the lock, and a round under it.
- * Owns        struct mr_commons but for waiters (share_thread.c, share_wait.c, share_lead.c) and processes (share_proc.c).
+ * Owns        struct mr_commons but for waiters (share_thread.c, share_wait.c, share_lead.c) and processes
+ *             (share_proc.c).
  * Called by   the shim and the keeper, from any thread.
  */
 #include <errno.h>

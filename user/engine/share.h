@@ -31,8 +31,8 @@ struct mr_share;
 
 /* Environment variable: the keeper's name, for mr_share_join(). */
 #define MR_SHARE_ENV "MILLRACE_STACK"
-/* Environment variable, "number:inode": a pipe's descriptor and inode. While a process has it open, the keeper knows that
- * somebody may still join. */
+/* Environment variable, "number:inode": a pipe's descriptor and inode. While a process has it open, the keeper knows
+ * that somebody may still join. */
 #define MR_SHARE_LIFE_ENV  "MILLRACE_LIFELINE"
 #define MR_SHARE_PROCS_MAX 1024u
 #define MR_SHARE_FDS_MAX   65536u /* size of a process's table of descriptors */
@@ -190,9 +190,9 @@ void mr_share_wait_begin(struct mr_share *share, struct mr_waiter *w);
 
 #define MR_SHARE_FOREVER UINT64_MAX
 
-/* Release the lock until w is woken, one of fds is ready (its revents are set), deadline_ns (CLOCK_MONOTONIC) is over, or
- * a signal handler has run; then take the lock again and return. The engine goes on meanwhile. sigmask is as in ppoll(2);
- * NULL: unchanged.
+/* Release the lock until w is woken, one of fds is ready (its revents are set), deadline_ns (CLOCK_MONOTONIC) is
+ * over, or a signal handler has run; then take the lock again and return. The engine goes on meanwhile. sigmask is as
+ * in ppoll(2); NULL: unchanged.
  *
  *	mr_share_lock(share, sock);
  *	for (;;) {
@@ -206,11 +206,11 @@ void mr_share_wait_begin(struct mr_share *share, struct mr_waiter *w);
  *	}
  *	mr_share_unlock(share);
  *
- * Returns 0: woken; > 0: the number of fds that are ready (woken or not); -ETIMEDOUT, -EINTR, -ENETDOWN. If the deadline
- * is over at the call (0, for example), it runs a round and looks at fds, but never sleeps.
+ * Returns 0: woken; > 0: the number of fds that are ready (woken or not); -ETIMEDOUT, -EINTR, -ENETDOWN. If the
+ * deadline is over at the call (0, for example), it runs a round and looks at fds, but never sleeps.
  * It is a cancellation point while it sleeps; cleanup handlers run with the lock held.
- * In the child of a fork that a signal handler made during the wait: -EINTR, and w is the parent's waiter, no longer this
- * thread's (mr_share_waiter_made()). */
+ * In the child of a fork that a signal handler made during the wait: -EINTR, and w is the parent's waiter, no longer
+ * this thread's (mr_share_waiter_made()). */
 int mr_share_wait(struct mr_share *share, struct mr_waiter *w, struct pollfd *fds, unsigned nfds,
 		  uint64_t deadline_ns, const sigset_t *sigmask);
 

@@ -100,9 +100,10 @@ void share_seen_off(struct mr_share *share)
 		t->w->seen_at = now;
 }
 
-/* While threads sleep, the device is looked at each LOOK_NS for them. While none sleeps, those awake are busy with calls
- * that do not wait: a round each ROUND_NS is enough, so that the keeper, which would take the lock for each packet, stays
- * away. That round needs no occasion: it also gives the buffers that the program has freed back to the device. */
+/* While threads sleep, the device is looked at each LOOK_NS for them. While none sleeps, those awake are busy with
+ * calls that do not wait: a round each ROUND_NS is enough, so that the keeper, which would take the lock for each
+ * packet, stays away. That round needs no occasion: it also gives the buffers that the program has freed back to
+ * the device. */
 void share_round_in_passing(struct mr_share *share)
 {
 	struct mr_engine *engine = share->engine;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * share_proto.h - the protocol between a process and the keeper: messages on a SOCK_SEQPACKET connection to an abstract
- * Unix socket. The kernel says who the peer is (SO_PEERCRED). A process keeps its connection open, because its end tells
- * each side that the other one is gone.
+ * Unix socket. The kernel says who the peer is (SO_PEERCRED). A process keeps its connection open, because its end
+ * tells each side that the other one is gone.
  */
 #ifndef MR_ENGINE_SHARE_PROTO_H
 #define MR_ENGINE_SHARE_PROTO_H

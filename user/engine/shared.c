@@ -317,8 +317,8 @@ int mr_shared_fd(const struct mr_engine *engine)
 
 /* ---- Opening ------------------------------------------------------------------------------------------ */
 
-/* The ports that the kernel gives to sockets which ask for none (ip-sysctl.rst). Its programs may depend on others being
- * left alone, or need more. */
+/* The ports that the kernel gives to sockets which ask for none (ip-sysctl.rst). Its programs may depend on others
+ * being left alone, or need more. */
 static void use_kernels_ports(struct mr_tcp *tcp)
 {
 	long range[2];

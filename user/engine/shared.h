@@ -6,9 +6,9 @@
  * (kernel/mirror.h) and copies its contents into the arena. All others only read the arena. Questions about neighbours
  * are queued on link.asks for the owner of the mirror.
  *
- * For every port of ours there is a kernel socket that holds it, so that the kernel gives the port to nobody else: either
- * the engine's own socket (native API), or the caller's (mr_bind_held()). Packets that arrive on the interface for such
- * a port and a shared address are the engine's; see ip/steer.h.
+ * For every port of ours there is a kernel socket that holds it, so that the kernel gives the port to nobody else:
+ * either the engine's own socket (native API), or the caller's (mr_bind_held()). Packets that arrive on the interface
+ * for such a port and a shared address are the engine's; see ip/steer.h.
  */
 #ifndef MR_ENGINE_SHARED_H
 #define MR_ENGINE_SHARED_H

@@ -353,7 +353,8 @@ enum mr_tcb_timer {
 /* The part of a TCB that exists only while the connection sends: from its first data or FIN until it has been silent
  * for MR_TCP_FORGET_NS. So an idle connection needs less memory. */
 struct mr_sending {
-	/* Private state of the congestion control. First, because mr_pool overwrites the first word of a free object. */
+	/* Private state of the congestion control. First, because mr_pool overwrites the first word of a free
+	 * object. */
 	uint64_t cc_priv[16];
 	struct mr_tcb *tcb; /* the connection that it belongs to; NULL: none */
 	/* Frames at which recent SACK blocks were found, so that the next search starts there (tcp_sack.c). */

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * tcp_loss.c - what a loss does to a connection: recovery, how fast it sends meanwhile, and taking all of
- * it back when the loss turns out to have been none.
- * Owns        loss, recover, dupacks, dup_bytes, ssthresh, prr, undo; lowers cwnd (the control raises it).
- * Implements  RFC 5681 section 3.2 and RFC 6582 (without SACK), RFC 6937bis (PRR), RFC 5682 (F-RTO,
- *             with SACK section 3, without section 2), RFC 3522 and 4015 (Eifel), RFC 3708 (undo by
- *             D-SACK), RFC 6298 (5.4)-(5.6).
+ * tcp_loss.c - loss recovery: what is retransmitted, how fast, and the undo if nothing was lost after all.
+ * Owns        loss, recover, dupacks, dup_bytes, ssthresh, prr, undo; reduces cwnd (congestion control increases it).
+ * Implements  RFC 5681 section 3.2 and RFC 6582 (without SACK), RFC 6937bis (PRR), RFC 5682 (F-RTO, with SACK section
+ *             3, without section 2), RFC 3522 and 4015 (Eifel), RFC 3708 (undo by D-SACK), RFC 6298 (5.4)-(5.6).
  * Called by   ACK processing and the timers.
- * Not here    what is lost (tcp_rack.c; without SACK the third duplicate ACK, here); sending (tcp_output.c).
+ * Not here    loss detection (tcp_rack.c; but without SACK the third duplicate ACK is here), sending (tcp_output.c).
  *
- * Without SACK, duplicate ACKs do not inflate cwnd by a segment each (RFC 5681 3.2 step 4): what they say
- * has left the network is deducted from what counts as in flight. The sum is the same, and cwnd keeps its
- * meaning.
+ * Without SACK, duplicate ACKs do not inflate cwnd by a segment each (RFC 5681 section 3.2 step 4). Instead, what
+ * they say has left the network is deducted from what is in flight. The sum is the same, and cwnd keeps its meaning.
  */
 #include "tcp/tcp_cong.h"
 #include "tcp/tcp_priv.h"
@@ -21,7 +18,7 @@ static const struct mr_cong_ops *control(const struct mr_tcb *tcb)
 	return mr_cong(tcb->opts.congestion);
 }
 
-/* A control with a model of the path sets cwnd by itself, in recovery too. */
+/* A congestion control with a model of the path sets cwnd itself, in recovery, too. */
 static bool has_model(const struct mr_tcb *tcb)
 {
 	return control(tcb)->control != NULL;
@@ -75,14 +72,14 @@ static void leave_recovery(struct mr_tcb *tcb)
 	tcb->frto = tcb->frto_new = false;
 }
 
-/* Nothing was lost: as if it had not happened. What was judged lost is in flight again. */
+/* Nothing was lost: restore the state from before. What was marked lost is in flight again. */
 static void undo(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	struct mr_undo *u = &tcb->undo;
 
 	MR_COUNT(tcp->ctr, TCP_UNDO);
 	tcb->ssthresh = mr_max(tcb->ssthresh, u->ssthresh);
-	/* Else it has grown beyond by itself (RFC 9438 section 4.9.2). */
+	/* otherwise it has already grown beyond that (RFC 9438 section 4.9.2) */
 	if (tcb->cwnd < u->cwnd || has_model(tcb)) {
 		tcb->cwnd = mr_max(tcb->cwnd, u->cwnd);
 		if (control(tcb)->undo)
@@ -93,7 +90,7 @@ static void undo(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	leave_recovery(tcb);
 }
 
-/* Has the peer shown that what we sent again had arrived the first time? */
+/* Does the ACK show that our retransmissions were unnecessary? */
 static bool needless(struct mr_tcb *tcb, const struct ack *ack)
 {
 	struct mr_undo *u = &tcb->undo;
@@ -108,22 +105,22 @@ static bool needless(struct mr_tcb *tcb, const struct ack *ack)
 		if (!u->retrans)
 			return true;
 	}
-	/* RFC 3522: the segment at the front was sent again, but the ACK answers something older than this
+	/* RFC 3522: the head of the queue was retransmitted, but the ACK echoes a timestamp from before this
 	 * recovery's first retransmission. */
 	if (ack->first_copy && u->any_retrans && seq_lt(ack->tsecr, u->retrans_ts)) {
-		/* The first copy came late, for what was sent after it had been delivered. RFC 8985 section 6.2
-		 * step 3 looks only at what was sent once; as Linux. */
+		/* The first copy was late, because something sent after it had been delivered. RFC 8985 section 6.2
+		 * step 3 only considers segments that were sent once; as Linux. */
 		tcb->rack.reordering_seen |= tcb->loss == MR_LOSS_RECOVERY;
 		return true;
 	}
-	/* RFC 5682 section 3: after a timeout something is delivered that was never sent again. */
+	/* RFC 5682 section 3: after a timeout, data is delivered that was never retransmitted. */
 	return tcb->loss == MR_LOSS_RTO && tcb->sack_ok && ack->orig_delivered &&
 	       seq_lt(tcb->snd_una, tcb->recover);
 }
 
-/* RFC 5682 section 2.1: the first ACK after a timeout that advances lets new data go instead of what was taken
- * for lost; if the second one advances, too, what it acknowledges was never sent again, and so was not lost.
- * true: that is so. Section 3.1 does the same with SACK, whose blocks may tell earlier (needless()). */
+/* RFC 5682 section 2.1: after the first ACK that advances after a timeout, new data is sent instead of what was
+ * marked lost. If the second ACK advances, too, what it acknowledges was never retransmitted, and so was not lost:
+ * the result is true. Section 3.1 does the same with SACK, whose blocks may show it earlier (needless()). */
 static bool frto_ack(struct mr_tcb *tcb, const struct ack *ack)
 {
 	if (tcb->loss != MR_LOSS_RTO || !tcb->frto || (!ack->acked && !ack->dup))
@@ -134,10 +131,10 @@ static bool frto_ack(struct mr_tcb *tcb, const struct ack *ack)
 			tcb->cwnd = mr_min(tcb->cwnd, 3u * tcb->snd_mss);
 		return ack->acked && ack->orig_delivered && tcb->undo.armed;
 	}
-	/* Step 2. With SACK a duplicate ACK is waited out: of what it reports, needless() has been asked. */
+	/* Step 2. With SACK a duplicate ACK decides nothing: needless() has looked at its blocks. */
 	if (!ack->acked && tcb->sack_ok)
 		return false;
-	/* Of what was sent again, all must be acknowledged, and of the rest not all. */
+	/* Everything that was retransmitted must be acknowledged, but not everything else. */
 	tcb->frto_new = ack->acked && !tcb->retrans_out && seq_lt(tcb->snd_una, tcb->recover);
 	tcb->frto = tcb->frto_new;
 	return false;
@@ -150,7 +147,7 @@ void loss_frto_give_up(struct mr_tcb *tcb)
 
 /* ---- Recovery -------------------------------------------------------------------------------- */
 
-/* The first segment that is not acknowledged: all frames of it. */
+/* Mark all frames of the first unacknowledged segment as lost. */
 static void mark_head_lost(struct mr_tcb *tcb, uint64_t now)
 {
 	struct mr_frame *f = tcb->sndq.head;
@@ -171,7 +168,7 @@ static void mark_head_lost(struct mr_tcb *tcb, uint64_t now)
 static void enter_recovery(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t delivered, uint64_t now)
 {
 	uint32_t flight = seq_diff(tcb->snd_nxt, tcb->snd_una);
-	/* RFC 6937bis section 6: without what was SACKed before this ACK, with what it acknowledges. */
+	/* RFC 6937bis section 6: without what was SACKed before this ACK, but with what it acknowledges. */
 	uint32_t recover_fs = flight - tcb->sacked_bytes + delivered;
 
 	MR_COUNT(tcp->ctr, TCP_FAST_RETRANS);
@@ -183,7 +180,7 @@ static void enter_recovery(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t deli
 	tcb->sending->prr = (struct mr_prr){ .recover_fs = mr_max(recover_fs, 1u) };
 }
 
-/* RFC 6937bis section 6: how much may go out for what this ACK says was delivered. */
+/* RFC 6937bis section 6: how much may be sent for what this ACK reports as delivered. */
 static void prr_ack(struct mr_tcb *tcb, uint32_t delivered, bool progress)
 {
 	uint32_t pipe = tcb_in_flight(tcb), mss = tcb->snd_mss, count;
@@ -212,7 +209,7 @@ static void prr_ack(struct mr_tcb *tcb, uint32_t delivered, bool progress)
 
 static bool third_dupack(const struct mr_tcb *tcb)
 {
-	/* RFC 6582 section 3.2 step 2: not again for losses of a window that was already dealt with. */
+	/* RFC 6582 section 3.2 step 2: no second reduction for losses of a window that has been handled. */
 	return !tcb->sack_ok && tcb->dupacks == MR_TCP_DUPTHRESH &&
 	       seq_gt(tcb->snd_una, tcb->recover);
 }
@@ -240,15 +237,15 @@ static void in_recovery(struct mr_tcb *tcb, const struct ack *ack, bool found)
 	prr_ack(tcb, ack->delivered, ack->acked && !found);
 }
 
-/* A recovery is over when all that was out at its beginning is acknowledged. */
+/* A recovery ends when everything that was in flight at its begin is acknowledged. */
 static void end_recovery(struct mr_tcb *tcb, struct ack *ack)
 {
 	uint32_t mss = tcb->snd_mss;
 
 	if (tcb->loss == MR_LOSS_OPEN || !ack->acked || seq_lt(tcb->snd_una, tcb->recover))
 		return;
-	/* RFC 6937bis: with what was aimed for. Without SACK not with a burst of what the window now
-	 * allows (RFC 6582 section 3.2 step 3, option 1). */
+	/* RFC 6937bis: cwnd becomes ssthresh. Without SACK, limit the burst that the window then permits (RFC 6582
+	 * section 3.2 step 3, option 1). */
 	if (has_model(tcb))
 		;
 	else if (tcb->loss == MR_LOSS_RECOVERY && tcb->sack_ok)
@@ -261,7 +258,7 @@ static void end_recovery(struct mr_tcb *tcb, struct ack *ack)
 	ack->acked_in_recovery = true;
 }
 
-/* A tail loss probe repaired a loss: one reduction, no recovery (RFC 8985 section 7.4.2). */
+/* A tail loss probe has repaired a loss: reduce cwnd once, without recovery (RFC 8985 section 7.4.2). */
 static void probe_repaired(struct mr_tcb *tcb, uint64_t now)
 {
 	uint32_t flight = seq_diff(tcb->snd_nxt, tcb->snd_una);
@@ -270,7 +267,7 @@ static void probe_repaired(struct mr_tcb *tcb, uint64_t now)
 	tcb->cwnd = mr_min(tcb->cwnd, tcb->ssthresh);
 }
 
-/* Progress outside of fast recovery: the control may let cwnd grow, if it was the limit (RFC 7661). */
+/* Progress outside of fast recovery: let cwnd grow if it was the limit (RFC 7661). */
 static void progress(struct mr_tcb *tcb, const struct ack *ack)
 {
 	uint32_t acked = ack->acked;
@@ -281,8 +278,8 @@ static void progress(struct mr_tcb *tcb, const struct ack *ack)
 	}
 	if (has_model(tcb) || !(tcb->loss == MR_LOSS_RTO || cwv_may_grow(tcb)))
 		return;
-	/* The ACK that ends a recovery counts for what it delivers, as Linux: the rest was delivered while the
-	 * window was kept down. Without SACK nobody knows how much that is. */
+	/* As Linux, the ACK that ends a recovery counts only for what it delivers by itself: the rest was delivered
+	 * while cwnd was held down. Without SACK that amount is unknown. */
 	if (ack->acked_in_recovery)
 		acked = tcb->sack_ok ? mr_min(acked, ack->delivered) : 0;
 	if (acked)
@@ -301,7 +298,7 @@ void loss_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, 
 	}
 	if (tcb->sack_ok)
 		found = rack_ack(tcp, tcb, ack);
-	/* A D-SACK may tell only after the recovery that it was needless. */
+	/* a D-SACK may show only after the recovery that it was unnecessary */
 	if ((tcb->loss != MR_LOSS_OPEN || ack->dsack) && (needless(tcb, ack) || frto_ack(tcb, ack)))
 		undo(tcp, tcb, ack->now);
 	end_recovery(tcb, ack);
@@ -325,7 +322,7 @@ void loss_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, 
 	tcb_mark(tcp, tcb);
 }
 
-/* The reordering window has passed without an ACK. */
+/* The reordering timer has expired. */
 void loss_reorder_timeout(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	if (!rack_detect(tcp, tcb, now))
@@ -343,12 +340,12 @@ void loss_rto(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 
 	MR_COUNT(tcp->ctr, TCP_RTO);
 	accecn_timeout(tcb);
-	/* RFC 5682 step 1: not within a recovery, where other things are sent again, too; nor if the timeout
-	 * may be about the length of a probe. The front alone may time out again and again. */
+	/* RFC 5682 step 1: not within a recovery, which retransmits other data, too; nor if the length of a probe may
+	 * be the cause. For the head of the queue it may be repeated. */
 	tcb->frto = (tcb->loss == MR_LOSS_OPEN || (tcb->frto && tcb->backoff)) && !tcb->mtup.size;
 	tcb->frto_new = false;
-	/* RFC 5681 section 3.1: a segment that is timed out again does not lower ssthresh again; neither does
-	 * a timeout within a recovery, which has lowered it for this window (as Linux). */
+	/* RFC 5681 section 3.1: another timeout of the same segment does not reduce ssthresh again; nor does a
+	 * timeout within a recovery, which has done so for this window (as Linux). */
 	if (!tcb->backoff &&
 	    !(tcb->loss == MR_LOSS_RECOVERY && seq_lt(tcb->snd_una, tcb->recover))) {
 		if (tcb->loss == MR_LOSS_OPEN)
@@ -365,12 +362,13 @@ void loss_rto(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	tcb->dupacks = 0;
 	tcb->dup_bytes = 0;
 	tcb->tlp.out = false;
-	if (f && f->flags & MR_FRAME_SACKED) { /* it had it, and has it no more */
+	if (f && f->flags & MR_FRAME_SACKED) { /* the peer has discarded it (reneging) */
 		MR_COUNT(tcp->ctr, TCP_RENEGED);
 		sack_renege(tcb);
 	}
 	for (; f && f != tcb->sndq.unsent; f = f->next) {
-		if (f->flags & MR_FRAME_LOST) /* already: in the order of the queue from now on */
+		/* Move it: the list has to follow the order of the queue. */
+		if (f->flags & MR_FRAME_LOST)
 			mr_list_move_tail(&tcb->lost, &f->sent_node);
 		else
 			loss_found(tcb, f, now);

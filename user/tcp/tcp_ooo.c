@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * tcp_ooo.c - the reassembly queue: what arrived ahead of rcv_nxt.
+ * tcp_ooo.c - the reassembly queue: data that was received out of order.
  * Owns        tcb->gap and its queue. Its packets are sorted by sequence number and do not overlap.
- * Implements  RFC 9293 section 3.10.7.4, seventh step ("segments with higher beginning sequence
- *             numbers should be held for later processing").
+ * Implements  RFC 9293 section 3.10.7.4, seventh step ("segments with higher beginning sequence numbers should be
+ *             held for later processing").
  * Called by   input.
- * Not here    what is done with data in order (tcp_input.c).
+ * Not here    data in order (tcp_input.c).
  *
- * The payload view of a received packet is its data view with all headers pulled: data, len,
- * pkt_len.
+ * The payload of a received packet is its data with all headers pulled: data, len, pkt_len.
  *
- * Packets that follow one another make rows, which are stepped over at once: what comes late finds its place
- * in as many steps as there are holes before it, however many packets that are. What is taken out is always
- * the first of a row.
+ * Adjacent packets without a hole between them form a row, which is skipped in one step. So a segment finds its place
+ * in as many steps as there are holes before it, however many packets that are. Only the first packet of a row is
+ * ever removed.
  */
 #include <string.h>
 
@@ -29,12 +28,12 @@ static uint32_t end(const struct mr_frame *f)
 	return f->seq + span(f);
 }
 
-#define SMALL_SEGMENT 512u /* bytes; a window full of segments larger than this finds room */
-#define WALK_MAX      512u /* rows looked at to find one its place; further away there is no room */
-#define ALL_SHARE     8u   /* reassembly of all connections together: this part of the UMEM */
+#define SMALL_SEGMENT 512u /* bytes: a window of larger segments always has room */
+#define WALK_MAX      512u /* rows visited to find a place; a segment further away is dropped */
+#define ALL_SHARE     8u   /* all reassembly queues together may hold one in so many frames */
 
-/* Each segment takes a chunk, however small it is: their number is bounded, so that small ones cannot pin
- * the UMEM; neither can many connections. What is refused the peer will send again. */
+/* Is there room for another segment? Each takes a chunk, however small it is. So their number is limited, per
+ * connection and for all, to leave frames for others. The peer retransmits what is dropped. */
 static bool room_for(const struct mr_tcp *tcp, const struct mr_tcb *tcb, const struct mr_frame *f)
 {
 	uint32_t limit = mr_max(64u, tcb->opts.rcvbuf / SMALL_SEGMENT);
@@ -73,7 +72,7 @@ static void account(struct mr_tcp *tcp, struct mr_oooq *q, const struct mr_frame
 	tcp->ooo_frames = add ? tcp->ooo_frames + f->nchunks : tcp->ooo_frames - f->nchunks;
 }
 
-/* Take out f, the first of a row, behind prev, the last of the row before it (NULL: there is none). */
+/* Remove f, the first of a row. prev: the last packet of the row before it, or NULL. */
 static void unlink_first(struct mr_tcp *tcp, struct mr_oooq *q, struct mr_frame *prev,
 			 struct mr_frame *f)
 {
@@ -114,8 +113,8 @@ struct mr_frame *pay_trim_front(struct mr_frame_pool *pool, struct mr_frame *f, 
 	return f;
 }
 
-/* The last packet of the last row that begins at or before seq goes to *prev; NULL: there is none. It is looked
- * for from where the last one was put: what is sent again comes in order. false: it is too far away. */
+/* Set *prev to the last packet of the last row that begins at or before seq; NULL: there is none. The search starts
+ * where the last segment was inserted, because retransmissions arrive in order. false: it is too far away. */
 static bool find_place(struct mr_tcp *tcp, const struct mr_oooq *q, uint32_t seq,
 		       struct mr_frame **prev)
 {
@@ -123,7 +122,7 @@ static bool find_place(struct mr_tcp *tcp, const struct mr_oooq *q, uint32_t seq
 	uint32_t walked = 0;
 
 	*prev = NULL;
-	if (q->tail && seq_geq(seq, q->tail->row->seq)) /* the usual case: behind everything */
+	if (q->tail && seq_geq(seq, q->tail->row->seq)) /* the usual case: behind all others */
 		next = q->tail->row;
 	else if (q->hint && seq_leq(q->hint->seq, seq))
 		next = q->hint;
@@ -135,7 +134,7 @@ static bool find_place(struct mr_tcp *tcp, const struct mr_oooq *q, uint32_t seq
 	return !next || seq_gt(next->seq, seq);
 }
 
-/* f is the last of a row: where the next one continues it, they are one. */
+/* f is the last of a row: join it with the next row if that continues it. */
 static void join(struct mr_oooq *q, struct mr_frame *f)
 {
 	struct mr_frame *next = f->next, *first = f->row, *last;
@@ -149,7 +148,7 @@ static void join(struct mr_oooq *q, struct mr_frame *f)
 	last->row = first;
 }
 
-/* Copy a small segment behind the one that it continues, so that it costs no chunk. f is gone then. */
+/* Copy a small segment behind the packet that it continues, so that it takes no chunk. On success f is freed. */
 static bool append(struct mr_tcp *tcp, struct mr_oooq *q, struct mr_frame *prev, struct mr_frame *f)
 {
 	struct mr_frame *last = prev;
@@ -184,7 +183,7 @@ enum mr_drop ooo_insert(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame 
 	next = prev ? prev->next : q->head;
 	if (prev && seq_geq(end(prev), end(f)))
 		return MR_DROP_TCP_DUPLICATE;
-	/* What is there stays; only what is new of f goes in, and what f covers whole makes way. */
+	/* Queued packets stay. Only what is new in f is inserted; packets that f covers completely are removed. */
 	if (prev && seq_gt(end(prev), f->seq))
 		f = pay_trim_front(tcp->frames, f, seq_diff(end(prev), f->seq));
 	while (next && seq_leq(end(next), end(f))) {
@@ -196,8 +195,8 @@ enum mr_drop ooo_insert(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame 
 	}
 	if (next && seq_gt(end(f), next->seq)) {
 		mr_frame_trim(tcp->frames, f, seq_diff(next->seq, f->seq));
-		f->tcp_flags &= (uint8_t)~MR_TCP_FIN; /* next goes further, so there was no FIN at
-							 f's end */
+		/* Next continues, so f has no FIN at its end. */
+		f->tcp_flags &= (uint8_t)~MR_TCP_FIN;
 	}
 	MR_COUNT(tcp->ctr, TCP_OOO_QUEUED);
 	if (prev && end(prev) == f->seq && append(tcp, q, prev, f)) {
@@ -205,7 +204,7 @@ enum mr_drop ooo_insert(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame 
 		join(q, prev);
 		return MR_DROP_NONE;
 	}
-	f->flags &= (uint8_t)~MR_FRAME_META; /* row is in its place */
+	f->flags &= (uint8_t)~MR_FRAME_META; /* `row` shares memory with the metadata */
 	f->row = f;
 	f->next = next;
 	if (prev)

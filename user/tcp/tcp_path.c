@@ -1,37 +1,38 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * tcp_path.c - how long a segment may be: the path's MTU as ICMP tells it, and as it shows where ICMP is
- * silent.
+ * tcp_path.c - the length of segments: MSS, path MTU discovery by ICMP, and packetization layer path MTU discovery.
  * Owns        snd_mss, tcb->mtup.
- * Implements  RFC 9293 section 3.7.1 and RFC 6691 (MSS); RFC 5927 sections 4.1 and 7 (whom to believe);
- *             RFC 1191 and RFC 8201 (path MTU discovery); RFC 4821 and RFC 8899 section 5 (black holes, and
- *             the search for what fits); RFC 5461 (ICMP ends no connection that lives).
+ * Implements  RFC 9293 section 3.7.1 and RFC 6691 (MSS); RFC 5927 sections 4.1 and 7 (which ICMP errors to believe);
+ *             RFC 1191 and RFC 8201 (path MTU discovery); RFC 4821 and RFC 8899 section 5 (black holes, search for
+ *             the MTU); RFC 5461 (ICMP does not end an established connection).
  * Called by   input, the timers, output.
- * Not here    what is remembered of a path for other connections (ip/pmtu.c).
+ * Not here    the MTU that is stored for other connections (ip/pmtu.c).
  *
- * The search is Linux's tcp_mtu_probing 1 in its main traits: it begins when what is long times out again
- * and again while nothing says why, with segments that are sure to fit, and then tries longer ones while
- * data flows. A probe is a segment of new data; one that is lost alone tells of the path, not of congestion.
- * What differs: the first probe has the full length, for most suspicions are false; a length is given up
- * only after PROBES_MAX losses (RFC 8899 MAX_PROBES), for most losses are not its fault; and what a search
- * has found is remembered for new connections to there.
+ * The search resembles Linux's tcp_mtu_probing 1. It begins when long segments time out several times in a row and no
+ * ICMP error says why, with segments that certainly fit, and then tries longer ones while data flows. A probe is a
+ * segment of new data; if it alone is lost, that is no sign of congestion.
+ * Differences: the first probe has the full length, because most suspicions are wrong; a length is given up only after
+ * PROBES_MAX losses (RFC 8899 MAX_PROBES), because most losses have other causes; and the result of a search is
+ * stored for new connections to the same destination.
  */
 #include <errno.h>
 
 #include "base/compiler.h"
 #include "tcp/tcp_priv.h"
 
-/* Linux tcp_retries1: the timeout after so many in a row makes us suspect the length. */
+/* Linux tcp_retries1: after so many timeouts in a row the length is suspected. */
 #define SUSPECT_TIMEOUTS 3u
-#define BASE_MSS	 1024u /* Linux tcp_base_mss: what is tried first then, over IPv4 */
-#define LEAST_MTU4	 296u  /* the least plateau of RFC 1191 section 7.1 that a link still has */
-#define PROBES_MAX	 3u    /* RFC 8899 section 5.1.2 */
-#define PROBE_NEAR	 8u    /* Linux tcp_probe_threshold: closer than that is found */
-#define PROBE_AGAIN_S	 600u  /* Linux tcp_probe_interval, RFC 8899 PMTU_RAISE_TIMER */
-#define PROBE_CWND	 11u /* segments; Linux: with fewer a lost one is not told from congestion */
-#define BEHIND		 (MR_TCP_DUPTHRESH + 1) /* segments that follow a probe and show that it is missing */
+#define BASE_MSS	 1024u /* Linux tcp_base_mss: the MSS at the begin of a search, for IPv4 */
+/* The smallest plateau of RFC 1191 section 7.1 that is still in use. */
+#define LEAST_MTU4    296u
+#define PROBES_MAX    3u   /* RFC 8899 section 5.1.2 */
+#define PROBE_NEAR    8u   /* Linux tcp_probe_threshold: a search ends when it is so close */
+#define PROBE_AGAIN_S 600u /* Linux tcp_probe_interval, RFC 8899 PMTU_RAISE_TIMER */
+#define PROBE_CWND    11u  /* segments; with fewer, a lost probe could be congestion (Linux) */
+/* Segments behind a probe, whose ACKs show that it is lost. */
+#define BEHIND (MR_TCP_DUPTHRESH + 1)
 
-/* ---- What fits ------------------------------------------------------------------------------- */
+/* ---- MSS -------------------------------------------------------------------------------------- */
 
 static uint32_t ip_hlen(const struct mr_addr *raddr)
 {
@@ -55,12 +56,12 @@ uint16_t tcp_path_mss(const struct mr_dst *dst, const struct mr_addr *raddr, uin
 
 uint16_t tcp_peer_mss(const struct mr_seg *syn, const struct mr_addr *raddr)
 {
-	if (syn->opts & MR_TCPOPT_MSS && syn->mss) /* as Linux: 0 is no offer */
+	if (syn->opts & MR_TCPOPT_MSS && syn->mss) /* as Linux, 0 is ignored */
 		return syn->mss;
 	return mr_addr_is_v4(raddr) ? MR_TCP_MSS_DEFAULT : MR_TCP_MSS_DEFAULT6;
 }
 
-/* The longest payload that everybody whom we can ask agrees to: the peer, the route, the device. */
+/* The largest payload that peer, route and device permit. */
 static uint32_t longest(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 {
 	uint32_t chunk_room = tcp->frames->chunk_size - MR_FRAME_HEADROOM;
@@ -81,7 +82,7 @@ void tcb_set_snd_mss(struct mr_tcp *tcp, struct mr_tcb *tcb, uint16_t peer_mss)
 	if (tcb->mtup.on)
 		mss = mr_min(mss, tcb->mtup.low - overhead(tcb));
 	tcb->snd_mss = (uint16_t)mss;
-	if (tcb->snd_mss != before && tcb->owner) /* a send buffer has other limits, too, then */
+	if (tcb->snd_mss != before && tcb->owner) /* the limits of the send buffer change with it */
 		tcp_up(tcp)->acked(tcb->owner);
 }
 
@@ -90,19 +91,19 @@ void tcb_path_changed(struct mr_tcp *tcp, struct mr_tcb *tcb)
 	uint16_t before = tcb->snd_mss;
 
 	tcb_set_snd_mss(tcp, tcb, tcb->peer_mss);
-	if (tcb->mtup.on) /* a search goes on within what is left */
+	if (tcb->mtup.on) /* a search continues below the new MTU */
 		tcb->mtup.high = (uint16_t)mr_min((uint32_t)tcb->mtup.high,
 						  longest(tcp, tcb) + overhead(tcb));
-	/* Frames do not tell which of them went out as one segment: all may have been too long. It
-	 * is no sign of congestion, so cwnd stays (RFC 1191 section 6.4, RFC 8201 section 5.4). */
+	/* Frames do not say which of them were sent as one segment: mark all of them lost. That is no sign of
+	 * congestion, so cwnd stays (RFC 1191 section 6.4, RFC 8201 section 5.4). */
 	for (struct mr_frame *f = tcb->sndq.head;
 	     tcb->snd_mss < before && f && f != tcb->sndq.unsent; f = f->next)
 		sndq_mark_lost(tcb, f);
 }
 
-/* ---- What ICMP says -------------------------------------------------------------------------- */
+/* ---- ICMP errors -------------------------------------------------------------------------------- */
 
-/* Fragmentation needed, packet too big. */
+/* Fragmentation needed (IPv4), or packet too big (IPv6). */
 static void too_big(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_icmp_err *err,
 		    uint64_t now)
 {
@@ -111,7 +112,7 @@ static void too_big(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_icmp
 	MR_COUNT(tcp->ctr, TCP_PMTU_ICMP);
 	if (mtu < tcb->dst.mtu)
 		mr_pmtu_learn(tcp->ip, &tcb->flow.raddr, mtu, now);
-	tcb_mark(tcp, tcb); /* output resolves the destination, and sees */
+	tcb_mark(tcp, tcb); /* output resolves the destination again, and gets the new MTU */
 }
 
 enum mr_drop mr_tcp_icmp(struct mr_tcp *tcp, const struct mr_icmp_err *err, uint64_t now)
@@ -121,7 +122,7 @@ enum mr_drop mr_tcp_icmp(struct mr_tcp *tcp, const struct mr_icmp_err *err, uint
 	struct mr_tcb *tcb = (struct mr_tcb *)flow;
 
 	tcp->changing = flow;
-	/* RFC 5927 section 4.1: only who sees our segments knows what is in flight. */
+	/* RFC 5927 section 4.1: only a host that sees our segments knows a sequence number in flight. */
 	if (!flow || flow->kind != MR_FLOW_TCB || seq_lt(err->seq, tcb->snd_una) ||
 	    !seq_lt(err->seq, tcb->snd_nxt))
 		return MR_DROP_ICMP_NO_FLOW;
@@ -134,11 +135,11 @@ enum mr_drop mr_tcp_icmp(struct mr_tcp *tcp, const struct mr_icmp_err *err, uint
 		tcb_end(tcp, tcb, err->err);
 		return MR_DROP_NONE;
 	}
-	tcb->soft_err = err->err; /* RFC 5461: a connection that lives is not ended by ICMP */
+	tcb->soft_err = err->err; /* RFC 5461: ICMP does not end an established connection */
 	return MR_DROP_NONE;
 }
 
-/* ---- What ICMP does not say ------------------------------------------------------------------ */
+/* ---- Packetization layer path MTU discovery ---------------------------------------------------- */
 
 static void search_begin(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t low)
 {
@@ -150,7 +151,7 @@ static void search_begin(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t low)
 	p->low = (uint16_t)mr_min(low, (uint32_t)p->high);
 }
 
-/* The length that IPv4 paths are expected to carry, and the one that IPv6 paths must. */
+/* Packet length at the begin of a search: what IPv4 paths usually carry, or IPv6 paths must. */
 static uint32_t base_mtu(const struct mr_tcb *tcb)
 {
 	return mr_addr_is_v4(&tcb->flow.raddr) ? BASE_MSS + overhead(tcb) : MR_IPV6_MTU_MIN;
@@ -169,29 +170,29 @@ void mtup_established(struct mr_tcp *tcp, struct mr_tcb *tcb)
 	}
 }
 
-/* RFC 4821 section 7.7: nothing of what is in flight gets through, and nobody says why. */
+/* RFC 4821 section 7.7: nothing in flight arrives, and no ICMP error says why. Begin a search. */
 void mtup_timeout(struct mr_tcp *tcp, struct mr_tcb *tcb)
 {
 	struct mr_mtup *p = &tcb->mtup;
 	uint32_t out = mr_min(seq_diff(tcb->snd_nxt, tcb->snd_una), (uint32_t)tcb->snd_mss);
 	uint32_t least = least_mtu(tcb), low;
 
-	p->size = 0; /* whatever became of a probe */
+	p->size = 0; /* a probe in flight no longer counts */
 	if (!tcp->mtu_probing || tcb->backoff < SUSPECT_TIMEOUTS)
 		return;
 	low = p->on ? mr_min(base_mtu(tcb), (uint32_t)p->low / 2) : base_mtu(tcb);
 	while (low > least && low >= out + overhead(tcb))
 		low /= 2;
 	low = mr_max(low, least);
-	if (out + overhead(tcb) <= low) /* its length is no reason */
+	if (out + overhead(tcb) <= low) /* it is short: the length is not the cause */
 		return;
 	MR_COUNT(tcp->ctr, TCP_MTU_SUSPECTED);
 	search_begin(tcp, tcb, low);
-	loss_frto_give_up(tcb); /* what was longer has not arrived, if the suspicion is right */
+	loss_frto_give_up(tcb); /* if the suspicion is right, longer segments have not arrived */
 	tcb_path_changed(tcp, tcb);
 }
 
-/* The search has come to its end: what it found holds for others, too. */
+/* The search has ended: store the result for other connections. */
 static void search_done(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	struct mr_mtup *p = &tcb->mtup;
@@ -201,7 +202,7 @@ static void search_done(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		mr_pmtu_learn(tcp->ip, &tcb->flow.raddr, p->low, now);
 }
 
-/* The length of the next probe, bytes of the packet; 0: none is called for. */
+/* Packet length of the next probe; 0: none is needed. */
 static uint32_t next_size(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	struct mr_mtup *p = &tcb->mtup;
@@ -210,7 +211,7 @@ static uint32_t next_size(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		if (now / MR_NS_PER_S < p->again_s)
 			return 0;
 		search_begin(tcp, tcb,
-			     p->low); /* RFC 8899 section 5.3.3: the path may carry more now */
+			     p->low); /* RFC 8899 section 5.3.3: the path may carry more by now */
 	}
 	if (p->high < p->low + PROBE_NEAR) {
 		search_done(tcp, tcb, now);
@@ -275,7 +276,7 @@ bool mtup_lost(struct mr_tcp *tcp, struct mr_tcb *tcb)
 	if (mr_likely(!p->size))
 		return false;
 	len = p->size - overhead(tcb);
-	if (tcb->snd_una != probe_start(tcb) || tcb->lost_bytes > len) { /* no more than others */
+	if (tcb->snd_una != probe_start(tcb) || tcb->lost_bytes > len) {
 		p->size = 0;
 		return false;
 	}

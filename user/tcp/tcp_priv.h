@@ -151,8 +151,8 @@ void mtup_retransmitted(struct mr_tcb *tcb, uint32_t seq);
 bool mtup_lost(struct mr_tcp *tcp, struct mr_tcb *tcb);
 
 /* ---- tcp_ack.c ------------------------------------------------------------------------------- */
-/* The segment has an acceptable ACK, and the connection is in ESTABLISHED or a later state: advance snd_una, remove what
- * is acknowledged from the send queue, detect losses, adapt cwnd, and take the window. */
+/* The segment has an acceptable ACK, and the connection is in ESTABLISHED or a later state: advance snd_una, remove
+ * what is acknowledged from the send queue, detect losses, adapt cwnd, and take the window. */
 void ack_input(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg, uint64_t now);
 /* Set snd_wnd, snd_wl1 and snd_wl2 from this segment. shift: our snd_wscale, or 0 for a segment with SYN. */
 void ack_window(struct mr_tcb *tcb, const struct mr_seg *seg, uint8_t shift);
@@ -480,8 +480,8 @@ void cookie_ts_read(struct mr_tcp_synreq *req, uint32_t tsecr);
 
 /* ---- tcp_listen.c ---------------------------------------------------------------------------- */
 /* A segment for a listener. min_iss: if not 0, the ISS is not less, because an earlier connection between the same ends
- * was in TIME-WAIT. *tcb is set when the segment made a connection at once (TCP Fast Open, or a SYN cookie): it is to be
- * processed by that TCB, too. */
+ * was in TIME-WAIT. *tcb is set when the segment made a connection at once (TCP Fast Open, or a SYN cookie): it is to
+ * be processed by that TCB, too. */
 enum mr_drop listen_input(struct mr_tcp *tcp, struct mr_tcp_listener *l, const struct mr_ip_rx *rx,
 			  const struct mr_seg *seg, uint32_t min_iss, uint64_t now,
 			  struct mr_tcb **tcb);

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * tcp_rack.c - RACK-TLP: judge by time what is lost, and probe the tail.
+ * tcp_rack.c - RACK-TLP: time-based loss detection, and tail loss probes.
  * Owns        tcb->rack and tcb->tlp.
  * Implements  RFC 8985 sections 6 and 7.
  * Called by   ACK processing, the reordering and probe timers.
  * Not here    what a loss means for the congestion window (tcp_loss.c).
  *
- * in_flight holds the frames in the order in which they were last sent, so that detection looks at what
- * it will judge and at one frame more.
+ * The list in_flight has the frames in the order of their last transmission. So loss detection looks only at the
+ * frames that it marks as lost, and at one more.
  */
 #include "tcp/tcp_priv.h"
 
 #define MIN_RTT_PERIOD_MS 10000u
-#define MIN_RTT_SHIFT	  4   /* units of 16 ns: 32 bits reach up to 68 s */
-#define REO_PERSIST	  16u /* recoveries that a widened window lasts (section 6.2, step 4) */
-#define REO_MULT_MAX	  20u
-#define TLP_DELACK_NS	  (200 * MR_NS_PER_MS) /* TLP.max_ack_delay: what a peer may wait */
-#define TLP_MIN_NS	  (10 * MR_NS_PER_MS)  /* as Linux: two jiffies */
+#define MIN_RTT_SHIFT	  4 /* in units of 16 ns, so that 32 bits suffice for 68 s */
+/* A wider window lasts for so many recoveries (section 6.2, step 4). */
+#define REO_PERSIST   16u
+#define REO_MULT_MAX  20u
+#define TLP_DELACK_NS (200 * MR_NS_PER_MS) /* TLP.max_ack_delay */
+#define TLP_MIN_NS    (10 * MR_NS_PER_MS)  /* as Linux: two jiffies */
 
 /* RACK_sent_after(), section 6.2: is (t1, seq1) sent after (t2, seq2)? */
 static bool sent_after(uint64_t t1, uint32_t seq1, uint64_t t2, uint32_t seq2)
@@ -49,7 +50,7 @@ void rack_rtt(struct mr_tcb *tcb, uint64_t rtt_ns, uint64_t now)
 		r->min_rtt[0] = rtt;
 }
 
-/* Steps 2 and 3 for one frame that was just acknowledged, either way. */
+/* Steps 2 and 3 for a frame that was just acknowledged, cumulatively or selectively. */
 void rack_delivered(struct mr_tcb *tcb, const struct mr_frame *f, struct ack *ack)
 {
 	struct mr_rack *r = &tcb->rack;
@@ -57,7 +58,7 @@ void rack_delivered(struct mr_tcb *tcb, const struct mr_frame *f, struct ack *ac
 	uint64_t rtt = ack->now - f->sent_at;
 
 	if (f->flags & MR_FRAME_RETRANS) {
-		/* Perhaps the ACK of the first transmission: then its time says nothing. */
+		/* this may acknowledge the first transmission, so the time means nothing */
 		if (ack->ts_valid && seq_lt(ack->tsecr, tcp_ts_now(tcb->ts_offset, f->sent_at)))
 			return;
 		if (rtt < mr_tcp_min_rtt(tcb))
@@ -80,8 +81,8 @@ void rack_delivered(struct mr_tcb *tcb, const struct mr_frame *f, struct ack *ac
 	}
 }
 
-/* Does the D-SACK tell that a recovery sent something for nothing? A probe's copy does not, nor what the
- * network has doubled (as Linux: RFC 8985 section 6.2 means the former). */
+/* Does the D-SACK show that a recovery has retransmitted unnecessarily? A TLP does not count, nor does duplication by
+ * the network (as Linux; RFC 8985 section 6.2 counts the former). */
 static bool of_recovery(const struct mr_tcb *tcb, const struct ack *ack)
 {
 	const struct mr_sack_block *b = &ack->dsack_block;
@@ -90,15 +91,15 @@ static bool of_recovery(const struct mr_tcb *tcb, const struct ack *ack)
 	       !(tcb->tlp.out && b->end == tcb->tlp.end_seq);
 }
 
-/* Step 4: how long to wait for reordering. */
+/* Step 4: the reordering window. */
 static void adapt(struct mr_tcb *tcb, const struct ack *ack)
 {
 	struct mr_rack *r = &tcb->rack;
 
 	if (!r->reo_mult)
 		r->reo_mult = 1;
-	/* Once in a round trip. The RFC's SND.UNA >= RACK.dsack_round would let each of several reports
-	 * count that come while nothing is in flight: what was sent since must have arrived. */
+	/* At most once per RTT. With the RFC's condition SND.UNA >= RACK.dsack_round, several reports that arrive
+	 * while nothing is in flight would all count. Here data that was sent since must have been delivered. */
 	if (r->dsack_seen && seq_gt(tcb->snd_una, r->dsack_round))
 		r->dsack_seen = false;
 	if (ack->dsack && !r->dsack_seen && of_recovery(tcb, ack)) {
@@ -128,8 +129,8 @@ static uint64_t reo_wnd(const struct mr_tcb *tcb)
 	return mr_min(r->reo_mult * mr_tcp_min_rtt(tcb) / 4, tcb->srtt_ns);
 }
 
-/* Reordering is waited for before the retransmission timeout, which counts from then on; but not for longer
- * than that is (as Linux, whose timers are one). */
+/* The reordering timer runs before the retransmission timer, which starts when it expires; but not longer than the
+ * RTO (as Linux, where both are one timer). */
 static void wait_until(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t due, uint64_t now)
 {
 	uint64_t rto = rtt_rto(tcb), at = mr_min(due, now + rto);
@@ -139,8 +140,8 @@ static void wait_until(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t due, uin
 	tcb_timer_set(tcp, tcb, MR_TT_REO, at);
 }
 
-/* Step 5. Returns whether anything was newly judged lost. The timer is for the first of those that are
- * waited for, where the RFC waits for the last: what an ACK looks at is then what it judges. */
+/* Step 5. Returns true if a frame was newly marked lost. The timer is set for the first frame that may still be
+ * reordered, where the RFC takes the last one: so an ACK looks at no more frames than it marks. */
 bool rack_detect(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	const struct mr_rack *r = &tcb->rack;
@@ -157,7 +158,7 @@ bool rack_detect(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 
 		if (!sent_after(r->sent_at, r->end_seq, f->sent_at, f->seq + f->pay_len))
 			break;
-		if (due > now) { /* and so are all that were sent later */
+		if (due > now) { /* and all frames behind it were sent later */
 			wait_until(tcp, tcb, due, now);
 			break;
 		}
@@ -182,8 +183,8 @@ static uint64_t pto(const struct mr_tcb *tcb)
 
 	if (tcb->srtt_ns) {
 		t = 2 * tcb->srtt_ns;
-		/* The RFC says one segment; a peer may as well wait for the second full one (5681 4.2); but
-		 * not while something is missing. */
+		/* The RFC says one segment. A peer may also delay the ACK until the second full one (RFC 5681 section
+		 * 4.2), but not while something is missing. */
 		if (tcb->loss == MR_LOSS_OPEN &&
 		    seq_diff(tcb->snd_nxt, tcb->snd_una) < 2u * tcb->snd_mss)
 			t += TLP_DELACK_NS;
@@ -192,9 +193,9 @@ static uint64_t pto(const struct mr_tcb *tcb)
 	return t;
 }
 
-/* Where nothing tells of what was sent last, and nothing has been sent again for that reason before. The RFC
- * leaves recoveries to the timeout; but what a recovery has sent again is its tail, too, and where that is lost
- * with nothing behind it, 200 ms are hundreds of round trips of a short path. */
+/* May a probe be sent? Only if no ACK reports about the last segments, and no probe is in flight. The RFC sends none in
+ * a recovery, and leaves that to the retransmission timeout. But the retransmissions of a recovery have a tail, too,
+ * and if that is lost, 200 ms are hundreds of RTTs on a short path. So there is one for each recovery. */
 static bool tail_is_silent(const struct mr_tcb *tcb)
 {
 	if (tcb->loss == MR_LOSS_RECOVERY)
@@ -202,8 +203,8 @@ static bool tail_is_silent(const struct mr_tcb *tcb)
 	return tcb->loss == MR_LOSS_OPEN && !tcb->tlp.out && !tcb->sacked_bytes;
 }
 
-/* Section 7.2: after new data was sent, and when an ACK has advanced. A probe that would come after the
- * retransmission timeout comes in its place, and the timeout an RTO later. */
+/* Section 7.2: arm after new data was sent, and when an ACK has advanced. If the probe timeout is later than the RTO,
+ * the probe takes its place, and the RTO follows. */
 void tlp_arm(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	uint64_t at = now + pto(tcb);
@@ -219,7 +220,7 @@ void tlp_arm(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	tcb_timer_set(tcp, tcb, MR_TT_TLP, at);
 }
 
-/* Section 7.3: the probe itself is made by output, from what is there then. */
+/* Section 7.3: output makes the probe, from the data that is there then. */
 void tlp_fire(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	if (!tail_is_silent(tcb) || tcb->snd_una == tcb->snd_nxt)
@@ -234,8 +235,7 @@ void tlp_fire(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	tcb_mark(tcp, tcb);
 }
 
-/* Section 7.4.2: was the probe answered, and did it repair a loss? true: it did, which is a loss event
- * for congestion control. */
+/* Section 7.4.2: process an ACK of the probe. true: the probe has repaired a loss, which is a congestion event. */
 bool tlp_ack(struct mr_tcb *tcb, const struct mr_seg *seg, const struct ack *ack)
 {
 	struct mr_tlp *t = &tcb->tlp;
@@ -254,7 +254,7 @@ bool tlp_ack(struct mr_tcb *tcb, const struct mr_seg *seg, const struct ack *ack
 		t->out = false;
 		return true;
 	}
-	/* Exactly the end, and no blocks: a second ACK like this would be the original's. */
+	/* Exactly the end, without SACK blocks: a second ACK like this acknowledges the original. */
 	if (!ack->acked && !(seg->opts & MR_TCPOPT_SACK))
 		t->out = false;
 	return false;

@@ -1,28 +1,27 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * tcp_sack.c - selective acknowledgment, both ways.
- * Owns        the MR_FRAME_SACKED mark and sacked_bytes; the blocks that are told (tcb->gap->sack, dsack).
+ * tcp_sack.c - selective acknowledgment, in both directions.
+ * Owns        the flag MR_FRAME_SACKED and sacked_bytes; the blocks that we report (tcb->gap->sack, dsack).
  * Implements  RFC 2018, RFC 2883 (D-SACK).
- * Called by   input: what arrived out of order or twice, and what the peer's blocks say.
- * Not here    what is lost because of it (tcp_rack.c).
+ * Called by   input: for data out of order or received twice, and for the peer's blocks.
+ * Not here    loss detection (tcp_rack.c).
  *
- * A block only ever marks frames that it covers whole: segments are whole frames, and what a peer says
- * of parts of them may be ignored (SACK is advisory, RFC 2018 section 8).
+ * A block only marks frames that it covers completely: segments consist of whole frames, and a report about part of
+ * one may be ignored (SACK is advisory, RFC 2018 section 8).
  *
- * Frames that are SACKed make rows, which are stepped over at once; and the search for a block begins
- * where one of the last few was found, the nearest before it: an ACK repeats the blocks of those before. So
- * it costs what is new in it. Blocks at hostile places cost a bounded number of steps: where those run out,
- * the next ACK goes on.
+ * Adjacent SACKed frames form a row, which is skipped in one step. The search for a block starts at the nearest of
+ * the frames where recent blocks were found, because an ACK repeats the blocks of earlier ones. So an ACK costs what
+ * is new in it. Blocks at hostile places cost a bounded number of steps; the next ACK continues the search.
  */
 #include <string.h>
 
 #include "tcp/tcp_priv.h"
 
-#define WALK_MAX 512u /* frames and rows looked at for one ACK: 5 us */
+#define WALK_MAX 512u /* most frames and rows that are visited for one ACK, 5 us */
 
-/* ---- What we tell ---------------------------------------------------------------------------- */
+/* ---- Blocks that we report -------------------------------------------------------------------- */
 
-/* RFC 2018 section 4: the first block holds the segment that caused this ACK; then the most recent. */
+/* RFC 2018 section 4: the first block has the segment that caused this ACK; then the most recent ones. */
 void sack_received(struct mr_tcb *tcb, uint32_t start, uint32_t end)
 {
 	struct mr_sack_block fresh = { start, end }, old[MR_TCP_SACK_BLOCKS];
@@ -61,7 +60,7 @@ void sack_forget(struct mr_tcb *tcb)
 	gap->nsack = n;
 }
 
-/* One that follows the block which is owed already joins it (as Linux); before another, that one gets an ACK
+/* A block that continues the one to be reported is merged with it (as Linux). Otherwise the earlier one gets an ACK
  * of its own. */
 void sack_duplicate(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t start, uint32_t end)
 {
@@ -114,9 +113,9 @@ void sack_fill(struct mr_tcb *tcb, struct mr_seg *seg)
 	seg->opts |= MR_TCPOPT_SACK;
 }
 
-/* ---- What the peer tells --------------------------------------------------------------------- */
+/* ---- Blocks that the peer reports ---------------------------------------------------------------- */
 
-/* RFC 2883 section 4: a first block below the cumulative ACK, or within the second block. */
+/* RFC 2883 section 4: the first block is a D-SACK if it is below the cumulative ACK, or within the second block. */
 static bool is_dsack(const struct mr_seg *seg)
 {
 	const struct mr_sack_block *b = &seg->sack[0];
@@ -129,7 +128,7 @@ static bool is_dsack(const struct mr_seg *seg)
 	       seq_leq(b->end, seg->sack[1].end);
 }
 
-/* In the window of what was sent and is not acknowledged? */
+/* Is the block within the data that was sent and is not acknowledged? */
 static bool plausible(const struct mr_tcb *tcb, const struct mr_seg *seg,
 		      const struct mr_sack_block *b)
 {
@@ -137,7 +136,7 @@ static bool plausible(const struct mr_tcb *tcb, const struct mr_seg *seg,
 	       seq_gt(b->start, tcb->snd_una) && seq_leq(b->end, tcb->snd_nxt);
 }
 
-/* A block was found here: f is the first of its row, or not SACKed. */
+/* Remember f, where a block was found. f is the first of its row, or not SACKed. */
 static void remember(struct mr_tcb *tcb, struct mr_frame *f)
 {
 	struct mr_frame *push = f;
@@ -150,7 +149,7 @@ static void remember(struct mr_tcb *tcb, struct mr_frame *f)
 	}
 }
 
-/* The nearest place at or before seq from which a walk may begin. */
+/* The nearest remembered frame at or before seq, to start a search. */
 static struct mr_frame *recall(const struct mr_tcb *tcb, uint32_t seq)
 {
 	struct mr_frame *best = tcb->sndq.head;
@@ -164,7 +163,7 @@ static struct mr_frame *recall(const struct mr_tcb *tcb, uint32_t seq)
 	return best;
 }
 
-/* `from` is no such place any more; `to` is, or NULL. */
+/* Replace `from` among the remembered frames by `to`, or by NULL. */
 static void forget(struct mr_tcb *tcb, const struct mr_frame *from, struct mr_frame *to)
 {
 	for (unsigned i = 0; i < MR_TCP_SACK_HINTS; i++)
@@ -172,7 +171,7 @@ static void forget(struct mr_tcb *tcb, const struct mr_frame *from, struct mr_fr
 			tcb->sending->sack_hint[i] = to;
 }
 
-/* Put f into the row that ends with prev, and into the one that begins behind it. Returns its last. */
+/* Add f to the row that ends with prev, and join the row that begins behind it. Returns the row's last frame. */
 static struct mr_frame *join(struct mr_tcb *tcb, struct mr_frame *prev, struct mr_frame *f)
 {
 	struct mr_frame *next = f->next, *first = f, *last = f;
@@ -191,7 +190,7 @@ static struct mr_frame *join(struct mr_tcb *tcb, struct mr_frame *prev, struct m
 	return last;
 }
 
-/* prev: the frame before f, if that is known. Returns the last frame of the row that f is in now. */
+/* prev: the frame before f, or NULL if unknown. Returns the last frame of the row that f now belongs to. */
 static struct mr_frame *mark(struct mr_tcb *tcb, struct mr_frame *prev, struct mr_frame *f,
 			     struct ack *ack)
 {
@@ -213,11 +212,11 @@ void sack_popped(struct mr_tcb *tcb, struct mr_frame *f)
 	forget(tcb, f, NULL);
 	if (!(f->flags & MR_FRAME_SACKED) || f->row == f)
 		return;
-	f->next->row = f->row; /* the row begins with the next one now */
+	f->next->row = f->row; /* the row now begins with the next frame */
 	f->row->row = f->next;
 }
 
-/* Mark what one block covers. Returns the steps that are left. */
+/* Mark the frames that one block covers. Returns how many steps are left. */
 static uint32_t take_block(struct mr_tcb *tcb, const struct mr_sack_block *b, bool news,
 			   uint32_t steps, struct ack *ack)
 {
@@ -226,7 +225,8 @@ static uint32_t take_block(struct mr_tcb *tcb, const struct mr_sack_block *b, bo
 	for (; f && f != tcb->sndq.unsent && seq_lt(f->seq, b->end); prev = f, f = f->next) {
 		if (!(f->flags & MR_FRAME_SACKED) && seq_geq(f->seq, b->start) &&
 		    seq_leq(f->seq + f->pay_len, b->end)) {
-			f = mark(tcb, prev, f, ack); /* once for each frame: needs no bound */
+			/* Happens once for each frame: needs no bound. */
+			f = mark(tcb, prev, f, ack);
 			continue;
 		}
 		if (!steps) {
@@ -261,14 +261,14 @@ void sack_input(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *seg
 
 	if (!tcb->sack_ok || !(seg->opts & MR_TCPOPT_SACK))
 		return;
-	/* The first one is news; the others were told before (RFC 2018 section 4). */
+	/* The first block is new; the others were reported before (RFC 2018 section 4). */
 	for (uint8_t i = ack->dsack ? 1 : 0; i < seg->nsack; i++)
 		if (plausible(tcb, seg, &seg->sack[i]))
 			steps = take_block(tcb, &seg->sack[i], i == ack->dsack, steps, ack);
 	MR_COUNT_N(tcp->ctr, TCP_SACK_WALKED, WALK_MAX - steps);
 }
 
-/* RFC 2018 section 8: at a timeout everything that was SACKed may have been thrown away since. */
+/* RFC 2018 section 8: after a timeout the peer may have discarded everything that was SACKed. */
 void sack_renege(struct mr_tcb *tcb)
 {
 	for (struct mr_frame *f = tcb->sndq.head; f && f != tcb->sndq.unsent; f = f->next) {
@@ -279,7 +279,7 @@ void sack_renege(struct mr_tcb *tcb)
 		if (f->flags & MR_FRAME_RETRANS)
 			tcb->retrans_out += f->pay_len;
 		mr_list_add_tail(&tcb->in_flight, &f->sent_node);
-		rate_sent(tcb, f, 0, f->sent_at); /* what was noted is gone */
+		rate_sent(tcb, f, 0, f->sent_at); /* its record for the delivery rate is gone */
 	}
 	memset(tcb->sending->sack_hint, 0, sizeof(tcb->sending->sack_hint));
 }

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * tcp_sndq.c - the send queue: frames with headroom that hold what was written and not
- * acknowledged.
+ * tcp_sndq.c - the send queue: frames with headroom that hold what was written and is not acknowledged.
  * Owns        tcb->sndq, write_seq and lost_bytes.
  * Called by   the socket layer (write), output (split), ACK processing (ack), loss recovery (mark).
- * Not here    when anything is sent (tcp_output.c).
+ * Not here    when something is sent (tcp_output.c).
  *
- * A frame that was sent is never appended to, so that a retransmission is the same segment again,
- * and headers are put in front of the payload in place.
+ * Nothing is appended to a frame that was sent. So a retransmission is the same segment again, and headers are
+ * written in place in front of the payload.
  */
 #include <errno.h>
 #include <string.h>
@@ -16,8 +15,8 @@
 #include "base/csum.h"
 #include "tcp/tcp_priv.h"
 
-/* A write of so many bytes leaves in bursts, where the device cuts them. Its payload is not summed here: whoever cuts
- * the burst sums it, or nobody has to. */
+/* A write of at least so many bytes is sent in bursts that the device cuts. Its payload is not summed while it is
+ * copied: whoever cuts the burst computes the checksum, if it is needed at all. */
 #define BURST_WRITE (16u << 10)
 
 uint32_t mr_tcp_fill_size(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
@@ -28,7 +27,7 @@ uint32_t mr_tcp_fill_size(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 	if (mr_likely(tcb->snd_mss <= room))
 		return tcb->snd_mss;
 	chunks = (tcb->snd_mss + room - 1) / room;
-	return tcb->snd_mss / chunks; /* so that whole frames make a full segment */
+	return tcb->snd_mss / chunks; /* so that a full segment has whole frames */
 }
 
 static struct mr_frame *frame_get(struct mr_tcp *tcp)
@@ -45,7 +44,7 @@ static struct mr_frame *frame_get(struct mr_tcp *tcp)
 	return f;
 }
 
-/* The payload is another one: it is summed when a packet needs that. */
+/* The payload has changed: its sum is computed when a packet needs it. */
 static void unsum(struct mr_frame *f)
 {
 	f->flags &= (uint8_t)~MR_FRAME_CSUM;
@@ -60,7 +59,7 @@ uint32_t sndq_sum(struct mr_frame *f)
 	return f->csum;
 }
 
-/* n bytes behind what f has. */
+/* Append n bytes to f. */
 static void append(struct mr_frame *f, const uint8_t *src, uint32_t n, bool sum)
 {
 	uint8_t *at = f->pay + f->pay_len;
@@ -98,7 +97,7 @@ static void wrote(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t n, unsigned f
 		return;
 	if (!tcb->more)
 		tcb->sndq.tail->flags |=
-			MR_FRAME_PSH; /* RFC 9293 3.9.1.2: the end of a write is pushed */
+			MR_FRAME_PSH; /* RFC 9293 section 3.9.1.2: push the end of a write */
 	if (flags & MR_SEND_OOB) {
 		tcb->urg_out = true;
 		tcb->snd_up = tcb->write_seq;
@@ -106,8 +105,8 @@ static void wrote(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t n, unsigned f
 	tcb_mark(tcp, tcb);
 }
 
-/* Bytes that can be put behind the payload of the last frame. One that a SYN took along and whose front was
- * acknowledged begins further behind in its chunk than others. */
+/* Bytes that can be appended to the last frame. A frame that a SYN carried, and whose front was acknowledged, begins
+ * further behind in its chunk than others. */
 static uint32_t tail_room(const struct mr_tcp *tcp, const struct mr_tcb *tcb, uint32_t fill)
 {
 	const struct mr_frame *f = tcb->sndq.tail;
@@ -145,8 +144,7 @@ uint32_t mr_tcp_write(struct mr_tcp *tcp, struct mr_tcb *tcb, const void *buf, u
 		tcb->write_seq += n;
 		done += n;
 	}
-	/* What did not fit is not written, so the urgent byte and the end of the write are not
-	 * there yet. */
+	/* Something was not written: then neither the urgent byte nor the end of the write is in the queue yet. */
 	wrote(tcp, tcb, done, done == len ? flags : (flags & ~MR_SEND_OOB));
 	return done;
 }
@@ -183,7 +181,7 @@ static int cut(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, uint3
 	rest->sent = f->sent;
 	rest->flags |= f->flags & (MR_FRAME_PSH | MR_FRAME_RETRANS | MR_FRAME_LOST);
 	if (!mr_list_empty(&f->sent_node))
-		mr_list_add_head(&f->sent_node, &rest->sent_node); /* just behind f */
+		mr_list_add_head(&f->sent_node, &rest->sent_node); /* right behind f */
 	rest->next = f->next;
 	f->next = rest;
 	f->pay_len = at;
@@ -196,9 +194,9 @@ static int cut(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, uint3
 	return 0;
 }
 
-/* A cut takes a frame beyond those that writers were given (socket/socket_send.c). One queue may not take more
- * than it leaves; when frames are scarce only the front is cut, which goes with the next ACK; and the last ones
- * are for ACKs. */
+/* May a frame be split? That takes a frame beyond those that writers may use (socket/socket_send.c). A queue may not
+ * hold more frames than it leaves free; if frames are scarce, only the head is split, which the next ACK frees; the
+ * last frames are for ACKs. */
 static bool may_split(const struct mr_tcp *tcp, const struct mr_tcb *tcb, const struct mr_frame *f)
 {
 	if (f == tcb->sndq.head)
@@ -211,7 +209,7 @@ int sndq_split(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, uint3
 	return may_split(tcp, tcb, f) ? cut(tcp, tcb, f, at) : -ENOBUFS;
 }
 
-/* The first n bytes of the frame behind f move to f's end. Neither was ever sent. */
+/* Move the first n bytes of the next frame to the end of f. Neither was ever sent. */
 static void pull_next(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, uint32_t n)
 {
 	struct mr_frame *g = f->next;
@@ -258,8 +256,8 @@ void sndq_mark_lost(struct mr_tcb *tcb, struct mr_frame *f)
 	f->flags |= MR_FRAME_LOST;
 	tcb->lost_bytes += f->pay_len;
 	mr_list_del(&f->sent_node);
-	/* In order as they are found, which is that of sending; what was sent again and is lost again
-	 * comes first, so that the first one of the queue always does. */
+	/* Append: frames are found lost in the order of sending. A retransmission that is lost again goes to the
+	 * front, so that the first frame of the queue is always first. */
 	if (!mr_list_empty(&tcb->lost) &&
 	    seq_lt(f->seq, mr_list_first(&tcb->lost, struct mr_frame, sent_node)->seq))
 		mr_list_add_head(&tcb->lost, &f->sent_node);
@@ -276,13 +274,13 @@ void sndq_unmark_lost(struct mr_tcb *tcb)
 		tcb->lost_bytes -= f->pay_len;
 		if (f->flags & MR_FRAME_RETRANS)
 			tcb->retrans_out += f->pay_len;
-		/* Its time is kept; its place in the list is not, which only makes RACK look at it late. */
+		/* sent_at is kept, but not its place in the list, so that RACK only looks at it later. */
 		mr_list_move_tail(&tcb->in_flight, &f->sent_node);
 	}
 	tcb->fin_lost = false;
 }
 
-/* n bytes less in f: what the accounts of its marks must know. */
+/* f loses n bytes: adjust the counts for its flags. */
 static void unaccount(struct mr_tcb *tcb, const struct mr_frame *f, uint32_t n)
 {
 	if (f->flags & MR_FRAME_LOST)
@@ -308,8 +306,7 @@ static void pop_head(struct mr_tcp *tcp, struct mr_tcb *tcb)
 	if (!q->head)
 		q->tail = NULL;
 	f->next = NULL;
-	mr_frame_put(tcp->frames,
-		     f); /* the device may still hold it: then it lives until completion */
+	mr_frame_put(tcp->frames, f); /* if the device holds it, it lives until completion */
 }
 
 uint64_t sndq_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t una, struct ack *ack)
@@ -317,7 +314,7 @@ uint64_t sndq_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t una, struct a
 	struct mr_sndq *q = &tcb->sndq;
 	uint64_t sent_at = 0;
 
-	/* What the ACK answers is what arrived at the front. */
+	/* The ACK is caused by what arrived at the front. */
 	if (q->head && q->head->flags & MR_FRAME_RETRANS && ack->ts_valid)
 		ack->first_copy = seq_lt(ack->tsecr, tcp_ts_now(tcb->ts_offset, q->head->sent_at));
 	while (q->head && q->head != q->unsent && seq_leq(q->head->seq + q->head->pay_len, una)) {
@@ -327,13 +324,13 @@ uint64_t sndq_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t una, struct a
 			ack->delivered += f->pay_len;
 			rate_delivered(tcb, f, ack);
 			rack_delivered(tcb, f, ack);
-			/* Karn: what an ACK of a retransmission answers is ambiguous. */
+			/* Karn: the ACK of a retransmission is ambiguous */
 			sent_at = f->flags & MR_FRAME_RETRANS ? 0 : mr_max(sent_at, f->sent_at);
 		}
 		pop_head(tcp, tcb);
 	}
-	/* The peer may acknowledge part of a frame (it split the segment, or resegmented it). The front goes;
-	 * a frame in the device's hands is not changed but only seen shorter from here. */
+	/* The peer may acknowledge part of a frame (it split or resegmented). Remove that part by moving pay: the
+	 * bytes stay as they are, because the device may hold the frame. */
 	if (q->head && q->head != q->unsent && seq_lt(q->head->seq, una)) {
 		struct mr_frame *f = q->head;
 		uint32_t n = seq_diff(una, f->seq);
@@ -362,7 +359,7 @@ void sndq_drop(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t n)
 	if (!n)
 		return;
 	f = tcb->sndq.head;
-	assert(f); /* n is not more than what waits */
+	assert(f); /* the queue has at least n bytes */
 	f->pay += n;
 	f->pay_len -= n;
 	f->seq += n;

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * tcp_timer.c - what happens when nothing arrives.
- * Owns        backoff, probes, stalled_since; the giving up.
- * Implements  RFC 6298 section 5, RFC 9293 sections 3.8.3 (R1, R2), 3.8.4 (keepalive), 3.8.6.1
- *             (probes).
+ * tcp_timer.c - the timers of a TCB: retransmission, window probes, keepalive, and giving up.
+ * Owns        backoff, probes, stalled_since.
+ * Implements  RFC 6298 section 5, RFC 9293 sections 3.8.3 (R1, R2), 3.8.4 (keepalive), 3.8.6.1 (window probes).
  * Called by   the engine for each expired timer of TCP.
  */
 #include <errno.h>
 
 #include "tcp/tcp_priv.h"
 
-/* Where fewer frames than this are free, of 16, sends take hardly any (socket/socket_send.c leaves 9 of 32). */
+/* In 16ths of all frames: with fewer free, sending takes hardly any more (socket/socket_send.c leaves 9 of 32). */
 #define TIGHT_16TH	     5u
 #define ORPHAN_RETRIES_TIGHT 3u
 
@@ -31,8 +30,8 @@ static void give_up(struct mr_tcp *tcp, struct mr_tcb *tcb)
 	tcb_end(tcp, tcb, err);
 }
 
-/* How often it is tried again. What an orphan holds nobody here waits for any more: where others lack it, they go
- * before (as Linux: tcp_out_of_resources()). */
+/* How often to retry. If others lack frames, an orphan that holds some is given up earlier (as Linux:
+ * tcp_out_of_resources()). */
 static unsigned tries_max(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 {
 	if (tcb->owner)
@@ -42,7 +41,7 @@ static unsigned tries_max(const struct mr_tcp *tcp, const struct mr_tcb *tcb)
 		       MR_TCP_ORPHAN_RETRIES;
 }
 
-/* Has this connection been stuck for too long, with `tries` unanswered tries behind it? */
+/* Has the connection made no progress for too long, after `tries` unanswered tries? */
 static bool too_long(const struct mr_tcp *tcp, const struct mr_tcb *tcb, unsigned tries,
 		     uint64_t now)
 {
@@ -65,7 +64,7 @@ static bool rtx_handshake(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		return false;
 	}
 	MR_COUNT(tcp->ctr, TCP_RETRANS);
-	/* A SYN that met an old connection was not lost. */
+	/* A SYN that was answered by an old connection was not lost. */
 	if (!tcb->syn_met_old || tcb->backoff)
 		tcb->retrans++;
 	back_off(tcb);
@@ -75,11 +74,11 @@ static bool rtx_handshake(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	return true;
 }
 
-/* Zero-window probe. A peer that answers is alive, however long its window stays closed: ACKs reset
- * tcb->probes (RFC 9293 section 3.8.6.1). */
+/* Window probe. A peer that answers is alive, however long its window stays closed: ACKs reset tcb->probes (RFC 9293
+ * section 3.8.6.1). */
 static bool probe(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
-	/* Without an application nobody waits for that peer: each probe counts, answered or not. */
+	/* Without an application each probe counts, whether it was answered or not. */
 	if (too_long(tcp, tcb, tcb->owner ? tcb->probes : tcb->backoff, now) ||
 	    (!tcb->owner && tcb->backoff >= tries_max(tcp, tcb))) {
 		give_up(tcp, tcb);
@@ -88,7 +87,8 @@ static bool probe(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	tcb->probes++;
 	back_off(tcb);
 	if (tcb->snd_wnd)
-		tcb->push_small = true; /* the sender's SWS override timeout (RFC 9293 3.8.6.2.1) */
+		/* Override timeout of silly window avoidance (RFC 9293 section 3.8.6.2.1). */
+		tcb->push_small = true;
 	else
 		tcb->probe_owed = true;
 	tcb_mark(tcp, tcb);
@@ -96,7 +96,7 @@ static bool probe(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	return true;
 }
 
-/* Since when what the first timeout is about has been on its way (RFC 5482 counts from there). */
+/* When the data that has timed out first was sent (RFC 5482 counts from there). */
 static uint64_t unanswered_since(const struct mr_tcb *tcb, uint64_t now)
 {
 	const struct mr_frame *f = tcb->sndq.head;
@@ -106,9 +106,9 @@ static uint64_t unanswered_since(const struct mr_tcb *tcb, uint64_t now)
 	return f && f != tcb->sndq.unsent ? f->sent_at : now;
 }
 
-/* A peer that closed its window over what is in flight, and still answers, is alive: a retransmission is a
- * window probe then, whatever else it looks like. But as with other probes the application may have set a limit,
- * and where it is gone nobody waits for that window: else a peer could keep what was sent to it for ever. */
+/* A peer that has closed its window on data in flight, and still answers, is alive: the retransmission is then a
+ * window probe. But as for other probes, the application may have set a limit; and without an application there is
+ * one, or a peer could keep the data for ever. */
 static bool closed_and_alive(const struct mr_tcb *tcb, uint64_t now)
 {
 	return !tcb->snd_wnd && tcb->owner && !tcb->opts.user_timeout_ms &&
@@ -123,7 +123,7 @@ static bool rtx(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		return rtx_handshake(tcp, tcb, now);
 	if (tcb->persist)
 		return probe(tcp, tcb, now);
-	if (tcb->snd_una == tcb->snd_nxt) { /* there was no route: try again to send */
+	if (tcb->snd_una == tcb->snd_nxt) { /* there was no route: output tries again */
 		tcb_mark(tcp, tcb);
 		return true;
 	}
@@ -144,23 +144,23 @@ static bool keep(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 
 	if (!tcb->owner && tcb->state == MR_TCP_FIN_WAIT2) {
 		tcb_end(tcp, tcb,
-			0); /* the peer never closed its side, and nobody here waits for it */
+			0); /* the peer has not closed its side, and nobody here waits for it */
 		return false;
 	}
 	if (!tcb->opts.keepalive || !tcb_synchronized(tcb))
 		return true;
-	/* RFC 1122 section 4.2.3.6: only when nothing else is under way. */
+	/* RFC 1122 section 4.2.3.6: only if nothing is in flight or queued */
 	if (idle < idle_ns || tcb->sndq.head) {
 		tcb->probes = tcb->sndq.head ? tcb->probes : 0;
 		tcb_timer_set(tcp, tcb, MR_TT_KEEP,
 			      mr_max(tcb->last_rcv_at + idle_ns, now + MR_NS_PER_S));
 		return true;
 	}
-	/* As Linux: a user timeout takes the place of the number of probes. */
+	/* As Linux, a user timeout replaces the number of probes. */
 	if (tcb->opts.user_timeout_ms ?
 		    tcb->probes && idle >= tcb->opts.user_timeout_ms * MR_NS_PER_MS :
 		    tcb->probes >= tcb->opts.keepcnt) {
-		/* As Linux: should the peer live after all, it is not left with half a connection. */
+		/* As Linux, send a reset: if the peer is alive after all, it must not keep half a connection. */
 		if (!mr_dst_resolve(tcp->ip, &tcb->dst, &tcb->flow.raddr, now))
 			tcp_send_rst(tcp, tcb, now);
 		give_up(tcp, tcb);
@@ -173,9 +173,8 @@ static bool keep(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	return true;
 }
 
-/* When what is known of the path is too old to be worth its memory: cwnd has long been down to the initial
- * window then (tcp_cwv.c), and congestion control begins anew with it and ssthresh. A model of the path is
- * kept. */
+/* The connection has not sent for so long that what is known of the path is obsolete: cwnd is at the initial window
+ * by now (tcp_cwv.c), and congestion control starts anew from that and ssthresh. A model of the path is kept. */
 static uint64_t forget_at(const struct mr_tcb *tcb)
 {
 	if (!tcb_sends(tcb) || tcb->sndq.head || tcb->snd_una != tcb->snd_nxt ||
@@ -210,7 +209,8 @@ static void tcb_timer(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 			break;
 		case MR_TT_DELACK:
 			MR_COUNT(tcp->ctr, TCP_ACK_DELAYED);
-			tcb->pingpong = false; /* no data has come to carry it */
+			/* The application sent no data that could carry it. */
+			tcb->pingpong = false;
 			tcb->ack_now = true;
 			tcb_mark(tcp, tcb);
 			break;
