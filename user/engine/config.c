@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * config.c - the configuration: defaults, parsing, checks, and what follows from the interface.
+ * config.c - the configuration: defaults, parsing, checks, and what is chosen from it and from the interface.
  * Owns        the choice of attach mode, checksum policy, chunk size and number of frames.
  * Called by   the application (init, add); mr_engine_open() (check, plan).
- * Not here    anything that asks the system (engine_open.c): all of this is pure.
+ * Not here    anything that makes a system call (engine_open.c).
  */
 #include <endian.h>
 #include <errno.h>
@@ -21,15 +21,15 @@
 #define RING_MIN	    64u
 #define RING_MAX	    32768u
 #define FRAMES_DEFAULT	    16384u /* at least; 64 MiB in chunks of 4096 */
-#define FRAMES_PER_QUEUE    256u /* at least: below that a single 64 KiB packet may find no room */
+#define FRAMES_PER_QUEUE    256u /* at least: with fewer, a single 64 KiB packet may find no room */
 #define FRAMES_MAX	    (1u << 22)
 #define MAX_SOCKETS_DEFAULT 16384u
 #define MAX_SOCKETS_MAX	    (1u << 20)
 #define BUF_MIN		    2048u /* as for MR_OPT_SNDBUF and MR_OPT_RCVBUF */
 #define BUF_MAX		    (16u << 20)
-#define SPIN_US_DEFAULT	    50u /* about what going to sleep and waking up costs */
+#define SPIN_US_DEFAULT	    50u /* about the cost of sleeping and waking up */
 #define SPIN_US_MAX	    1000000u
-#define XDP_HEADROOM	    256u /* the kernel's, at the front of every received chunk */
+#define XDP_HEADROOM	    256u /* the kernel's headroom in every received chunk */
 #define L2_BYTES	    22u	 /* Ethernet and two VLAN tags */
 
 void mr_config_init(struct mr_config *cfg)
@@ -119,7 +119,7 @@ static bool on_link(const struct mr_config *cfg, const struct mr_addr *addr)
 			return true;
 		v6 |= !mr_addr_is_v4(&cfg->addrs[i].addr);
 	}
-	if (v6 && mr_addr_is_link_local(addr)) /* the engine gets such an address, too */
+	if (v6 && mr_addr_is_link_local(addr)) /* the engine gets a link-local address, too */
 		return true;
 	for (unsigned i = 0; i < cfg->nroutes; i++)
 		if (mr_addr_is_any(&cfg->routes[i].gateway) &&
@@ -174,7 +174,7 @@ static int check_range(const char *what, uint32_t value, uint32_t least, uint32_
 			    most);
 }
 
-/* 0: it is tuned by itself. */
+/* 0: autotuning. */
 static int check_buffer(const char *what, uint32_t bytes, struct mr_error *err)
 {
 	return bytes ? check_range(what, bytes, BUF_MIN, BUF_MAX, err) : 0;
@@ -222,8 +222,8 @@ static int check_congestion(const char *name, struct mr_error *err)
 			    known);
 }
 
-/* Four words of up to eight hexadecimal digits, as Linux's sysctl has them: each is little-endian bytes of the
- * key. Returns what follows, NULL: it is none. */
+/* Parse four words of up to eight hexadecimal digits, as in Linux's sysctl: each has four bytes of the key in
+ * little-endian order. Returns what follows them; NULL: syntax error. */
 static const char *read_key(const char *text, uint8_t key[MR_TFO_KEY_LEN])
 {
 	for (unsigned i = 0; i < 4; i++) {
@@ -316,7 +316,7 @@ int mr_config_check(const struct mr_config *cfg, struct mr_error *err)
 	return ret;
 }
 
-/* ---- Place ----------------------------------------------------------------------------------- */
+/* ---- Bridges and bonds --------------------------------------------------------------------- */
 
 int mr_config_check_master(const struct mr_ifinfo *info, bool has_address, struct mr_error *err)
 {
@@ -359,8 +359,8 @@ static enum mr_csum_policy csum_policy(enum mr_rx_csum wanted, bool veth, bool n
 	case MR_RX_CSUM_AUTO:
 		break;
 	}
-	/* A veth peer leaves checksums unfinished. So does the kernel's own receive offload (GRO), which
-	 * a generic XDP program stands behind: it has verified what it merged. */
+	/* A veth peer leaves checksums partial. So does the kernel's receive offload (GRO), which runs before a
+	 * generic XDP program, and has verified what it merged. */
 	return veth || !native ? MR_CSUM_VERIFY_PARTIAL : MR_CSUM_VERIFY;
 }
 
@@ -368,8 +368,8 @@ static uint32_t plan_chunk(const struct mr_config *cfg, const struct mr_ifinfo *
 {
 	if (cfg->chunk_size)
 		return cfg->chunk_size;
-	/* Small chunks where a packet is sure to fit one. In generic mode the peer's super-frames
-	 * come through: there large chunks are fewer. */
+	/* Small chunks if every packet fits into one. In generic mode the peer's TSO packets arrive uncut, and large
+	 * chunks need fewer descriptors. */
 	return native && info->mtu + L2_BYTES <= 2048 - XDP_HEADROOM ? 2048 : 4096;
 }
 
@@ -417,7 +417,7 @@ int mr_config_plan(const struct mr_config *cfg, const struct mr_ifinfo *info, st
 		(uint32_t)mr_min(mr_max(chosen, (uint64_t)FRAMES_DEFAULT), (uint64_t)FRAMES_MAX);
 	if (cfg->umem_frames)
 		plan->nframes = cfg->umem_frames;
-	/* As the device has it: at most three quarters of all frames. */
+	/* As in the device: at most three quarters of all frames. */
 	plan->dev_frames =
 		(uint32_t)mr_min((uint64_t)queues * cfg->rx_ring, (uint64_t)plan->nframes / 4 * 3);
 	return 0;

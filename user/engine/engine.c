@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * engine.c - one stack in one arena, and the two halves of its rhythm: input and output.
- * Owns        the pipeline from a received packet up to TCP; every drop of input is counted here.
+ * engine.c - one stack in one arena, and the two halves of a round: input and output.
+ * Owns        the pipeline from a received packet up to TCP, and the counting of input's drops.
  * Called by   mr_wait() (engine_wait.c), the simulator.
- * Not here    the system: opening a real interface (engine_open.c), sleeping (engine_wait.c).
+ * Not here    opening a real interface (engine_open.c), sleeping (engine_wait.c).
  *
- * Input never sends and output never receives. What input finds is told to the sockets; what is
- * owed because of it goes out in the next output, together with what the application has to say.
+ * Input never sends, and output never receives. What input has to send (ACKs, data that a larger window permits) is
+ * sent by the next output, together with what the application has written by then.
  */
 #include <errno.h>
 #include <net/if.h>
@@ -23,10 +23,12 @@
 #include "engine/engine_priv.h"
 #include "kernel/xdp.h"
 
-#define RX_BUDGET    256u /* packets of one round; the rest waits, so that answers are not late */
-#define OUTPUT_TURNS 4u	  /* of filling and emptying the transmit queue in one round */
-#define CLOSE_TURNS  64u  /* of output, so that the resets of a close get out */
-#define STUCK_NS     (10 * MR_NS_PER_MS) /* when what is owed found no frame: look again that often */
+/* Packets received in one round; the rest waits, so that answers are not late. */
+#define RX_BUDGET    256u
+#define OUTPUT_TURNS 4u	 /* how often one round fills and empties the transmit queue */
+#define CLOSE_TURNS  64u /* rounds of output at close, to send the resets */
+/* When no frame was free for output: how often to try again. */
+#define STUCK_NS (10 * MR_NS_PER_MS)
 
 /* ---- Create ---------------------------------------------------------------------------------- */
 
@@ -39,13 +41,13 @@ static uint64_t monotonic(void *user)
 	return (uint64_t)ts.tv_sec * MR_NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
-/* Connections outlive their sockets: as many orphans as sockets may be on their way out. */
+/* Connections outlive their sockets: there may be as many orphans as sockets. */
 static uint32_t max_connections(const struct mr_config *cfg)
 {
 	return 2 * cfg->max_sockets;
 }
 
-/* Enough, with what pools and alignment add. Pages that are never touched cost nothing. */
+/* An upper bound, with the overhead of pools and alignment. Untouched pages cost nothing. */
 static size_t arena_size(const struct mr_config *cfg, const struct mr_stack_cfg *scfg)
 {
 	const size_t pad = 64, slack = 1 << 20;
@@ -62,7 +64,7 @@ static size_t arena_size(const struct mr_config *cfg, const struct mr_stack_cfg 
 	       (cfg->shared ? mr_ip_shared_bytes() : 0);
 }
 
-/* Nothing random that a peer may see leads back to the seed. */
+/* Derive keys so that nothing random that a peer sees reveals the seed. */
 static uint64_t derive(uint64_t seed, const char *purpose)
 {
 	const uint64_t key[2] = { seed, 0x6d696c6c72616365ull /* "millrace" */ };
@@ -70,8 +72,8 @@ static uint64_t derive(uint64_t seed, const char *purpose)
 	return mr_siphash(key, purpose, strlen(purpose));
 }
 
-/* What is configured, and with any IPv6 address a link-local one (RFC 4291 section 2.8), unless that
- * is configured, too. Returns how many. */
+/* The configured addresses, and, if one of them is IPv6 and none is link-local, a link-local one (RFC 4291 section
+ * 2.8). Returns how many. */
 static unsigned own_addresses(const struct mr_config *cfg, const struct mr_stack_cfg *scfg,
 			      struct mr_prefix own[MR_LINK_ADDRS_MAX])
 {
@@ -138,7 +140,7 @@ static int stack_init(struct mr_engine *engine, const struct mr_config *cfg,
 	return err;
 }
 
-/* On-link routes first: a gateway may stand behind one. */
+/* On-link routes first, because gateways are reached through them. */
 static int add_routes(struct mr_ip *ip, const struct mr_config *cfg)
 {
 	for (int via = 0; via <= 1; via++) {
@@ -150,7 +152,8 @@ static int add_routes(struct mr_ip *ip, const struct mr_config *cfg)
 			if (mr_addr_is_any(&r->gateway) != !via)
 				continue;
 			err = mr_route_add(ip, &route);
-			if (err && (via || err != -EEXIST)) /* the subnet of an address, again */
+			/* The subnet of an address, which has its route already. */
+			if (err && (via || err != -EEXIST))
 				return err;
 		}
 	}
@@ -213,13 +216,13 @@ int mr_engine_create(struct mr_engine **out, const struct mr_config *cfg, struct
 	return 0;
 
 fail:
-	engine->st = NULL; /* perhaps half-made: nothing in it needs closing */
+	engine->st = NULL; /* perhaps incomplete; nothing in it has to be closed */
 	mr_engine_close(engine);
 	return ret;
 }
 
-/* What turns the engine's clock into the time of day. A clock of the caller's is taken as it is, so
- * that the same run makes the same capture. */
+/* The difference between the time of day and the engine's clock; 0 for a clock of the caller's, so that the same run
+ * makes the same capture. */
 static int64_t epoch_ns(const struct mr_engine *engine)
 {
 	struct timespec ts;
@@ -317,7 +320,7 @@ static enum mr_drop input_ip(struct mr_stack *st, struct mr_frame **f, enum mr_u
 	case MR_UP_TCP:
 		return mr_tcp_input(&st->tcp, *f, &rx, now);
 	case MR_UP_ICMP_ERR:
-		/* The packet is consumed: what TCP thinks of its message is only counted. */
+		/* the packet was consumed; TCP's verdict is only counted */
 		reason = mr_tcp_icmp(&st->tcp, &ierr, now);
 		st->ctr.drop[reason] += reason != MR_DROP_NONE;
 		return MR_DROP_NONE;
@@ -328,8 +331,8 @@ static enum mr_drop input_ip(struct mr_stack *st, struct mr_frame **f, enum mr_u
 	}
 }
 
-/* One packet, up to where it ends. The reason, where it is dropped: the frame, or what it has made
- * whole, is still the caller's. */
+/* Process one packet. Returns MR_DROP_NONE, or the reason why it was dropped; then the frame, or the datagram
+ * reassembled from it, is still the caller's. */
 static enum mr_drop input_frame(struct mr_stack *st, struct mr_frame **f, uint64_t now)
 {
 	enum mr_drop reason = MR_DROP_NONE;
@@ -346,9 +349,8 @@ static enum mr_drop input_frame(struct mr_stack *st, struct mr_frame **f, uint64
 	}
 }
 
-/* A neighbour does not answer: for connections that wait for it this is what an ICMP host
- * unreachable would be, and it takes the same way (RFC 1122 section 4.2.3.9). Established ones are told by
- * their next segment. */
+/* A neighbour does not answer. Connections that wait for it are treated as by an ICMP host unreachable (RFC 1122
+ * section 4.2.3.9). Established ones learn of it with their next segment. */
 void engine_neighbour_failed(struct mr_stack *st, const struct mr_neigh *n, uint64_t now)
 {
 	struct mr_list *pos, *tmp;
@@ -418,7 +420,7 @@ static void run_timers(struct mr_engine *engine, uint64_t now)
 			mr_reasm_timer(&st->ip, t, now);
 			break;
 		case MR_TIMER_ROUTER:
-			read_notes(engine); /* the router may have been heard meanwhile */
+			read_notes(engine); /* a router may have been noted meanwhile */
 			mr_ip_timer(&st->ip, now);
 			break;
 		}
@@ -479,7 +481,7 @@ int mr_engine_output(struct mr_engine *engine, uint64_t now)
 		return engine->st->fatal;
 	engine->st->now = now;
 	st->socks.now = now;
-	/* TCP stops at a full transmit queue: go on as long as the device empties it. */
+	/* TCP stops when the transmit queue is full: continue as long as the device empties it. */
 	for (unsigned i = 0; i < OUTPUT_TURNS; i++) {
 		mr_tcp_flush(&st->tcp, now);
 		if (engine->shared)
@@ -498,18 +500,18 @@ uint64_t mr_engine_next(const struct mr_engine *engine, uint64_t now)
 	uint64_t port = mr_port_next(&engine->port, now);
 	uint64_t next = mr_min(mr_wheel_next(&st->wheel), port);
 
-	/* Queued since the last output, or held back from it. */
+	/* Queued since the last output, or delayed by it. */
 	if ((st->nif.txq_count && port == MR_TIME_NEVER) || !mr_list_empty(&st->tcp.held))
 		return now;
-	/* Waiting for frames, which come back without being announced. */
+	/* Output waits for frames, whose return is not signalled. */
 	if ((mr_tcp_owes(&st->tcp) && !st->nif.txq_count) || !mr_list_empty(&st->socks.starved))
 		next = mr_min(next, now + STUCK_NS);
 	return next;
 }
 
-/* ---- Beside the way of packets --------------------------------------------------------------- */
+/* ---- Changes of the interface -------------------------------------------------------------------- */
 
-/* The least MTU that all of our addresses can live with. */
+/* The smallest MTU that the families of our addresses permit. */
 static uint32_t least_mtu(const struct mr_link *link)
 {
 	for (unsigned i = 0; i < link->naddrs; i++)
@@ -545,7 +547,8 @@ static void mac_changed(struct mr_engine *engine, const struct mr_link_state *is
 	mr_link_mac_changed(&engine->st->link, now);
 }
 
-/* Packets for shared addresses that stay on the interface still come by it; but they do not stay, mostly. */
+/* The interface has become a port of another one. Packets for addresses that stay on it still arrive, but usually the
+ * addresses move away. */
 static void master_changed(const struct mr_engine *engine, int master)
 {
 	char name[IFNAMSIZ] = "?";
@@ -582,7 +585,7 @@ static void watch_link(struct mr_engine *engine, uint64_t now)
 	engine->st->iface = is;
 }
 
-/* Duplicate address detection has found something (RFC 4862 section 5.4.5). */
+/* Log duplicates that duplicate address detection has found (RFC 4862 section 5.4.5). */
 static void watch_addresses(struct mr_engine *engine)
 {
 	const struct mr_link *link = &engine->st->link;
@@ -620,7 +623,7 @@ int mr_engine_service(struct mr_engine *engine, uint64_t now)
 
 /* ---- Close ----------------------------------------------------------------------------------- */
 
-/* Every peer gets a RST, as far as the device takes them. */
+/* Send a reset to every peer, as far as the device takes them. */
 static void reset_connections(struct mr_engine *engine)
 {
 	struct mr_stack *st = engine->st;
@@ -628,7 +631,7 @@ static void reset_connections(struct mr_engine *engine)
 	while (!mr_list_empty(&st->tcp.all))
 		mr_tcp_abort(&st->tcp, mr_list_first(&st->tcp.all, struct mr_tcb, all_node),
 			     engine->st->now);
-	if (!engine->port.dev) /* mr_engine_start() was not reached or failed: nobody knows of us */
+	if (!engine->port.dev) /* mr_engine_start() failed or was not called: there are no peers */
 		return;
 	for (unsigned i = 0; i < CLOSE_TURNS; i++) {
 		if (mr_engine_output(engine, engine_clock(engine)) || !st->nif.txq_count)
@@ -654,7 +657,7 @@ void mr_engine_close(struct mr_engine *engine)
 		mr_socks_abort_all(&engine->st->socks);
 		reset_connections(engine);
 	}
-	if (engine->opener) /* first: from here on packets are the kernel's again */
+	if (engine->opener) /* first: from here on the kernel gets the packets again */
 		engine->opener->close(engine);
 	if (engine->dev)
 		engine->dev->ops->close(engine->dev);
@@ -676,7 +679,7 @@ unsigned mr_engine_connections(const struct mr_engine *engine)
 	return engine ? engine->st->tcp.tcbs.used : 0;
 }
 
-/* ---- Calls on sockets that are given an engine ----------------------------------------------- */
+/* ---- Socket calls that take an engine ------------------------------------------------------------- */
 
 int mr_socket(struct mr_engine *engine, struct mr_socket **out)
 {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * engine_open.c - mr_engine_open(): an engine on a real interface.
- * Owns        the order of opening: ask the kernel, make the stack, the sockets, the XDP program
- *             with its maps, and only then attach, so that from the first packet on everything is in place.
+ * Owns        the order of opening: query the kernel, make the stack, the sockets, the XDP program with its maps, and
+ *             attach it last, so that everything is in place when the first packet arrives.
  * Called by   the application.
- * Not here    checks of the configuration alone (config.c); undoing (mr_engine_close()).
+ * Not here    checks of the configuration alone (config.c), closing (mr_engine_close()).
  */
 #include <errno.h>
 #include <ifaddrs.h>
@@ -50,7 +50,7 @@ static int prefix_len(const struct ifaddrs *ifa)
 	return len;
 }
 
-/* The address in one entry of getifaddrs(). false: it is of neither family. */
+/* The address of one getifaddrs() entry. false: it is neither IPv4 nor IPv6. */
 static bool kernels_addr(const struct ifaddrs *ifa, struct mr_addr *addr)
 {
 	struct sockaddr_in6 sin6;
@@ -72,8 +72,8 @@ static bool kernels_addr(const struct ifaddrs *ifa, struct mr_addr *addr)
 	}
 }
 
-/* The kernel's entry of an address, or NULL: it has it nowhere. Link-local ones count only on the
- * engine's own link: elsewhere they are other addresses (RFC 4007 section 5). */
+/* The kernel's entry of this address; NULL: the kernel does not have it. Link-local addresses count only on the
+ * engine's own interface: elsewhere they are different addresses (RFC 4007 section 5). */
 static const struct ifaddrs *kernel_has(const struct ifaddrs *list, const struct mr_addr *wanted,
 					const char *ifname)
 {
@@ -86,7 +86,7 @@ static const struct ifaddrs *kernel_has(const struct ifaddrs *list, const struct
 	return NULL;
 }
 
-/* Has the kernel IPv6 on this interface? */
+/* Is IPv6 enabled on this interface? */
 static bool kernel_has_ipv6(const char *ifname)
 {
 	char setting[32 + IFNAMSIZ];
@@ -96,9 +96,8 @@ static bool kernel_has_ipv6(const char *ifname)
 	return mr_sysctl_numbers(setting, &disabled, 1) == 1 && !disabled;
 }
 
-/* The kernel makes its own link-local address of the MAC address, too, as soon as the link is up.
- * Then one of the engine's is derived that stays the same from run to run (RFC 7217 section 5, with
- * what is at hand here: the MAC address and the engine's first address). */
+/* A link-local address for the engine, if the kernel uses the one that is derived from the MAC address. It is the
+ * same from run to run (RFC 7217 section 5), derived from the MAC address and the engine's first address. */
 static void choose_link_local(const struct mr_config *cfg, const struct ifaddrs *list,
 			      struct mr_stack_cfg *scfg)
 {
@@ -118,7 +117,7 @@ static void choose_link_local(const struct mr_config *cfg, const struct ifaddrs 
 	} while (kernel_has(list, &scfg->link_local, cfg->ifname));
 }
 
-/* An address must be the engine's alone: the kernel would answer for it, too, with RST. */
+/* The engine's own addresses must not be the kernel's, too: it would answer their packets with RST. */
 static int check_not_kernels(const struct mr_config *cfg, struct mr_stack_cfg *scfg,
 			     struct mr_error *err)
 {
@@ -162,7 +161,8 @@ static int open_shared(struct mr_engine *engine, const struct mr_ifinfo *info, s
 	return ret ?: mr_config_check_master(info, mr_shared_has_address(engine), err);
 }
 
-/* One who has the interface may be about to end: he has been told to, or what he has left unsent is still tried for. */
+/* Wait for a keeper that has the interface and is about to end: it was told to, or it still tries to send what
+ * programs have left. */
 static int check_free(const struct mr_ifinfo *info, struct mr_error *err)
 {
 	const struct timespec pause = { .tv_nsec = OWNER_LOOK_NS };
@@ -215,7 +215,7 @@ static int open_device(struct mr_engine *engine, const struct mr_config *cfg,
 	engine->link_state = mr_afxdp_link_state;
 	mr_afxdp_link_state(dev, &engine->st->iface);
 	engine->st->nif.gso_bytes = engine->st->iface.gso_bytes;
-	/* What has changed since the stack was made is found by the first service. */
+	/* The first service finds what has changed since the stack was made. */
 	engine->st->iface.mtu = info->mtu;
 	memcpy(engine->st->iface.mac, info->mac, sizeof(engine->st->iface.mac));
 	if (!info->up)
@@ -290,8 +290,8 @@ static int read_stats(const struct mr_engine *engine, struct mr_xdp_stats *stats
 	return mr_xdp_stats(engine->xdp, stats);
 }
 
-/* The sockets stay, since connections that had nothing to say meanwhile go on. Of one that is gone the interface's end
- * is told by others. */
+/* The sockets are kept, because connections that were idle meanwhile continue. If the interface is gone, others
+ * report that. */
 static void keep_attached(struct mr_engine *engine)
 {
 	struct mr_error err;

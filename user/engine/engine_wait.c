@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * engine_wait.c - mr_wait(): output, input, the application, and sleep in between.
- * Owns        when the thread spins, sleeps and wakes up; the order of input and output.
+ * engine_wait.c - mr_wait(): output, input, return to the application, and sleep.
+ * Owns        when the thread spins, sleeps and wakes up; the order of output and input.
  * Called by   the application's thread; mr_wakeup() by any thread and by signal handlers.
  *
- * Output comes first: what the application queued since the last call shares segments, and one
- * doorbell, with what that call's input owed. Input comes next, for a whole batch; then the call
- * returns if a socket is ready, with what is owed unsent, because the application is about to add
- * to it. Without a ready socket there is nobody to wait for: output again, then spin a little, then
- * sleep.
+ * Output comes first: what the application has queued since the last call is sent with the ACKs that the last input
+ * has to send, in the same segments and with one doorbell. Input comes next, for a whole batch. If a socket is ready
+ * then, the call returns without output, because the application is about to write. Otherwise it runs output again,
+ * spins for a short time, and sleeps.
  */
 #include <errno.h>
 #include <poll.h>
@@ -19,7 +18,7 @@
 #include "base/compiler.h"
 #include "engine/engine_priv.h"
 
-#define SPINS_PER_CLOCK 32u /* looks at the rings between two of the clock */
+#define SPINS_PER_CLOCK 32u /* how often the rings are read between two readings of the clock */
 
 static void cpu_relax(void)
 {
@@ -34,7 +33,7 @@ static void cpu_relax(void)
 
 void mr_wakeup(struct mr_engine *engine)
 {
-	int saved = errno; /* a signal handler must leave it alone */
+	int saved = errno; /* a signal handler must not change it */
 	ssize_t n;
 
 	if (!engine)
@@ -50,8 +49,8 @@ static bool wake_asked(const struct mr_engine *engine)
 	return __atomic_load_n(&engine->wake_asked, __ATOMIC_RELAXED);
 }
 
-/* A call that comes between the two steps leaves the eventfd readable or the mark set: then one
- * wait returns for nothing, but no wake-up is lost. */
+/* A mr_wakeup() between the two steps leaves the eventfd readable or the flag set: then one wait returns without an
+ * event, but no wake-up is lost. */
 static bool take_wakeup(struct mr_engine *engine)
 {
 	uint64_t count;
@@ -66,7 +65,7 @@ static bool take_wakeup(struct mr_engine *engine)
 	return true;
 }
 
-/* ---- Having nothing to do -------------------------------------------------------------------- */
+/* ---- Spin and sleep ------------------------------------------------------------------------------- */
 
 bool engine_spin(const struct mr_engine *engine, uint64_t until, const uint32_t *flag)
 {
@@ -81,7 +80,7 @@ bool engine_spin(const struct mr_engine *engine, uint64_t until, const uint32_t 
 	return false;
 }
 
-/* Sleep until `until` (MR_TIME_NEVER: for ever), a packet, a link event, or a wake-up. */
+/* Sleep until `until` (MR_TIME_NEVER: no limit), a packet, a link event, or a wake-up. */
 static int sleep_until(struct mr_engine *engine, uint64_t until, bool *interrupted)
 {
 	struct timespec ts, *timeout = NULL;
@@ -98,19 +97,19 @@ static int sleep_until(struct mr_engine *engine, uint64_t until, bool *interrupt
 	MR_COUNT(&engine->st->ctr, ENGINE_SLEEPS);
 	n = ppoll(engine->pfds, engine->npfds, timeout, NULL);
 	if (n < 0) {
-		*interrupted =
-			true; /* EINTR; other errors are no reason to go on sleeping, either */
+		*interrupted = true; /* EINTR; after other errors it must not sleep again, either */
 		return 0;
 	}
 	if (engine->pfds[engine->npfds - 1].revents)
 		__atomic_store_n(&engine->wake_asked, 1, __ATOMIC_RELAXED);
-	/* It was not a packet that woke us: it was a link event, or the error of a socket that lost its device. */
+	/* There is no packet, so it was a link event, or the error of a socket whose device is gone. */
 	if (n > 0 && !wake_asked(engine) && !engine->dev->ops->rx_ready(engine->dev))
 		return mr_engine_service(engine, engine_clock(engine));
 	return 0;
 }
 
-/* The first error ends the capture, and is logged at once: the file does not show later that something is missing. */
+/* The first write error ends the capture. It is logged at once, because the file does not show that something is
+ * missing. */
 static void flush_capture(struct mr_engine *engine)
 {
 	int err = engine->cap ? mr_pcapng_flush(engine->cap) : 0;
@@ -122,12 +121,12 @@ static void flush_capture(struct mr_engine *engine)
 	engine->cap = engine->port.cap = NULL;
 }
 
-/* Nothing came in, and everything that can be sent is sent. */
+/* Nothing was received, and everything that can be sent was sent. */
 static int idle(struct mr_engine *engine, uint64_t now, uint64_t deadline, bool *interrupted)
 {
 	uint64_t until = mr_min(mr_engine_next(engine, now), deadline);
 
-	if (engine->xdp) /* its being detached wakes nobody */
+	if (engine->xdp) /* nobody is woken when it is detached */
 		until = mr_min(until, engine->st->service_at);
 	if (until <= now || engine->dev->ops->rx_ready(engine->dev))
 		return 0;
