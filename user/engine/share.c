@@ -169,7 +169,7 @@ void share_tick(struct mr_share *share)
 	engine->st->socks.now = engine->st->now;
 }
 
-/* A process that has the lock for longer than this must be stopped (SIGSTOP), and only the keeper can help. */
+/* A process that holds the lock for longer than this was probably stopped (SIGSTOP). Only the keeper can help. */
 #define LOCK_PATIENCE_NS (50 * MR_NS_PER_MS)
 
 __thread struct share_thread_signals share_signals = { .event = -1 };
@@ -192,8 +192,9 @@ void share_leave(struct mr_share *share)
 		share->ops->outside(share);
 }
 
-/* A signal handler that nobody has put off has interrupted this thread inside the lock, and uses the stack. To
- * wait for itself would stop every process that shares it; the end of this one is put right by the others. */
+/* A signal handler that was not deferred has interrupted this thread while it held the lock, and uses the stack.
+ * Waiting for the lock would stop every process of the stack for ever. So end this process; the others repair what it
+ * leaves. */
 __attribute__((noreturn)) static void entered_twice(void)
 {
 	dprintf(STDERR_FILENO,
@@ -231,7 +232,7 @@ void share_acquire(struct mr_share *share)
 	struct mr_commons *c = share->c;
 	int err;
 
-	share_enter(); /* before: a handler in between would wait for ever */
+	share_enter(); /* before trylock: a handler in between would wait for ever */
 	err = pthread_mutex_trylock(&c->lock);
 	if (err == EBUSY)
 		err = wait_for_lock(share);
@@ -248,10 +249,10 @@ void share_release(struct mr_share *share)
 {
 	share->c->changing = NULL;
 	share_seen_off(share);
-	if (share->engine->cap) /* before the next one's turn to write */
+	if (share->engine->cap) /* before another process writes to it */
 		mr_pcapng_flush(share->engine->cap);
 	pthread_mutex_unlock(&share->c->lock);
-	share_signals.held = NULL; /* not before: the same */
+	share_signals.held = NULL; /* not before the unlock, for the same reason */
 	share_leave(share);
 }
 
@@ -317,7 +318,7 @@ void share_drive(struct mr_share *share)
 		dev->ops->adopt(share->engine->dev);
 }
 
-/* What a confined process has to send the keeper sends; it is rung once for all that comes until then. */
+/* Let the keeper send what a confined process has queued. It is woken once for all that is queued until then. */
 static void call_keeper(struct mr_share *share)
 {
 	if (share->c->keeper_turn)
@@ -326,8 +327,8 @@ static void call_keeper(struct mr_share *share)
 	share_write_event(share, share_keeper(share->c));
 }
 
-/* A question for the kernel is one of them: the packet that waits for its answer, such as a SYN-ACK that input made,
- * is in no queue of the device's. */
+/* Is there anything to send? A question for the kernel counts, too: the packet that waits for the answer, such as a
+ * SYN,ACK, is in no queue of the device. */
 static bool owes(const struct mr_share *share)
 {
 	const struct mr_stack *st = share->engine->st;
@@ -335,7 +336,7 @@ static bool owes(const struct mr_share *share)
 	return mr_tcp_owes(&st->tcp) || st->nif.txq_count || mr_shared_wants(share->engine);
 }
 
-/* Has the device turned something away that can be tried again now? */
+/* Did the device have no room before, and is it time to try again? */
 static bool retry_is_due(const struct mr_engine *engine)
 {
 	return engine->st->port.kick_pending &&
@@ -354,7 +355,7 @@ int share_output(struct mr_share *share)
 	}
 	share_drive(share);
 	err = mr_engine_output(share->engine, share->engine->st->now);
-	/* Only the keeper, which has the mirror of the kernel's neighbours, can ask for one. */
+	/* Only the keeper, which owns the mirror, can ask the kernel. */
 	if (!share->engine->shared && share->c->kept && mr_shared_wants(share->engine))
 		share_write_event(share, share_keeper(share->c));
 	return set_over(share, err);
@@ -384,7 +385,7 @@ void mr_share_batch(struct mr_share *share, bool told)
 	struct mr_commons *c = share->c;
 
 	batch.on = told && (batch.late < LATE_MANY || ++batch.told % RARELY == 0);
-	/* It led because this thread seemed to stay away: each packet would wake it. */
+	/* The keeper leads because this thread seemed to stay away: then each packet would wake the keeper. */
 	if (batch.on && c->kept && c->leader == share_keeper(c)) {
 		if (c->leader->asleep)
 			share_write_event(share, c->leader);
@@ -392,7 +393,7 @@ void mr_share_batch(struct mr_share *share, bool told)
 	}
 }
 
-/* The next call after one that was put off, or the wait, has come. False: late. */
+/* The call, or the wait, after one whose output was delayed. Returns false if it is late. */
 static bool in_time(uint64_t now)
 {
 	bool early = now - batch.last <= GAP_NS;
@@ -404,8 +405,8 @@ static bool in_time(uint64_t now)
 	return early;
 }
 
-/* May what is owed wait for this thread's next call? Should the thread compute instead, the keeper sends it: it looks
- * every few milliseconds while nobody leads. Where somebody leads it may sleep sound. */
+/* May output wait for this thread's next call? If the thread is busy for longer, the keeper sends: it looks every few
+ * milliseconds while no thread leads. While one leads, the keeper may be in a long sleep. */
 static bool put_off(const struct mr_share *share)
 {
 	const struct mr_commons *c = share->c;
@@ -431,7 +432,7 @@ bool mr_share_puts_off(const struct mr_share *share)
 
 void mr_share_unlock(struct mr_share *share)
 {
-	share->c->changing = NULL; /* the call is over; what follows is TCP's */
+	share->c->changing = NULL; /* the call is over: from here on tcp.changing applies */
 	share_round_in_passing(share);
 	if (!owes(share) || !put_off(share))
 		share_output(share);
@@ -449,7 +450,7 @@ int mr_share_round(struct mr_share *share)
 	if (batch.unsent)
 		in_time(engine->st->now);
 	batch.unsent = false;
-	/* What is found out between the rounds counts for all. */
+	/* What was found between the rounds applies to all processes. */
 	err = set_over(share, engine->st->fatal) ?: share_output(share);
 	if (err)
 		return err;

@@ -1,39 +1,41 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * share_lead.c - which thread polls the device and runs the rounds, for all threads of all processes.
- * Owns        mr_commons.leader and awake; what is known of how threads come and go.
+ * Owns        mr_commons.leader and awake, and the statistics of how threads come and go.
  *
- * At most one of the sleeping threads leads: it polls the device in its sleep, and runs the rounds for all.
+ * At most one of the sleeping threads leads: it polls the device while it sleeps, and runs the rounds for all.
  *
- * The last thread to go to sleep takes the lead. While another thread is awake and calls often, nobody leads: that
- * thread runs the rounds, when it waits or within its calls (share_round_in_passing()), so that a packet wakes the
- * thread it is for and no other. If its calls turn out to be too far apart, the next thread that goes to sleep leads
- * again, and no thread is relied upon like this for a while (share_distrust()).
+ * The last thread that goes to sleep takes the lead. While another thread is awake and calls often, nobody leads:
+ * that thread runs the rounds, when it waits or within its calls (share_round_in_passing()). So a packet only wakes
+ * the thread that waits for it. If its calls turn out to be too far apart, the next thread that goes to sleep leads
+ * again, and for a while no thread is relied upon like this (share_distrust()).
  *
- * A leader that wakes up with work of its own, as the last one awake, hands the lead over only if it usually stays away
- * for long: a server that is back after a few microseconds would pay for two wake-ups with each request. While nobody
- * leads, the keeper looks after the device every few milliseconds.
+ * A leader that wakes up with work of its own, as the last one awake, hands the lead over only if it usually stays
+ * away for long: for a server that is back after a few microseconds, that would cost two wake-ups per request. While
+ * nobody leads, the keeper looks at the device every few milliseconds.
  */
 #include "base/compiler.h"
 #include "engine/share_priv.h"
 
-#define AWAY_LONG_NS (200 * MR_NS_PER_US) /* worth a wake-up of another thread */
-#define AWAY_SHIFT   2u			  /* weight of the newest: a quarter */
+#define AWAY_LONG_NS (200 * MR_NS_PER_US) /* longer than this: another thread is woken to lead */
+#define AWAY_SHIFT   2u			  /* weight of the newest sample: 1/4 */
 
-#define AROUND_NS    (100 * MR_NS_PER_US) /* a thread that called so lately will call again */
-#define AROUND_LOOKS 4u			  /* so many of those awake are looked at */
-#define LOOK_NS	     (20 * MR_NS_PER_US)  /* between two looks for something to do */
-#define ROUND_NS     (500 * MR_NS_PER_US) /* without a round: less than the keeper waits */
-/* Usually longer than this without a call: the threads awake should not have been relied upon, and are not for
- * DISTRUST_NS. */
+/* A thread whose last call is not longer ago will soon call again. */
+#define AROUND_NS    (100 * MR_NS_PER_US)
+#define AROUND_LOOKS 4u			 /* how many of the awake threads are examined */
+#define LOOK_NS	     (20 * MR_NS_PER_US) /* time between two checks of the device */
+/* Longest time without a round; less than the keeper's wait. */
+#define ROUND_NS (500 * MR_NS_PER_US)
+/* If the mean time between calls is longer, the awake threads are not relied upon for DISTRUST_NS. */
 #define GAP_LONG_NS (60 * MR_NS_PER_US)
 #define DISTRUST_NS (100 * MR_NS_PER_MS)
-#define GAP_MOST_NS (300 * MR_NS_PER_US) /* a single gap counts as no more than this */
-#define GAP_SHIFT   3u			 /* weight of the newest: an eighth */
+#define GAP_MOST_NS (300 * MR_NS_PER_US) /* limit for a single sample */
+#define GAP_SHIFT   3u			 /* weight of the newest sample: 1/8 */
 
 /* ---- Who is awake ---------------------------------------------------------------------------- */
 
-/* w is busy in its program from now on. Of a confined process it is no help to the others. */
+/* w's thread is busy in its program from now on. A thread of a confined process does not count, because it cannot run
+ * rounds. */
 void share_stay_awake(struct mr_share *share, struct mr_waiter *w)
 {
 	mr_list_del(&w->awake_node);
@@ -43,7 +45,7 @@ void share_stay_awake(struct mr_share *share, struct mr_waiter *w)
 	mr_list_add_head(&share->c->awake, &w->awake_node);
 }
 
-/* Is somebody awake who has been seen a moment ago, and so will be soon again? */
+/* Is a thread awake that has called a moment ago, and so will soon call again? */
 static bool somebody_is_around(const struct mr_share *share)
 {
 	const struct mr_commons *c = share->c;
@@ -100,10 +102,10 @@ void share_seen_off(struct mr_share *share)
 		t->w->seen_at = now;
 }
 
-/* While threads sleep, the device is looked at each LOOK_NS for them. While none sleeps, those awake are busy with
- * calls that do not wait: a round each ROUND_NS is enough, so that the keeper, which would take the lock for each
- * packet, stays away. That round needs no occasion: it also gives the buffers that the program has freed back to
- * the device. */
+/* While threads sleep, check the device for them every LOOK_NS. While none sleeps, the awake ones make calls that do
+ * not wait: then a round every ROUND_NS is enough to keep the keeper away, which would take the lock for each packet.
+ * That round is run even if nothing has arrived, because it also returns buffers that the program has freed to the
+ * device. */
 void share_round_in_passing(struct mr_share *share)
 {
 	struct mr_engine *engine = share->engine;
@@ -123,8 +125,8 @@ void share_round_in_passing(struct mr_share *share)
 
 /* ---- Leading --------------------------------------------------------------------------------- */
 
-/* The one that has slept longest of those that can, and that can be woken from here, leads from now on. The keeper
- * would wake the others, too, but should it be stopped nobody would lead. */
+/* The lead passes to the thread that has slept longest, of those that can lead and can be woken from this process.
+ * The keeper could wake the others, but if it is stopped, nobody would lead. */
 static void hand_over(struct mr_share *share)
 {
 	struct mr_commons *c = share->c;
@@ -150,7 +152,7 @@ static void hand_over(struct mr_share *share)
 		share_write_event(share, c->leader);
 }
 
-/* This thread leads, perhaps in the keeper's place, which then sleeps on other terms. */
+/* This thread leads. If the keeper led so far, wake it, because it sleeps differently now. */
 static void lead(struct mr_share *share, struct mr_waiter *w)
 {
 	struct mr_commons *c = share->c;
@@ -161,7 +163,7 @@ static void lead(struct mr_share *share, struct mr_waiter *w)
 	c->counted_on = false;
 }
 
-/* Who is awake does the work until it sleeps, too. */
+/* Nobody leads: the awake threads run the rounds until they sleep, too. */
 static void count_on_others(struct mr_share *share)
 {
 	struct mr_commons *c = share->c;
@@ -172,7 +174,7 @@ static void count_on_others(struct mr_share *share)
 		share_write_event(share, share_keeper(c));
 }
 
-/* Nobody else does. */
+/* The keeper leads, if nobody else does. */
 static void let_keeper_lead(struct mr_share *share)
 {
 	struct mr_commons *c = share->c;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * share_thread.c - what a thread needs to sleep: a waiter in the commons, and that waiter's eventfd.
- * Owns        which waiters are used, and by whom; this process's eventfds of waiters.
+ * share_thread.c - what a thread needs to sleep: a waiter in the arena, and that waiter's eventfd.
+ * Owns        which waiters are in use, and by whom; this process's eventfds of waiters.
  * Not here    sleeping and waking up (share_wait.c), who polls the device (share_lead.c).
  */
 #include <errno.h>
@@ -11,9 +11,9 @@
 #include "engine/share_priv.h"
 
 #define SPARE_WAITERS                                                                              \
-	4u /* whose eventfds a process fetches before it can no longer ask the keeper */
+	4u /* how many eventfds a process fetches before it can no longer ask the keeper */
 
-/* The first share's: signal handlers may sleep, and must not allocate. */
+/* For the first share. Not allocated, because signal handlers may sleep, and must not allocate. */
 static __thread struct share_thread first;
 
 void share_waiter_free(struct mr_share *share, struct mr_waiter *w)
@@ -75,7 +75,7 @@ struct share_thread *share_this_thread(struct mr_share *share)
 	return t;
 }
 
-/* known: one whose event this process has. */
+/* known: only one whose eventfd this process has. */
 static struct mr_waiter *waiter_new(struct mr_share *share, bool known)
 {
 	struct mr_commons *c = share->c;
@@ -98,8 +98,8 @@ static struct mr_waiter *waiter_new(struct mr_share *share, bool known)
 	return NULL;
 }
 
-/* An eventfd of this process's own would be written by nobody where there is a keeper that cannot be reached (from
- * another network namespace). */
+/* If there is a keeper but it cannot be reached (other network namespace), an eventfd made here would never be
+ * written, so none is made. */
 int share_event_of(struct mr_share *share, const struct mr_waiter *w)
 {
 	int *fd = &share->events[w->index];
@@ -148,7 +148,7 @@ void share_threads_forked(struct mr_share *share)
 	if (!t || !t->w)
 		return;
 	t->w = NULL;		/* the parent's */
-	mr_share_waiter(share); /* now, while the keeper may be asked: a sandbox may follow */
+	mr_share_waiter(share); /* now, while the keeper can be asked: a sandbox may follow */
 }
 
 /* ---- Confinement ----------------------------------------------------------------------------- */
@@ -162,12 +162,12 @@ void mr_share_spare(struct mr_share *share)
 		if (__atomic_load_n(&c->waiters[i].used, __ATOMIC_RELAXED))
 			continue;
 		if (share_event_of(share, &c->waiters[i]) < 0)
-			break; /* no descriptor is to be had any more */
+			break; /* no descriptor is left */
 		spare++;
 	}
 }
 
-/* Waiters for this thread, and for others and children to come. */
+/* Fetch eventfds for this thread, and for other threads and children. */
 int mr_share_confine(struct mr_share *share)
 {
 	if (!share->c->kept || share->keeper < 0)

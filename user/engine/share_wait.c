@@ -17,14 +17,15 @@
 #include "base/compiler.h"
 #include "engine/share_priv.h"
 
-#define SPINS_IN_VAIN 8u /* so often in a row, and spinning is tried rarely */
+/* After so many unsuccessful spins in a row, only every SPIN_RARELY-th is tried. */
+#define SPINS_IN_VAIN 8u
 #define SPIN_RARELY   32u
 
-#define FEW_FDS 64u /* a sleep for no more needs no memory */
+#define FEW_FDS 64u /* poll sets up to this size are on the stack */
 
-#define EVENTLESS_NS MR_NS_PER_MS /* how long a waiter without an eventfd sleeps at a time */
+#define EVENTLESS_NS MR_NS_PER_MS /* sleep of a waiter without an eventfd, before it looks again */
 #define CONFINED_NS                                                                                \
-	MR_NS_PER_S /* how often a sleeper of a confined process asks whether the keeper is there */
+	MR_NS_PER_S /* how often a confined process checks whether the keeper is still there */
 
 /* ---- Waking ---------------------------------------------------------------------------------- */
 
@@ -37,8 +38,8 @@ static void write_to(int fd)
 	errno = saved;
 }
 
-/* Another process's waiter may be unknown here. The keeper writes for us, and is asked for the descriptor
- * when there is time. */
+/* If this process does not have the eventfd of w, the keeper writes it, and the eventfd is requested for the next
+ * time. */
 void share_write_event(struct mr_share *share, struct mr_waiter *w)
 {
 	w->asleep = false;
@@ -72,7 +73,7 @@ void share_waiters_salvage(struct mr_share *share)
 {
 	struct mr_commons *c = share->c;
 
-	/* Who sleeps finds out by waking up, and goes to sleep anew. */
+	/* Threads that sleep are woken, find nothing, and go to sleep again. */
 	mr_list_init(&c->sleepers);
 	mr_list_init(&c->awake);
 	c->leader = NULL;
@@ -121,8 +122,8 @@ static struct timespec *timeout(uint64_t until, uint64_t now, struct timespec *t
 	return ts;
 }
 
-/* ppoll(3) and poll(3) are points of cancellation: used where the thread sleeps, and lets go of everything
- * before it ends (sleep_cancelled()). This is for all other places. */
+/* ppoll(3) and poll(3) are cancellation points. They are used only where the thread sleeps, and sleep_cancelled()
+ * cleans up. This is for all other places. */
 static int raw_ppoll(struct pollfd *fds, unsigned nfds, const struct timespec *ts,
 		     const sigset_t *sigmask)
 {
@@ -133,7 +134,7 @@ static int raw_ppoll(struct pollfd *fds, unsigned nfds, const struct timespec *t
 	return (int)syscall(SYS_ppoll, fds, nfds, ts ? &copy : NULL, sigmask, _NSIG / 8);
 }
 
-/* What a confined process may call: poll(2) where the machine has it, which every filter knows. */
+/* A confined process uses poll(2), if the architecture has it, because every filter permits it. */
 static int confined_poll_now(struct pollfd *fds, unsigned nfds)
 {
 #ifdef SYS_poll
@@ -163,7 +164,7 @@ static int poll_now(const struct mr_share *share, struct pollfd *fds, unsigned n
 	return mr_max(n, 0);
 }
 
-/* Look at the rings, or for a wake-up, for a while. True: there is something to do. */
+/* Spin: look at the rings and for a wake-up. True: there is something to do. */
 static bool spin(struct mr_share *share, struct share_thread *t, uint64_t until)
 {
 	const struct mr_engine *engine = share->engine;
@@ -182,8 +183,9 @@ static uint64_t longest_sleep(const struct mr_share *share, const struct mr_wait
 	return share->events[w->index] < 0 ? EVENTLESS_NS : MR_TIME_NEVER;
 }
 
-/* Without the lock, as the next one: sleep for set, which has n descriptors and room for the keeper's end and for
- * the device, which is the leader's. 0 or a negative errno. *device: what is ready of it is perhaps no packet. */
+/* Sleep for the n descriptors of set, which has room for the keeper's connection and, if this thread leads, for the
+ * device's. Returns 0 or a negative errno. *device: set if a descriptor of the device is ready, which need not be a
+ * packet. Without the lock, as the next function. */
 static int sleep_on(struct mr_share *share, const struct mr_waiter *w, struct pollfd *set,
 		    unsigned n, bool leads, uint64_t until, const sigset_t *sigmask, bool *device)
 {
@@ -201,23 +203,22 @@ static int sleep_on(struct mr_share *share, const struct mr_waiter *w, struct po
 		until = now + most;
 	ret = ppoll(set, n + 1 + ndev, timeout(until, now, &ts), sigmask);
 	if (ret < 0 && errno == EINVAL) {
-		/* More than RLIMIT_NOFILE, which the program's alone need not be. */
+		/* More descriptors than RLIMIT_NOFILE; the program's alone may be fewer. */
 		until = mr_min(until, now + EVENTLESS_NS);
 		ret = ppoll(set + 1, n - 1, timeout(until, now, &ts), sigmask);
 		return ret < 0 ? -errno : 0;
 	}
 	if (ret < 0)
 		return -errno;
-	if (keeper->revents) /* it is gone, and with it the interface */
+	if (keeper->revents) /* the keeper is gone, and with it the interface */
 		return share_keeper_gone(share);
 	for (unsigned i = 0; i < ndev; i++)
 		*device |= dev[i].revents != 0;
 	return 0;
 }
 
-/* The same in a confined process, where poll(2) may take no more descriptors than the program asks for
- * (RLIMIT_NOFILE): whether the keeper is there is asked from time to time. A waiter without an event looks
- * often. */
+/* The same in a confined process. There poll(2) may take no more descriptors than the program itself passes
+ * (RLIMIT_NOFILE), so the keeper's connection is checked from time to time. A waiter without an eventfd looks often. */
 static int sleep_confined(struct mr_share *share, const struct mr_waiter *w, struct pollfd *set,
 			  unsigned n, uint64_t until, const sigset_t *sigmask)
 {
@@ -233,8 +234,8 @@ static int sleep_confined(struct mr_share *share, const struct mr_waiter *w, str
 	return 0;
 }
 
-/* After a sleep for this thread's event, which is taken, and the caller's descriptors: how many of these are
- * ready. */
+/* After a sleep: read this thread's eventfd, and copy the results of the caller's descriptors. Returns how many of
+ * these are ready. */
 static int awake(const struct pollfd *set, struct pollfd *fds, unsigned nfds)
 {
 	uint64_t count;
@@ -257,7 +258,7 @@ static int sleep_for(struct mr_share *share, struct mr_waiter *w, struct pollfd 
 		     bool leads, uint64_t until, const sigset_t *sigmask, bool *device)
 {
 	unsigned n = 1 + nfds, most = n + 1 + share->engine->npfds;
-	/* Not the thread's: a signal handler may sleep in this sleep. */
+	/* Not per thread: a signal handler may sleep within this sleep. */
 	struct pollfd few[FEW_FDS], *set = most > FEW_FDS ? malloc(most * sizeof(*set)) : few;
 	int ret;
 
@@ -275,8 +276,8 @@ static int sleep_for(struct mr_share *share, struct mr_waiter *w, struct pollfd 
 	return ret;
 }
 
-/* The thread is being cancelled in its sleep: it goes as if it had been woken, with the lock, which who
- * called mr_share_wait() gives back. */
+/* The thread is cancelled while it sleeps: continue as if it had been woken, and take the lock, which the caller of
+ * mr_share_wait() releases in a cleanup handler. */
 static void sleep_cancelled(void *arg)
 {
 	struct share_thread *t = arg;
@@ -319,24 +320,24 @@ static int rest(struct mr_share *share, struct share_thread *t, struct pollfd *f
 	if (until <= now)
 		return 0;
 	w->asleep = !leads || !engine->spin_ns;
-	/* It is there already if a signal handler sleeps in a sleep of its thread, or has jumped out of one. */
+	/* It is a member already if a signal handler sleeps within a sleep of its thread, or has left one by a jump. */
 	mr_list_move_tail(&c->sleepers, &w->node);
 	share_release(share);
-	/* Known before a handler looks for it: asked for later it would be one that the handler had not written. */
+	/* Set it before `handled` is read: a handler that runs in between writes it. */
 	share_signals.event = share_event_of(share, w);
 	atomic_signal_fence(memory_order_seq_cst);
 	if (share_signals.handled != share_signals.told) {
 		ret = -EINTR;
 		goto back;
 	}
-	/* Not waiting for the answer: it leads, perhaps, and the keeper may be stopped. */
+	/* Do not wait for the answer, because this thread may lead, and the keeper may be stopped. */
 	if ((share->wanted >= 0 || share->asked) && !share->confined)
 		share_want_event(share);
 	if (leads && engine->spin_ns) {
 		if (spin(share, t, mr_min(until, now + engine->spin_ns)))
 			goto back;
 		share_acquire(share);
-		/* Nobody writes the event of one who spins. */
+		/* The eventfd of a thread that spins is not written: look again. */
 		w->until = mr_engine_next(engine, now);
 		until = mr_min(until, w->until);
 		w->asleep = !woken(w) && c->leader == w;
@@ -348,15 +349,14 @@ static int rest(struct mr_share *share, struct share_thread *t, struct pollfd *f
 back:
 	share_signals.event = outer;
 	share_acquire(share);
-	if (t->w != w) /* a handler has forked, and this is the child: the waiter is the parent's */
+	if (t->w != w) /* a handler has forked, and this is the child: w is the parent's */
 		return -EINTR;
 	w->asleep = false;
 	mr_list_del(&w->node);
 	mr_list_del(&w->awake_node);
 	share_tick(share);
 	if (device && !engine->dev->ops->rx_ready(engine->dev))
-		mr_engine_service(engine,
-				  engine->st->now); /* its error comes with the next round */
+		mr_engine_service(engine, engine->st->now); /* the next round returns its error */
 	return ret;
 }
 
