@@ -26,9 +26,9 @@ void mr_afxdp_reap(struct mr_dev *dev)
 	mr_afxdp_refill(d);
 }
 
-/* The next packet's descriptor, frame and bytes are fetched while the round begins, all at once: another processor
- * has just written them. Where they are is known before the descriptor tells, for the kernel takes FILL entries in
- * their order; a guess that is wrong costs nothing. */
+/* Prefetch descriptor, frame and bytes of the next packet at the begin of the round, because another processor has
+ * just written them. Their addresses are known before the descriptor is read, since the kernel uses FILL entries in
+ * order; a wrong guess is harmless. */
 static void expect_packet(const struct mr_afxdp *d, const struct mr_afxdp_queue *q)
 {
 	const struct mr_xsk_ring *rx = &q->xsk.ring[MR_XSK_RX], *fill = &q->xsk.ring[MR_XSK_FILL];
@@ -47,7 +47,7 @@ static void expect_packet(const struct mr_afxdp *d, const struct mr_afxdp_queue 
 	__builtin_prefetch(f + 64, 1);
 }
 
-/* Descriptors that wait for a doorbell do not count: with the link down they may wait for long. */
+/* Descriptors that wait for a doorbell do not count: while the link is down, they may wait for long. */
 bool mr_afxdp_rx_ready(const struct mr_dev *dev)
 {
 	const struct mr_afxdp *d = to_afxdp(dev);
@@ -73,7 +73,7 @@ unsigned mr_afxdp_fds(const struct mr_dev *dev, int *fds, unsigned max)
 	return n;
 }
 
-/* Sums over the queues. A kernel before 5.9 fills only the first three fields. */
+/* Sum over the queues. A kernel before 5.9 fills only the first three fields. */
 static void read_statistics(struct mr_afxdp *d)
 {
 	struct xdp_statistics sum = { 0 }, one;
@@ -146,12 +146,12 @@ int mr_afxdp_service_rings(struct mr_dev *dev)
 		d->s->link.up = false;
 		return -ENETDOWN;
 	}
-	/* What was queued while the interface was down waits for a doorbell. What the doorbell says
-	 * otherwise is heard again by the next one. */
+	/* What was queued while the interface was down waits for a doorbell. Another error of this doorbell is
+	 * reported by the next one. */
 	return mr_afxdp_kick(dev) == -ENETDOWN ? -ENETDOWN : 0;
 }
 
-/* Of a process that has joined: it hears of the link by what the opener writes down. */
+/* In a process that has joined: it reads the link state that the opener has stored. */
 static const struct mr_dev_ops JOINED_OPS = {
 	.rx = mr_afxdp_rx,
 	.tx = mr_afxdp_tx,
@@ -252,7 +252,7 @@ uint16_t mr_afxdp_max_chunks(const struct mr_dev *dev)
 {
 	const struct mr_afxdp *d = to_afxdp(dev);
 
-	/* A zero-copy driver has a limit of its own that only netdev netlink tells: not asked. */
+	/* A zero-copy driver may have a smaller limit, which only netdev netlink reports: it is not queried. */
 	return d->s->multibuf && !d->s->cfg.zero_copy ? MR_FRAME_MAX_CHUNKS : 1;
 }
 

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * afxdp_gso.c - bursts of TCP segments, and very long segments, as one packet that the kernel cuts, or hands on
- * whole.
+ * afxdp_gso.c - TCP segmentation offload: a burst of segments, or one very long segment, as one packet, which the
+ * kernel or the device cuts, or passes on whole.
  * Owns        the packet socket beside the AF_XDP sockets, and the virtio_net_hdr in front of each packet.
- * Authority   packet(7); PACKET_VNET_HDR and packet_snd() in net/packet/af_packet.c; struct virtio_net_hdr
- *             in include/uapi/linux/virtio_net.h, which is how a virtual machine asks the same.
+ * Authority   packet(7); PACKET_VNET_HDR and packet_snd() in net/packet/af_packet.c; struct virtio_net_hdr in
+ *             include/uapi/linux/virtio_net.h.
  * Called by   afxdp_tx.c.
  *
- * A TX descriptor cannot say that a packet is to be segmented (as of Linux 6.18), so at an MTU of 1500 every
- * 1448 bytes of payload would cost the kernel an skb. A packet socket takes 64 KiB at once. Over veth they
- * reach the peer as they are; a device without TSO gets them cut by the kernel. It goes past the queueing
- * discipline and past taps, as AF_XDP does, and through the same __dev_direct_xmit().
+ * A TX descriptor cannot ask for segmentation (as of Linux 6.18), so at an MTU of 1500 every 1448 bytes of payload
+ * would cost the kernel an skb. A packet socket takes 64 KiB at once. Over veth such packets reach the peer as they
+ * are; for a device without TSO the kernel cuts them. Like AF_XDP, the packet socket bypasses the queueing discipline
+ * and taps, by __dev_direct_xmit().
  */
 #include <errno.h>
 #include <linux/if_ether.h>
@@ -41,7 +41,7 @@ int mr_afxdp_gso_open(struct mr_afxdp *d)
 					 .sll_ifindex = d->s->cfg.ifindex };
 	int one = 1, sndbuf = SNDBUF_BYTES, err;
 
-	/* Protocol 0: it receives nothing. */
+	/* Protocol 0: the socket receives nothing. */
 	d->gso_fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (d->gso_fd < 0)
 		return -errno;
@@ -52,7 +52,7 @@ int mr_afxdp_gso_open(struct mr_afxdp *d)
 		mr_afxdp_gso_close(d);
 		return err;
 	}
-	/* Bytes on their way to a slow device. Where the limit is lower, the default has to do. */
+	/* Bytes that may be queued for a slow device. If the limit is lower, the default is used. */
 	setsockopt(d->gso_fd, SOL_SOCKET, SO_SNDBUFFORCE, &sndbuf, sizeof(sndbuf));
 	return 0;
 }
@@ -64,7 +64,7 @@ void mr_afxdp_gso_close(struct mr_afxdp *d)
 	d->gso_fd = -1;
 }
 
-/* All headers stand in the first chunk, and the stack sends neither VLAN tags nor extension headers. */
+/* All headers are in the first chunk, and the stack sends neither VLAN tags nor extension headers. */
 static struct virtio_net_hdr describe(const struct mr_frame *f)
 {
 	const uint8_t *ip = f->data + ETH_HLEN;
@@ -81,7 +81,7 @@ static struct virtio_net_hdr describe(const struct mr_frame *f)
 		.csum_offset = TCP_CSUM_OFF,
 	};
 
-	if (f->pkt_len - vh.hdr_len > f->gso_size) { /* else it is one segment, a very long one */
+	if (f->pkt_len - vh.hdr_len > f->gso_size) { /* otherwise it is one very long segment */
 		vh.gso_size = f->gso_size;
 		vh.gso_type = v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
 		if (tcp[TCP_FLAGS_OFF] & TCP_CWR)
@@ -103,7 +103,7 @@ int mr_afxdp_gso_tx(struct mr_afxdp *d, struct mr_frame *f)
 	}
 	if (sendmsg(d->gso_fd, &msg, MSG_DONTWAIT) < 0)
 		return -errno;
-	/* The bytes were copied: the device is done with them already. */
+	/* The bytes were copied, so the device is done with them. */
 	mr_netif_tx_packet_done(d->dev.frames, f);
 	return 0;
 }

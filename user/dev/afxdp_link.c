@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * afxdp_link.c - is the interface still there, is its link up, what are its MTU and MAC address?
- * Owns        the rtnetlink socket, d->s->link and d->s->gone (the doorbell sets gone too).
- * Authority   rtnetlink(7). A poll() that sleeps on an AF_XDP socket is not woken by the death of
- *             the device, hence the netlink socket among the descriptors to poll.
- * Called by   the engine, through service(), when that socket is readable or once a second.
+ * afxdp_link.c - link events: does the interface still exist, is its link up, what are its MTU and MAC address?
+ * Owns        the rtnetlink socket, d->s->link and d->s->gone (the doorbell sets gone, too).
+ * Authority   rtnetlink(7). A poll() that sleeps on an AF_XDP socket is not woken when the device goes away;
+ *             therefore the netlink socket is among the descriptors to poll.
+ * Called by   the engine, through service(), when that socket is readable, and once a second.
  */
 #include <errno.h>
 #include <libmnl/libmnl.h>
@@ -17,15 +17,15 @@
 #include "base/error.h"
 #include "dev/afxdp_int.h"
 
-#define LINK_MESSAGES_MAX 64u	/* datagrams read in one call; the rest stays readable */
-#define LINK_BUFFER_BYTES 16384 /* one link with its attributes is some 2 KiB */
+#define LINK_MESSAGES_MAX 64u	/* datagrams read in one call; the others stay readable */
+#define LINK_BUFFER_BYTES 16384 /* a link with its attributes takes about 2 KiB */
 
 static void link_flags(struct mr_afxdp *d, unsigned flags)
 {
 	d->s->link.up = (flags & IFF_UP) && (flags & IFF_RUNNING);
 }
 
-/* Ask instead of being told: at the start, and when messages were lost. The name may have changed. */
+/* Query the link state: at the start, and after messages were lost. The name may have changed. */
 static int link_query(struct mr_afxdp *d)
 {
 	struct ifreq ifr = { .ifr_ifindex = d->s->cfg.ifindex };
@@ -67,7 +67,7 @@ int mr_afxdp_link_open(struct mr_afxdp *d, struct mr_error *err)
 	if (!d->nl || mnl_socket_bind(d->nl, RTMGRP_LINK, MNL_SOCKET_AUTOPID) < 0)
 		return mr_error_set(err, -errno, "cannot listen for link events: %s",
 				    strerror(errno));
-	ret = link_query(d); /* after the bind: no event between the two is lost */
+	ret = link_query(d); /* after the bind, so that no event between the two is lost */
 	if (ret == -ENODEV || ret == -ENXIO)
 		return mr_error_set(err, -ENODEV, "there is no interface %s (index %d)",
 				    d->s->ifname, d->s->cfg.ifindex);
@@ -110,13 +110,13 @@ static int link_event(const struct nlmsghdr *nlh, void *data)
 	struct mr_afxdp *d = data;
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
 
-	/* Bridges use the same messages for their ports: those are of family AF_BRIDGE. */
+	/* Bridges send the same messages for their ports, with the family AF_BRIDGE. */
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*ifi) || ifi->ifi_family != AF_UNSPEC ||
 	    ifi->ifi_index != d->s->cfg.ifindex)
 		return MNL_CB_OK;
 	if (nlh->nlmsg_type == RTM_NEWLINK) {
 		link_flags(d, ifi->ifi_flags);
-		d->s->link.master = 0; /* unless it is said */
+		d->s->link.master = 0; /* unless the message has one */
 		return mnl_attr_parse(nlh, sizeof(*ifi), link_attr, d);
 	}
 	if (nlh->nlmsg_type == RTM_DELLINK) /* deleted, or moved to another namespace */
@@ -133,7 +133,7 @@ static void link_events(struct mr_afxdp *d)
 
 		if (len < 0 && errno == EAGAIN)
 			return;
-		/* Lost (ENOBUFS) or cut short (ENOSPC): ask for the state as it is now. */
+		/* Messages were lost (ENOBUFS) or truncated (ENOSPC): query the present state. */
 		if (len < 0 || mnl_cb_run(buf, (size_t)len, 0, 0, link_event, d) < 0) {
 			if (link_query(d) == -ENODEV)
 				d->s->gone = true;
@@ -141,7 +141,7 @@ static void link_events(struct mr_afxdp *d)
 	}
 }
 
-/* The kernel marks a socket when it takes its device away, by deletion or by a move. */
+/* The kernel sets this error when the device is deleted, or moved to another namespace. */
 static void check_sockets(struct mr_afxdp *d)
 {
 	for (unsigned i = 0; i < d->s->cfg.nqueues; i++) {

@@ -11,15 +11,15 @@
 #include "base/error.h"
 #include "dev/afxdp_int.h"
 
-/* Of 10 ms each: longer than a keeper stays for what its last process left unsent (share_keep.c), and the kernel's
- * cleaning up may have to wait for a processor. */
+/* Tries of 10 ms each: longer than a keeper stays to send what its last process has left (share_keep.c), and the
+ * kernel's cleanup may be delayed, too. */
 #define BUSY_TRIES 600
 #define RING_MIN   64u
 #define RING_MAX   32768u
 #define L2_BYTES   22u /* Ethernet and two VLAN tags, beyond the MTU */
 #define MAX_QUEUES 1024u
 
-/* The rings, then the netlink socket: a poll() on a ring is not woken when the interface dies. */
+/* The sockets, then the netlink socket, because a poll() on a socket is not woken when the interface goes away. */
 static unsigned opener_fds(const struct mr_dev *dev, int *fds, unsigned max)
 {
 	unsigned n = mr_afxdp_fds(dev, fds, max);
@@ -37,7 +37,7 @@ static void opener_leave(struct mr_dev *dev)
 	mr_afxdp_free(d);
 }
 
-/* With the sockets closed the kernel holds no chunk any more, whatever ring it was in. */
+/* The sockets are closed, so the kernel holds no chunk any more. */
 static void reclaim_frames(struct mr_afxdp *d)
 {
 	struct mr_frame_pool *frames = d->dev.frames;
@@ -125,8 +125,8 @@ static int open_queues(struct mr_afxdp *d, const struct mr_umem *umem, struct mr
 		int ret;
 
 		xc.queue = i;
-		/* bind() takes a TX ring beyond the transmit queues as well (seen on Linux 6.18):
-		 * it looks at the larger of both numbers. Nothing must be sent there. */
+		/* bind() accepts a TX ring for a queue that only receives (seen on Linux 6.18: it checks against the
+		 * larger of both numbers). Nothing must be sent there. */
 		xc.size[MR_XSK_TX] = i < d->s->ntx ? d->s->cfg.tx_ring : 0;
 		ret = mr_xsk_open(&d->q[i].xsk, &xc, err);
 		if (ret)
@@ -138,7 +138,7 @@ static int open_queues(struct mr_afxdp *d, const struct mr_umem *umem, struct mr
 	return 0;
 }
 
-/* Without multi-buffer the kernel would drop what does not fit one chunk, and only count it. */
+/* Without multi-buffer the kernel drops what does not fit into one chunk, and only counts it. */
 static int check_mtu(struct mr_afxdp *d, struct mr_error *err)
 {
 	uint32_t room = d->dev.frames->chunk_size - MR_XDP_HEADROOM - L2_BYTES;

@@ -16,8 +16,8 @@
 #define FILL_LOW 64u
 #define PREFETCH 4u /* packets */
 
-/* Three quarters of the frames at the most lie ready for receiving, the same for each queue. The
- * rest is for transmit: a burst that arrives must not take the frames that its answers need. */
+/* At most three quarters of the frames are given to the FILL rings, equally for each queue. The others are for
+ * transmit: a burst that arrives must not take the frames that the answers need. */
 void mr_afxdp_rx_init(struct mr_afxdp *d)
 {
 	uint32_t nframes = d->dev.frames->nframes;
@@ -29,8 +29,8 @@ void mr_afxdp_rx_init(struct mr_afxdp *d)
 	mr_afxdp_refill(d);
 }
 
-/* How many frames this queue may have now. The first fill_low come out of the reserve too: when
- * senders hold every other frame, only an arriving ACK can free them. */
+/* How many frames this queue may take now. The first fill_low come from the reserve, too: if senders hold all other
+ * frames, only an arriving ACK can free some. */
 static uint32_t fill_allowance(const struct mr_afxdp *d, const struct mr_afxdp_queue *q)
 {
 	uint32_t nfree = d->dev.frames->nfree;
@@ -75,7 +75,7 @@ static void fill_queue(struct mr_afxdp *d, unsigned queue)
 	entries->n = 0;
 	q->s->fill_out += n;
 	frames->nready += n;
-	/* Only a zero-copy driver that found the ring empty ever asks for this. */
+	/* Only a zero-copy driver that has found the ring empty asks for this. */
 	if (mr_xsk_ring_needs_wakeup(ring))
 		recvfrom(q->xsk.fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
 }
@@ -88,7 +88,7 @@ void mr_afxdp_refill(struct mr_afxdp *d)
 		fill_queue(d, (d->s->turn + i) % d->s->cfg.nqueues);
 }
 
-/* The frame of a descriptor, now ours. NULL: not a chunk that was out for receiving. */
+/* The frame of a descriptor, which is ours again. NULL: it is no chunk that was given for receiving. */
 static struct mr_frame *take_chunk(struct mr_afxdp *d, unsigned queue, const struct xdp_desc *desc)
 {
 	struct mr_frame_pool *frames = d->dev.frames;
@@ -105,7 +105,7 @@ static struct mr_frame *take_chunk(struct mr_afxdp *d, unsigned queue, const str
 	return f;
 }
 
-/* The XDP program's findings stand right in front of the packet. */
+/* The XDP program's metadata is directly in front of the packet. */
 static void take_meta(const struct mr_afxdp *d, struct mr_frame *f)
 {
 	struct mr_rx_meta *in;
@@ -117,11 +117,11 @@ static void take_meta(const struct mr_afxdp *d, struct mr_frame *f)
 	if (f->meta.magic != MR_RX_META_MAGIC || f->meta.cookie != d->s->cfg.cookie)
 		return;
 	f->flags |= MR_FRAME_META;
-	/* A later packet in this chunk that comes without metadata must not inherit this one's. */
+	/* A later packet in this chunk may come without metadata, and must not get this one's. */
 	memset(in, 0, sizeof(in->magic));
 }
 
-/* Append a chunk to the packet in the making, which may have begun in an earlier call. */
+/* Append a chunk to the incomplete packet, which may have begun in an earlier call. */
 static void gather(struct mr_afxdp *d, struct mr_afxdp_queue *q, struct mr_frame *f)
 {
 	if (!q->s->part) {
@@ -130,7 +130,7 @@ static void gather(struct mr_afxdp *d, struct mr_afxdp_queue *q, struct mr_frame
 		f->nchunks = 1;
 		q->s->part = f;
 	} else {
-		assert(q->s->part->nchunks < UINT8_MAX); /* 64 KiB make 43 */
+		assert(q->s->part->nchunks < UINT8_MAX); /* 64 KiB take 43 chunks */
 		q->s->part_tail->frag = f;
 		q->s->part->pkt_len += f->len;
 		q->s->part->nchunks++;
@@ -138,7 +138,7 @@ static void gather(struct mr_afxdp *d, struct mr_afxdp_queue *q, struct mr_frame
 	q->s->part_tail = f;
 }
 
-/* The frame, metadata, headers with options, and the payload of a short request. */
+/* Prefetch the frame, metadata, headers with options, and the payload of a short request. */
 static void prefetch_packet(const struct mr_afxdp *d, const struct xdp_desc *desc)
 {
 	const struct mr_frame *f = mr_frame_at(d->dev.frames, desc->addr);
@@ -162,8 +162,8 @@ static unsigned rx_queue(struct mr_afxdp *d, unsigned queue, struct mr_frame_que
 	uint32_t idx, n = mr_xsk_ring_peek(ring, ring->size, &idx), i;
 	unsigned packets = 0;
 
-	/* The sender's processor has just written it: all the lines of one packet come at once, instead of one
-	 * after the other as each is looked at. */
+	/* Another processor has just written the packet: fetch all of its cache lines at once, and not one after the
+	 * other as they are read. */
 	for (i = 0; i < n && i < PREFETCH; i++)
 		prefetch_packet(d, mr_xsk_ring_desc(ring, idx + i));
 	for (i = 0; i < n && packets < budget; i++) {
@@ -172,7 +172,7 @@ static unsigned rx_queue(struct mr_afxdp *d, unsigned queue, struct mr_frame_que
 
 		if (i + PREFETCH < n)
 			prefetch_packet(d, mr_xsk_ring_desc(ring, idx + i + PREFETCH));
-		/* A chunk missing makes its packet too short; the checks above us will find that. */
+		/* If a chunk is missing, the packet is too short; the layers above check that. */
 		if (mr_likely(f != NULL))
 			gather(d, q, f);
 		if ((desc->options & XDP_PKT_CONTD) || !q->s->part)

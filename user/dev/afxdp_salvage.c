@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * afxdp_salvage.c - which chunks does the kernel hold, after a process died between two steps?
- * Owns        MR_FRAME_IN_DEV, for once of all frames.
- * Called by   the shared engine (engine/share_salvage.c), with the rings' indices read anew.
+ * afxdp_salvage.c - repairs MR_FRAME_IN_DEV after a process died: which chunks does the kernel hold?
+ * Owns        MR_FRAME_IN_DEV of all frames, during the repair.
+ * Called by   the shared engine (engine/share_salvage.c), after the ring indices were read anew.
  *
- * The flag is set before a descriptor is published and cleared after it came back. So it may be wrong in two
- * ways: it stands for what was never published (struct mr_afxdp_unpublished says which entries those are), or is
- * missing for what lies in a ring as read, but not released. Both RX and COMPLETION are emptied here: nothing
- * of them is looked at twice.
+ * The flag is set before a descriptor is published, and cleared after it has come back. So it can be wrong in two
+ * ways: it is set for entries that were never published (struct mr_afxdp_unpublished says which), or it is already
+ * cleared for entries of a ring that were read but not released. RX and COMPLETION rings are emptied here, so that no
+ * entry is read twice.
  */
 #include "dev/afxdp_int.h"
 
-/* Written and not published: ours again. */
+/* Written but not published: ours. */
 static void drop_filling(struct mr_afxdp *d)
 {
 	const struct mr_afxdp_unpublished *entries = &d->s->filling;
@@ -39,7 +39,7 @@ static void drop_sending(struct mr_afxdp *d)
 		f->flags &= (uint8_t)~MR_FRAME_IN_DEV;
 }
 
-/* What has come back in a ring is not the kernel's any more, taken or not. */
+/* An entry that has come back in a ring is no longer the kernel's, whether it was read or not. */
 static void empty_ring(struct mr_afxdp *d, struct mr_xsk_ring *ring, bool addresses)
 {
 	uint32_t idx, n = mr_xsk_ring_peek(ring, ring->size, &idx);

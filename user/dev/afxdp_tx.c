@@ -1,24 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * afxdp_tx.c - transmit: frames become TX descriptors, the doorbell, completions release
- * references.
- * Owns        the producer side of TX and the consumer side of COMPLETION; MR_FRAME_IN_DEV of
- *             frames there.
- * Authority   Documentation/networking/af_xdp.rst; __xsk_sendmsg() and __xsk_generic_xmit() in
- *             net/xdp/xsk.c for what each errno of the doorbell means. Called by the engine's
- *             round, through dev.h.
+ * afxdp_tx.c - transmit: frames become TX descriptors, the doorbell is rung, completions release references.
+ * Owns        the producer side of TX and the consumer side of COMPLETION; MR_FRAME_IN_DEV of frames there.
+ * Authority   Documentation/networking/af_xdp.rst; __xsk_sendmsg() and __xsk_generic_xmit() in net/xdp/xsk.c for the
+ *             meaning of each errno.
+ * Called by   the engine's round, through dev.h.
  */
 #include <errno.h>
 #include <sys/socket.h>
 #include "dev/afxdp_int.h"
 
-/* Doorbells of one queue within one kick(), so that a device that drops frame by frame or frees
- * slowly does not keep the engine; and how many of them in a row may be without visible progress.
- */
+/* How often one kick() rings a queue's doorbell, so that a slow device, or one that drops each frame, does not stop
+ * the engine; and how often in a row without visible progress. */
 #define DOORBELLS_MAX  64u
 #define DOORBELLS_IDLE 2u
 
-/* The packet is not going out. */
+/* The packet is not sent: count it, and release it. */
 static int refuse(struct mr_afxdp *d, struct mr_frame *f, enum mr_drop reason, int err)
 {
 	d->dev.ctr->drop[reason]++;
@@ -26,7 +23,7 @@ static int refuse(struct mr_afxdp *d, struct mr_frame *f, enum mr_drop reason, i
 	return err;
 }
 
-/* An invalid descriptor is worse than a lost packet: the kernel completes its bad address. */
+/* An invalid descriptor is worse than a lost packet, because the kernel completes its invalid address. */
 static bool chunk_ok(const struct mr_frame_pool *frames, const struct mr_frame *f)
 {
 	return f->len && f->data >= f->chunk && f->data + f->len <= f->chunk + frames->chunk_size;
@@ -67,15 +64,15 @@ static int ring_doorbell(struct mr_afxdp *d, struct mr_afxdp_queue *q, unsigned 
 	switch (err) {
 	case 0:
 		return 0;
-	case EAGAIN: /* out of budget, COMPLETION ring full, or the device's own queue is full */
+	case EAGAIN: /* budget used up, COMPLETION ring full, or the device's queue full */
 		MR_COUNT(ctr, DEV_TX_AGAIN);
 		break;
-	case EBUSY: /* the device dropped the first packet, or (zero copy) is busy */
+	case EBUSY: /* the device has dropped the first packet, or (zero copy) is busy */
 		break;
 	case ENETDOWN: /* administratively down: nothing was taken; service() rings when it is up */
 		MR_COUNT(ctr, DEV_TX_DOWN);
 		return 0;
-	case ENOBUFS: /* no memory for an skb: a matter of time */
+	case ENOBUFS: /* no memory for an skb: try later */
 	case ENOMEM:
 	case EINTR:
 		MR_COUNT(ctr, DEV_TX_NOBUFS);
@@ -84,8 +81,8 @@ static int ring_doorbell(struct mr_afxdp *d, struct mr_afxdp_queue *q, unsigned 
 		d->s->gone = true;
 		return -ENETDOWN;
 	}
-	/* A packet that was dropped is completed all the same; older kernels publish their ring
-	 * index late, so either sign will do. */
+	/* Progress: a dropped packet is completed, too. Older kernels publish their ring index late, so either sign
+	 * is sufficient. */
 	progress = mr_afxdp_complete(d, q) || mr_xsk_ring_untaken(ring) != untaken;
 	if (progress && err == EBUSY)
 		ctr->drop[MR_DROP_TX_DEVICE]++;
@@ -109,7 +106,7 @@ static int kick_queue(struct mr_afxdp *d, struct mr_afxdp_queue *q)
 	return -EAGAIN;
 }
 
-/* A packet that the kernel is to cut. What waits in the TX ring was queued before it and goes before it. */
+/* Send a packet that the kernel has to cut. What is in the TX ring was queued earlier, and is sent first. */
 static int tx_gso(struct mr_afxdp *d, struct mr_afxdp_queue *q, struct mr_frame *f)
 {
 	uint32_t bytes = f->pkt_len;
@@ -127,11 +124,11 @@ static int tx_gso(struct mr_afxdp *d, struct mr_afxdp_queue *q, struct mr_frame 
 		MR_COUNT(d->dev.ctr, DEV_TX_GSO);
 		MR_COUNT_N(d->dev.ctr, DEV_TX_BYTES, bytes);
 		return 0;
-	case -EAGAIN: /* the socket's buffer is full, or memory is short: a matter of time */
+	case -EAGAIN: /* the socket's buffer is full, or memory is short: try later */
 	case -ENOMEM:
 	case -EINTR:
 		return -EAGAIN;
-	case -EINVAL: /* the kernel wants no such packets: no more of them */
+	case -EINVAL: /* the kernel refuses such packets: make no more of them */
 	case -EMSGSIZE:
 	case -EOPNOTSUPP:
 		d->s->link.gso_bytes = 0;
@@ -173,8 +170,8 @@ int mr_afxdp_tx(struct mr_dev *dev, struct mr_frame *f, uint64_t now)
 	entries->n = n;
 	mr_in_order();
 	mr_frame_for_each_chunk (chunk, f) {
-		/* One that is still out must be sent as a copy (frame.h): its second completion
-		 * could not be told from a bad one. */
+		/* A frame that the device still holds must be sent as a copy (frame.h), because its second completion
+		 * could not be told from an invalid one. */
 		assert(chunk->tx_refs && !(chunk->flags & MR_FRAME_IN_DEV));
 		chunk->flags |= MR_FRAME_IN_DEV;
 		*mr_xsk_ring_desc(ring, idx++) = (struct xdp_desc){

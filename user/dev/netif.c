@@ -22,7 +22,7 @@ void mr_netif_init(struct mr_netif *nif, struct mr_frame_pool *frames, struct mr
 	memcpy(nif->mac, mac, sizeof(nif->mac));
 }
 
-/* What did not ask for room, because nobody would repeat it at once (the answer to a SYN or to a FIN, ARP),
+/* What is queued without asking for room, because it would not be repeated soon (the answer to a SYN or FIN, ARP),
  * finds some when data has filled the queue: one part in so many more. */
 #define RESERVE_SHARE 4u
 
@@ -35,7 +35,7 @@ int mr_netif_tx(struct mr_netif *nif, struct mr_frame *f)
 		mr_frame_put_chain(nif->frames, f);
 		return -ENOBUFS;
 	}
-	assert(!f->tx_refs); /* its headers may be read at this moment, and txnext may be in use */
+	assert(!f->tx_refs); /* the device may be reading its headers, and txnext may be in use */
 	mr_frame_for_each_chunk (pos, f)
 		pos->tx_refs++;
 	f->txnext = NULL;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * pcapng.c - write a capture file.
- * Owns        the file and its buffer. A packet's block stays open in the buffer until its verdict
- *             is known, because the comment stands behind the bytes.
- * Implements  draft-ietf-opsawg-pcapng: section header (4.1), interface description (4.2), enhanced
- *             packet (4.3) blocks; byte order is the machine's, as the magic number tells readers.
- * Called by   port.c. The one place above the kernel's own that writes a file while packets flow.
+ * pcapng.c - writes a capture file.
+ * Owns        the file and its buffer. A packet's block stays incomplete in the buffer until its verdict is known,
+ *             because the comment follows the bytes.
+ * Implements  draft-ietf-opsawg-pcapng: section header (4.1), interface description (4.2), enhanced packet (4.3)
+ *             blocks, in the machine's byte order, which the magic number tells readers.
+ * Called by   port.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,20 +37,20 @@
 
 #define TSRESOL_NS 9 /* 10^-9 s */
 
-#define EPB_HEAD_BYTES 28u  /* up to the packet's bytes */
+#define EPB_HEAD_BYTES 28u  /* header of an enhanced packet block, before the packet's bytes */
 #define EPB_TAIL_BYTES 256u /* padding, options with the longest comment, trailing length */
 #define COMMENT_MAX    160u
 
 struct mr_pcapng {
 	int fd;
-	bool regular;	  /* a file that can be cut, not a FIFO or a device */
-	off_t written;	  /* bytes of whole blocks in the file */
-	int error;	  /* first error of writing; then nothing is captured any more */
+	bool regular;	  /* it can be truncated; false: a FIFO or a device */
+	off_t written;	  /* bytes of complete blocks in the file */
+	int error;	  /* first write error; nothing is captured afterwards */
 	uint32_t snaplen; /* 0: whole packets */
 	int64_t epoch_ns;
 	size_t used;		/* bytes of complete blocks in buf */
-	size_t end;		/* end of the open block; equals used when there is none */
-	enum mr_pcapng_dir dir; /* of the open packet */
+	size_t end;		/* end of the incomplete block; equals used if there is none */
+	enum mr_pcapng_dir dir; /* of the incomplete block's packet */
 	uint8_t buf[BUFFER_BYTES];
 };
 
@@ -92,7 +92,7 @@ static void block_begin(struct mr_pcapng *p, uint32_t type)
 {
 	p->end = p->used;
 	put_u32(p, type);
-	put_u32(p, 0); /* length, known at the end */
+	put_u32(p, 0); /* length, set when the block is complete */
 }
 
 static void block_end(struct mr_pcapng *p)
@@ -112,7 +112,7 @@ static void put_section_header(struct mr_pcapng *p)
 	put_u32(p, BYTE_ORDER_MAGIC);
 	put_u16(p, 1); /* version 1.0 */
 	put_u16(p, 0);
-	put_u32(p, UINT32_MAX); /* section length: not given */
+	put_u32(p, UINT32_MAX); /* section length: unspecified */
 	put_u32(p, UINT32_MAX);
 	put_option(p, OPT_SHB_USERAPPL, appl, sizeof(appl) - 1);
 	put_option(p, OPT_ENDOFOPT, "", 0);
@@ -135,8 +135,8 @@ static void put_interface(struct mr_pcapng *p, const char *ifname)
 
 /* ---- File ------------------------------------------------------------------------------------ */
 
-/* Writing failed after `done` bytes of the buffer. Readers call a file that ends within a block
- * damaged: leave the whole ones. */
+/* Writing failed after `done` bytes of the buffer. Truncate the file after its last complete block, because readers
+ * call a file that ends within a block damaged. */
 static void cut_to_whole_blocks(struct mr_pcapng *p, size_t done)
 {
 	size_t whole = 0;
@@ -152,10 +152,10 @@ static void cut_to_whole_blocks(struct mr_pcapng *p, size_t done)
 		whole += len;
 	}
 	if (whole < done && p->regular && ftruncate(p->fd, p->written + (off_t)whole) < 0)
-		return; /* the first error is the one to tell */
+		return; /* the first error is reported */
 }
 
-/* Write the complete blocks; an open one moves to the front. */
+/* Write the complete blocks, and move an incomplete one to the front. */
 static void write_out(struct mr_pcapng *p)
 {
 	size_t done = 0;
@@ -217,7 +217,8 @@ int mr_pcapng_join(struct mr_pcapng **out, int fd, uint32_t snaplen, int64_t epo
 		close(fd);
 		return -ENOMEM;
 	}
-	p->fd = fd; /* with the position that all share; not regular: others' blocks stand in it, too */
+	/* The file position is shared; not truncated on errors, because it has others' blocks. */
+	p->fd = fd;
 	p->snaplen = snaplen;
 	p->epoch_ns = epoch_ns;
 	*out = p;
@@ -232,7 +233,7 @@ void mr_pcapng_packet(struct mr_pcapng *p, const struct mr_frame *f, enum mr_pca
 	uint32_t caplen = mr_min(f->pkt_len, p->snaplen ? p->snaplen : room);
 
 	caplen = mr_min(caplen, room);
-	p->end = p->used; /* a packet that got no verdict is forgotten */
+	p->end = p->used; /* drop a packet without a verdict */
 	if (p->used + EPB_HEAD_BYTES + caplen + EPB_TAIL_BYTES > BUFFER_BYTES)
 		write_out(p);
 	if (p->error)

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * port.c - the way between the interface's transmit queue and the device.
- * Owns        the order: a packet is shaped, captured, handed over, in this sequence and once each.
- * Called by   the engine, twice a round.
+ * port.c - between the interface's transmit queue and the device.
+ * Owns        the order: a packet is shaped, captured and given to the device, once each.
+ * Called by   the engine, twice per round.
  */
 #include <errno.h>
 #include "base/compiler.h"
 #include "base/time.h"
 #include "dev/port.h"
 
-/* A busy device is tried again after this long, then twice that, and so on. The first is about what
- * a ring of 64 packets takes on a 10 Gbit/s link, the last is nothing for an engine to be awake
- * for. */
+/* A busy device is tried again after this time, then after twice that, and so on. The first is about the time of 64
+ * packets on a 10 Gbit/s link; the last costs an engine nothing. */
 #define BACKOFF_MIN_NS (50 * MR_NS_PER_US)
 #define BACKOFF_MAX_NS (10 * MR_NS_PER_MS)
 
@@ -29,7 +28,8 @@ unsigned mr_port_rx(struct mr_port *port, struct mr_frame_queue *q, unsigned bud
 	return port->dev->ops->rx(port->dev, q, budget, now);
 }
 
-/* May the queue's first packet go now? It pays only once, however often the ring turns it away. */
+/* Does the shaper permit the queue's first packet now? It is accounted for only once, however often the ring is
+ * full. */
 static bool shaper_passes(struct mr_port *port, const struct mr_frame *f, uint64_t now)
 {
 	uint64_t at;
@@ -48,14 +48,14 @@ static bool shaper_passes(struct mr_port *port, const struct mr_frame *f, uint64
 	return false;
 }
 
-/* Hand the queue's first packet to the device. 0, or -EAGAIN: it stays where it is. */
+/* Give the queue's first packet to the device. 0, or -EAGAIN: it stays in the queue. */
 static int send_head(struct mr_port *port, struct mr_frame *f, uint64_t now)
 {
 	struct mr_frame_pool *frames = port->dev->frames;
 	int ret;
 
-	/* The device may be done with the bytes before it returns: they are copied before, and the
-	 * frame is held so that it can be taken off the queue after. */
+	/* Capture before tx(), because the device may be done with the bytes when it returns; and hold the frame,
+	 * which leaves the queue after that. */
 	if (port->cap)
 		mr_pcapng_packet(port->cap, f, MR_PCAPNG_OUT, now);
 	mr_frame_hold(f);
@@ -71,7 +71,7 @@ static int send_head(struct mr_port *port, struct mr_frame *f, uint64_t now)
 	return ret == -EAGAIN ? ret : 0;
 }
 
-/* Queue to ring. Sets *moved when anything left the queue. -EAGAIN: the ring is full. */
+/* Move packets from the queue to the ring. *moved: at least one left the queue. -EAGAIN: the ring is full. */
 static int move_packets(struct mr_port *port, uint64_t now, bool *moved)
 {
 	struct mr_frame *f;
@@ -91,7 +91,7 @@ static void back_off(struct mr_port *port, bool moved, uint64_t now)
 {
 	if (moved || !port->s->backoff_ns)
 		port->s->backoff_ns = BACKOFF_MIN_NS;
-	else if (now >= port->s->retry_at) /* an early call is no try that failed */
+	else if (now >= port->s->retry_at) /* an early call is no failed try */
 		port->s->backoff_ns = mr_min(2 * port->s->backoff_ns, (uint64_t)BACKOFF_MAX_NS);
 	else
 		return;
@@ -104,8 +104,8 @@ int mr_port_tx(struct mr_port *port, uint64_t now)
 	bool moved, again, first = true, any = false;
 	int full, kicked = 0;
 
-	/* Again as long as the doorbell makes room in a full ring: the queue gets shorter each
-	 * time, but for the first, which may have to empty the ring of what was there before. */
+	/* Repeat as long as the doorbell makes room in a full ring. The queue becomes shorter each time, except the
+	 * first time, if the ring was full before. */
 	do {
 		full = move_packets(port, now, &moved);
 		again = full && (moved || first);
@@ -115,8 +115,8 @@ int mr_port_tx(struct mr_port *port, uint64_t now)
 			kicked = ops->kick(port->dev);
 			port->s->kick_pending = kicked == -EAGAIN;
 		}
-		/* Now, rather than at the next receive: what was freed this round goes to the FILL
-		 * rings before the application can take it for sending. */
+		/* Reap now, and not at the next receive, so that freed frames go to the FILL rings before the
+		 * application can take them for sending. */
 		ops->reap(port->dev);
 	} while (again && !kicked);
 

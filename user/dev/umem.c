@@ -20,7 +20,7 @@ static int map(struct mr_umem *u, void *at)
 	u->base = mmap(at, u->size, PROT_READ | PROT_WRITE, flags, u->fd, 0);
 	if (u->base == MAP_FAILED)
 		return -errno;
-	/* Before Linux 4.17 the flag is unknown, and the address only a wish. */
+	/* Linux before 4.17 ignores the flag, and takes the address only as a hint. */
 	if (at && u->base != at) {
 		munmap(u->base, u->size);
 		return -EEXIST;
@@ -28,7 +28,7 @@ static int map(struct mr_umem *u, void *at)
 	return 0;
 }
 
-/* The block size of a memfd is its page size, with MFD_HUGETLB that of the system's huge pages. */
+/* The block size of a memfd is its page size: with MFD_HUGETLB that of the huge pages. */
 static int umem_make(struct mr_umem *u, size_t size, unsigned memfd_flags, void *at)
 {
 	struct stat st;
@@ -62,7 +62,7 @@ int mr_umem_open_at(struct mr_umem *u, uint32_t nframes, uint32_t chunk_size, vo
 	*u = UMEM_CLOSED;
 	if (!size)
 		return -EINVAL;
-	/* mmap() reserves the huge pages: it fails here rather than with SIGBUS at first touch. */
+	/* mmap() reserves the huge pages, and fails here if there are too few, instead of a SIGBUS later. */
 	if (!umem_make(u, size, MFD_HUGETLB, at))
 		return 0;
 	return umem_make(u, size, 0, at);

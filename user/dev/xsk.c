@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * xsk.c - make, map and bind one AF_XDP socket.
- * Owns        every set-up call on the socket, and what is said when one of them fails.
- * Authority   Documentation/networking/af_xdp.rst; net/xdp/xsk.c (xsk_bind) for which error means
- *             what.
+ * xsk.c - makes, maps and binds one AF_XDP socket.
+ * Owns        every set-up call on the socket, and the messages if one of them fails.
+ * Authority   Documentation/networking/af_xdp.rst; xsk_bind() in net/xdp/xsk.c for the meaning of errors.
  * Called by   afxdp.c, at open and close.
- * Not here    the rings' arithmetic (xsk_ring.h), the traffic (afxdp_rx.c, afxdp_tx.c).
+ * Not here    the ring operations (xsk_ring.h), the traffic (afxdp_rx.c, afxdp_tx.c).
  */
 #include <errno.h>
 #include <string.h>
@@ -38,7 +37,7 @@ static int xsk_socket(struct mr_xsk *xsk, const struct mr_xsk_cfg *cfg, struct m
 			    strerror(errno));
 }
 
-/* The UMEM is locked memory. The limit may be raised up to the hard one without a privilege. */
+/* The UMEM counts as locked memory. The soft limit can be raised to the hard limit without privilege. */
 static void raise_memlock(size_t bytes)
 {
 	struct rlimit lim;
@@ -47,7 +46,7 @@ static void raise_memlock(size_t bytes)
 		return;
 	if (lim.rlim_cur < bytes)
 		lim.rlim_cur = bytes < lim.rlim_max ? bytes : lim.rlim_max;
-	setrlimit(RLIMIT_MEMLOCK, &lim); /* no luck shows in the next try of XDP_UMEM_REG */
+	setrlimit(RLIMIT_MEMLOCK, &lim); /* a failure shows in the next XDP_UMEM_REG */
 }
 
 static int xsk_register_umem(struct mr_xsk *xsk, const struct mr_xsk_cfg *cfg, struct mr_error *err)
@@ -130,7 +129,7 @@ static int xsk_map_rings(struct mr_xsk *xsk, const uint32_t size[MR_XSK_RINGS], 
 	socklen_t optlen = sizeof(off);
 	int ret;
 
-	/* Kernels before 5.4 answer a shorter struct, without the flags. */
+	/* Kernels before 5.4 return a shorter struct, without the flags. */
 	if (getsockopt(xsk->fd, SOL_XDP, XDP_MMAP_OFFSETS, &off, &optlen) || optlen != sizeof(off))
 		return mr_error_set(
 			err, -EOPNOTSUPP,
@@ -161,8 +160,7 @@ static int xsk_make_rings(struct mr_xsk *xsk, const struct mr_xsk_cfg *cfg, stru
 	return xsk_map_rings(xsk, cfg->size, cfg->ifname, err);
 }
 
-/* A queue whose owner died, or closed without unmapping, stays busy until the kernel has cleaned
- * up. */
+/* A queue stays busy after its owner has died, or closed without unmapping, until the kernel has cleaned up. */
 static int bind_patiently(int fd, const struct sockaddr_xdp *addr, int *patience)
 {
 	const struct timespec pause = { .tv_nsec = BUSY_RETRY_NS };
@@ -209,7 +207,7 @@ static int bind_failed(const struct mr_xsk_cfg *cfg, int code, struct mr_error *
 			    cfg->queue, cfg->ifname, strerror(-code));
 }
 
-/* The first socket chooses the mode for all that share its UMEM; they must not name one. */
+/* The first socket chooses the mode for all that share its UMEM; the others must not set it. */
 static int xsk_bind(struct mr_xsk *xsk, const struct mr_xsk_cfg *cfg, struct mr_error *err)
 {
 	struct sockaddr_xdp addr = {
@@ -228,8 +226,8 @@ static int xsk_bind(struct mr_xsk *xsk, const struct mr_xsk_cfg *cfg, struct mr_
 	}
 	ret = bind_patiently(xsk->fd, &addr, cfg->patience);
 	xsk->multibuf = !ret && (addr.sxdp_flags & XDP_USE_SG);
-	/* Before Linux 6.6 the flag is unknown (EINVAL), and a zero-copy driver may not have it
-	 * (EOPNOTSUPP): then without, and the caller sees multibuf false. */
+	/* The flag is unknown before Linux 6.6 (EINVAL), and a zero-copy driver may not support it (EOPNOTSUPP). Then
+	 * bind without it; multibuf is false. */
 	if ((addr.sxdp_flags & XDP_USE_SG) &&
 	    (ret == -EINVAL || (ret == -EOPNOTSUPP && cfg->zero_copy))) {
 		addr.sxdp_flags &= (uint16_t)~XDP_USE_SG;
@@ -272,7 +270,7 @@ int mr_xsk_join(struct mr_xsk *xsk, int fd, const uint32_t size[MR_XSK_RINGS])
 
 void mr_xsk_close(struct mr_xsk *xsk)
 {
-	/* The mappings hold the file: with them the queue would stay bound for ever. */
+	/* The mappings keep the socket: without munmap() the queue would stay bound. */
 	for (unsigned k = 0; k < MR_XSK_RINGS; k++)
 		if (xsk->map[k].addr)
 			munmap(xsk->map[k].addr, xsk->map[k].len);

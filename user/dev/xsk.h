@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * xsk.h - one AF_XDP socket, bound to one queue of one interface, with its four rings.
- * Source      Documentation/networking/af_xdp.rst.
+ * Authority   Documentation/networking/af_xdp.rst.
  */
 #ifndef MR_DEV_XSK_H
 #define MR_DEV_XSK_H

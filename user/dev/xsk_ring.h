@@ -3,7 +3,7 @@
  * xsk_ring.h - the four rings that user space shares with an AF_XDP socket. Each has one producer and one consumer, a
  * power-of-two number of entries, and two free-running 32-bit indices that wrap. User space produces FILL and TX, and
  * consumes RX and COMPLETION. The local copies of the indices (cached_*) avoid accesses to the shared cache lines.
- * Source      Documentation/networking/af_xdp.rst ("Rings"). The kernel's side is net/xdp/xsk_queue.h; barriers A to D
+ * Authority   Documentation/networking/af_xdp.rst ("Rings"). The kernel's side is net/xdp/xsk_queue.h; barriers A to D
  *             in the comments below are those of its comment on memory ordering.
  * Not here    creating and mapping the rings (xsk.c).
  */
