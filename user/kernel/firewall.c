@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * firewall.c - has this host a firewall that an engine on its addresses would pass by?
- * Authority   linux/netfilter/nf_tables.h; linux/netfilter_ipv4/ip_tables.h for the older kind.
- * Called by   the engine at start. Needs CAP_NET_ADMIN, as all that reads firewalls.
- * Not here    what a rule matches.
+ * firewall.c - finds firewall rules of this host, which do not apply to an engine that shares its addresses.
+ * Authority   linux/netfilter/nf_tables.h; linux/netfilter_ipv4/ip_tables.h for legacy iptables.
+ * Called by   the engine, at start. Needs CAP_NET_ADMIN.
+ * Not here    which packets a rule matches.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -26,14 +26,14 @@
 #include "kernel/firewall.h"
 #include "kernel/netlink.h"
 
-#define NAME_BYTES 64 /* longer names are cut, which is enough to tell them apart */
+#define NAME_BYTES 64 /* longer names are cut off */
 
 struct chain {
 	char table[NAME_BYTES], name[NAME_BYTES];
 	uint8_t family;
-	bool watched; /* a base chain that such packets go through */
+	bool watched; /* a base chain that such packets pass */
 	bool visited;
-	unsigned stops; /* rules (and the policy) that can stop a packet */
+	unsigned stops; /* how many rules (and the policy) can stop a packet */
 };
 
 struct jump {
@@ -48,7 +48,7 @@ struct ruleset {
 	unsigned nchains, njumps;
 };
 
-/* One element more; NULL: no memory, and the ruleset is looked at as far as it is known. */
+/* Append an element. NULL: no memory; then only the part of the ruleset read so far is examined. */
 static void *grow(void **array, unsigned *n, size_t size)
 {
 	void *more = *n & (*n - 1) ? *array : realloc(*array, (*n ? 2 * *n : 1) * size);
@@ -100,7 +100,7 @@ static void read_hook(const struct nlattr *nest, const char *ifname, struct hook
 	}
 }
 
-/* In what comes in for this host, or in what it sends. */
+/* Is it a hook for packets to or from this host? */
 static bool is_watched(uint8_t family, const struct hook *h)
 {
 	if (h->has_dev && !h->our_dev)
@@ -164,7 +164,7 @@ static bool add_jump(struct ruleset *rs, unsigned from, const struct nlattr *to)
 	return true;
 }
 
-/* Can it stop a packet? A jump to another chain is noted instead. */
+/* Can this verdict stop a packet? A jump to another chain is recorded instead. */
 static bool verdict_stops(struct ruleset *rs, unsigned chain, const struct nlattr *verdict)
 {
 	const struct nlattr *attr, *to = NULL;
@@ -194,7 +194,7 @@ static bool immediate_stops(struct ruleset *rs, unsigned chain, const struct nla
 	return stops;
 }
 
-/* A map of verdicts may hold any. */
+/* A verdict map may contain any verdict. */
 static bool lookup_stops(const struct nlattr *data)
 {
 	const struct nlattr *attr;
@@ -206,7 +206,7 @@ static bool lookup_stops(const struct nlattr *data)
 	return stops;
 }
 
-/* One of iptables's. */
+/* A target of iptables. */
 static bool target_stops(const struct nlattr *data)
 {
 	static const char *const names[] = { "REJECT", "DROP", "NFQUEUE", "SYNPROXY", "TARPIT" };
@@ -297,9 +297,9 @@ static int dump(struct mnl_socket *sock, uint16_t type, mnl_cb_t cb, struct rule
 	return netlink_ask(sock, nlh, cb, rs);
 }
 
-/* ---- What is found ---------------------------------------------------------------------------------- */
+/* ---- Result ---------------------------------------------------------------------------------------- */
 
-/* With all chains that it leads to. */
+/* Rules of this chain, and of all chains that it jumps to. */
 static unsigned count_stops(struct ruleset *rs, unsigned chain)
 {
 	struct chain *c = &rs->chains[chain];
@@ -363,8 +363,8 @@ static unsigned tell_chains(struct ruleset *rs, struct text *t)
 	return all;
 }
 
-/* The older iptables: has the chain INPUT of the table filter rules? To ask for a table makes it, so that
- * is only done where it is there. */
+/* Legacy iptables: has the chain INPUT of the table filter rules? Reading a table creates it, so that is done only if
+ * it exists. */
 static unsigned legacy_rules(int family, const char *names)
 {
 	struct ip6t_getinfo info6 = { .name = "filter" };

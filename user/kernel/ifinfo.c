@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * ifinfo.c - ask the kernel about an interface: rtnetlink for the link, ethtool for driver and
- * channels, the netdev family of generic netlink for AF_XDP zero copy.
- * Owns        nothing that outlives a call.
- * Called by   the engine at start; blocks for the time of a few system calls.
+ * ifinfo.c - reads the properties of an interface: rtnetlink for the link, ethtool for driver and channels, the
+ * netdev family of generic netlink for AF_XDP zero copy.
+ * Called by   the engine, at start. Blocks for the time of a few system calls.
  * Not here    changes of the link while the engine runs (user/dev/).
  */
 #include <errno.h>
@@ -25,7 +24,7 @@
 #include "kernel/ifinfo.h"
 #include "kernel/netlink.h"
 
-/* <linux/netdev.h> came with Linux 6.3, later than the headers of the systems this builds on. */
+/* <linux/netdev.h> came with Linux 6.3, and is missing on older build systems. */
 #define NETDEV_GENL_NAME	    "netdev"
 #define NETDEV_GENL_VERSION	    1
 #define NETDEV_CMD_DEV_GET	    1
@@ -35,7 +34,7 @@
 
 /* ---- Netlink: one request, one reply --------------------------------------------------------- */
 
-/* Send nlh, call cb for the reply. 0 or a negative errno, the kernel's included. */
+/* Send nlh, and call cb for the reply. Returns 0 or a negative errno, which may be the kernel's. */
 static int ask(int bus, struct nlmsghdr *nlh, mnl_cb_t cb, void *data)
 {
 	struct mnl_socket *sock = mnl_socket_open2(bus, SOCK_CLOEXEC);
@@ -172,7 +171,7 @@ static struct nlmsghdr *put_genl(void *buf, uint16_t family, uint8_t cmd, uint8_
 	return nlh;
 }
 
-/* False also where the kernel cannot tell. */
+/* False also if the kernel does not know. */
 static bool has_zero_copy(int ifindex)
 {
 	char buf[NETLINK_REQUEST_BYTES];
@@ -216,14 +215,14 @@ static void ask_ethtool(struct mr_ifinfo *info)
 		memcpy(info->driver, drv.driver, sizeof(info->driver));
 		info->driver[sizeof(info->driver) - 1] = '\0';
 	}
-	/* rtnetlink counts the queues that were allocated, of which not all need be in use. */
+	/* rtnetlink counts allocated queues, not all of which need be in use. */
 	if (ethtool(info->name, &ch) && ch.rx_count + ch.combined_count)
 		info->queues = ch.rx_count + ch.combined_count;
 }
 
 /* ---- The public function --------------------------------------------------------------------- */
 
-/* "eth0, eth1, ..." as far as it fits; the loopback is no choice. */
+/* Write "eth0, eth1, ..." as far as it fits, without the loopback interface. */
 static char *list_interfaces(char *buf, size_t size)
 {
 	struct if_nameindex *all = if_nameindex();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * mirror.c - what the kernel knows of an interface and of the ways out of it.
- * Owns        two rtnetlink sockets: one hears, and asks for neighbours, so that answers and news come in
- *             one order; the other asks for everything.
- * Authority   rtnetlink(7); net/core/neighbour.c for what NTF_USE and NUD_REACHABLE do.
+ * mirror.c - a live copy of the kernel's addresses, routes and neighbours, over rtnetlink.
+ * Owns        two rtnetlink sockets: one receives events, and is used for requests about neighbours, so that answers
+ *             and events have one order; the other is for dumps.
+ * Authority   rtnetlink(7); net/core/neighbour.c for the effect of NTF_USE and NUD_REACHABLE.
  * Called by   the engine's process (engine/shared.c).
  */
 #include <errno.h>
@@ -28,14 +28,15 @@
 #include "kernel/netlink.h"
 #include "kernel/sysctl.h"
 
-#define DATAGRAMS_MAX 512u /* in one read; the rest stays readable */
+#define DATAGRAMS_MAX 512u /* datagrams in one mr_mirror_read(); the rest stays readable */
 #define HEAR_BYTES    (1 << 20)
 #define ADDRS_MAX     256u
 #define ROUTES_MAX    (1u << 20)
-#define ROUTES_FEW    1000u /* up to here all are asked for whenever one changes, else once a second */
-#define ANSWER_S      2	    /* the kernel answers at once, or something is very wrong */
+/* Up to so many routes, each change causes a new dump; with more, at most once a second. */
+#define ROUTES_FEW 1000u
+#define ANSWER_S   2 /* receive timeout: the kernel usually answers at once */
 
-/* Everything that is asked for, in one piece, so that it can be compared. */
+/* The result of all dumps, in one piece, so that two can be compared. */
 struct snapshot {
 	struct mr_mirror_addr addrs[ADDRS_MAX];
 	unsigned naddrs;
@@ -49,11 +50,12 @@ struct mr_mirror {
 	struct mnl_socket *hear, *ask;
 	int ifindex;
 	uint32_t seq;
-	bool stale; /* something has happened since the snapshot was made */
+	bool stale; /* something has changed since the snapshot was made */
 	bool lost;  /* messages were lost */
 	struct timespec asked_at;
 	struct snapshot now, next;
-	struct mr_mirror_neigh *neighs; /* news, from head on */
+	/* Changed neighbours that were not returned yet, from head on. */
+	struct mr_mirror_neigh *neighs;
 	unsigned head, nneighs, max_neighs;
 };
 
@@ -80,15 +82,15 @@ static uint32_t attr_u32(const struct nlattr *attr)
 	return mnl_attr_get_payload_len(attr) == sizeof(uint32_t) ? mnl_attr_get_u32(attr) : 0;
 }
 
-/* ---- Asking for everything ------------------------------------------------------------------------ */
+/* ---- Dumps ----------------------------------------------------------------------------------------- */
 
 struct answer {
 	struct mr_mirror *m;
 	struct snapshot *s;
-	int err; /* of a callback */
+	int err; /* error of a callback */
 };
 
-/* Send, and give every answer to cb. Tables that do not exist are empty ones. */
+/* Send a request, and call cb for every message of the answer. A table that does not exist counts as empty. */
 static int ask(struct mr_mirror *m, struct nlmsghdr *nlh, mnl_cb_t cb, struct answer *a)
 {
 	_Alignas(struct nlmsghdr) char buf[NETLINK_REPLY_BYTES];
@@ -104,11 +106,13 @@ static int ask(struct mr_mirror *m, struct nlmsghdr *nlh, mnl_cb_t cb, struct an
 		if (n < 0)
 			return -errno;
 		ret = mnl_cb_run(buf, (size_t)n, seq, port, cb, a);
-		if (ret < 0 && errno == ESRCH) /* the rest of an answer that was given up */
+		/* A message of an earlier request that was given up. */
+		if (ret < 0 && errno == ESRCH)
 			ret = MNL_CB_OK;
 	} while (ret > MNL_CB_STOP);
 	if (ret < 0 && errno != ENOENT && errno != EOPNOTSUPP && errno != EAFNOSUPPORT)
-		return errno == EINTR ? -EAGAIN : -errno; /* the table has changed meanwhile */
+		/* EINTR: the table has changed during the dump. */
+		return errno == EINTR ? -EAGAIN : -errno;
 	return a->err;
 }
 
@@ -158,10 +162,11 @@ static int on_addr(const struct nlmsghdr *nlh, void *data)
 		return MNL_CB_OK;
 	v4 = ifa->ifa_family == AF_INET;
 	out = &a->s->addrs[a->s->naddrs++];
-	memset(out, 0, sizeof(*out)); /* compared byte by byte */
+	memset(out, 0, sizeof(*out)); /* because snapshots are compared byte by byte */
 	out->prefix.addr = local;
 	out->prefix.len = ifa->ifa_prefixlen;
-	if (has_address && !mr_addr_eq(&local, &address)) /* the prefix is the peer's */
+	/* point-to-point: the prefix is that of the peer's address. */
+	if (has_address && !mr_addr_eq(&local, &address))
 		out->prefix.len = v4 ? 32 : 128;
 	out->secondary = v4 && flags & IFA_F_SECONDARY;
 	out->temporary = !v4 && flags & IFA_F_TEMPORARY;
@@ -209,7 +214,7 @@ static bool kind_of(uint8_t type, uint8_t *kind)
 	case RTN_BLACKHOLE:
 		*kind = MR_MIRROR_UNREACHABLE;
 		return true;
-	default: /* throw: what comes behind the tables that are looked at here */
+	default: /* throw: continue behind the tables that are used here */
 		return false;
 	}
 }
@@ -234,8 +239,8 @@ static void read_gateway(const struct nlattr *attr, uint8_t family, struct mr_mi
 		memcpy(r->gateway.b, via->rtvia_addr, sizeof(r->gateway.b));
 }
 
-/* Of several next hops the first that is ours; else the first. Packets of the kernel's would be spread
- * over them. */
+/* Of several next hops, the first one on our interface; else the first. (The kernel spreads packets over all of
+ * them.) */
 static void read_multipath(const struct nlattr *nest, uint8_t family, int ifindex,
 			   struct mr_mirror_route *r)
 {
@@ -331,17 +336,17 @@ static int on_route(const struct nlmsghdr *nlh, void *data)
 	struct mr_mirror_route *r;
 	uint8_t kind;
 
-	/* Those for a type of service, and those for a source, are policy. */
+	/* Routes for a type of service or a source address are policy routing. */
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*rtm) || nlh->nlmsg_type != RTM_NEWROUTE ||
 	    rtm->rtm_flags & (RTM_F_CLONED | RTNH_F_DEAD) || rtm->rtm_tos || rtm->rtm_src_len ||
 	    !kind_of(rtm->rtm_type, &kind))
 		return MNL_CB_OK;
 	r = new_route(a);
 	if (!r)
-		return MNL_CB_OK; /* go on, so that the answer is taken whole */
+		return MNL_CB_OK; /* continue, so that the whole answer is read */
 	r->kind = kind;
 	read_route(nlh, rtm, a->m->ifindex, r);
-	/* The same link-local destination on another link is another one. */
+	/* A link-local destination on another interface is a different one. */
 	if (rtm->rtm_family == AF_INET6 && mr_addr_is_link_local(&r->dst.addr) &&
 	    r->dst.len >= 10 && r->oif != a->m->ifindex)
 		return MNL_CB_OK;
@@ -359,7 +364,7 @@ static int ask_routes(struct mr_mirror *m, uint8_t family, uint8_t table, struct
 
 /* ---- Rules, and the MTU of IPv6 -------------------------------------------------------------------- */
 
-/* 0: local, 32766: main, 32767: default (IPv4), as every system has them. */
+/* Not one of the kernel's default rules: 0: local, 32766: main, 32767: default (IPv4). */
 static int on_rule(const struct nlmsghdr *nlh, void *data)
 {
 	const struct fib_rule_hdr *rule = mnl_nlmsg_get_payload(nlh);
@@ -415,7 +420,7 @@ static int on_link(const struct nlmsghdr *nlh, void *data)
 			for_each_attr_in (family, attr)
 				if (mnl_attr_get_type(family) == AF_INET6)
 					read_conf(family, a->s);
-	return MNL_CB_STOP; /* one message, and nothing behind it */
+	return MNL_CB_STOP; /* the answer is a single message */
 }
 
 static int ask_link(struct mr_mirror *m, struct answer *a)
@@ -427,7 +432,7 @@ static int ask_link(struct mr_mirror *m, struct answer *a)
 
 	nlh->nlmsg_flags = NLM_F_REQUEST;
 	ret = ask(m, nlh, on_link, a);
-	return ret == -ENODEV ? 0 : ret; /* the device will tell of that */
+	return ret == -ENODEV ? 0 : ret; /* the device reports that */
 }
 
 /* ---- The snapshot ---------------------------------------------------------------------------------- */
@@ -477,7 +482,7 @@ static int refresh(struct mr_mirror *m, bool *changed)
 	return 0;
 }
 
-/* Large tables that change all the time are not asked for each time. */
+/* Large tables that change all the time are not dumped each time. */
 static bool may_ask(const struct mr_mirror *m)
 {
 	struct timespec now;
@@ -577,7 +582,7 @@ int mr_mirror_ask(struct mr_mirror *m, const struct mr_addr *addr, enum mr_mirro
 {
 	char buf[256];
 	bool use = what == MR_MIRROR_USE;
-	/* Without an address in it, the second form leaves the one that the kernel knows. */
+	/* Without a MAC address, the second form keeps the one that the kernel has. */
 	struct nlmsghdr *first = put_neigh(m, buf, RTM_NEWNEIGH, addr,
 					   use ? NUD_NONE : NUD_REACHABLE, use ? NTF_USE : 0);
 	struct nlmsghdr *second;
@@ -585,7 +590,7 @@ int mr_mirror_ask(struct mr_mirror *m, const struct mr_addr *addr, enum mr_mirro
 
 	if (use)
 		first->nlmsg_flags |= NLM_F_CREATE;
-	/* And what is there now, since there are no news where nothing has changed. */
+	/* Request the present entry, too, because there is no event if nothing has changed. */
 	second = put_neigh(m, buf + at, RTM_GETNEIGH, addr, 0, 0);
 	return mnl_socket_sendto(m->hear, buf, at + second->nlmsg_len) < 0 ? -errno : 0;
 }
@@ -600,7 +605,7 @@ bool mr_mirror_next_neigh(struct mr_mirror *m, struct mr_mirror_neigh *n)
 	return true;
 }
 
-/* ---- Hearing ----------------------------------------------------------------------------------------- */
+/* ---- Events ---------------------------------------------------------------------------------------- */
 
 static void on_message(struct mr_mirror *m, const struct nlmsghdr *nlh)
 {
@@ -615,7 +620,7 @@ static void on_message(struct mr_mirror *m, const struct nlmsghdr *nlh)
 	case RTM_DELROUTE:
 	case RTM_NEWRULE:
 	case RTM_DELRULE:
-	case RTM_NEWLINK: /* routes come and go with links */
+	case RTM_NEWLINK: /* routes appear and disappear with links */
 	case RTM_DELLINK:
 		m->stale = true;
 		break;
@@ -650,7 +655,7 @@ int mr_mirror_read(struct mr_mirror *m)
 
 	if (ret)
 		return ret;
-	/* An answer that was interrupted by another change leaves all as it was, to be asked for again. */
+	/* A dump that was interrupted by a change is discarded, and repeated later. */
 	if (m->stale && may_ask(m))
 		ret = refresh(m, &changed);
 	if (ret && ret != -EAGAIN)
@@ -698,11 +703,11 @@ static int open_sockets(struct mr_mirror *m)
 		if (mnl_socket_setsockopt(m->hear, NETLINK_ADD_MEMBERSHIP, (void *)&groups[i],
 					  sizeof(groups[i])) < 0)
 			return -errno;
-	/* Beyond the system's limit where that is allowed; lost messages are survived in any case. */
+	/* Above the system's limit, if that is permitted; lost messages are handled in any case. */
 	if (setsockopt(mr_mirror_fd(m), SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)))
 		setsockopt(mr_mirror_fd(m), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
 	setsockopt(mnl_socket_get_fd(m->ask), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	/* So that a table and an interface can be asked for, and the kernel leaves out the others. */
+	/* Lets dumps be restricted to a table and an interface. */
 	return mnl_socket_setsockopt(m->ask, NETLINK_GET_STRICT_CHK, &on, sizeof(on)) < 0 ? -errno :
 											    0;
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * ports.c - local TCP ports as the kernel sees them: take one.
+ * ports.c - holds a local TCP port with a kernel socket.
  * Authority   ip(7), ipv6(7) for bind().
- * Called by   the socket layer's arbiter, in any process. Unprivileged, but for ports below 1024.
- * Not here    what connections the kernel has on one (ports_busy.c).
+ * Called by   the socket layer's arbiter, in any process. Unprivileged, except for ports below 1024.
+ * Not here    the connections that the kernel has on a port (ports_busy.c).
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -56,8 +56,8 @@ static int hold(int fd, const struct sockaddr_storage *ss, socklen_t len, bool v
 	if (ss->ss_family == AF_INET6 &&
 	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof(only)))
 		return -errno;
-	/* As every server does it: connections that an earlier one has left do not keep the port from
-	 * us. Behind bind() nobody else may say the same of ours. */
+	/* SO_REUSEADDR, as servers use it: connections of an earlier process do not keep the port. After bind() it is
+	 * cleared, so that nobody else can use it to get our port. */
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof(reuse)) ||
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &group, sizeof(group)) ||
 	    bind(fd, (const struct sockaddr *)ss, len) ||
@@ -75,7 +75,7 @@ int mr_port_hold(const struct mr_addr *addr, bool v6only, bool reuseport, int if
 	socklen_t len = to_sockaddr(&ss, addr, *port, ifindex);
 	int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0), err;
 
-	if (fd < 0 && errno == EAFNOSUPPORT && both) { /* a kernel without IPv6 */
+	if (fd < 0 && errno == EAFNOSUPPORT && both) { /* the kernel has no IPv6 */
 		len = to_sockaddr(&ss, &any4, *port, ifindex);
 		fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	}

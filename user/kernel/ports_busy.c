@@ -16,7 +16,7 @@
 #include "kernel/netlink.h"
 #include "kernel/ports.h"
 
-/* All states but those without a peer. */
+/* All states that have a peer. */
 #define STATES_CONNECTED (0x1fffu & ~(1u << 0 | 1u << TCP_LISTEN | 1u << TCP_CLOSE))
 
 struct search {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * xdp.c - load, steer and attach the XDP program (bpf/millrace.bpf.c, embedded as a skeleton).
- * Owns        the BPF object with its maps, and the bpf_link that holds it to the interface.
- * Called by   the AF_XDP device and the engine, at start and end and for counters.
- * Not here    the AF_XDP sockets (user/dev/), what is steered and why (the engine).
+ * xdp.c - loads and attaches the XDP program (bpf/millrace.bpf.c, embedded as a skeleton), and fills its maps.
+ * Owns        the BPF object with its maps, and the bpf_link that attaches it to the interface.
+ * Called by   the AF_XDP device and the engine, at start and end, and for counters.
+ * Not here    the AF_XDP sockets (user/dev/), which packets are steered and why (the engine).
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -22,7 +22,7 @@
 #include "kernel/xdp.h"
 #include "millrace.skel.h"
 
-/* The verifier's complaint is at the end of its log; this holds one of the whole program. */
+/* The verifier's error is at the end of its log; the buffer is large enough for the log of the whole program. */
 #define VERIFIER_LOG_BYTES (1u << 20)
 
 #define KERNEL_BTF "/sys/kernel/btf/vmlinux"
@@ -30,7 +30,7 @@
 struct mr_xdp {
 	struct millrace_bpf *skel;
 	struct ring_buffer *notes;
-	struct mr_xdp_stats *percpu; /* [ncpus], what a lookup in mr_stats fills */
+	struct mr_xdp_stats *percpu; /* [ncpus]: buffer for lookups in mr_stats */
 	struct mr_steer_port *ports; /* mr_ports, mapped */
 	int ncpus;
 	int link_fd; /* -1: not attached */
@@ -50,7 +50,7 @@ static int no_print(enum libbpf_print_level level, const char *fmt, va_list ap)
 	return 0;
 }
 
-/* ---- Errors, in words ------------------------------------------------------------------------ */
+/* ---- Error messages --------------------------------------------------------------------------- */
 
 /* Multi-buffer XDP came with Linux 5.18. */
 static bool kernel_is_too_old(struct utsname *u)
@@ -87,7 +87,7 @@ static int explain_eperm(struct mr_error *err, const char *what)
 		what);
 }
 
-/* The last line of a verifier log that is not statistics; cuts the log there. */
+/* The last line of a verifier log that is not statistics. Cuts the log off there. */
 static const char *last_complaint(char *log)
 {
 	char *line;
@@ -116,7 +116,8 @@ static int explain_load(struct mr_error *err, int code, char *log)
 		return mr_error_set(err, -EOPNOTSUPP,
 				    "Linux %s is too old: the XDP program needs 5.18 or later",
 				    u.release);
-	/* EACCES is the verifier's, which without CAP_PERFMON wants more than the program does. */
+	/* EACCES comes from the verifier, which without CAP_PERFMON refuses some of the program's pointer
+	 * arithmetic. */
 	if (code == -EACCES && mr_caps_missing(missing, sizeof(missing)))
 		code = -EPERM;
 	switch (code) {
@@ -153,7 +154,7 @@ static int explain_attach(const struct mr_xdp *xdp, struct mr_error *err, int co
 	const char *mode = xdp->native ? "native" : "generic";
 	char name[IFNAMSIZ];
 
-	/* Of an index that does not exist the kernel says EINVAL. */
+	/* For an index that does not exist the kernel returns EINVAL. */
 	if (code == -EINVAL && !if_indextoname((unsigned)xdp->ifindex, name))
 		code = -ENODEV;
 	switch (code) {
@@ -197,7 +198,7 @@ static int on_note(void *ctx, void *data, size_t size)
 {
 	struct mr_xdp *xdp = ctx;
 
-	/* The ring tells sizes exactly. */
+	/* Ring buffer records have their exact size. */
 	if (size == sizeof(struct mr_note_arp) && xdp->note_ops->arp)
 		xdp->note_ops->arp(xdp->note_user, data);
 	else if (size == sizeof(struct mr_note_nd) && xdp->note_ops->nd)
@@ -205,7 +206,7 @@ static int on_note(void *ctx, void *data, size_t size)
 	return 0;
 }
 
-/* What mr_ports is, mapped, at a given place or (NULL) anywhere. */
+/* Map the memory of mr_ports, at the given address or (NULL) anywhere. */
 static int map_ports(struct mr_xdp *xdp, void *at)
 {
 	void *ports = mmap(at, MR_XDP_PORTS_BYTES, PROT_READ | PROT_WRITE,
@@ -217,8 +218,8 @@ static int map_ports(struct mr_xdp *xdp, void *at)
 	return 0;
 }
 
-/* The skeleton opened, its load-time data set, and loaded. libbpf prints to stderr unless told not
- * to; its setting is the process's, so it is put back. */
+/* Open the skeleton, set its load-time constants, and load it. libbpf's print function belongs to the whole process,
+ * so it is restored afterwards. */
 static int load(struct mr_xdp *xdp, const struct mr_xdp_params *p, char *log)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .kernel_log_buf = log,
@@ -254,7 +255,7 @@ put_back:
 int mr_xdp_open(struct mr_xdp **out, const struct mr_xdp_params *p, struct mr_error *err)
 {
 	struct mr_xdp *xdp = calloc(1, sizeof(*xdp));
-	char *log = calloc(1, VERIFIER_LOG_BYTES); /* without it there is less to say, no more */
+	char *log = calloc(1, VERIFIER_LOG_BYTES); /* without a log the error message is shorter */
 	int ret = -ENOMEM;
 
 	*out = NULL;
@@ -335,13 +336,13 @@ static struct mr_addr_key addr_key(const struct mr_addr *addr)
 	return key;
 }
 
-/* The map is full: hash maps say E2BIG. */
+/* A full hash map returns E2BIG. */
 static int map_error(int ret)
 {
 	return ret == -E2BIG ? -ENOSPC : ret;
 }
 
-/* Notes are made while an own address is there: of shared ones the kernel knows all that they say. */
+/* Notes are made only if there is an address of our own: for shared addresses the kernel knows all that they say. */
 static void count_own(struct mr_xdp *xdp, uint32_t before, uint32_t after)
 {
 	xdp->skel->bss->mr_naddrs += (after & MR_ADDR_OWN) - (before & MR_ADDR_OWN);

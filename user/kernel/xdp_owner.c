@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * xdp_owner.c - which process holds the XDP program that is attached to an interface?
- * Authority   proc(5): /proc/PID/fdinfo of a bpf_link tells its kind and the interface.
- * Called by   the engine, at start, where a program is attached already.
+ * xdp_owner.c - finds the process that holds the XDP program which is attached to an interface.
+ * Authority   proc(5): /proc/PID/fdinfo of a bpf_link has its kind and the interface.
+ * Called by   the engine, at start, if a program is attached already.
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@
 
 #define PATH_BYTES 64
 
-/* The first line of a file of /proc that begins with key, without it. False: there is none. */
+/* The rest of the first line that begins with key, in a file of /proc. False: there is none. */
 static bool read_value(const char *path, const char *key, char *value, size_t size)
 {
 	FILE *f = fopen(path, "re");
@@ -70,7 +70,7 @@ static bool has_link_on(pid_t pid, int ifindex)
 	return found;
 }
 
-/* The numbers of interfaces are those of a namespace. */
+/* Interface indexes belong to a network namespace. */
 static bool same_network(pid_t pid)
 {
 	char path[PATH_BYTES];
