@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * call_io.c - reading and writing: read, write, send, recv and all their kin.
- * Owns        what blocks, for how long, and how much is enough.
+ * call_io.c - read, write, send, recv and their variants.
+ * Owns        when such a call blocks, for how long, and how much data is enough to return.
  * Called by   the program.
  *
- * The short way of a call on an accelerated socket: one look at the table, the lock, one copy, unlock.
+ * In the simple case, a call on an accelerated socket looks at the table, takes the lock, copies once, and releases
+ * the lock.
  */
 #include <limits.h>
 #include <linux/sockios.h>
@@ -19,15 +20,15 @@
 #include "posix/pass.h"
 #include "posix/posix.h"
 
-#define RW_MAX 0x7ffff000u /* Linux moves no more in one call */
+#define RW_MAX 0x7ffff000u /* Linux transfers no more in one call */
 
-/* Why a descriptor of ours is no socket: it is an epoll instance, or another thread has closed it just now. */
+/* Why fd_get() failed: it is an epoll instance, or another thread has just closed it. */
 static int no_socket(int fd)
 {
 	return fd_ours(fd) ? -ENOTSOCK : -EBADF;
 }
 
-/* The same where any file will do: an instance is none to read from or to write to. */
+/* The same for read(2) and write(2), for which an epoll instance is no file to read or write. */
 static ssize_t no_file(ssize_t ret)
 {
 	return ret == -ENOTSOCK ? -EINVAL : ret;
@@ -35,7 +36,7 @@ static ssize_t no_file(ssize_t ret)
 
 /* ---- Vectors --------------------------------------------------------------------------------- */
 
-/* -1: too large or too many for Linux. */
+/* -1: Linux would refuse it as too large, or as too many. */
 static ssize_t iov_bytes(const struct iovec *iov, size_t n)
 {
 	size_t sum = 0;
@@ -50,7 +51,7 @@ static ssize_t iov_bytes(const struct iovec *iov, size_t n)
 	return (ssize_t)sum;
 }
 
-/* The caller's vector is not to be changed: a copy of what is left behind `done` bytes. */
+/* A copy of the vector without its first `done` bytes, because the caller's must not be changed. */
 static int iov_rest(struct iovec *to, const struct iovec *iov, int n, size_t done)
 {
 	int left = 0;
@@ -82,7 +83,7 @@ static unsigned recv_flags(int flags)
 	       (flags & MSG_TRUNC ? MR_RECV_TRUNC : 0);
 }
 
-/* One go, behind `done` bytes that were read before. */
+/* One attempt, behind `done` bytes that were read before. */
 static ssize_t recv_once(const struct mr_file *f, const struct recv_call *c, size_t done)
 {
 	struct iovec rest[IOV_MAX];
@@ -92,7 +93,7 @@ static ssize_t recv_once(const struct mr_file *f, const struct recv_call *c, siz
 	return mr_recvv(f->sock, rest, iov_rest(rest, c->iov, c->n, done), recv_flags(c->flags));
 }
 
-/* Is so much enough to return? */
+/* Is this enough to return? */
 static bool recv_enough(const struct recv_call *c, ssize_t got, size_t done)
 {
 	if (got <= 0)
@@ -100,7 +101,7 @@ static bool recv_enough(const struct recv_call *c, ssize_t got, size_t done)
 	return !(c->flags & MSG_WAITALL) || c->flags & MSG_OOB || done >= c->len;
 }
 
-/* Until something is there; with MSG_WAITALL, until all is. */
+/* Read: wait until there is something; with MSG_WAITALL, until everything is there. */
 static ssize_t recv_wait(struct mr_file *f, const struct recv_call *c)
 {
 	struct wait w;
@@ -135,7 +136,7 @@ static ssize_t file_recv(struct mr_file *f, const struct recv_call *c)
 	if (wait && c->flags & MSG_WAITALL)
 		return recv_wait(f, c);
 	got = recv_once(f, c, 0);
-	/* As in Linux, urgent data that is not there is not waited for. */
+	/* As in Linux, the call does not wait for urgent data. */
 	if (got == -EAGAIN && wait && !(c->flags & MSG_OOB))
 		return recv_wait(f, c);
 	return got;
@@ -178,7 +179,7 @@ PUBLIC ssize_t recvfrom(int fd, void *restrict buf, size_t len, int flags,
 	if (!fd_ours(fd))
 		return REAL(recvfrom)(fd, buf, len, flags, sa, salen);
 	ret = px_result(recv_buf(fd, buf, len, flags));
-	if (ret >= 0 && sa && salen) /* TCP does not say */
+	if (ret >= 0 && sa && salen) /* as in Linux, TCP sets no address */
 		*salen = 0;
 	return ret;
 }
@@ -204,8 +205,8 @@ PUBLIC ssize_t readv(int fd, const struct iovec *iov, int n)
 	return fd_ours(fd) ? read_vector(fd, iov, n, 0) : REAL(readv)(fd, iov, n);
 }
 
-/* How many bytes are left to read, for who asked for that (TCP_INQ); the end of the stream counts as one, as
- * with Linux. -1: not asked for. */
+/* TCP_INQ: how many bytes are left to read; the end of the stream counts as one, as in Linux. -1: the program has not
+ * set TCP_INQ. */
 static int inq_hint(int fd)
 {
 	const struct mr_file *f = fd_get(fd);
@@ -277,7 +278,7 @@ static int recv_kernel(int fd, struct mmsghdr *vec, unsigned n, int flags, struc
 	return done;
 }
 
-/* Told in *ts. False: none. */
+/* Write the time that is left into *ts. False: none is left. */
 static bool time_left(struct timespec *ts, uint64_t deadline)
 {
 	uint64_t left = deadline_left(deadline);
@@ -289,7 +290,7 @@ static bool time_left(struct timespec *ts, uint64_t deadline)
 	return left;
 }
 
-/* How many messages came, or a negative errno. */
+/* Returns how many messages were received, or a negative errno. */
 static int recv_many(int fd, struct mmsghdr *vec, unsigned n, int flags, struct timespec *timeout)
 {
 	unsigned done = 0;
@@ -297,7 +298,7 @@ static int recv_many(int fd, struct mmsghdr *vec, unsigned n, int flags, struct 
 
 	if (timeout && !timespec_valid(timeout))
 		return -EINVAL;
-	/* As in Linux, the time limit is looked at between messages only. */
+	/* As in Linux, the timeout is only checked between messages. */
 	deadline = deadline_timespec(timeout);
 	for (; done < mr_min(n, (unsigned)IOV_MAX); done++) {
 		ssize_t ret = recv_msg(fd, &vec[done].msg_hdr, flags & ~MSG_WAITFORONE);
@@ -335,7 +336,7 @@ static ssize_t send_once(struct mr_file *f, const struct iovec *iov, int n, size
 	struct iovec rest[IOV_MAX];
 	ssize_t ret;
 
-	if (f->sock->kind != MR_SOCK_STREAM) /* as in Linux: it waits for no connection to come */
+	if (f->sock->kind != MR_SOCK_STREAM) /* as in Linux: it does not wait for a connection */
 		return mr_sock_error(f->sock) ?: -EPIPE;
 	if (flags & MSG_FASTOPEN)
 		return -EISCONN;
@@ -344,11 +345,11 @@ static ssize_t send_once(struct mr_file *f, const struct iovec *iov, int n, size
 	else
 		ret = mr_sendv(f->sock, rest, iov_rest(rest, iov, n, done), send_flags(flags));
 	if (ret < 0 ? ret == -EAGAIN : (size_t)ret < len - done)
-		file_want(f, EPOLLOUT); /* there was no room: tell when there is */
+		file_want(f, EPOLLOUT); /* there was no room: report when there is */
 	return ret;
 }
 
-/* Until all is taken. What was taken before an error or a signal is the result. */
+/* Write: wait until everything is queued. If an error or a signal ends that, the result is what was queued before. */
 static ssize_t send_wait(struct mr_file *f, const struct iovec *iov, int n, size_t len, size_t done,
 			 int flags)
 {
@@ -386,7 +387,7 @@ static ssize_t file_send(struct mr_file *f, const struct iovec *iov, int n, size
 	return send_wait(f, iov, n, len, done, flags);
 }
 
-/* EPIPE comes with a signal (POSIX), to the thread that wrote. */
+/* With EPIPE the thread that wrote gets SIGPIPE (POSIX). */
 static ssize_t with_signal(ssize_t ret, int flags)
 {
 	if (ret == -EPIPE && !(flags & MSG_NOSIGNAL)) {
@@ -449,7 +450,7 @@ PUBLIC ssize_t writev(int fd, const struct iovec *iov, int n)
 	return fd_ours(fd) ? write_vector(fd, iov, n, 0) : REAL(writev)(fd, iov, n);
 }
 
-/* connect() and the first data in one call. */
+/* MSG_FASTOPEN: connect() and the first data in one call. */
 static ssize_t send_fastopen(int fd, const void *buf, size_t len, int flags,
 			     const struct sockaddr *sa, socklen_t salen)
 {
@@ -457,7 +458,7 @@ static ssize_t send_fastopen(int fd, const void *buf, size_t len, int flags,
 
 	if (!sa)
 		return px_result(-EINVAL);
-	/* Where the server has given a cookie before, the connect waits for the data. */
+	/* If there is a cookie of this server, the connect waits for the data. */
 	setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &on, sizeof(on));
 	if (connect(fd, sa, salen) < 0)
 		return -1;
@@ -471,14 +472,14 @@ PUBLIC ssize_t sendto(int fd, const void *buf, size_t len, int flags, const stru
 		return send_fastopen(fd, buf, len, flags, sa, salen);
 	if (!fd_ours(fd))
 		return REAL(sendto)(fd, buf, len, flags, sa, salen);
-	/* Connected: as in Linux, of the address only the length is looked at. */
+	/* Already connected: as in Linux, only the length of the address is checked. */
 	if (sa && salen > sizeof(struct sockaddr_storage))
 		return px_result(-EINVAL);
 	return px_result(with_signal(send_buf(fd, buf, len, flags), flags));
 }
 
-/* As Linux's TCP takes them: of SOL_SOCKET only what it knows, of which here nothing has an effect; other
- * levels are not looked at. A mark is what the stack cannot do, as who lacks the capability. */
+/* Check control messages as Linux's TCP does: of SOL_SOCKET only known ones, none of which has an effect here; those
+ * of other levels are ignored. SO_MARK is refused, as for a process without the capability. */
 static int send_control(const struct msghdr *msg)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c;
@@ -560,7 +561,7 @@ PUBLIC ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 	return px_result(with_signal(send_msg(fd, msg, flags), flags));
 }
 
-/* How many messages went, or a negative errno. */
+/* Returns how many messages were sent, or a negative errno. */
 static int send_many(int fd, struct mmsghdr *vec, unsigned n, int flags)
 {
 	unsigned done = 0;
@@ -615,7 +616,7 @@ PUBLIC ssize_t pwritev64(int fd, const struct iovec *iov, int n, off64_t off)
 PUBLIC ssize_t pwritev(int fd, const struct iovec *iov, int n, off_t off)
 	__attribute__((alias("pwritev64")));
 
-/* Offset -1 is the present position: the same as readv(), which a socket can do. Of the flags one has a meaning. */
+/* preadv2() with offset -1 is readv(), which works for sockets. One of the flags has a meaning here. */
 #define RWF_OF_SOCKETS (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND)
 
 static int check_v2(off64_t off, int flags)
@@ -657,7 +658,7 @@ PUBLIC ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t off, int f
 
 /* ---- What _FORTIFY_SOURCE makes of them ------------------------------------------------------ */
 
-/* The C library's own ends the program, with its own words; it is only reached when it has to. */
+/* The C library's function ends the program with its own message; it is called only for that. */
 void __chk_fail(void) __attribute__((noreturn));
 ssize_t __read_chk(int fd, void *buf, size_t len, size_t room);
 ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room, int flags);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * call_socket.c - socket, bind, listen, connect, accept, shutdown and names: where a socket is accelerated.
+ * call_socket.c - socket, bind, listen, connect, accept, shutdown and names; decides whether a socket is accelerated.
  * Owns        the decision, in listen() and connect(), whether a socket is the stack's or the kernel's.
  * Called by   the program.
  *
- * Until listen() or connect() a socket is the kernel's alone: its options, its address and its registrations
- * are asked of it then. A socket that stays the kernel's has its reason recorded.
+ * Until listen() or connect() a socket is only the kernel's. Then its options, its address and its epoll
+ * registrations are taken over. If a socket stays a kernel socket, the reason is recorded.
  */
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -22,7 +22,7 @@
 #include "posix/process.h"
 #include "posix/stdio.h"
 
-#define BIND_TRIES 64 /* local ports tried, that the kernel may have given away */
+#define BIND_TRIES 64 /* how many local ports are tried */
 
 static bool is_tcp(int fd)
 {
@@ -48,7 +48,7 @@ PUBLIC int socket(int domain, int type, int protocol)
 
 PUBLIC int bind(int fd, const struct sockaddr *sa, socklen_t len)
 {
-	if (mr_unlikely(fd_ours(fd))) /* has a local address since it was accelerated */
+	if (mr_unlikely(fd_ours(fd))) /* it has had a local address since it was accelerated */
 		return (int)px_result(-EINVAL);
 	early_touched(fd);
 	return REAL(bind)(fd, sa, len);
@@ -56,7 +56,7 @@ PUBLIC int bind(int fd, const struct sockaddr *sa, socklen_t len)
 
 /* ---- Becoming the stack's -------------------------------------------------------------------- */
 
-/* Bind the kernel's socket. -EADDRINUSE: another one has the port. */
+/* Bind the kernel socket. -EADDRINUSE: another socket has the port. */
 static int kernel_bind(int fd, int family, const struct mr_endpoint *ep)
 {
 	struct sockaddr_storage ss = { 0 };
@@ -66,7 +66,7 @@ static int kernel_bind(int fd, int family, const struct mr_endpoint *ep)
 	return REAL(bind)(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : 0;
 }
 
-/* A file with a socket of its own, whose options are the kernel socket's. With the lock held. */
+/* Make a file with a socket of the stack, which gets the kernel socket's options. With the lock held. */
 static struct mr_file *stream_new(int fd, int family)
 {
 	struct mr_file *f = file_new(mr_share_root(px_share), FILE_STREAM);
@@ -85,7 +85,7 @@ static struct mr_file *stream_new(int fd, int family)
 	return f;
 }
 
-/* The reason why a socket cannot be the stack's though its addresses could; REASON_NONE: it can. */
+/* Why a socket cannot be accelerated, although its addresses would permit it; REASON_NONE: it can. */
 static enum mr_reason refusal(int fd)
 {
 	enum mr_reason reason;
@@ -109,8 +109,8 @@ static enum mr_reason reason_of_error(int err)
 	}
 }
 
-/* A file that listens. Another process may have the same socket, and listen by it already: workers that are forked
- * when it is bound do so. With the lock held. */
+/* Make or find the file that listens. Another process may have the same socket, and listen on it already, if workers
+ * are forked after bind(). With the lock held. */
 static int listen_file(int fd, const struct mr_endpoint *local, int family, int backlog,
 		       struct mr_file **out)
 {
@@ -129,7 +129,7 @@ static int listen_file(int fd, const struct mr_endpoint *local, int family, int 
 	return mr_bind_held(f->sock, local, false) ?: mr_listen(f->sock, backlog);
 }
 
-/* The kernel's socket listens already. */
+/* The kernel socket listens already: make it a listener of the stack, too. */
 static enum mr_reason accelerate_listener(int fd, const struct mr_endpoint *local, int family,
 					  int backlog)
 {
@@ -148,12 +148,12 @@ static enum mr_reason accelerate_listener(int fd, const struct mr_endpoint *loca
 	mr_share_unlock(px_share);
 	if (err)
 		return reason_of_error(err);
-	/* accept() asks it without waiting; the program's view of the flag is the file's. */
+	/* accept() must not wait for the kernel socket; the program's O_NONBLOCK is in the file. */
 	REAL(fcntl64)(fd, F_SETFL, REAL(fcntl64)(fd, F_GETFL) | O_NONBLOCK);
 	return REASON_NONE;
 }
 
-/* What might have become the stack's stays the kernel's where the process is confined. */
+/* In a confined process a socket that could be accelerated stays a kernel socket. */
 static void keep_if_confined(int fd)
 {
 	if (!px_confined() || !early_known(fd))
@@ -220,15 +220,15 @@ static enum mr_reason route_reason(const struct mr_endpoint *peer, uint32_t scop
 	return REASON_ROUTE;
 }
 
-/* Begin to connect f, whose port is the kernel socket's. 0 or -EINPROGRESS: begun. */
+/* Begin to connect f from the port of the kernel socket. Returns 0 or -EINPROGRESS if it has begun. */
 static int connect_begin(struct mr_file *f, const struct mr_endpoint *peer,
 			 const struct mr_endpoint *local, bool fresh)
 {
 	return mr_bind_held(f->sock, local, fresh) ?: mr_connect(f->sock, peer);
 }
 
-/* The same with a port that is chosen here: the kernel knows nothing of connections that the stack has in
- * TIME-WAIT, and the stack nothing of what the kernel's sockets hold, so that both are asked. */
+/* The same from a port that is chosen here. Both the kernel and the stack have to agree to it: the kernel does not
+ * know the stack's connections in TIME-WAIT, and the stack does not know the ports of kernel sockets. */
 static int connect_any_port(int fd, struct mr_file *f, const struct mr_endpoint *peer,
 			    const struct mr_endpoint *local)
 {
@@ -254,7 +254,7 @@ struct target {
 	int family;
 };
 
-/* *begun: what mr_connect() said. */
+/* *begun: the result of mr_connect(). */
 static enum mr_reason accelerate_connection(int fd, const struct target *to, int *begun)
 {
 	enum mr_reason reason;
@@ -285,7 +285,7 @@ static enum mr_reason accelerate_connection(int fd, const struct target *to, int
 	return reason;
 }
 
-/* What mr_connect() began has ended: tell it, once. A socket that failed may be used anew. */
+/* The connection attempt has ended: report the result, once. A socket that failed can be used again. */
 static int connect_ended(struct mr_file *f)
 {
 	int err;
@@ -298,7 +298,7 @@ static int connect_ended(struct mr_file *f)
 	return err;
 }
 
-/* Wait for the end of what mr_connect() began. With the lock held. */
+/* Wait until the connection attempt has ended. With the lock held. */
 static int connect_wait(struct mr_file *f)
 {
 	struct wait w;
@@ -318,7 +318,7 @@ static int connect_wait(struct mr_file *f)
 	return err;
 }
 
-/* connect() on a socket that is the stack's already. With the lock held. */
+/* connect() on a socket that is accelerated already. With the lock held. */
 static int connect_again(int fd, struct mr_file *f, const struct sockaddr *sa, socklen_t len)
 {
 	struct mr_endpoint peer;
@@ -327,7 +327,7 @@ static int connect_again(int fd, struct mr_file *f, const struct sockaddr *sa, s
 
 	if (len >= sizeof(sa->sa_family) && sa->sa_family == AF_UNSPEC) {
 		if (f->sock->kind == MR_SOCK_LISTENER)
-			libc_connect(fd, sa, len); /* nor does the kernel's listen any more */
+			libc_connect(fd, sa, len); /* the kernel socket stops listening, too */
 		mr_disconnect(f->sock);
 		f->connecting = false;
 		return 0;
@@ -346,7 +346,7 @@ static int connect_again(int fd, struct mr_file *f, const struct sockaddr *sa, s
 	return err == -EINPROGRESS && !f->nonblock ? connect_wait(f) : err;
 }
 
-/* What has become of a socket that is not the stack's since it was made, as far as connect() has to know. */
+/* What happened to a socket that is not accelerated since it was made, as far as connect() needs to know. */
 static bool may_connect(int fd, struct target *to)
 {
 	to->family = early_family(fd);
@@ -360,7 +360,7 @@ static bool may_connect(int fd, struct target *to)
 	       !kernel_endpoint(fd, REAL(getsockname), &to->local);
 }
 
-/* Decide about a socket that is not the stack's. Positive: the kernel shall connect it. */
+/* Decide whether to accelerate a socket. Positive: let the kernel connect it. */
 static int connect_first(int fd, const struct sockaddr *sa, socklen_t len)
 {
 	struct target to = { 0 };
@@ -372,7 +372,7 @@ static int connect_first(int fd, const struct sockaddr *sa, socklen_t len)
 	    addr_to_endpoint(sa, len, &to.peer, &to.scope_id) || !to.peer.port ||
 	    !may_connect(fd, &to))
 		return 1;
-	/* An IPv4 address on an IPv6 socket comes mapped; the other way round the kernel refuses. */
+	/* An IPv4 address for an IPv6 socket is mapped; the other case is refused by the kernel. */
 	if (to.family == AF_INET && sa->sa_family != AF_INET)
 		return 1;
 	if (!px_join())
@@ -426,7 +426,7 @@ PUBLIC int connect(int fd, const struct sockaddr *sa, socklen_t len)
 
 /* ---- accept ---------------------------------------------------------------------------------- */
 
-/* The oldest connection that waits in the stack, with a descriptor of its own. With the lock held. */
+/* Take the oldest connection from the stack's accept queue, with a new descriptor. With the lock held. */
 static int accept_ours(int lfd, struct mr_file *listener, int flags, struct mr_endpoint *peer)
 {
 	struct mr_socket *sock;
@@ -435,7 +435,7 @@ static int accept_ours(int lfd, struct mr_file *listener, int flags, struct mr_e
 
 	if (!(mr_ready(listener->sock) & MR_IN))
 		return -EAGAIN;
-	/* First what can fail: a connection that is taken off the queue must not be lost. */
+	/* Do first what can fail: a connection that was taken off the queue must not be lost. */
 	fd = stand_new(listener->family, flags & SOCK_CLOEXEC);
 	if (fd < 0)
 		return -errno;
@@ -456,14 +456,14 @@ static int accept_ours(int lfd, struct mr_file *listener, int flags, struct mr_e
 	f->snd_ns = listener->snd_ns;
 	f->inq = listener->inq;
 	f->held = listener->held;
-	mr_set_option(sock, MR_OPT_DEFER_ACCEPT, 0); /* the listener's business */
+	mr_set_option(sock, MR_OPT_DEFER_ACCEPT, 0); /* only for the listener */
 	opt_inherit(lfd, listener, fd);
 	fd_becomes(fd, f);
 	return fd;
 }
 
-/* Its O_NONBLOCK, by which accept() would not wait, another process that has this socket may have taken away. No point
- * of cancellation. */
+/* Has the kernel socket a connection to accept? Its own O_NONBLOCK does not suffice, because another process that
+ * shares the socket may have cleared it. No cancellation point. */
 static bool kernel_has_one(int lfd)
 {
 	struct pollfd pfd = { .fd = lfd, .events = POLLIN };
@@ -475,7 +475,7 @@ static bool kernel_has_one(int lfd)
 #endif
 }
 
-/* Of either kind, without waiting. *kernel: it is the kernel's, and *sa is filled in. */
+/* Accept a connection of either kind, without waiting. *kernel: it is a kernel socket, and *sa is filled in. */
 static int accept_once(int lfd, struct mr_file *listener, int flags, struct mr_endpoint *peer,
 		       struct sockaddr *sa, socklen_t *len, bool *kernel)
 {
@@ -523,7 +523,7 @@ static int accept_any(int lfd, struct mr_file *f, struct sockaddr *sa, socklen_t
 	return fd;
 }
 
-/* Of a listener of ours, whose file is f. The lock is given back. */
+/* accept() on a listener of the stack, whose file is f. Releases the lock. */
 static int accept_locked(int fd, struct mr_file *f, struct sockaddr *sa, socklen_t *len, int flags)
 {
 	bool kernel = false;
@@ -589,7 +589,7 @@ PUBLIC int shutdown(int fd, int how)
 	return (int)px_result(ret);
 }
 
-/* Programs ask for the peer to learn whether there still is one: what has arrived is looked at before. */
+/* Programs call getpeername() to find out whether they are still connected: process what has arrived before. */
 static int name_of(int fd, struct sockaddr *sa, socklen_t *len,
 		   int (*get)(const struct mr_socket *sock, struct mr_endpoint *ep))
 {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * process.c - this process's place in the stack: joining, forking, its table of descriptors.
+ * process.c - this process in the stack: joining, forking, its table of descriptors.
  * Owns        px_share, px_table.
- * Called by   the interposed calls. A program that neither makes a TCP socket nor asks for a ring of io_uring
- *	       never comes here.
+ * Called by   the interposed calls. A program that makes no TCP socket and no io_uring ring never joins.
  */
 #include <dirent.h>
 #include <dlfcn.h>
@@ -23,7 +22,7 @@
 struct mr_share *px_share;
 uint32_t *px_table;
 
-static pthread_mutex_t join_mutex = PTHREAD_MUTEX_INITIALIZER; /* joining, or forking */
+static pthread_mutex_t join_mutex = PTHREAD_MUTEX_INITIALIZER; /* held while joining or forking */
 static enum { UNDECIDED, JOINED, NONE } state;
 
 /* ---- Other processes ------------------------------------------------------------------------- */
@@ -33,7 +32,7 @@ static void forked(void)
 	wait_forked();
 	if (mr_share_fork_child(px_share) < 0) {
 		mr_share_log(px_share, LOG_ERR, "a forked child has lost its sockets");
-		/* The table that it sees is its parent's. */
+		/* px_table is still the table of the parent. */
 		__atomic_store_n(&px_table, NULL, __ATOMIC_RELEASE);
 		px_share = NULL;
 		state = NONE;
@@ -42,11 +41,11 @@ static void forked(void)
 	__atomic_store_n(&px_table, mr_share_proc(px_share)->fds, __ATOMIC_RELEASE);
 }
 
-/* Of who forks: signals are blocked, and were as `mask` before. */
+/* The thread that forks: its signals are blocked; `mask` is its signal mask from before. */
 static bool fork_blocked;
 static sigset_t fork_mask;
 
-/* A child of a process that is just joining would be half of one that has, for ever. */
+/* Hold join_mutex, because the child of a process that is just joining would stay half joined. */
 bool process_fork_begin(void)
 {
 	sigset_t mask = { 0 };
@@ -84,9 +83,9 @@ void process_fork_end(bool shared, pid_t pid)
 	errno = saved;
 }
 
-/* fork() runs handlers of the program's (pthread_atfork()), which may use sockets: before the child gets its table,
- * and where it is a process of the stack already. Handlers of ours, which are the first there are, are the last
- * before the fork and the first in the child. */
+/* fork() runs the program's pthread_atfork() handlers, which may use sockets: in the parent before the child gets its
+ * table, in the child when it is a process of the stack. Our handlers are registered first, so they run last before
+ * the fork, and first in the child. */
 static __thread bool by_handlers;
 static bool fork_shared;
 
@@ -130,7 +129,7 @@ uint64_t process_cookie(int fd)
 	uint64_t cookie = 0;
 	socklen_t len = sizeof(cookie);
 
-	if (stand_apart(fd)) /* no cookie of its own is to be had */
+	if (stand_apart(fd)) /* it could not get a socket, and so a cookie, of its own */
 		return 0;
 	return REAL(getsockopt)(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) ? 0 : cookie;
 }
@@ -154,7 +153,8 @@ bool process_leaves_sockets(bool *open)
 		f = file_of_entry(mr_share_root(px_share), proc->fds[fd]);
 		if (f->kind == FILE_EPOLL && !f->told && !mr_list_empty(&f->watched) &&
 		    !(REAL(fcntl64)((int)fd, F_GETFD) & FD_CLOEXEC)) {
-			f->told = true; /* by any process: some make a child for each command */
+			/* Only once for all processes: some make a child for each command. */
+			f->told = true;
 			epoll = (int)fd;
 		}
 		if (f->kind != FILE_EPOLL && !f->cookie)
@@ -173,7 +173,7 @@ bool process_leaves_sockets(bool *open)
 	return any;
 }
 
-/* What says that the program begins with the signal mask that this thread had, or another if it is to. */
+/* Spawn attributes with the signal mask that this thread had before, or the one that the program has set. */
 static const posix_spawnattr_t *unblocked(const posix_spawnattr_t *attr, posix_spawnattr_t *changed)
 {
 	short flags = 0;
@@ -192,8 +192,7 @@ static const posix_spawnattr_t *unblocked(const posix_spawnattr_t *attr, posix_s
 	return changed;
 }
 
-/* The child is like one of fork() until it has adopted what it inherited; who watches it clears away what
- * it had, if it never does. */
+/* The child counts as forked until it has adopted what it inherited. If it never does, the keeper releases it. */
 int process_spawn(spawn_function spawn, pid_t *pid, const char *path,
 		  const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attr,
 		  char *const argv[], char *const envp[])
@@ -223,8 +222,8 @@ struct mr_file *process_file(uint64_t cookie)
 	return NULL;
 }
 
-/* A file of ours whose kernel socket has come here: by exec, or in a message, which has `landed` and is no more.
- * Those are used last. With the lock held. */
+/* fd is a kernel socket that this process has got, by exec or in a message (`landed`). If a file of the stack has it,
+ * fd refers to that file now. Files in messages are used last. With the lock held. */
 static bool adopt_one(int fd, uint64_t cookie, bool landed)
 {
 	struct mr_file *f = process_file(cookie);
@@ -257,7 +256,7 @@ int kernel_endpoint(int fd, int (*ask)(int, struct sockaddr *, socklen_t *), str
 	return addr_to_endpoint((struct sockaddr *)&ss, len, ep, NULL);
 }
 
-/* A socket that this process has had before it joined. What neither listens nor is connected may still be
+/* Record a socket that this process had before it joined. If it neither listens nor is connected, it may still be
  * accelerated. */
 static void note_earlier(int fd)
 {
@@ -271,7 +270,7 @@ static void note_earlier(int fd)
 	connected = !kernel_endpoint(fd, REAL(getpeername), &peer);
 	if (!tcp || connected || kernel_option(fd, SO_ACCEPTCONN) > 0)
 		fd_kernel(fd, tcp ? REASON_BEFORE : REASON_UDP, &local, &peer);
-	else if (!early_known(fd)) /* else more is known of it already */
+	else if (!early_known(fd)) /* otherwise more is known about it */
 		early_socket(fd);
 }
 
@@ -303,7 +302,7 @@ static void adopt(void)
 		if (entry->d_name[0] != '.' && (uint32_t)fd < MR_SHARE_FDS_MAX)
 			adopt_fd(fd, false);
 	}
-	/* Without /proc, as in a chroot, each number is tried. */
+	/* Without /proc, as in a chroot, try every number. */
 	for (int fd = 0; !dir && fd < (int)MR_SHARE_FDS_MAX; fd++)
 		adopt_fd(fd, false);
 	if (dir)
@@ -314,13 +313,14 @@ static void adopt(void)
 
 /* ---- Joining --------------------------------------------------------------------------------- */
 
-/* Read before the program can have changed its environment; "": none. */
+/* Read from the environment before the program can change it; "": none. */
 static char stack_name[128];
 static bool strict;
 static int lifeline = -1, broken_pipe = -1;
 static char lifeline_text[48];
 
-/* A program on the way here, which loaded no shim, may have closed it, and its number be another file's. */
+/* A program that was executed in between, without this library, may have closed it, so that the number is another
+ * file's. */
 static int find_lifeline(const char *text)
 {
 	char *end;
@@ -365,7 +365,7 @@ int process_broken_pipe(void)
 	return broken_pipe;
 }
 
-/* While there are descriptors to be had: programs lower their limit before they give up their calls. */
+/* Early, while descriptors can be made: programs lower their limit before they install a seccomp filter. */
 static void make_broken_pipe(void)
 {
 	int fds[2], high;
@@ -418,7 +418,7 @@ static int join(void)
 
 	if (!*stack_name)
 		return -ENOENT;
-	ops = mr_posix_ops; /* the keeper's, too, which has no handlers to put off */
+	ops = mr_posix_ops; /* also the keeper's table, which has no outside() */
 	ops.outside = handlers_owed;
 	ret = mr_share_join(&share, stack_name, &ops, &err);
 	if (ret) {
@@ -454,7 +454,7 @@ bool px_join(void)
 	return state == JOINED;
 }
 
-/* A program that was executed with sockets of the stack has them from the start. */
+/* A program that was executed with sockets of the stack has to join at its start. */
 __attribute__((constructor)) static void start(void)
 {
 	if (getenv(INHERIT_ENV)) {
