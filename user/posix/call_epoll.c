@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * call_epoll.c - epoll_create, epoll_ctl, epoll_wait and its kin.
- * Owns        which of an instance's members are the kernel's and which are ours.
+ * call_epoll.c - epoll_create, epoll_ctl, epoll_wait and variants.
+ * Owns        which members of an instance are the kernel's and which are the stack's.
  * Called by   the program.
  *
- * The kernel's instance is the descriptor; the kernel's files are members of it. A file of ours is a member
- * of a second instance, in the arena, which is made when the first of them is added. A listener is a
- * member of both, and so is an instance within an instance: the kernel answers for its part.
+ * The descriptor is the kernel's instance, which has the kernel's files as members. Files of the stack are members of
+ * a second instance, in the arena, which is made when the first of them is added. A listener is a member of both, and
+ * so is an instance within an instance: the kernel reports its part.
  */
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
@@ -16,8 +16,8 @@
 
 #define EVENTS_MAX (INT32_MAX / (int)sizeof(struct epoll_event)) /* Linux's EP_MAX_EVENTS */
 
-/* 1 + how many files of the kernel were added to an instance that was made here; 0: unknown. Files that
- * are closed are not counted out: it is an upper bound. */
+/* 1 + how many kernel files were added to an instance that this process has made; 0: unknown. Closed files are not
+ * subtracted, so this is an upper bound. */
 static uint32_t kernel_members[MR_SHARE_FDS_MAX];
 
 static bool has_kernel_members(int epfd)
@@ -34,7 +34,7 @@ static int created(int epfd)
 	return epfd;
 }
 
-/* True: it is the first one, of which threads that sleep in the instance do not know. */
+/* True: it is the first one, which threads that sleep in the instance do not know of. */
 static bool count_member(int epfd, int by)
 {
 	if ((uint32_t)epfd >= MR_SHARE_FDS_MAX ||
@@ -56,13 +56,13 @@ PUBLIC int epoll_create1(int flags)
 
 /* ---- Threads that sleep in the kernel's instance already --------------------------------------- */
 
-#define CALL_IN 0x6d696c6c72616365ull /* the user's number of our event, "millrace" */
+#define CALL_IN 0x6d696c6c72616365ull /* epoll_data of our event, "millrace" */
 
 static uint16_t sleepers[MR_SHARE_FDS_MAX]; /* threads in the kernel's epoll_wait() */
-static int call_fd = -1;		    /* always readable, while it is needed */
+static int call_fd = -1;		    /* always readable while it is needed */
 
-/* The first file of ours comes to the instance: who sleeps in the kernel's is called to look at both. An
- * event that nobody takes away wakes one after the other. With the lock held. */
+/* The first file of the stack is added to the instance: wake the threads that sleep in the kernel's epoll_wait(), so
+ * that they wait for both. An event that is not consumed wakes one after the other. With the lock held. */
 static void call_in(int epfd)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.u64 = CALL_IN };
@@ -75,7 +75,7 @@ static void call_in(int epfd)
 	REAL(epoll_ctl)(epfd, EPOLL_CTL_ADD, call_fd, &event);
 }
 
-/* Take our event out of n. */
+/* Remove our event from n events. */
 static int called_in(struct epoll_event *events, int n, bool *called)
 {
 	for (int i = 0; i < n; i++) {
@@ -88,7 +88,7 @@ static int called_in(struct epoll_event *events, int n, bool *called)
 	return n;
 }
 
-/* One sleeps there no more. */
+/* A thread has left the kernel's epoll_wait(). */
 static void leave_kernel(void *arg)
 {
 	int epfd = (int)(intptr_t)arg;
@@ -97,13 +97,13 @@ static void leave_kernel(void *arg)
 		REAL(epoll_ctl)(epfd, EPOLL_CTL_DEL, call_fd, NULL);
 }
 
-/* How long a call waits: to the millisecond, or to the nanosecond, which not every kernel can. */
+/* The timeout of a call: in milliseconds, or in nanoseconds, which not every kernel supports. */
 struct limit {
 	uint64_t deadline;
 	bool exact;
 };
 
-/* A point of cancellation. */
+/* A cancellation point. */
 static int ask_kernel(int epfd, struct epoll_event *events, int max, struct limit limit,
 		      const sigset_t *mask)
 {
@@ -141,7 +141,7 @@ static int wait_kernel(int epfd, struct epoll_event *events, int max, struct lim
 	return n < 0 ? n : called_in(events, n, called);
 }
 
-/* Who sleeps for files of ours alone looks anew. With the lock held. */
+/* Threads that sleep only for files of the stack look again. With the lock held. */
 static void wake_all(const struct mr_file *ep)
 {
 	const struct mr_list *pos;
@@ -181,7 +181,7 @@ static int check_exclusive(int op, const struct epoll_event *event, const struct
 		       0;
 }
 
-/* The part of epoll_ctl() that is ours. With the lock held. */
+/* The stack's part of epoll_ctl(). With the lock held. */
 static int ctl_ours(int epfd, int op, int fd, struct mr_file *file, const struct epoll_event *event)
 {
 	struct mr_file *ep = ep_of_fd(epfd);
@@ -215,7 +215,7 @@ static int ctl_ours(int epfd, int op, int fd, struct mr_file *file, const struct
 	}
 }
 
-/* Is this an epoll instance at all? The kernel knows. 0 or negative errno. */
+/* Ask the kernel whether this is an epoll instance. Returns 0 or a negative errno. */
 static int check_instance(int epfd, int fd)
 {
 	struct epoll_event none = { 0 };
@@ -244,7 +244,7 @@ static int ctl(int epfd, int op, int fd, struct epoll_event *event)
 	if (!file)
 		return -EBADF;
 	both = file->kind == FILE_EPOLL || file->sock->kind == MR_SOCK_LISTENER;
-	/* The kernel's part comes first where it may refuse (loops of instances). */
+	/* The kernel's part first, if it may refuse (loops of instances). */
 	if (both && REAL(epoll_ctl)(epfd, op, fd, event) < 0 && op == EPOLL_CTL_ADD)
 		ret = -errno;
 	if (both && !ret)
@@ -280,8 +280,8 @@ PUBLIC int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 
 /* ---- epoll_wait ------------------------------------------------------------------------------ */
 
-/* One-shots that the kernel told of are over for our part of the same registration, too, and the other
- * way round: such a registration of a listener has one user's number. */
+/* A listener's one-shot registration that the kernel has reported is over for the stack's part, too, and the other
+ * way round. Both parts have the same epoll_data. */
 static void disarm(struct mr_file *ep, int epfd, const struct epoll_event *events, int n,
 		   bool by_kernel)
 {
@@ -307,7 +307,7 @@ static void disarm(struct mr_file *ep, int epfd, const struct epoll_event *event
 	}
 }
 
-/* No point of cancellation: with the lock held. */
+/* No cancellation point, because the lock is held. */
 static int look_kernel(int epfd, struct epoll_event *events, int max)
 {
 #ifdef SYS_epoll_wait
@@ -336,8 +336,8 @@ static int collect_kernels(struct mr_file *ep, int epfd, struct epoll_event *eve
 	return mr_max(n, 0);
 }
 
-/* What is ready now, of both kinds. Where one kind has taken all the room the other comes first the next time. With
- * the lock held. */
+/* Collect what is ready now, of both kinds. If one kind has used all the room, the other comes first the next time.
+ * With the lock held. */
 static int collect(struct mr_file *ep, int epfd, struct epoll_event *events, int max, bool kernel)
 {
 	int n = 0;
@@ -353,7 +353,7 @@ static int collect(struct mr_file *ep, int epfd, struct epoll_event *events, int
 	return n;
 }
 
-/* A call that sleeps for an instance of ours. */
+/* A call that sleeps for an instance of the stack. */
 struct nap {
 	struct mr_waiter *waiter;
 	struct mr_sleeper *link;
@@ -386,7 +386,7 @@ static int nap_sleep(struct nap *nap, struct mr_file *ep, struct pollfd *pfd, ui
 	pthread_cleanup_push(nap_cancelled, nap);
 	ret = mr_share_wait(px_share, nap->waiter, pfd, pfd != NULL, deadline, mask);
 	pthread_cleanup_pop(0);
-	if (!wait_is_mine(nap->waiter)) { /* nor is the link */
+	if (!wait_is_mine(nap->waiter)) { /* the link is not, either */
 		nap->link = wait_anew(&nap->waiter, ep, EPOLLIN, nap);
 		return nap->link ? ret : -ENOMEM;
 	}
@@ -404,7 +404,7 @@ static int wait_ours(struct mr_file *ep, int epfd, struct mr_waiter *w, struct e
 	nap.link = sleeper_new(px_share, ep, EPOLLIN, w, &nap);
 	if (!nap.link)
 		return -ENOMEM;
-	/* A connection that was just accepted and has its request: the ACK goes with the answer. */
+	/* A connection was just accepted and its request has arrived: the answer will carry the ACK. */
 	n = mr_share_puts_off(px_share) ?
 		    collect_ours(ep, epfd, events, max, has_kernel_members(epfd)) :
 		    0;
@@ -460,7 +460,7 @@ static int wait_any(int epfd, struct epoll_event *events, int max, struct limit 
 	return n || !called ? n : wait_both(epfd, events, max, limit.deadline, mask);
 }
 
-/* Only a stack that there is can take over while a thread sleeps. */
+/* Only if there is a stack can the instance become one of the stack while a thread sleeps. */
 static bool kernels_alone(int epfd)
 {
 	return !px_offered() || (uint32_t)epfd >= MR_SHARE_FDS_MAX;

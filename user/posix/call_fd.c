@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * call_fd.c - descriptors: close, dup, fcntl, ioctl.
- * Owns        that the table follows what the kernel does with numbers.
+ * Owns        keeping the table in step with the kernel's descriptors.
  * Called by   the program.
  *
- * The table is told before the kernel closes a number: right after, another thread may get it again.
+ * The table is changed before the kernel closes a descriptor, because right afterwards another thread may get the
+ * same number.
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -22,7 +23,7 @@
 
 /* ---- close ----------------------------------------------------------------------------------- */
 
-/* SO_LINGER with a time: as in Linux, also on a non-blocking socket, wait until all is acknowledged. */
+/* SO_LINGER with a timeout: wait until everything is acknowledged; as in Linux, even if the socket is non-blocking. */
 static void linger(struct mr_file *f)
 {
 	struct wait w;
@@ -33,7 +34,7 @@ static void linger(struct mr_file *f)
 	    mr_get_option(f->sock, MR_OPT_LINGER, &seconds) || seconds <= 0 ||
 	    mr_linger(f->sock) != -EINPROGRESS)
 		return;
-	/* The descriptor is to be closed in any case. */
+	/* The descriptor has to be closed in any case. */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	err = wait_open(&w, f, EPOLLOUT, (uint64_t)seconds * MR_NS_PER_S);
 	while (!err) {
@@ -70,7 +71,7 @@ PUBLIC int close(int fd)
 	return REAL(close)(fd);
 }
 
-/* Nothing of ours in [first, last] is closed; the rest is, in the pieces between. */
+/* Close [first, last] without the stack's descriptors, range by range. */
 static int close_around(unsigned first, unsigned last, int flags)
 {
 	unsigned from = first, fd;
@@ -130,7 +131,7 @@ static int dup_onto(int from, int to, int flags, bool three)
 		return (int)px_result(-EBADF);
 	if (from == to)
 		return three ? REAL(dup3)(from, to, flags) : REAL(dup2)(from, to);
-	/* Only what works closes the other one. */
+	/* Only a dup2() that succeeds closes the other descriptor. */
 	if (fd_known(to) && REAL(fcntl64)(from, F_GETFD) < 0)
 		return -1;
 	ret = stand_apart_locked(from);
@@ -157,7 +158,7 @@ PUBLIC int dup3(int from, int to, int flags)
 
 /* ---- fstat ----------------------------------------------------------------------------------- */
 
-/* Programs know a socket by its inode, also one that they get from another process. */
+/* Programs recognise a socket by its inode, even one from another process. */
 PUBLIC int fstat(int fd, struct stat *st)
 {
 	int ret = stand_apart_locked(fd);
@@ -172,7 +173,7 @@ PUBLIC int fstat64(int fd, struct stat64 *st)
 	return fstat(fd, (struct stat *)st);
 }
 
-/* The names of both in programs that were built with a C library before version 2.33. */
+/* The names of both functions in programs built with a C library before version 2.33. */
 int __fxstat(int version, int fd, struct stat *st);
 int __fxstat64(int version, int fd, struct stat64 *st);
 
@@ -198,9 +199,9 @@ PUBLIC int statx(int fd, const char *restrict path, int flags, unsigned mask,
 
 /* ---- fcntl ----------------------------------------------------------------------------------- */
 
-#define SETTABLE (O_APPEND | O_DIRECT | O_NOATIME) /* beside O_NONBLOCK and O_ASYNC */
+#define SETTABLE (O_APPEND | O_DIRECT | O_NOATIME) /* besides O_NONBLOCK and O_ASYNC */
 
-/* O_NONBLOCK is the file's; O_ASYNC would need signals that nobody sends. */
+/* O_NONBLOCK is in the file. O_ASYNC is refused, because nobody sends its signals. */
 static int set_flags(struct mr_file *f, int fd, int flags)
 {
 	int kernel = REAL(fcntl64)(fd, F_GETFL), err;
@@ -215,7 +216,7 @@ static int set_flags(struct mr_file *f, int fd, int flags)
 	err = stand_apart(fd);
 	if (err)
 		return err;
-	/* The kernel's socket keeps its own O_NONBLOCK: a listener's is asked without waiting. */
+	/* The kernel socket keeps its own O_NONBLOCK: accept() must not wait for a listener's. */
 	return REAL(fcntl64)(fd, F_SETFL, (flags & ~O_NONBLOCK) | (kernel & O_NONBLOCK)) < 0 ?
 		       -errno :
 		       0;
@@ -241,7 +242,7 @@ static int fcntl_ours(int fd, int cmd, long arg)
 	return (int)px_result(ret);
 }
 
-/* The kernel's socket has a new owner, who is sent no signals by that one. */
+/* Set the owner of the kernel socket, too, which sends it no signals. */
 static void note_owner(int fd)
 {
 	struct mr_file *f = fd_ours(fd) ? fd_get(fd) : NULL;
@@ -258,7 +259,7 @@ PUBLIC int fcntl64(int fd, int cmd, ...)
 	long arg;
 	int ret;
 
-	/* An argument that was not given is not looked at by the kernel, either. */
+	/* As in the kernel, a missing argument is not read. */
 	va_start(ap, cmd);
 	arg = va_arg(ap, long);
 	va_end(ap);
@@ -309,7 +310,7 @@ static int get_option(struct mr_file *f, enum mr_opt opt, void *arg)
 	return err;
 }
 
-/* Positive: the kernel's socket is to be asked. */
+/* Positive: the kernel socket has to answer. */
 static int ioctl_stream(struct mr_file *f, unsigned long request, void *arg)
 {
 	bool listener = f->sock->kind == MR_SOCK_LISTENER;

@@ -3,7 +3,7 @@
  * call_poll.c - poll, ppoll, select, pselect.
  * Called by   the program.
  *
- * A set may hold files of both kinds. Ours are looked at under the lock; the kernel's are handed to the
+ * A set may have files of both kinds. Those of the stack are examined under the lock; the kernel's are polled by the
  * same sleep. A listener, and an epoll instance, are both at once.
  */
 #include <fcntl.h>
@@ -15,20 +15,20 @@
 #include "posix/posix.h"
 #include "posix/process.h"
 
-#define ON_STACK 64u /* sets up to this size need no memory */
+#define ON_STACK 64u /* sets up to this size are on the stack */
 
 struct member {
-	struct mr_file *file; /* NULL: the kernel's alone */
+	struct mr_file *file; /* NULL: only the kernel's */
 	struct mr_sleeper *link;
 };
 
 struct set {
 	struct pollfd *fds;    /* the program's */
-	struct pollfd *kernel; /* a copy: what the kernel is asked */
+	struct pollfd *kernel; /* a copy, for the kernel's part */
 	struct mr_waiter *waiter;
 	struct member *members; /* one for each */
 	unsigned n;
-	unsigned nkernel; /* of them, that the kernel is asked for */
+	unsigned nkernel; /* how many of them are polled in the kernel */
 };
 
 static bool any_ours(const struct pollfd *fds, nfds_t n)
@@ -39,7 +39,8 @@ static bool any_ours(const struct pollfd *fds, nfds_t n)
 	return false;
 }
 
-/* poll()'s bits are epoll's. As Linux, it looks at the number anew each time: another thread may have closed it. */
+/* The events of poll() have the values of epoll's. As in Linux, the descriptor is looked up each time, because
+ * another thread may have closed it. */
 static short look(const struct set *s, unsigned i)
 {
 	uint32_t bits = file_ready(s->members[i].file) & 0xffff;
@@ -49,7 +50,7 @@ static short look(const struct set *s, unsigned i)
 	return (short)(bits & ((uint16_t)s->fds[i].events | POLLERR | POLLHUP));
 }
 
-/* Files of ours that are ready now; their revents are set. */
+/* Set revents of the stack's files. Returns how many are ready now. */
 static unsigned look_all(const struct set *s)
 {
 	unsigned n = 0;
@@ -109,7 +110,7 @@ static void set_close(const struct set *s)
 			sleeper_free(px_share, s->members[i].link);
 }
 
-/* One whose file a signal handler has closed. */
+/* Has a signal handler closed the file of a member? */
 static bool any_gone(const struct set *s)
 {
 	for (unsigned i = 0; i < s->n; i++)
@@ -126,7 +127,7 @@ static void set_free(struct set *s)
 	}
 }
 
-/* What the kernel said comes to what we know. Returns how many are ready in all. */
+/* Add the kernel's results to those of the stack. Returns how many are ready in all. */
 static int merge(const struct set *s)
 {
 	int n = 0;
@@ -147,7 +148,7 @@ static void set_cancelled(void *arg)
 	set_free(arg);
 }
 
-/* What the child of a fork has copies of is its parent's. */
+/* In the child of a fork: what it has copies of belongs to the parent. */
 static int set_renew(struct set *s)
 {
 	s->waiter = mr_share_waiter_made(px_share);
@@ -203,7 +204,7 @@ static int set_wait(struct set *s, uint64_t deadline, const sigset_t *mask)
 	}
 }
 
-/* As in Linux: signals that come by the call's own mask end it also where it does not sleep. */
+/* As in Linux, a signal that the call's own mask permits ends it, even if it does not sleep. */
 static int let_signals_in(const sigset_t *mask)
 {
 	return px_confined() || REAL(ppoll)(NULL, 0, &(struct timespec){ 0 }, mask) >= 0 ? 0 :
@@ -262,7 +263,7 @@ PUBLIC int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, c
 #define SELECT_IN  (POLLIN | POLLRDNORM | POLLHUP | POLLERR)
 #define SELECT_OUT (POLLOUT | POLLWRNORM | POLLERR)
 
-/* A set may be larger than FD_SETSIZE where the program made it so. */
+/* A set may be larger than FD_SETSIZE, if the program has made it so. */
 static bool in_set(const fd_set *set, int fd)
 {
 	return set && ((const unsigned long *)set)[fd / 64] & (1ul << (fd % 64));
@@ -279,8 +280,8 @@ static void put_in_set(fd_set *set, int fd)
 	((unsigned long *)set)[fd / 64] |= 1ul << (fd % 64);
 }
 
-/* Linux looks at no more of the sets than the process has of descriptors, and programs give the most that they could
- * have, with sets that are smaller. The stack's descriptors stand at the end of what a process may have. */
+/* Linux examines no more of the sets than the process has descriptors, and programs pass the largest possible number
+ * with smaller sets. The stack's own descriptors have the highest numbers, and must not count. */
 static int without_end(int n)
 {
 	int before = errno;
@@ -320,7 +321,7 @@ static unsigned from_sets(int n, const fd_set *rd, const fd_set *wr, const fd_se
 	return count;
 }
 
-/* POLLHUP and POLLERR count for who asked to read or to write only. -EBADF as select() has it. */
+/* POLLHUP and POLLERR count as readable and writable. -EBADF as in select(). */
 static int to_sets(const struct pollfd *fds, unsigned count, int n, fd_set *rd, fd_set *wr,
 		   fd_set *ex)
 {
@@ -357,7 +358,7 @@ static int select_polled(struct pollfd *fds, unsigned count, int n, fd_set *rd, 
 
 		if (ret >= 0)
 			ret = to_sets(fds, count, n, rd, wr, ex);
-		/* A hang-up that nobody asked for: select() would sleep on. */
+		/* A hang-up that was not asked for: select() would go on sleeping. */
 		if (ret || !deadline_left(deadline))
 			return ret;
 		REAL(poll)(NULL, 0, 1);
@@ -395,7 +396,7 @@ PUBLIC int select(int n, fd_set *rd, fd_set *wr, fd_set *ex, struct timeval *tim
 		deadline = deadline_timespec(&ts);
 	}
 	ret = (int)px_result(select_mixed(n, rd, wr, ex, deadline, NULL));
-	if (timeout && deadline) { /* Linux tells what is left */
+	if (timeout && deadline) { /* Linux writes back the time that is left */
 		uint64_t left = deadline_left(deadline);
 
 		timeout->tv_sec = (time_t)(left / MR_NS_PER_S);

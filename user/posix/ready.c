@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * ready.c - what is ready, who is told: epoll instances, and threads that sleep.
+ * ready.c - readiness: epoll instances, and threads that sleep.
  * Owns        struct mr_epitem and struct mr_sleeper.
- * Called by   rounds, through mr_posix_ops; epoll_ctl(), epoll_wait(), every call that sleeps; with the
- *	       engine's lock held.
+ * Called by   rounds, through mr_posix_ops; epoll_ctl(), epoll_wait(), every call that sleeps; with the engine's lock
+ *             held.
  *
- * As in Linux, a registration is put on its instance's ready list when something happens to its file, and
- * looked at again when events are collected: an edge-triggered one leaves the list then, a level-triggered
- * one when it is found not ready. Room in a send buffer is told only to who asked for it when there was none
- * (the kernel's SOCK_NOSPACE): not every ACK is an edge.
+ * As in Linux, a registration is put on its instance's ready list when something happens to its file, and is examined
+ * again when events are collected: an edge-triggered one leaves the list then, a level-triggered one when it is not
+ * ready. Room in a send buffer is reported only to those who asked when there was none (the kernel's SOCK_NOSPACE):
+ * not every ACK is an edge.
  */
 #include <errno.h>
 #include <signal.h>
@@ -42,7 +42,7 @@ static uint32_t item_ready(struct mr_epitem *item)
 	return file_ready(item->file) & item->events & ~(uint32_t)EPOLL_FLAGS;
 }
 
-/* Nothing but what is ready stays on the list. */
+/* Remove what is not ready from the list. */
 static bool ep_ready(struct mr_file *ep)
 {
 	struct mr_list *pos, *tmp;
@@ -90,15 +90,16 @@ static void item_fire(struct mr_share *share, struct mr_epitem *item)
 	struct mr_file *ep = item->ep;
 
 	if (!mr_list_empty(&item->ready_node))
-		mr_list_del(&item->ready_node); /* to the end: in turns */
+		/* To the end of the list, so that each gets its turn. */
+		mr_list_del(&item->ready_node);
 	mr_list_add_tail(&ep->ready, &item->ready_node);
 	wake_sleepers(share, ep, EPOLLIN);
 	for (struct mr_list *pos = ep->items.next; pos != &ep->items; pos = pos->next)
 		item_fire(share, mr_list_entry(pos, struct mr_epitem, file_node));
 }
 
-/* Of the exclusive registrations of one file only one is told, where somebody sleeps for it if possible;
- * the next time it is another one's turn. */
+/* Of a file's exclusive registrations (EPOLLEXCLUSIVE) only one is woken, if possible one whose instance a thread
+ * sleeps in; the next time it is another's turn. */
 static void fire_exclusive(struct mr_share *share, struct mr_file *f, uint32_t bits)
 {
 	struct mr_epitem *chosen = NULL;
@@ -120,7 +121,7 @@ static void fire_exclusive(struct mr_share *share, struct mr_file *f, uint32_t b
 	item_fire(share, chosen);
 }
 
-/* Whoever sees urgent data come tells the owner of its socket, as far as it may. */
+/* Send SIGURG to the owner of the socket, as far as this process may. */
 static void tell_owner(const struct mr_share *share, struct mr_file *f)
 {
 	if (f->sock->urgent_seq == f->urgent_told)
@@ -170,7 +171,7 @@ struct mr_sleeper *sleeper_new(struct mr_share *share, struct mr_file *f, uint32
 	link->waiter = w;
 	link->call = call;
 	link->proc = mr_share_proc(share)->index;
-	mr_in_order(); /* salvage believes what has a file */
+	mr_in_order(); /* because the repair trusts links that have a file */
 	link->file = f;
 	mr_list_add_tail(&f->waits, &link->node);
 	mr_list_add_tail(&px->all_links, &link->all_node);
@@ -198,7 +199,7 @@ void sleeper_free(struct mr_share *share, struct mr_sleeper *link)
 
 /* ---- In messages ----------------------------------------------------------------------------- */
 
-/* A message may be under way for so long after the end of its sender. */
+/* How long a message in flight is kept after its sender has ended. */
 #define FLIGHT_NS (60 * MR_NS_PER_S)
 
 bool file_fly(struct mr_share *share, struct mr_file *f)
@@ -248,7 +249,7 @@ struct mr_epitem *ep_find(struct mr_file *ep, const struct mr_file *file, int fd
 {
 	const struct mr_list *pos;
 
-	/* A file is watched by few instances; an instance watches many files. */
+	/* Search the file's registrations: a file has few, but an instance may have many. */
 	mr_list_for_each (pos, &file->items) {
 		struct mr_epitem *item = mr_list_entry(pos, struct mr_epitem, file_node);
 
@@ -301,7 +302,7 @@ void ep_remove(struct mr_share *share, struct mr_epitem *item)
 	mr_list_del(&item->ready_node);
 	item->ep = NULL;
 	mr_pool_put(&px->items, item);
-	if (told && file->refs) /* it alone knew: now another one must */
+	if (told && file->refs) /* only this one was woken: wake another one */
 		file_notify(share, file);
 }
 
@@ -316,7 +317,7 @@ int ep_collect(struct mr_file *ep, struct epoll_event *events, int max)
 		uint32_t ready = item_ready(item);
 
 		mr_list_del(&item->ready_node);
-		/* Interest in room is asked for again where it is lacking. */
+		/* If there is no room, it has to be asked for again. */
 		file_want(item->file, item->events);
 		if (!ready)
 			continue;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * wait.c - one call sleeps for one file: time limits, and signals as Linux treats them.
+ * wait.c - a call that sleeps for one file: timeouts, and signals as Linux treats them.
  * Owns        struct wait.
  * Called by   the blocking calls, with the engine's lock held.
  *
- * A sleep is in ppoll(), which never restarts after a signal handler: whether the call would is known of those
- * that have run in this thread. Of others that the C library does not know it is asked: where some restart and
- * some do not, it cannot be told which one ran, and the call does not restart.
+ * The sleep is a ppoll(), which is never restarted after a signal handler. Whether the call would be is known for
+ * handlers that ran through the trampoline (call_signal.c). For others all handlers are examined: if some have
+ * SA_RESTART and some do not, it is unknown which one ran, and the call is not restarted.
  */
 #include <time.h>
 #include "base/compiler.h"
@@ -92,7 +92,7 @@ struct mr_sleeper *wait_anew(struct mr_waiter **w, struct mr_file *f, uint32_t e
 	return *w ? sleeper_new(px_share, f, events, *w, call) : NULL;
 }
 
-/* Only the first time that takes the lock. */
+/* Takes the lock only the first time. */
 static struct mr_waiter *waiter_under_lock(struct mr_file *f)
 {
 	struct mr_waiter *w;
@@ -125,7 +125,7 @@ void wait_look(struct wait *w)
 	file_want(w->file, w->events);
 }
 
-/* Does the call go on after -EINTR? */
+/* Is the call restarted after -EINTR? */
 static bool restarts(struct wait *w)
 {
 	struct handled before = w->handled;
@@ -155,8 +155,8 @@ static bool has_descriptor(const struct mr_file *f)
 	return false;
 }
 
-/* A signal handler has closed a descriptor of the file that the call sleeps for. Where it has another one the sleep
- * goes on. False: it has none, and is gone. */
+/* A signal handler has closed a descriptor of the file that the call sleeps for. If there is another one, the sleep
+ * continues. False: there is none, and the file is gone. */
 static bool wait_recover(struct wait *w)
 {
 	w->link = has_descriptor(w->file) ?
