@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * arp.h - ARP (RFC 826) over Ethernet for IPv4, in one step: it is short and has no checksum.
- * Ours is what asks for or claims an own address. What the kernel keeps, a shared address included,
- * is passed; a gratuitous ARP among that is noted for the engine's neighbour cache.
+ * arp.h - ARP (RFC 826) over Ethernet for IPv4, all steps in one: it is short and has no checksum.
+ * Ours is a packet that asks for an address of our own, or claims one. All others are passed to the kernel, also
+ * those about shared addresses; a gratuitous ARP among them is noted for the engine's neighbour cache.
  */
 #ifndef MR_BPF_ARP_H
 #define MR_BPF_ARP_H
@@ -37,7 +37,7 @@ static __always_inline bool arp_is_sane(const struct arp_packet *arp)
 	       arp->h.ar_hln == sizeof(arp->sha) && arp->h.ar_pln == sizeof(arp->spa) &&
 	       (arp->h.ar_op == bpf_htons(ARPOP_REQUEST) ||
 		arp->h.ar_op == bpf_htons(ARPOP_REPLY)) &&
-	       !(arp->sha[0] & 1) &&	  /* no station has a group address */
+	       !(arp->sha[0] & 1) &&	  /* a sender's address is never a group address */
 	       spa0 != 127 && spa0 < 224; /* 0.0.0.0 is a probe (RFC 5227 section 2.1.1) */
 }
 

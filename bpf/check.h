@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * check.h - sanity of a packet that is ours: what no correct sender emits is dropped by name. These
- * checks read headers only; the checksums are csum.h.
+ * check.h - sanity checks of packets that are ours: drops what no correct sender sends, each with its own reason. These
+ * checks read headers only; the checksums are in csum.h.
  */
 #ifndef MR_BPF_CHECK_H
 #define MR_BPF_CHECK_H
 
 #include "packet.h"
 
-/* The fields of struct tcphdr with the flags as the byte that they are. */
+/* The fields of struct tcphdr, with the flags as one byte. */
 struct tcp_wire {
 	__be16 source, dest;
 	__be32 seq, ack;
@@ -52,15 +52,15 @@ static __always_inline int check_ip(const struct packet *p)
 		return DROP_FOR(p->fault);
 	if (is_ipv4(p) ? is_martian_v4(p->saddr[3]) : is_martian_v6(p))
 		return DROP(IP_MARTIAN_SRC);
-	/* Whatever the ports: what comes in by an interface was not sent by its own address. */
+	/* For all ports: a packet that arrives on an interface was not sent by its own address. */
 	if (p->saddr[0] == p->daddr[0] && p->saddr[1] == p->daddr[1] &&
 	    p->saddr[2] == p->daddr[2] && p->saddr[3] == p->daddr[3])
 		return p->redirect == MR_XDP_REDIRECT_TCP ? DROP(TCP_LAND) : DROP(IP_MARTIAN_SRC);
 	return NEXT;
 }
 
-/* One of SYN, RST and ACK is always set, and of SYN, RST and FIN two never are (RFC 9293 section
- * 3.10.7 has no case for it). PSH, URG, ECE and CWR go with any; reserved bits are ignored. */
+/* Correct segments have at least one of SYN, RST and ACK, and at most one of SYN, RST and FIN (RFC 9293 section
+ * 3.10.7 has no case for others). PSH, URG, ECE and CWR may be set in any; reserved bits are ignored. */
 static __always_inline bool are_flags_impossible(__u8 flags)
 {
 	if (!(flags & (TCP_SYN | TCP_RST | TCP_ACK)))

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * csum.h - the Internet checksum (RFC 1071) of IPv4 headers, TCP, ICMP and ICMPv6, over every byte
- * of a packet, also of a multi-buffer one.
+ * csum.h - the Internet checksum (RFC 1071) of IPv4 headers, TCP, ICMP and ICMPv6, over all bytes of a packet, also
+ * of a multi-buffer one.
  *
- * Sums are of 16-bit words in memory order, so no byte is ever swapped, in 64 bits, which cannot
- * overflow with a packet's 16384 32-bit words. A packet that is right folds to 0xffff, the checksum
- * field included.
+ * Sums are of words in memory order, so no byte is swapped, and in 64 bits, which cannot overflow with the 16384
+ * 32-bit words of a packet. Including the checksum field, the sum of a correct packet folds to 0xffff.
  *
- * The linear part is summed in place, a block for each bounds check; the rest, which programs
- * cannot address, is copied out in pieces and summed there. (bpf_csum_diff is slower at the 512
- * bytes that it is limited to before Linux 6.13.) All are global functions: the verifier walks
- * each loop once, and not once for each way to reach it.
+ * The linear part is summed in place, one block per bounds check. The rest, which programs cannot address, is copied
+ * out in pieces and summed there. (bpf_csum_diff() is slower at the 512 bytes that it is limited to before Linux
+ * 6.13.) All are global functions, so that the verifier walks each loop once, and not once for each way to reach it.
  */
 #ifndef MR_BPF_CSUM_H
 #define MR_BPF_CSUM_H
@@ -22,14 +20,15 @@ const volatile struct mr_xdp_cfg mr_cfg;
 #define CSUM_BLOCK	32
 #define CSUM_BLOCKS_MAX 128    /* 4096 bytes: more than a linear part holds on 4 KiB pages */
 #define CSUM_OFF_MAX	0x7fff /* mask: more than the longest headers and CSUM_BLOCKS_MAX */
-#define CSUM_PIECE	2048   /* copied out at once */
-#define CSUM_PIECES_MAX 33 /* 64 KiB, more than an IP packet holds; and to see that it is done */
+#define CSUM_PIECE	2048   /* bytes copied out at once */
+/* For 64 KiB, more than an IP packet has, and one more to detect the end. */
+#define CSUM_PIECES_MAX 33
 
 struct csum_block {
 	__u32 w[CSUM_BLOCK / 4];
 };
 
-/* What was copied out, and one block more for the zeros behind it. */
+/* The bytes that were copied out, and one more block for the zeros behind them. */
 struct csum_scratch {
 	struct csum_block block[CSUM_PIECE / CSUM_BLOCK + 1];
 };
@@ -41,8 +40,7 @@ struct {
 	__type(value, struct csum_scratch);
 } mr_scratch SEC(".maps");
 
-/* Keep the compiler from deriving x from what it knows, so that the verifier sees the bounds that
- * are written here. */
+/* Hide what the compiler knows about x, so that the bounds checks that are written here stay, for the verifier. */
 #define opaque(x) asm volatile("" : "+r"(x))
 
 static __always_inline __u32 csum_fold(__u64 sum)
@@ -84,7 +82,7 @@ __noinline int sum_scratch(__u32 nblocks)
 	return (int)csum_fold(sum);
 }
 
-/* Sum of len bytes from off on, by copies; folded, or -1 where the packet is shorter. */
+/* Sum of len bytes from off on, by copies; folded. -1: the packet is shorter. */
 __noinline int sum_copied(struct xdp_md *ctx, __u32 off, __u32 len)
 {
 	__u32 key = 0, n;
@@ -106,7 +104,7 @@ __noinline int sum_copied(struct xdp_md *ctx, __u32 off, __u32 len)
 	return -1;
 }
 
-/* Sum of len bytes from off on; folded, or -1 where the packet is shorter. */
+/* Sum of len bytes from off on; folded. -1: the packet is shorter. */
 __noinline int sum_packet(struct xdp_md *ctx, __u32 off, __u32 len)
 {
 	void *pos = (void *)(long)ctx->data + (off & CSUM_OFF_MAX);
@@ -120,7 +118,7 @@ __noinline int sum_packet(struct xdp_md *ctx, __u32 off, __u32 len)
 			break;
 		sum += sum_block(pos);
 	}
-	/* Found anew, so that the verifier need not follow each way out of the loop by itself. */
+	/* Computed anew, so that the verifier does not follow each way out of the loop separately. */
 	opaque(left);
 	pos = (void *)(long)ctx->data + ((off + len - left) & CSUM_OFF_MAX);
 	for (int i = 0; i < CSUM_BLOCK / 4; i++, pos += 4, left -= 4) {
@@ -168,7 +166,7 @@ static __always_inline int verify_ipv4(const struct packet *p)
 
 	if (!is_ipv4(p))
 		return NEXT;
-	/* Almost all headers have no options: they are summed here, without a call. */
+	/* Almost all headers have no options: sum these without a call. */
 	w = cursor_take(&c, sizeof(struct iphdr));
 	if (w && p->l3_hlen == sizeof(struct iphdr)) {
 		sum = (__u64)w[0] + w[1] + w[2] + w[3] + w[4];
@@ -180,9 +178,9 @@ static __always_inline int verify_ipv4(const struct packet *p)
 }
 
 /*
- * A sender on this host leaves TCP checksums partial: the field holds the sum of the pseudo-header
- * and nothing else. No bit says so, the value must be looked at. That needs no payload, so it comes
- * first. A packet of this kind that is nevertheless whole is accepted here as well, rightly.
+ * A sender on this host leaves TCP checksums partial: the field has only the sum of the pseudo-header. No flag says
+ * so, so the value has to be compared. That needs no payload, and is done first. A packet with this value whose
+ * checksum is nevertheless complete is correct, and rightly accepted here.
  */
 static __always_inline int verify_l4(struct packet *p)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * deliver.h - hand a packet to the engine: what was found goes in front of it (struct mr_rx_meta),
- * the packet to the AF_XDP socket of its receive queue.
+ * deliver.h - redirects a packet to the engine: writes the results of the steps in front of it (struct mr_rx_meta),
+ * and sends it to the AF_XDP socket of its receive queue.
  */
 #ifndef MR_BPF_DELIVER_H
 #define MR_BPF_DELIVER_H
@@ -17,8 +17,8 @@ struct {
 	__type(value, __u32);
 } mr_xsks SEC(".maps");
 
-/* The metadata area is empty when the program starts, so ours comes to stand right in front of the
- * packet. Packet pointers are void afterwards. */
+/* The metadata area is empty when the program starts, so ours is directly in front of the packet. Packet pointers are
+ * invalid afterwards. */
 static __always_inline int write_meta(struct packet *p)
 {
 	struct mr_rx_meta *meta;
@@ -42,8 +42,8 @@ static __always_inline int write_meta(struct packet *p)
 		.rx_queue = p->ctx->rx_queue_index,
 	};
 	if (p->flags & MR_META_TCP) {
-		/* Copied by volatile reads: the compiler may otherwise take the zeros that mr_cfg
-		 * holds before it is set for its value. */
+		/* Volatile reads, because the compiler may otherwise use the zeros that mr_cfg has before user space
+		 * sets it. */
 		const __u64 key[2] = { mr_cfg.hash_key[0], mr_cfg.hash_key[1] };
 
 		meta->hash = mr_flow_hash(key, p->saddr, p->daddr, p->sport, p->dport);

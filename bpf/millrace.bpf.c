@@ -27,7 +27,7 @@
 #include "deliver.h"
 #include "quick.h"
 
-/* A test builds the program without the short way, too, and gives each packet to both. */
+/* A test also builds the program without the fast path, and gives each packet to both. */
 #ifndef MR_QUICK
 #define MR_QUICK true
 #endif

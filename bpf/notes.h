@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * notes.h - what the kernel keeps but an engine wants to know of: where neighbours are (arp.h),
- * advertisements by IPv6 multicast, and queries of multicast routers. The kernel needs them as much as the
- * engine, and a packet cannot be given to both: it is passed, and a copy noted.
+ * notes.h - packets that both the kernel and the engine need: gratuitous ARP (arp.h), advertisements by IPv6
+ * multicast, and queries of multicast routers. A packet cannot be given to both, so it is passed to the kernel, and a
+ * copy is noted for the engine.
  */
 #ifndef MR_BPF_NOTES_H
 #define MR_BPF_NOTES_H
 
 #include "packet.h"
 
-/* Notes wait in a ring that the engine reads about once a second, so nobody is woken for one. It holds
- * 50 advertisements or 800 of gratuitous ARP; a flood loses notes, which is harmless. */
+/* The engine reads the notes about once a second, and is not woken for them. The ring has room for 50 advertisements
+ * or 800 gratuitous ARPs; a flood loses notes, which is harmless. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 16384);
 } mr_notes SEC(".maps");
 
-/* Entries of mr_addrs, kept by user space: while it is 0 there is nobody to read notes. */
+/* Number of own addresses, set by user space. 0: nobody reads notes. */
 volatile __u32 mr_naddrs;
 
 #define MLD_QUERY	 130
@@ -24,12 +24,12 @@ volatile __u32 mr_naddrs;
 #define ND_SOLICIT	 135
 #define ND_ADVERT	 136
 
-#define ND_HLIM	   255 /* RFC 4861 section 7.1: what was forwarded is not to be believed */
+#define ND_HLIM	   255 /* RFC 4861 section 7.1: a forwarded message must be ignored */
 #define ND_LEN_MIN 16  /* of a router advertisement, the shorter one */
 
-#define MLD_HLIM 1 /* RFC 3810 section 6.2: only a neighbour asks, */
+#define MLD_HLIM 1 /* RFC 3810 section 6.2: only a neighbour may query, */
 
-/* and each router looks at it, for it carries a router alert (RFC 2711), in front or behind padding. */
+/* and the packet has a router alert option (RFC 2711), before or behind padding. */
 #define OPT_ROUTER_ALERT 5
 
 struct hop_by_hop {
@@ -54,7 +54,8 @@ static __always_inline bool is_noted(const struct packet *p, __u8 type)
 	return (type == ND_ROUTER_ADVERT || type == ND_ADVERT) && p->hlim == ND_HLIM;
 }
 
-/* An advertisement to a group, or a query. Its checksum and the rest are left to the engine: this is rare. */
+/* Note an advertisement to a group, or a query. The engine checks the checksum and the rest, because such packets are
+ * rare. */
 static __always_inline bool note_nd(struct packet *p)
 {
 	struct cursor c = p->c;

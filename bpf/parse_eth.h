@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * parse_eth.h - Ethernet and up to two VLAN tags (802.1Q, 802.1ad).
+ * parse_eth.h - Ethernet, with up to two VLAN tags (802.1Q, 802.1ad).
  *
- * The engine speaks untagged Ethernet. A priority tag (VLAN id 0) only carries a priority, so such
- * a packet is steered like an untagged one; a packet of any other VLAN belongs to a VLAN interface
- * of the kernel and is passed, whatever its addresses.
+ * The engine uses untagged Ethernet. A priority tag (VLAN ID 0) only has a priority, so such a packet is steered like
+ * an untagged one. A packet with any other VLAN ID belongs to a VLAN interface of the kernel, and is passed, whatever
+ * its addresses.
  *
- * Only a tag that stands in the packet is seen. A sender that offloads tagging (a veth peer does,
- * unless `ethtool -K PEER tx-vlan-offload off`) keeps it beside the packet, where XDP cannot look.
+ * Only a tag in the packet is seen. A sender with tag offload (a veth peer, unless `ethtool -K PEER tx-vlan-offload
+ * off`) keeps it beside the packet, where XDP cannot read it.
  */
 #ifndef MR_BPF_PARSE_ETH_H
 #define MR_BPF_PARSE_ETH_H
@@ -22,7 +22,7 @@ static __always_inline bool is_vlan(__be16 eth_proto)
 	return eth_proto == bpf_htons(ETH_P_8021Q) || eth_proto == bpf_htons(ETH_P_8021AD);
 }
 
-/* A frame cut short before the Ethernet type of its payload names no address: the kernel's. */
+/* A frame that ends before the Ethernet type of its payload has no address: pass it. */
 static __always_inline int parse_eth(struct packet *p)
 {
 	struct ethhdr *eth = cursor_take(&p->c, sizeof(*eth));

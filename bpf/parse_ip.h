@@ -2,25 +2,25 @@
 /*
  * parse_ip.h - IPv4 with options and IPv6 with extension headers, up to the L4 header.
  *
- * Nothing is dropped here. The addresses are read where the Ethernet type says that they stand;
- * what is wrong with the rest goes into p->fault, for check_ip() to act on if the packet is ours. A
- * header too short to name a destination is nobody's of ours: passed.
+ * Nothing is dropped here. Addresses are read where the Ethernet type says they are. Any fault of the rest is
+ * recorded in p->fault, and check_ip() acts on it if the packet is ours. A packet whose header is too short for a
+ * destination is passed.
  *
- * Headers must stand in the linear part of a multi-buffer packet. Generic XDP and drivers put there
- * all that fits (3520 bytes on veth).
+ * Headers must be in the linear part of a multi-buffer packet. Generic XDP and drivers put everything there that fits
+ * (3520 bytes on veth).
  */
 #ifndef MR_BPF_PARSE_IP_H
 #define MR_BPF_PARSE_IP_H
 
 #include "packet.h"
 
-#define IP_MF	  0x2000 /* of frag_off: more fragments */
+#define IP_MF	  0x2000 /* in frag_off: more fragments */
 #define IP_OFFSET 0x1fff
 
-#define IP6_MF	   0x0001 /* of frag_off (RFC 8200 section 4.5) */
+#define IP6_MF	   0x0001 /* in frag_off (RFC 8200 section 4.5) */
 #define IP6_OFFSET 0xfff8
 
-#define EXTHDRS_MAX 6 /* RFC 8200 section 4.1 names six that may stand before the L4 header */
+#define EXTHDRS_MAX 6 /* RFC 8200 section 4.1 has six that may precede the L4 header */
 
 static __always_inline void note_fault(struct packet *p, enum mr_drop fault)
 {
@@ -28,7 +28,7 @@ static __always_inline void note_fault(struct packet *p, enum mr_drop fault)
 		p->fault = fault;
 }
 
-/* Does the frame hold len bytes from l3_off on? The compare of pointers answers for almost all. */
+/* Has the frame len bytes from l3_off on? For almost all packets comparing pointers is sufficient. */
 static __always_inline bool frame_holds(const struct packet *p, __u32 len)
 {
 	void *data = (void *)(long)p->ctx->data;
@@ -39,7 +39,7 @@ static __always_inline bool frame_holds(const struct packet *p, __u32 len)
 	return end <= bpf_xdp_get_buff_len(p->ctx);
 }
 
-/* The L4 header begins at off. What stands there is for later steps to see. */
+/* Set the offset of the L4 header. Its contents are checked by later steps. */
 static __always_inline void found_l4(struct packet *p, __u8 proto, __u32 off, __u32 len)
 {
 	p->c = cursor_at(p->ctx, off);
@@ -55,7 +55,7 @@ static __always_inline int parse_ipv4(struct packet *p)
 
 	if (!ip)
 		return PASS(NOT_OURS);
-	/* The header's bit fields are in the byte order of the machine that made vmlinux.h. */
+	/* The header's bit fields have the byte order of the machine on which vmlinux.h was made. */
 	version = *(__u8 *)ip >> 4;
 	p->l3_hlen = (*(__u8 *)ip & 0xf) * 4;
 	tot_len = bpf_ntohs(ip->tot_len);
@@ -81,21 +81,20 @@ static __always_inline int parse_ipv4(struct packet *p)
 	return NEXT;
 }
 
-/* Extension headers that may be stepped over; what is behind any other one is not for us to read. */
+/* Is this an extension header that can be skipped? What follows any other one is not examined. */
 static __always_inline bool is_skippable(__u32 nexthdr)
 {
 	return nexthdr == NEXTHDR_HOP || nexthdr == NEXTHDR_ROUTING || nexthdr == NEXTHDR_DEST ||
 	       nexthdr == NEXTHDR_FRAGMENT;
 }
 
-/* What step_over_exthdrs() found: bits 0-7 the protocol, 8 fragment, 16-31 offset, 32-47 length. */
+/* Result of step_over_exthdrs(): bits 0-7 protocol, 8 fragment, 16-31 offset, 32-47 length. */
 #define EXT_FRAGMENT		   (1u << 8)
 #define EXT_FOUND(proto, off, len) ((__s64)((__u64)(len) << 32 | (off) << 16 | (proto)))
 
-/* Step over the extension headers at off, of which the first is a nexthdr and which together with
- * all behind them are left bytes long. Negative: they are malformed or too many. A global function,
- * so that the verifier does not follow each combination of headers through the rest of the program.
- */
+/* Skip the extension headers at off. nexthdr: type of the first one; left: bytes from off to the end of the packet.
+ * Negative: they are malformed or too many. A global function, so that the verifier does not follow each combination
+ * of headers through the rest of the program. */
 __noinline __s64 step_over_exthdrs(struct xdp_md *ctx, __u32 off, __u32 nexthdr, __u32 left)
 {
 	struct cursor c = cursor_at(ctx, off);
@@ -110,12 +109,13 @@ __noinline __s64 step_over_exthdrs(struct xdp_md *ctx, __u32 off, __u32 nexthdr,
 		if (!frag || (nexthdr == NEXTHDR_HOP && i > 0))
 			return -1;
 		if (nexthdr != NEXTHDR_FRAGMENT)
-			len += frag->reserved * 8; /* there: length beyond the first 8 bytes */
+			/* In this position: length beyond the first 8 bytes. */
+			len += frag->reserved * 8;
 		if (len > left)
 			return -1;
 		left -= len;
 		off += len;
-		/* An atomic fragment (RFC 6946) is a whole packet. */
+		/* an atomic fragment (RFC 6946) is a whole packet */
 		if (nexthdr == NEXTHDR_FRAGMENT && frag->frag_off & bpf_htons(IP6_MF | IP6_OFFSET))
 			return EXT_FOUND(frag->nexthdr | EXT_FRAGMENT, off, left);
 		nexthdr = frag->nexthdr;
@@ -139,8 +139,8 @@ static __always_inline int parse_ipv6(struct packet *p)
 		p->saddr[i] = ip6->saddr.in6_u.u6_addr32[i];
 		p->daddr[i] = ip6->daddr.in6_u.u6_addr32[i];
 	}
-	/* A mapped address has no place on the wire (RFC 4291 section 2.5.5.2), and would be taken
-	 * for the IPv4 address in our maps. */
+	/* A mapped address must not appear in packets (RFC 4291 section 2.5.5.2), and would be confused with the IPv4
+	 * address in our maps. */
 	if (!p->daddr[0] && !p->daddr[1] && p->daddr[2] == V4_MAPPED)
 		return PASS(NOT_OURS);
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * quick.h - the short way of the packet that almost all are: IPv4 without options or VLAN tag, to an address of
- * nobody's here, or TCP of ours with nothing wrong with it. Any doubt, and the packet goes the long way, which
- * decides anew what it is and by what name it is dropped: nothing is dropped here.
+ * quick.h - the fast path for the most frequent packets: IPv4 without options or VLAN tag, either to an address that
+ * is not ours, or valid TCP to one that is. In all other cases the packet takes the normal steps, which parse it
+ * anew. Nothing is dropped here.
  *
- * This spares some instructions, and more of the instruction cache: between two packets a system call and an engine
- * have run, and the long way takes ten kilobytes.
+ * This saves instructions and above all instruction cache: between two packets a system call and an engine have run,
+ * and the normal steps take ten kilobytes of code.
  */
 #ifndef MR_BPF_QUICK_H
 #define MR_BPF_QUICK_H
@@ -14,14 +14,14 @@
 #include "parse_ip.h"
 #include "steer.h"
 
-/* Of a step, beside NEXT and the ways to leave. */
+/* Result of a step of the fast path, besides NEXT and exits: take the normal steps. */
 #define LONG_WAY (EXIT << 1)
 
 #define QUICK_L3_OFF sizeof(struct ethhdr)
 #define QUICK_L4_OFF (QUICK_L3_OFF + sizeof(struct iphdr))
 #define IPV4_NO_OPTS 0x45 /* version and header length */
 
-/* Whose is it? What the kernel may have a connection of is not asked here. */
+/* Is the packet ours? If the kernel may have connections on its port, the normal steps decide. */
 static __always_inline int quick_steer(struct packet *p, const struct iphdr *ip,
 				       const struct tcp_wire *tcp)
 {
@@ -49,7 +49,7 @@ static __always_inline int quick_steer(struct packet *p, const struct iphdr *ip,
 	return divert & MR_STEER_KERNEL ? LONG_WAY : NEXT;
 }
 
-/* check_ip(), check_tcp(), verify_ipv4(): is all of it right? */
+/* Does the packet pass check_ip(), check_tcp() and verify_ipv4()? */
 static __always_inline int quick_check(struct packet *p, const struct iphdr *ip,
 				       const struct tcp_wire *tcp)
 {
@@ -79,7 +79,7 @@ static __always_inline int quick_check(struct packet *p, const struct iphdr *ip,
 	return NEXT;
 }
 
-/* NEXT: p is what the long way would have made of it, up to the delivery. */
+/* NEXT: p is as after the normal steps, ready to be delivered. */
 static __always_inline int quick(struct packet *p)
 {
 	const struct ethhdr *eth = p->c.pos;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * stats.h - the counters, and the one way out of the program: no packet leaves uncounted.
+ * stats.h - the counters, and the single exit of the program, so that every packet is counted.
  */
 #ifndef MR_BPF_STATS_H
 #define MR_BPF_STATS_H
@@ -14,7 +14,7 @@ struct {
 	__type(value, struct mr_xdp_stats);
 } mr_stats SEC(".maps");
 
-/* Count a packet under what a step returned, and translate that into the XDP action. */
+/* Count a packet according to the result of a step, and return the XDP action. */
 static __always_inline int leave(__u32 exit)
 {
 	__u32 verdict = exit & 0xff, reason = exit >> 8 & 0xff, csum = exit >> 16 & 0xff, key = 0;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * steer.h - is the packet ours? Decided from the maps that user space fills, before any payload is
- * read. What is not provably ours, the malformed included, is the kernel's to judge.
+ * steer.h - decides whether a packet is for the engine ("ours"), from the maps that user space fills, before any
+ * payload is read. What is not certainly ours, malformed packets included, is passed to the kernel.
  *
- *	MR_ADDR_OWN	the whole address is ours, whatever the protocol
- *	MR_ADDR_SHARED	of it only TCP to a port in mr_ports, in fragments, too, and ICMP errors about
- *			such TCP; and of these not what belongs to a connection of the kernel's
+ *	MR_ADDR_OWN	the whole address is ours, for every protocol
+ *	MR_ADDR_SHARED	ours are: TCP to a port in mr_ports, also in fragments, and ICMP errors about such TCP; except
+ *			what belongs to a connection of the kernel
  */
 #ifndef MR_BPF_STEER_H
 #define MR_BPF_STEER_H
@@ -19,7 +19,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, ADDRS_MAX);
 	__type(key, struct mr_addr_key);
-	__type(value, __u32); /* MR_ADDR_*, and the slot of a shared one */
+	__type(value, __u32); /* MR_ADDR_*, with the slot of a shared address */
 } mr_addrs SEC(".maps");
 
 struct {
@@ -39,15 +39,15 @@ static __always_inline __u32 addr_flags(const __be32 addr[4])
 
 /* ---- Ports of shared addresses --------------------------------------------------------------- */
 
-/* The two ends of TCP that came, or that is quoted by what came. */
+/* The 4-tuple of a TCP segment, or of the one that an ICMP error quotes. */
 struct flow {
 	__be32 remote[4], local[4];
 	__be16 rport, lport;
 };
 
-/* Has the kernel this connection, in whatever state? It is asked in the interface's network namespace.
- * A listener is none. TIME-WAIT is one, also for a SYN: the kernel's answer makes the peer reset it, and
- * its next SYN is ours. A global function: walked once by the verifier, and not for both its callers. */
+/* Has the kernel this connection, in any state except LISTEN? Looks it up in the interface's network namespace.
+ * TIME-WAIT counts, too, even for a SYN: the kernel answers, the peer sends a reset, and its next SYN is ours. A
+ * global function, so that the verifier walks it once, and not once for each caller. */
 __noinline int kernel_has(struct xdp_md *ctx, const struct flow *f)
 {
 	struct bpf_sock_tuple t = {};
@@ -77,7 +77,7 @@ __noinline int kernel_has(struct xdp_md *ctx, const struct flow *f)
 	return state != BPF_TCP_LISTEN;
 }
 
-/* Is TCP of a shared address, whose slot that is, ours? syn: it opens a connection to us. */
+/* Is a segment to a shared address with this slot ours? syn: it opens a connection. */
 static __always_inline int steer_port(struct packet *p, __u32 slot, const struct flow *f, bool syn)
 {
 	__u32 key = bpf_ntohs(f->lport);
@@ -95,8 +95,8 @@ static __always_inline int steer_port(struct packet *p, __u32 slot, const struct
 	return NEXT;
 }
 
-/* ICMP errors that an end host acts on (RFC 1122 section 3.2.2, RFC 4443 section 3). A redirect
- * concerns routes: on a shared address these are the kernel's. */
+/* ICMP errors that a host processes (RFC 1122 section 3.2.2, RFC 4443 section 3). A redirect is about routes, which
+ * on a shared address are the kernel's. */
 static __always_inline bool is_icmp_error(const struct packet *p, __u8 type)
 {
 	if (p->l4_proto == NEXTHDR_ICMP)
@@ -108,8 +108,8 @@ struct ports {
 	__be16 source, dest;
 };
 
-/* What an ICMP error quotes, if that is TCP sent from the address that the error came to. Quoted IPv6
- * with extension headers is not ours: we send none. */
+/* The flow of the segment that an ICMP error quotes, if it was sent from the error's destination. Quoted IPv6 packets
+ * with extension headers are not ours, because we send none. */
 static __always_inline bool quoted_flow(struct packet *p, struct flow *f)
 {
 	struct cursor c = p->c;
@@ -183,8 +183,8 @@ static __always_inline int steer_tcp(struct packet *p, __u32 slot)
 
 /* ---- Fragments ------------------------------------------------------------------------------- */
 
-/* The port is in the first one. Those that come behind it are known by their datagram's number; any that comes
- * before it is the kernel's, where it goes when its datagram does not become whole in time. */
+/* Only the first fragment has the port. Later ones are recognised by the datagram's ID. A fragment that arrives
+ * before the first one goes to the kernel, which drops it when reassembly times out. */
 struct fragment_key {
 	__be32 saddr[4], daddr[4];
 	__be32 id;
@@ -235,7 +235,7 @@ static __always_inline int steer_fragment(struct packet *p, __u32 slot)
 	if (!first)
 		return bpf_map_lookup_elem(&mr_fragmented, &key) ? NEXT : PASS(FRAGMENT);
 	if (steer_tcp(p, slot)) {
-		/* One of ours had this ID before. */
+		/* A datagram of ours may have had this ID before. */
 		bpf_map_delete_elem(&mr_fragmented, &key);
 		return PASS(FRAGMENT);
 	}
@@ -243,16 +243,16 @@ static __always_inline int steer_fragment(struct packet *p, __u32 slot)
 	return NEXT;
 }
 
-/* ---- All together ---------------------------------------------------------------------------- */
+/* ---- The decision ---------------------------------------------------------------------------------- */
 
 static __always_inline bool is_icmp(const struct packet *p)
 {
 	return p->l4_proto == (is_ipv4(p) ? IPPROTO_ICMP : NEXTHDR_ICMP);
 }
 
-/* Neighbour discovery about an own address comes by multicast: a solicitation to the solicited-node
- * group, an advertisement of somebody who claims the address to all nodes (RFC 4861 section 7.2).
- * Such a claim concerns nobody else. Other advertisements are the kernel's, and noted. */
+/* Neighbour discovery about an address of our own arrives by multicast: solicitations at the solicited-node group,
+ * and an advertisement of another host that claims the address at all-nodes (RFC 4861 section 7.2). Such a claim is
+ * only for us. Other advertisements are passed to the kernel, and noted. */
 struct nd_msg {
 	__u8 type, code;
 	__be16 csum;
@@ -269,7 +269,7 @@ static __always_inline bool is_nd_of_ours(struct packet *p)
 	nd = cursor_take(&c, sizeof(*nd));
 	if (!nd || (nd->type != ND_SOLICIT && nd->type != ND_ADVERT))
 		return false;
-	__builtin_memcpy(target, nd->target, sizeof(target)); /* a map key stands on the stack */
+	__builtin_memcpy(target, nd->target, sizeof(target)); /* a map key has to be on the stack */
 	return addr_flags(target) & MR_ADDR_OWN;
 }
 
