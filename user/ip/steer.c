@@ -3,7 +3,7 @@
  * steer.c - which TCP ports of shared addresses come to this engine.
  * Owns        struct mr_steer, and every word of the XDP program's map of ports.
  * Called by   tcp (flows, listeners), the socket layer (ports held), the engine (addresses, busy ports).
- * Not here    asking the kernel what it has on a port (kernel/portdiag.c).
+ * Not here    asking the kernel what it has on a port (kernel/ports_busy.c).
  */
 #include <assert.h>
 #include <errno.h>

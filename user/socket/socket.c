@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * socket.c - the life of a socket: bind, listen, accept, connect, shutdown, close; and what TCP tells.
- * Owns        struct mr_socket, its place on lists, accept queues.
+ * socket.c - bind, listen, accept, connect, shutdown, close; and TCP's upcalls about connections.
+ * Owns        struct mr_socket, its membership in lists, accept queues.
  * Called by   the application; TCP, through the table of upcalls.
- * Not here    receiving (socket_recv.c), sending (socket_send.c), readiness (socket_ready.c), options
- *             (socket_opt.c) and information (socket_info.c).
+ * Not here    receiving (socket_recv.c), sending (socket_send.c), readiness (socket_ready.c), options (socket_opt.c)
+ *             and information (socket_info.c).
  */
 #include <errno.h>
 #include <string.h>
@@ -17,7 +17,7 @@
 
 /* ---- Birth and death ------------------------------------------------------------------------- */
 
-/* The pool has one for every socket, so it always has one left. */
+/* There are as many as sockets, so the pool always has one left. */
 void sock_setup_get(struct mr_socket *sock)
 {
 	if (sock->setup)
@@ -70,10 +70,10 @@ static void sock_free(struct mr_socket *sock)
 	recv_drop_all(sock);
 	send_drop_reserved(sock);
 	mr_list_del(&sock->ready_node);
-	mr_list_del(&sock->starved_node); /* or the accept queue */
+	mr_list_del(&sock->starved_node); /* or from the accept queue */
 	mr_list_del(&sock->all_node);
 	setup_put(sock);
-	sock->id = 0; /* lent frames no longer find their way here */
+	sock->id = 0; /* lent frames no longer find this socket */
 	mr_pool_put(&socks->pool, sock);
 }
 
@@ -89,7 +89,7 @@ int mr_socks_open(struct mr_socks *socks, struct mr_socket **out)
 
 /* ---- Addresses ------------------------------------------------------------------------------- */
 
-/* Can a socket bound to one speak with the other? :: takes both families (RFC 3493 section 3.7). */
+/* Can a socket bound to `local` have connections with `peer`? :: stands for both families (RFC 3493 section 3.7). */
 static bool families_agree(const struct mr_addr *local, const struct mr_addr *peer)
 {
 	return mr_addr_is_v4(local) == mr_addr_is_v4(peer) ||
@@ -187,7 +187,7 @@ static void stream_begin(struct mr_socket *sock, struct mr_tcb *tcb)
 {
 	sock->kind = MR_SOCK_STREAM;
 	sock->tcb = tcb;
-	if (!sock->bound) /* else it holds the port (as Linux) */
+	if (!sock->bound) /* otherwise it keeps the port (as Linux) */
 		setup_put(sock);
 }
 
@@ -260,10 +260,10 @@ int mr_connect(struct mr_socket *sock, const struct mr_endpoint *peer)
 	to = *peer;
 	if (sock_opts(sock)->v6only && mr_addr_is_v4(&to.addr))
 		return -ENETUNREACH;
-	/* There is no way back to ourselves: the wire does not return what we send. */
+	/* We cannot connect to ourselves: what we send does not come back from the wire. */
 	if (!mr_addr_is_unicast(&to.addr) || mr_ip_is_local(tcp->ip, &to.addr))
 		return -ENETUNREACH;
-	/* A failed attempt leaves its local end behind. It is chosen anew, unless mr_bind() chose it. */
+	/* The local address of a failed attempt is chosen anew, unless mr_bind() has chosen it. */
 	local = sock->bound ? sock_local(sock) : unbound;
 	if (!families_agree(&local.addr, &to.addr))
 		return -EAFNOSUPPORT;
@@ -316,7 +316,7 @@ int mr_shutdown(struct mr_socket *sock, enum mr_how how)
 		mr_disconnect(sock);
 		return 0;
 	}
-	if (!sock->tcb) /* data that goes with a SYN may be the last, too */
+	if (!sock->tcb) /* data for a SYN (Fast Open) may also be the last */
 		return -ENOTCONN;
 	if (how != MR_SHUT_WR)
 		sock->shut_rd = sock->tcb->shut_rd = true;
@@ -330,7 +330,7 @@ int mr_linger(struct mr_socket *sock)
 {
 	if (!sock)
 		return -EINVAL;
-	/* What close() would end by a reset, or at once, is not waited for. */
+	/* Do not wait for what close() would end with a reset, or at once. */
 	if (!sock->tcb || !sock->connected || sock->linger == 0 || recv_readable(sock))
 		return 0;
 	shut_write(sock);
@@ -348,7 +348,7 @@ static void abort_connection(struct mr_socket *sock)
 		mr_tcp_abort(sock->socks->tcp, tcb, sock->socks->now);
 }
 
-/* Connections that wait to be accepted never will be: a reset tells their peers (as Linux). */
+/* Connections that were not accepted yet are reset (as Linux). */
 static void stop_listening(struct mr_socket *sock)
 {
 	struct mr_sock_setup *setup = sock->setup;
@@ -366,7 +366,7 @@ static void stop_listening(struct mr_socket *sock)
 	mr_tcp_unlisten(sock->socks->tcp, setup->port);
 }
 
-/* The TCB is about to go: what it knew is kept. */
+/* The TCB is about to be freed: keep what is still needed of it. */
 static void setup_keep(struct mr_socket *sock)
 {
 	struct mr_endpoint local = sock_local(sock), peer = sock_peer(sock);
@@ -394,7 +394,8 @@ void mr_disconnect(struct mr_socket *sock)
 	send_drop_reserved(sock);
 	mr_list_del(&sock->starved_node);
 	sock->id =
-		++sock->socks->last_id ?: ++sock->socks->last_id; /* lent frames are its no more */
+		/* Lent frames no longer belong to this socket. */
+		++sock->socks->last_id ?: ++sock->socks->last_id;
 	sock->kind = MR_SOCK_NEW;
 	sock->connected = sock->fin_rcvd = sock->shut_rd = sock->shut_wr = false;
 	sock->lingering = sock->active_close = false;
@@ -418,7 +419,7 @@ void mr_close(struct mr_socket *sock)
 		return;
 	tcb = sock->tcb;
 	stop_listening(sock);
-	/* RFC 2525 section 2.17: FIN would tell the peer that all was read. */
+	/* RFC 2525 section 2.17: a FIN would tell the peer that everything was read. */
 	if (sock->linger == 0 || recv_readable(sock))
 		abort_connection(sock);
 	else if (tcb)
@@ -440,13 +441,13 @@ void mr_socks_abort_all(struct mr_socks *socks)
 	while (!mr_list_empty(&socks->all)) {
 		struct mr_socket *sock = mr_list_first(&socks->all, struct mr_socket, all_node);
 
-		if (sock->queued) /* its listener may come later */
+		if (sock->queued) /* its listener may follow in the list */
 			mr_list_del(&sock->accept_node);
 		mr_abort(sock);
 	}
 }
 
-/* What was received stays readable; behind it comes the end, or the error once. */
+/* Received data stays readable. After it, reading returns the end, or the error once. */
 static void connection_gone(void *owner, int err)
 {
 	struct mr_socket *sock = owner;
@@ -454,12 +455,11 @@ static void connection_gone(void *owner, int err)
 	setup_keep(sock);
 	sock->tcb = NULL;
 	recv_over(sock);
-	/* As Linux: in CLOSE-WAIT nothing more could have come, the reset is about what we send. */
+	/* As Linux: in CLOSE-WAIT nothing more could be received; the reset is about what we send. */
 	if (err == -ECONNRESET && sock->fin_rcvd && !sock->shut_wr)
 		err = -EPIPE;
 	sock->err = (int16_t)err;
-	/* TCP's TIME-WAIT is an object that no socket refers to: tell it from what is known here.
-	 */
+	/* TIME-WAIT is an object of TCP to which no socket refers: derive the state from what is known here. */
 	sock->last_state = !err && sock->active_close ? MR_TCP_TIME_WAIT : MR_TCP_CLOSED;
 	if (!sock->queued)
 		mr_list_del(&sock->starved_node);
@@ -531,15 +531,15 @@ int mr_socks_init(struct mr_socks *socks, struct mr_arena *arena, struct mr_tcp 
 		.frames = frames,
 		.ctr = ctr,
 	};
-	/* The device stops to take frames for receiving when a quarter is left (dev/afxdp_rx.c). Sends
-	 * stop a little before, so that they cannot take its share; receive buffers become thrifty when
-	 * that share itself is in use. In a pool that is hardly larger than the rings, less must do. */
+	/* The device takes no more frames for receiving when a quarter is left (dev/afxdp_rx.c). Sending stops a
+	 * little before that, so that it does not take the device's share; receive buffers save frames when that
+	 * share is in use. In a pool that is hardly larger than the rings, less must suffice. */
 	socks->tx_reserve = mr_min(all / 4 + all / 32, ours / 2);
 	socks->tx_few = ours / 4;
 	socks->rx_low = mr_min(all / 4, ours / 3);
 	socks->rx_spare = dev_frames ? all / 4 : 0;
 	socks->rx_density = frames->chunk_size / 4;
-	socks->stretch = 1; /* 0 says that a socket is not counted */
+	socks->stretch = 1; /* because 0 means that a socket is not counted */
 	mr_list_init(&socks->ready);
 	mr_list_init(&socks->starved);
 	mr_list_init(&socks->all);
@@ -555,7 +555,7 @@ int mr_socks_init(struct mr_socks *socks, struct mr_arena *arena, struct mr_tcp 
 	socks->defaults.ecn = (uint8_t)cfg->ecn;
 	if (cfg->congestion && mr_congestion_index(cfg->congestion) >= 0)
 		socks->defaults.congestion = (uint8_t)mr_congestion_index(cfg->congestion);
-	/* One connection may have a quarter of the frames for what it sends, and one for what it receives. */
+	/* One connection may use a quarter of the frames for sending, and a quarter for receiving. */
 	quarter = (uint64_t)ours / 4 * (frames->chunk_size - MR_FRAME_HEADROOM);
 	socks->sndbuf_max = (uint32_t)mr_min(quarter, (uint64_t)MR_TCP_SNDBUF_MAX);
 	socks->rcvbuf_max = (uint32_t)mr_min(quarter, (uint64_t)MR_TCP_RCVBUF_MAX);
@@ -576,8 +576,8 @@ static void check_listener(const struct mr_socket *sock)
 	assert(n == sock->setup->naccepted && n <= sock->setup->backlog + 1);
 }
 
-/* For what readiness an event is promised at once. That frames are scarce, and a reader who waits for many bytes
- * therefore is to be content with few, it is told when something has been refused. */
+/* Readiness for which an event follows immediately. That a reader has to be satisfied with less because frames are
+ * scarce is only reported when something was dropped. */
 static uint32_t promised(const struct mr_socket *sock)
 {
 	bool later = sock_opts(sock)->rcvlowat > 1 && recv_pressed(sock);

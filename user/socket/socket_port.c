@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * socket_port.c - local ports where the kernel gives them out (shared addresses).
+ * socket_port.c - local ports if the kernel gives them out (shared addresses).
  * Owns        mr_socket.held and what belongs to it: each held port is counted in ip->steer.
  * Called by   socket.c.
- * Not here    the kernel's sockets themselves (struct mr_arbiter), ports of an engine with addresses of
- *             its own (tcp_table.c).
+ * Not here    the kernel sockets themselves (struct mr_arbiter), ports of an engine with its own addresses
+ *             (tcp_port.c).
  */
 #include <errno.h>
 #include "base/addr.h"
 #include "socket/socket_priv.h"
 
-#define PORTS_TRIED 64 /* with our TIME-WAIT on each of them towards the same peer: give up */
+/* Give up after so many ports, on each of which we have a connection in TIME-WAIT to the same peer. */
+#define PORTS_TRIED 64
 
 static const struct mr_arbiter *arbiter; /* this process's */
 
@@ -46,8 +47,7 @@ void sock_drop_port(struct mr_socket *sock)
 	if (!sock->held)
 		return;
 	sock->held = false;
-	/* From here on the kernel is asked about the port's packets; and only then it may give the port
-	 * to somebody else. */
+	/* Let the kernel be asked about packets to this port; only then may it give the port to somebody else. */
 	mr_steer_release(sock->socks->tcp->ip->steer, sock->held_port);
 	if (sock->held_fd >= 0)
 		arbiter->drop(sock->held_fd);
@@ -78,7 +78,7 @@ int sock_connect_held(struct mr_socket *sock, struct mr_endpoint *local,
 
 	if (mr_addr_is_any(&local->addr))
 		err = mr_ip_source(tcp->ip, &to->addr, &local->addr);
-	sock_drop_port(sock); /* of a failed attempt */
+	sock_drop_port(sock); /* that of a failed attempt */
 	for (int i = 0; !err && i < PORTS_TRIED; i++) {
 		err = sock_hold_port(sock, local);
 		if (err)

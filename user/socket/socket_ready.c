@@ -4,9 +4,8 @@
  * Owns        socks.ready and socks.starved.
  * Called by   upcalls and calls that may make a socket ready; mr_wait(), through mr_socks_events().
  *
- * A socket is put on the ready list when its readiness may have grown, and leaves it when it is
- * looked at and found not ready. So it stays there as long as it is ready, and a round costs what
- * the list is long, not what the engine has of sockets.
+ * A socket is put on the ready list when it may have become ready, and is removed when it is found not ready. So it
+ * stays there as long as it is ready, and a round costs time proportional to the list, not to the number of sockets.
  */
 #include "base/compiler.h"
 #include "socket/socket_priv.h"
@@ -15,13 +14,13 @@
 
 void sock_mark(struct mr_socket *sock)
 {
-	if (sock_queued(sock)) /* nobody's yet: mr_accept() marks it */
+	if (sock_queued(sock)) /* not accepted yet: mr_accept() marks it */
 		return;
 	if (mr_list_empty(&sock->ready_node))
 		mr_list_add_tail(&sock->socks->ready, &sock->ready_node);
 }
 
-/* MR_OUT is looked for only where it is asked for; the rest is told in any case. */
+/* MR_OUT is only checked if it was asked for; the others are always reported. */
 static uint32_t stream_ready(const struct mr_socket *sock, uint32_t asked)
 {
 	uint32_t ready = 0;
@@ -41,7 +40,7 @@ static uint32_t stream_ready(const struct mr_socket *sock, uint32_t asked)
 		ready |= MR_DONE;
 	if (sock->fin_rcvd || sock->shut_rd)
 		ready |= MR_RDHUP;
-	/* As Linux: a direction that was shut down never makes its caller wait. */
+	/* As Linux: a direction that was shut down never blocks. */
 	if (sock->shut_wr || (asked & MR_OUT && send_writable(sock)))
 		ready |= MR_OUT;
 	if ((sock->fin_rcvd || sock->shut_rd) && sock->shut_wr)
@@ -97,7 +96,7 @@ unsigned mr_socks_events(struct mr_socks *socks, struct mr_event *events, unsign
 			.ready = ready,
 		};
 	}
-	/* Behind those that there was no room for: they come first the next time. */
+	/* Behind those for which there was no room, which are first the next time. */
 	while (!mr_list_empty(&seen))
 		mr_list_move_tail(&socks->ready, seen.next);
 	return n;
@@ -122,7 +121,7 @@ void sock_unstarve(struct mr_socket *sock)
 
 void mr_socks_unstarve(struct mr_socks *socks)
 {
-	const struct mr_socket *refused = NULL; /* the first: once round is enough */
+	const struct mr_socket *refused = NULL; /* the first one: stop after one pass */
 
 	for (unsigned i = 0; i < UNSTARVE_MAX && !mr_list_empty(&socks->starved); i++) {
 		struct mr_socket *sock =
@@ -134,7 +133,7 @@ void mr_socks_unstarve(struct mr_socks *socks)
 			sock_unstarve(sock);
 			continue;
 		}
-		/* It holds its share already: behind those that may hold less. */
+		/* It already holds its share: move it behind those that may hold less. */
 		mr_list_move_tail(&socks->starved, &sock->starved_node);
 		refused = refused ?: sock;
 	}

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * socket_recv.c - the receive buffer: payload frames in order, read by copying or by borrowing
- * them. Owns        sock->rcvq, copied_seq and the urgent mark; what TCP is told of free space.
- * Implements  RFC 6093 (urgent data) as Linux does: one byte, out of line unless MR_OPT_OOBINLINE.
+ * socket_recv.c - the receive buffer: frames of payload in order, read by copying or by borrowing them.
+ * Owns        sock->rcvq, copied_seq and the urgent mark; the free space that TCP may announce.
+ * Implements  RFC 6093 (urgent data) as Linux does: one byte, out of line unless MR_OPT_OOBINLINE is set.
  * Called by   TCP's upcalls (data, fin, urgent) and the application.
  *
- * The limit is rcvbuf bytes of payload. Frames are bounded, too, so that small segments cannot pin
- * the UMEM: small pieces are copied together, and the space that TCP may announce never exceeds
- * what the frames still allowed could hold of pieces too large for that.
+ * The limit is rcvbuf bytes of payload. The number of frames is limited, too, so that small segments cannot pin the
+ * UMEM: small pieces are copied together, and the announced space is never more than the frames that are still
+ * allowed can hold of pieces too large for that.
  */
 #include <errno.h>
 #include <string.h>
@@ -15,13 +15,15 @@
 #include "base/time.h"
 #include "socket/socket_priv.h"
 
-#define COALESCE_BYTES 512u  /* larger pieces keep a frame of their own while frames are plenty */
-#define SPARE_FRAMES   8u    /* beyond rcvbuf / COALESCE_BYTES */
-#define FLOOR_BYTES    4096u /* an empty buffer announces that much, however few frames are left */
-#define STRETCH_NS                                                                                 \
-	(MR_NS_PER_S / 4) /* a window counts for one to two of them after it was last used */
-#define FIRST_PARTS   16u /* a new connection's window: such a part of what is promised to nobody */
-#define DENSITY_SHIFT 6u  /* weight of the newest frame */
+#define COALESCE_BYTES 512u /* larger pieces are not copied together, unless frames are scarce */
+#define SPARE_FRAMES   8u   /* more frames than rcvbuf / COALESCE_BYTES */
+/* Least announced space of an empty buffer, however few frames are left. */
+#define FLOOR_BYTES 4096u
+/* Interval: a window counts for one to two intervals after its last use. */
+#define STRETCH_NS (MR_NS_PER_S / 4)
+/* A new connection's window: one part in so many of what is not promised. */
+#define FIRST_PARTS   16u
+#define DENSITY_SHIFT 6u /* weight of the newest frame: 1/64 */
 
 /* ---- The queue ------------------------------------------------------------------------------- */
 
@@ -37,7 +39,7 @@ static struct mr_frame *pop_head(struct mr_rcvq *q)
 	return f;
 }
 
-/* n bytes leave the stream. */
+/* The application has read n bytes. */
 static void advance(struct mr_socket *sock, uint32_t n)
 {
 	sock->rcvq.bytes -= n;
@@ -68,13 +70,13 @@ static void consume(struct mr_socket *sock, uint32_t n)
 	}
 }
 
-/* What one read may take: `len` bytes from `skip` bytes behind the queue's front. */
+/* What a read may return: `len` bytes, `skip` bytes behind the front of the queue. */
 struct view {
 	uint32_t skip, len;
 };
 
-/* A read stops in front of the urgent byte, so that the reader can tell where it was; the next one
- * steps over it, or takes it where urgent data is in line. */
+/* A read stops before the urgent byte, so that the application can find the mark. The next read skips that byte, or
+ * returns it if urgent data is in line. */
 static struct view read_view(const struct mr_socket *sock)
 {
 	struct view v = { 0, sock->rcvq.bytes };
@@ -119,7 +121,7 @@ bool recv_ready(const struct mr_socket *sock)
 
 	if (!recv_readable(sock))
 		return false;
-	/* A reader that waits for more than the window admits would wait for ever. */
+	/* A reader that waits for more than the window permits would wait for ever. */
 	return sock->rcvq.bytes >= want || !sock->tcb || pressed(sock->socks) ||
 	       sock->tcb->rcv_wnd <= sock->tcb->rcv_mss;
 }
@@ -144,20 +146,20 @@ void recv_drop_all(struct mr_socket *sock)
 {
 	while (sock->rcvq.head)
 		mr_frame_put(sock->socks->frames, pop_head(&sock->rcvq));
-	sock->rcvq = (struct mr_rcvq){ 0 }; /* what is lent comes back to nobody */
+	sock->rcvq = (struct mr_rcvq){ 0 }; /* lent frames no longer count here */
 	count_holder(sock);
 }
 
 /* ---- Free space ------------------------------------------------------------------------------ */
 
-/* An empty buffer is announced some room, however few frames are left: nothing else would ever open its window again,
- * since nobody reads from it. */
+/* The least space that an empty buffer announces, however few frames are left: nobody reads from an empty buffer, so
+ * nothing else would ever open its window again. */
 static uint32_t floor_bytes(const struct mr_socket *sock)
 {
 	return mr_max(FLOOR_BYTES, 2u * sock->tcb->adv_mss);
 }
 
-/* Bytes that may still come: what the device has, and what it may take. */
+/* Bytes that can still be received: into the device's frames, and into those that it may take. */
 static uint64_t bytes_to_come(const struct mr_socks *socks)
 {
 	const struct mr_frame_pool *frames = socks->frames;
@@ -196,7 +198,7 @@ static void unpromise(struct mr_socket *sock)
 	sock->promised = sock->stretch = 0;
 }
 
-/* It may get what its window says. */
+/* Count this socket's window as promised. */
 static void promise(struct mr_socket *sock)
 {
 	struct mr_socks *socks = sock->socks;
@@ -209,9 +211,9 @@ static void promise(struct mr_socket *sock)
 	socks->promised += sock->promised;
 }
 
-/* All that is announced may come at once, and has to find frames. So a window may be no larger than what stays
- * promised to nobody: n connections have an (n + 1)th each, however many they are, and a new one finds room (dynamic
- * thresholds, Choudhury and Hahne). What was announced before is not taken back, but not renewed. */
+/* Everything that is announced can arrive at once, and needs frames. So a window may be no larger than what is not
+ * promised to others: n connections have an (n + 1)th each, however many they are, and a new one finds room (dynamic
+ * thresholds, Choudhury and Hahne 1998). What was announced before is not withdrawn, but not renewed. */
 static uint32_t fair_share(const struct mr_socket *sock, uint32_t space)
 {
 	uint64_t all = bytes_to_come(sock->socks), others = all_promised(sock->socks);
@@ -220,7 +222,7 @@ static uint32_t fair_share(const struct mr_socket *sock, uint32_t space)
 	return (uint32_t)mr_min((uint64_t)space, all > others ? (all - others) / 2 : 0);
 }
 
-/* The same for the window of a SYN, where there is no socket yet. */
+/* The same for the window of a SYN, when there is no socket yet. */
 static void set_first_window(struct mr_socks *socks)
 {
 	uint64_t all = bytes_to_come(socks), promised = all_promised(socks);
@@ -241,7 +243,8 @@ static uint32_t free_space(const struct mr_socket *sock)
 
 	space = mr_min(space, frames < most_frames ? (most_frames - frames) * COALESCE_BYTES : 0);
 	share = fair_share(sock, space);
-	if (mr_unlikely(pressed(socks))) /* What is left is shared by all that hold something. */
+	/* Divide what is left among the sockets that hold something. */
+	if (mr_unlikely(pressed(socks)))
 		share = (uint32_t)mr_min((uint64_t)share, (uint64_t)socks->frames->nfree *
 								  COALESCE_BYTES /
 								  (socks->nholding + !used));
@@ -264,15 +267,15 @@ void recv_begin(struct mr_socket *sock)
 	sock->read_at_us = now_us(sock);
 	sock->read_bytes = MR_TCP_INIT_WND * sock->tcb->adv_mss;
 	set_first_window(sock->socks);
-	/* The next segment tells of it. Most of what is there is for those that turn out to receive much. */
+	/* The next segment announces it. Most of the frames are for connections that turn out to receive much. */
 	first = mr_max((uint32_t)sock->socks->tcp->rcv_wnd_first, sock->tcb->rcv_wnd);
 	sock->tcb->rcv_space = mr_min(sock->tcb->rcv_space, first);
 	promise(sock);
 	set_first_window(sock->socks);
 }
 
-/* The application has read. Once in a round trip: a buffer that is to be no limit holds twice what is read in
- * one (what is under way, and what may be missing in front of it), and more while that grows, since the sender
+/* The application has read. Once per RTT: a buffer that must not limit the rate holds twice what is read in one RTT
+ * (what is in flight, and what may be missing before it), and more while that amount grows, because the sender
  * doubles its window in slow start. */
 static void autotune(struct mr_socket *sock)
 {
@@ -301,8 +304,8 @@ static void autotune(struct mr_socket *sock)
 	sock->read_at_us = now_us(sock);
 }
 
-/* Put what adjacent frames hold into one where it fits. Afterwards two of them hold more than a chunk, so that it is
- * not worth another walk before the queue has changed. */
+/* Copy the payload of adjacent frames together where it fits. Afterwards any two of them have more than a chunk, so
+ * another pass is useless until the queue has changed. */
 static void collapse(struct mr_socket *sock)
 {
 	struct mr_frame_pool *frames = sock->socks->frames;
@@ -328,9 +331,9 @@ static void collapse(struct mr_socket *sock)
 	}
 }
 
-/* Under pressure: a socket may hold no more frames than are free for the others. So n connections that nobody reads
- * from hold an (n + 1)th each, however many they are, and leave one over (as for sending: socket_send.c). A socket
- * that holds few bytes in many frames packs them first. */
+/* When frames are scarce: may this socket hold another frame? Not more than are free for the others. So n connections
+ * that nobody reads from hold an (n + 1)th each, however many they are, and leave one over (as for sending:
+ * socket_send.c). A socket with few bytes in many frames first copies them together. */
 bool recv_room(void *owner)
 {
 	struct mr_socket *sock = owner;
@@ -346,7 +349,7 @@ bool recv_room(void *owner)
 	}
 	if (q->frames + others < most)
 		return true;
-	sock_mark(sock); /* its reader may wait for more than comes now: recv_ready() */
+	sock_mark(sock); /* its reader may wait for more than can arrive now: recv_ready() */
 	return false;
 }
 
@@ -369,7 +372,7 @@ void recv_over(struct mr_socket *sock)
 
 /* ---- Upcalls --------------------------------------------------------------------------------- */
 
-/* Copy a small piece behind the last one, so that it costs no frame. */
+/* Copy a small piece behind the last frame's payload, so that it needs no frame. */
 static bool coalesce(struct mr_socket *sock, const struct mr_frame *chunk)
 {
 	struct mr_frame_pool *frames = sock->socks->frames;
@@ -389,7 +392,7 @@ static bool coalesce(struct mr_socket *sock, const struct mr_frame *chunk)
 	return true;
 }
 
-/* Small ones are copied together, and pin no frame each. */
+/* Small pieces are copied together, so they do not take a frame each. */
 static void note_density(struct mr_socks *socks, uint32_t bytes)
 {
 	bytes = mr_max(bytes, COALESCE_BYTES);
@@ -416,7 +419,7 @@ void recv_data(void *owner, struct mr_frame *chunk)
 		q->tail = chunk;
 		q->frames++;
 	}
-	/* TCP has deducted the bytes; what it cannot know is that frames are short. */
+	/* TCP has deducted the bytes, but does not know how many frames are left. */
 	space = sock->tcb ? free_space(sock) : 0;
 	if (sock->tcb && space < sock->tcb->rcv_space)
 		mr_tcp_rcv_space(sock->socks->tcp, sock->tcb, space);
@@ -441,8 +444,8 @@ void recv_urgent(void *owner)
 
 	if (seq_lt(seq, sock->copied_seq))
 		return;
-	/* A second mark while the first byte is next in the stream: that byte is lost (as in
-	 * Linux), or a reader that has read it would get it again. */
+	/* A second mark while the first urgent byte is next in the stream: that byte is lost (as in Linux), so that a
+	 * reader which has read it does not get it again. */
 	if (sock->urgent && !sock->oobinline && sock->urgent_seq == sock->copied_seq &&
 	    sock->rcvq.bytes && seq != sock->urgent_seq) {
 		consume(sock, 1);
@@ -454,8 +457,8 @@ void recv_urgent(void *owner)
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
-/* Why there is nothing to read: 0 is the end of the stream. The order is Linux's: after a FIN the
- * stream has ended, whatever happened later. Looking at an error does not use it up. */
+/* Why there is nothing to read; 0: the end of the stream. The order is Linux's: after a FIN the stream has ended,
+ * whatever happened later. A peek does not consume the error. */
 static int nothing_to_read(struct mr_socket *sock, bool peek)
 {
 	if (sock->kind != MR_SOCK_STREAM)
@@ -475,7 +478,7 @@ static ssize_t recv_oob(struct mr_socket *sock, const struct iovec *iov, int iov
 
 	if (sock->kind != MR_SOCK_STREAM || sock->oobinline || sock->urgent != MR_URGENT_UNREAD)
 		return -EINVAL;
-	if (off >= sock->rcvq.bytes) /* announced, and not here yet */
+	if (off >= sock->rcvq.bytes) /* announced, but not received yet */
 		return sock_over(sock) || sock->fin_rcvd || sock->shut_rd ? 0 : -EAGAIN;
 	while (i < iovcnt && !iov[i].iov_len)
 		i++;
@@ -489,7 +492,7 @@ static ssize_t recv_oob(struct mr_socket *sock, const struct iovec *iov, int iov
 	return 1;
 }
 
-/* Copy up to v.len bytes; returns how many fitted. */
+/* Copy up to v.len bytes out. Returns how many fitted. */
 static uint32_t copy_out(const struct mr_socket *sock, struct view v, const struct iovec *iov,
 			 int iovcnt)
 {
@@ -569,8 +572,8 @@ ssize_t mr_recv(struct mr_socket *sock, void *buf, size_t len, unsigned flags)
 
 /* ---- Borrowing ------------------------------------------------------------------------------- */
 
-/* The frame remembers whose buffer it fills by number and id, because it may come back when the
- * socket is closed and its memory used by another one. */
+/* Which socket has lent a frame is stored as index and id, because it may be returned when the socket is closed, and
+ * its memory used by another one. */
 static uint64_t lender(const struct mr_socket *sock)
 {
 	return (uint64_t)sock->id << 32 | mr_pool_index(&sock->socks->pool, sock);
@@ -584,14 +587,14 @@ static struct mr_socket *find_lender(const struct mr_socks *socks, uint64_t mark
 	return sock->id == (uint32_t)(mark >> 32) ? sock : NULL;
 }
 
-/* The slice gets a reference of its own: the queue's, where the whole frame goes. */
+/* Lend the front of the queue. The slice has a reference of its own; if the whole frame is lent, the queue's. */
 static void lend_front(struct mr_socket *sock, struct mr_slice *slice, uint32_t most)
 {
 	struct mr_rcvq *q = &sock->rcvq;
 	struct mr_frame *f = q->head;
 	uint32_t n = mr_min(f->pay_len, most);
 
-	/* reserved: what counts when it comes back, even if the application moved data and len. */
+	/* `reserved` counts when it is returned, even if the application has changed data and len. */
 	*slice = (struct mr_slice){ .data = f->pay, .len = n, .reserved = n, .frame = f };
 	f->flags |= MR_FRAME_LENT;
 	f->lent_by = lender(sock);
@@ -638,7 +641,7 @@ void mr_socks_return(struct mr_socks *socks, struct mr_slice *slices, unsigned n
 		struct mr_socket *sock;
 		uint32_t len = slices[i].reserved;
 
-		slices[i] = (struct mr_slice){ 0 }; /* so that a second return is harmless */
+		slices[i] = (struct mr_slice){ 0 }; /* so that a second return has no effect */
 		if (!f || !is_lent_frame(socks->frames, f))
 			continue;
 		sock = find_lender(socks, f->lent_by);

@@ -1,35 +1,35 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * socket_send.c - the send buffer's limits, and the calls that fill it.
- * Owns        how much of the frame pool sends may take; membership in socks.starved.
+ * socket_send.c - the limits of the send buffer, and the calls that fill it.
+ * Owns        how much of the frame pool sending may take; membership in socks.starved.
  * Called by   the application; TCP's upcall acked.
  * Not here    the send queue itself (tcp/tcp_sndq.c).
  *
- * Three limits, each exact: sndbuf bytes of payload; about twice the frames that sndbuf bytes need,
- * so that many small writes cannot pin the UMEM; and for all sockets together, the frames that are
- * left for receiving (socks.tx_reserve). Of what is above that reserve a socket may hold as much as is
- * still free: n sockets that fill their buffers, and whose peers never read, then hold an (n + 1)th each
- * and leave one over, so that a socket that comes later finds room (dynamic thresholds, Choudhury and
- * Hahne 1998). A socket that met this limit is woken when it has a share again.
+ * There are three limits: sndbuf bytes of payload; about twice the frames that sndbuf bytes need, so that many small
+ * writes cannot pin the UMEM; and, for all sockets together, the frames that are reserved for receiving
+ * (socks.tx_reserve). Of the frames above that reserve a socket may hold as many as are still free: n sockets that
+ * fill their buffers, and whose peers never read, then hold an (n + 1)th each and leave one over, so that a later
+ * socket finds room (dynamic thresholds, Choudhury and Hahne 1998). A socket that has met this limit is woken when it
+ * may take frames again.
  *
- * MR_OUT returns when a third of the buffer is free, so that a writer is not woken for every ACK.
- * That cannot lock up: what holds the buffer is in flight or about to be, and its acknowledgment
- * frees all.
+ * MR_OUT is reported when a third of the buffer is free, so that a writer is not woken for every ACK. That cannot
+ * deadlock: what fills the buffer is in flight or will be sent, and its acknowledgment frees everything.
  */
 #include <errno.h>
 #include "base/compiler.h"
 #include "socket/socket_priv.h"
 
-#define WAKE_FRAMES  8u	 /* a share worth waking a socket for */
-#define LAST_PART    64u /* of all frames, for ACKs: below where received payload is dropped */
-#define SPARE_FRAMES 32u /* beyond twice what sndbuf bytes need, for writers of single bytes */
+#define WAKE_FRAMES 8u /* a starved socket is woken when it may take so many frames */
+/* One part in so many of all frames is for ACKs; received payload is dropped before that is reached. */
+#define LAST_PART    64u
+#define SPARE_FRAMES 32u /* more than twice what sndbuf bytes need, for writers of single bytes */
 
 static uint32_t most_frames(const struct mr_socket *sock, uint32_t fill)
 {
 	return 2 * (sock_opts(sock)->sndbuf / fill) + SPARE_FRAMES;
 }
 
-/* Payload bytes that the send buffer takes now. */
+/* Payload bytes that the send buffer can take now. */
 static uint32_t buffer_room(const struct mr_socket *sock, uint32_t fill)
 {
 	const struct mr_sndq *q = &sock->tcb->sndq;
@@ -40,7 +40,7 @@ static uint32_t buffer_room(const struct mr_socket *sock, uint32_t fill)
 	    (lowat && unsent >= lowat))
 		return 0;
 	room = mr_min(sock_opts(sock)->sndbuf - q->bytes, (frames - q->frames) * fill);
-	/* As Linux: what is below the mark is filled up with a whole segment. */
+	/* As Linux: below the mark, a whole segment may be added. */
 	return lowat ? mr_min(room, lowat - unsent + fill) : room;
 }
 
@@ -60,9 +60,9 @@ bool send_writable(const struct mr_socket *sock)
 	       q->frames + q->frames / 2 <= frames;
 }
 
-/* May one that holds none have one out of the reserve, so that a short answer always gets out? Out of its upper
- * half; and out of all but the last ones for ACKs as long as sends hold little: then it is what nobody reads that
- * holds the rest, and its reader may want to write first. */
+/* May a socket that holds no frame take one from the reserve, so that a short answer can always be sent? Yes from its
+ * upper half; and, as long as all send queues together hold little, from all but the last frames for ACKs: then
+ * received data that nobody reads holds the others, and its reader may want to write first. */
 static bool first_frame(const struct mr_socks *socks)
 {
 	uint32_t nfree = socks->frames->nfree;
@@ -71,7 +71,7 @@ static bool first_frame(const struct mr_socks *socks)
 						 socks->tcp->sndq_frames < socks->tx_few);
 }
 
-/* Frames that this socket may take from the pool now: n such that it holds no more than stays free. */
+/* How many frames this socket may take now: as many as leave it with no more than are free. */
 static uint32_t frames_left(const struct mr_socket *sock)
 {
 	const struct mr_socks *socks = sock->socks;
@@ -89,8 +89,7 @@ bool send_may_wake(const struct mr_socket *sock)
 	return n >= WAKE_FRAMES || (n && !sock->tcb->sndq.frames);
 }
 
-/* As Linux's tcp_sndbuf_expand(): what is in flight, and as much again for the round trip in which it is
- * acknowledged. */
+/* As Linux's tcp_sndbuf_expand(): what is in flight, and as much again for the RTT in which it is acknowledged. */
 void send_autotune(struct mr_socket *sock)
 {
 	const struct mr_socks *socks = sock->socks;
@@ -110,7 +109,7 @@ static void starve(struct mr_socket *sock)
 		mr_list_add_tail(&sock->socks->starved, &sock->starved_node);
 }
 
-/* May this socket send at all? 0 or the error for the caller. */
+/* May this socket send? Returns 0 or the error for the caller. */
 static int may_send(struct mr_socket *sock)
 {
 	if (sock->kind != MR_SOCK_STREAM)
@@ -124,7 +123,7 @@ static int may_send(struct mr_socket *sock)
 	return sock->reserved ? -EINVAL : 0;
 }
 
-/* How many of `len` bytes can be taken; 0: the caller says -EAGAIN, and MR_OUT will follow. */
+/* How many of `len` bytes can be taken. 0: the caller returns -EAGAIN, and MR_OUT will follow. */
 static uint32_t admit(struct mr_socket *sock, size_t len)
 {
 	uint32_t fill = mr_tcp_fill_size(sock->socks->tcp, sock->tcb);
@@ -146,8 +145,8 @@ static uint32_t admit(struct mr_socket *sock, size_t len)
 	return room;
 }
 
-/* The first n bytes of iov go into the send queue. Only the last piece carries the caller's flags,
- * so that the others are not pushed. Returns what was written. */
+/* Append the first n bytes of iov to the send queue. Only the last piece has the caller's flags, so that the others
+ * are not pushed. Returns how many bytes were written. */
 static uint32_t write_iov(struct mr_socket *sock, const struct iovec *iov, int iovcnt, uint32_t n,
 			  unsigned flags)
 {
@@ -164,7 +163,7 @@ static uint32_t write_iov(struct mr_socket *sock, const struct iovec *iov, int i
 				     last ? flags : MR_SEND_MORE);
 		done += wrote;
 		if (wrote < part) {
-			if (!last) /* more does not follow after all */
+			if (!last) /* no more follows */
 				mr_tcp_write(tcp, sock->tcb, NULL, 0, flags & MR_SEND_MORE);
 			starve(sock);
 			break;
@@ -225,7 +224,7 @@ ssize_t mr_send_fastopen(struct mr_socket *sock, const struct mr_endpoint *peer,
 	return mr_send(sock, buf, len, flags);
 }
 
-/* ---- Without a copy -------------------------------------------------------------------------- */
+/* ---- Zero copy -------------------------------------------------------------------------------- */
 
 int mr_send_reserve(struct mr_socket *sock, struct mr_sendbuf *buf)
 {
