@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * share_join.c - a process takes part in an engine that another one keeps.
+ * share_join.c - a process joins an engine that another one keeps.
  * Owns        the connection to the keeper; this process's mappings of arena, UMEM and rings.
  * Called by   the shim, at a program's first socket or in a forked child.
- * Not here    the keeper's end (share_keep.c).
+ * Not here    the keeper's side (share_keep.c).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,8 +26,8 @@
 #include "engine/shared.h"
 #include "kernel/xdp.h"
 
-/* Programs count on low numbers, and close what they do not know: ours stand at the end of what the
- * process may have. */
+/* Programs expect low descriptor numbers, and close those that they do not know. So the engine's have the highest
+ * numbers that the process may have. */
 #define HIGH_LAST  65536u
 #define HIGH_COUNT 256u
 
@@ -67,7 +67,7 @@ static int connect_keeper(const char *name)
 	if (connect(sock, (struct sockaddr *)&addr,
 		    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + len)) < 0)
 		goto fail;
-	/* Whoever answers has our memory in his hand. */
+	/* Who answers provides the memory that we use: it must be root or this user. */
 	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &cred, &optlen) < 0)
 		goto fail;
 	if (cred.uid != 0 && cred.uid != geteuid()) {
@@ -82,7 +82,7 @@ fail:
 	return -(int)optlen;
 }
 
-/* The name without the secret behind it, "name:secret". */
+/* The name without the secret, of "name:secret". */
 static uint64_t split_secret(const char *text, char *name, size_t size)
 {
 	const char *colon = strrchr(text, ':');
@@ -108,7 +108,7 @@ static void tell(struct mr_share *share, enum share_op op, uint32_t arg)
 	rq.secret = share->secret;
 	if (share->keeper >= 0)
 		share_send(share->keeper, &rq, sizeof(rq), NULL,
-			   0); /* gone: the next wait sees it */
+			   0); /* if the keeper is gone, the next wait notices */
 }
 
 /* With share->talk held. flags as of recv(). */
@@ -145,7 +145,8 @@ void share_ask_event(struct mr_share *share, uint32_t waiter)
 {
 	share_enter();
 	pthread_mutex_lock(&share->talk);
-	if (share->asked) /* for another one: that answer comes first */
+	/* A request for another waiter was sent before, whose answer comes first. */
+	if (share->asked)
 		take_event(share, 0);
 	if (share->events[waiter] < 0) {
 		ask_event(share, waiter);
@@ -177,7 +178,8 @@ void mr_share_adopted(struct mr_share *share)
 	tell(share, SHARE_ADOPTED, 0);
 }
 
-/* By itself for once. What a program has put in place of its standard error may be no place for messages. */
+/* Log to standard error, because there is no keeper; but not if the program has replaced it, because that may be no
+ * place for messages. */
 int share_keeper_gone(struct mr_share *share)
 {
 	struct stat st;
@@ -198,8 +200,8 @@ int share_keeper_gone(struct mr_share *share)
 
 struct joining {
 	struct share_welcome w;
-	int fds[SHARE_FDS + 2]; /* of struct share_welcome; -1: taken over */
-	int *sockets;		/* [w.nsockets], -1: not there (any more) */
+	int fds[SHARE_FDS + 2]; /* with struct share_welcome; -1: taken over */
+	int *sockets;		/* [w.nsockets]; -1: not received yet, or taken over */
 };
 
 static int explain(struct mr_error *err, int code, const char *name)
@@ -231,7 +233,7 @@ static int explain(struct mr_error *err, int code, const char *name)
 	}
 }
 
-/* Further messages bring further sockets. */
+/* Receive the other sockets, in further messages. */
 static int receive_sockets(int sock, struct joining *j, unsigned have)
 {
 	while (have < j->w.nsockets) {
@@ -296,7 +298,7 @@ static int take(int *fd)
 	return taken;
 }
 
-/* The keeper writes it: the program may have closed, or not be allowed to write, what the log is. */
+/* Let the keeper write it, because the program may have closed the log, or may not be allowed to write it. */
 static void join_log(void *user, int level, const char *text)
 {
 	const struct mr_share *share = user;
@@ -312,7 +314,7 @@ static void join_log(void *user, int level, const char *text)
 	(void)n;
 }
 
-/* Opening a port is a store to memory, at the same address in every process. */
+/* Map the map of ports, at the same address in every process: opening a port is a store to it. */
 static int map_ports(struct mr_share *share, const struct joining *j)
 {
 	void *at = (void *)(uintptr_t)j->w.ports, *ports;
@@ -328,7 +330,7 @@ static int map_ports(struct mr_share *share, const struct joining *j)
 	return 0;
 }
 
-/* This process's engine around the stack that is there. */
+/* Make this process's struct mr_engine for the existing stack. */
 static int map_engine(struct mr_engine *engine, struct joining *j)
 {
 	const struct share_welcome *w = &j->w;
@@ -354,7 +356,7 @@ static int map_engine(struct mr_engine *engine, struct joining *j)
 	return err ?: engine_join(engine);
 }
 
-/* The array goes over, with the numbers that the device has them under. */
+/* share takes the array over, with the numbers that the sockets have in the device. */
 static int *take_sockets(struct joining *j, const struct mr_dev *dev)
 {
 	int *sockets = j->sockets;
@@ -430,18 +432,18 @@ int mr_share_join(struct mr_share **out, const char *name, const struct mr_share
 	return 0;
 }
 
-/* The child of a fork has a connection of its own: with it the keeper sees an exec. Where that cannot be
- * had it sees only the end. */
+/* The child of a fork gets its own connection, whose end tells the keeper of an exec. Without one the keeper only
+ * notices the process's end. */
 void share_join_child(struct mr_share *share)
 {
 	int old = share->keeper;
 
 	if (old < 0)
 		return;
-	if (share->confined) /* it stays with its parent's */
+	if (share->confined) /* it keeps the parent's */
 		return;
 	share->keeper = connect_keeper(share->name);
-	share->asked = false; /* the parent was, over the old one */
+	share->asked = false; /* that was the parent's request, on the old connection */
 	close(old);
 	if (share->keeper >= 0)
 		share->fd_low = mr_min(share->fd_low, share->keeper);

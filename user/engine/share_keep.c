@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * share_keep.c - the keeper: its loop, and being the engine of last resort.
- * Owns        the listening socket; what it waits for.
- * Called by   the launcher's keeper process, one thread, which has opened the engine.
- * Not here    letting processes in (share_keep_serve.c), seeing them go (share_keep_watch.c).
+ * share_keep.c - the keeper: its loop; it drives the engine when no program does.
+ * Owns        the listening socket, and the descriptors it waits for.
+ * Called by   the launcher's keeper process, which has one thread, and has opened the engine.
+ * Not here    letting processes join (share_keep_serve.c), noticing their end (share_keep_watch.c).
  *
- * Driving. Asleep on the device is, in this order: a thread of a program that waits anyway; nobody, while
- * the programs are busy and come by often enough; the keeper. In the second case it looks every few
- * milliseconds whether they do. When a thread leads for long the keeper looks only now and then: a process
- * may have been stopped.
+ * The device is polled, in this order of preference: by a sleeping thread of a program; by nobody, while the programs
+ * are busy and call often enough; by the keeper. In the second case the keeper checks every few milliseconds that
+ * they do. While a thread leads for long, the keeper checks only now and then, because the process may have been
+ * stopped.
  */
 #include <errno.h>
 #include <poll.h>
@@ -34,19 +34,20 @@
 #include "engine/shared.h"
 #include "kernel/xdp_owner.h"
 
-#define TICK_NS	   (2 * MR_NS_PER_MS) /* between two looks while nobody sleeps on the device */
-#define CALM_TICKS 25u /* with somebody asleep there, before the keeper sleeps sound */
-#define SOUND_NS   (250 * MR_NS_PER_MS) /* then it looks so often, as long as there are timers */
-/* A leader that has not come so long after its time is stopped. */
+#define TICK_NS (2 * MR_NS_PER_MS) /* interval of checks while nobody leads */
+/* So many checks in a row with a leader, before the keeper begins a long sleep. */
+#define CALM_TICKS 25u
+#define SOUND_NS   (250 * MR_NS_PER_MS) /* interval of checks then, while timers are armed */
+/* A leader that is later than this is taken for stopped. */
 #define LATE_NS (20 * MR_NS_PER_MS)
-/* The keeper's own end may come first, and tells it better. */
+/* Delay of main_ended(): the keeper's own end may come first, and explains more. */
 #define MAIN_ENDED_NS (50 * MR_NS_PER_MS)
-#define LINGER_NS     (5 * MR_NS_PER_S) /* for what the last process left unsent */
+#define LINGER_NS     (5 * MR_NS_PER_S) /* to send what the last process has left */
 #define ATTACHED_NS   MR_NS_PER_S
 #define BACKLOG	      128
 #define EVENTS_MAX    64
 
-/* ---- A stopped process that has the lock ---------------------------------------------------------- */
+/* ---- A stopped process that holds the lock ----------------------------------------------------- */
 
 static char state_of(pid_t pid)
 {
@@ -62,8 +63,8 @@ static char state_of(pid_t pid)
 	return end && end[1] ? end[2] : '\0';
 }
 
-/* Let it go on. It is not stopped again afterwards: should somebody continue it in earnest meanwhile, it would stay
- * stopped for good, which is worse than a stop that is lost. */
+/* Continue the process (SIGCONT). It is not stopped again afterwards: if somebody else had continued it in the
+ * meantime, it would then stay stopped for ever, which is worse than a stop that is lost. */
 static void unstick(struct mr_share *share)
 {
 	const struct mr_commons *c = share->c;
@@ -123,7 +124,7 @@ int mr_keeper_open(struct mr_keeper **out, struct mr_share *share, const struct 
 		k->watch[i].pidfd = -1;
 	k->epoll = epoll_create1(EPOLL_CLOEXEC);
 	ret = k->epoll < 0 ? -errno : listen_as(k);
-	/* Not of the engine's randomness, which --seed makes known. */
+	/* Not from the engine's random numbers, which --seed makes known. */
 	if (getrandom(&k->secret, sizeof(k->secret), 0) != sizeof(k->secret))
 		ret = -EIO;
 	if (!ret && cfg->life_fd >= 0)
@@ -170,7 +171,7 @@ void mr_keeper_close(struct mr_keeper *k)
 	free(k);
 }
 
-/* ---- What is heard --------------------------------------------------------------------------- */
+/* ---- Events --------------------------------------------------------------------------------------- */
 
 static void serve(struct mr_keeper *k)
 {
@@ -232,7 +233,7 @@ static bool rounds_go_on(struct mr_keeper *k)
 	return more;
 }
 
-/* Something is due that the leader, asleep, should have seen. */
+/* Is something overdue that the sleeping leader should have done? */
 static bool leader_is_late(struct mr_keeper *k, uint64_t now)
 {
 	struct mr_engine *engine = k->share->engine;
@@ -242,7 +243,7 @@ static bool leader_is_late(struct mr_keeper *k, uint64_t now)
 	       mr_engine_next(engine, now) + LATE_NS < now;
 }
 
-/* What confined processes have left to send. Nobody else's driving is seen by it. */
+/* Send what confined processes have queued. Does not count as a round. */
 static void take_turn(struct mr_keeper *k)
 {
 	if (!k->share->c->keeper_turn)
@@ -252,7 +253,7 @@ static void take_turn(struct mr_keeper *k)
 	k->rounds++;
 }
 
-/* All that can be done now. Returns when there is more. */
+/* Do everything that can be done now. Returns when there is more, ns. */
 static uint64_t drive(struct mr_keeper *k)
 {
 	struct mr_share *share = k->share;
@@ -265,7 +266,7 @@ static uint64_t drive(struct mr_keeper *k)
 	return mr_engine_next(share->engine, share->engine->st->now);
 }
 
-/* Who drives until the next look, and when is that? With the lock held. */
+/* Decide who drives until the next check. Returns its time, ns. With the lock held. */
 static uint64_t look_after_driving(struct mr_keeper *k, uint64_t now)
 {
 	struct mr_commons *c = k->share->c;
@@ -302,8 +303,8 @@ static uint64_t look_after_driving(struct mr_keeper *k, uint64_t now)
 	return st->tcp.tcbs.used || st->wheel.armed ? now + SOUND_NS : MR_TIME_NEVER;
 }
 
-/* Asleep, without the lock. The device's descriptors are the last; of them only the link's is looked at by
- * one who does not lead. */
+/* Sleep, without the lock. The device's descriptors are the last ones; without the lead, only that of link events is
+ * polled. */
 static void doze(struct mr_keeper *k, bool leads, uint64_t until)
 {
 	struct mr_engine *engine = k->share->engine;
@@ -352,7 +353,7 @@ static bool somebody_is_there(const struct mr_keeper *k)
 	return false;
 }
 
-/* Has a connection still something to say that its program has written? */
+/* Has a connection data of its program that is not sent or acknowledged? */
 static bool something_unsent(const struct mr_keeper *k)
 {
 	const struct mr_tcp *tcp = &k->share->engine->st->tcp;
@@ -368,7 +369,7 @@ static bool something_unsent(const struct mr_keeper *k)
 	return false;
 }
 
-/* *until: when to look again. */
+/* *until: when to check again, ns. */
 static bool over(struct mr_keeper *k, uint64_t now, uint64_t *until)
 {
 	if (k->share->c->over)
@@ -381,7 +382,8 @@ static bool over(struct mr_keeper *k, uint64_t now, uint64_t *until)
 	}
 	if (!k->linger_until) {
 		k->linger_until = now + LINGER_NS;
-		prctl(PR_SET_NAME, MR_KEEPER_ENDING); /* who waits for the interface looks */
+		/* A stack that waits for the interface reads this name. */
+		prctl(PR_SET_NAME, MR_KEEPER_ENDING);
 	}
 	if (!something_unsent(k) || now >= k->linger_until)
 		return true;
@@ -401,7 +403,7 @@ static uint64_t tell_main_ended(struct mr_keeper *k, uint64_t now)
 	return MR_TIME_NEVER;
 }
 
-/* Returns when to look again. Without the lock: attaching may take its time. */
+/* Returns when to check again, ns. Without the lock, because attaching may take long. */
 static uint64_t keep_attached(struct mr_keeper *k)
 {
 	struct mr_engine *engine = k->share->engine;
@@ -433,7 +435,8 @@ int mr_keeper_run(struct mr_keeper *k)
 		if (share->engine->shared)
 			mr_shared_ask(share->engine, now);
 		until = mr_min(keep_watch_again(k, now), keep_hear_again(k, now));
-		until = mr_min(until, keep_expire(k, now)); /* of those too that it has released */
+		/* Also those of the processes that it has just released. */
+		until = mr_min(until, keep_expire(k, now));
 		until = mr_min(until, look_after_driving(k, now));
 		until = mr_min(until, tell_main_ended(k, now));
 		until = mr_min(until, attached_at);

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * share_keep_serve.c - the keeper lets processes in: their connections, and what they ask for (share_proto.h).
+ * share_keep_serve.c - the keeper's side of the protocol (share_proto.h): connections, joining, requests.
  * Owns        the connections.
- * Called by   the keeper's loop (share_keep.c). Nothing here waits for a process: one that does not read loses its
- *             answers.
+ * Called by   the keeper's loop (share_keep.c). Never waits for a process: one that does not read loses its answers.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -22,10 +21,11 @@
 #include "engine/share_proto.h"
 #include "kernel/xdp.h"
 
-#define GUESTS_MAX   128		  /* connections that have not joined */
-#define REQUESTS_MAX 64			  /* of one process at a time */
-#define DEAF_NS	     (100 * MR_NS_PER_MS) /* listens to nobody for so long when it can take nobody */
-#define TOLD_NS	     (60 * MR_NS_PER_S)	  /* between two lines of the log about that */
+#define GUESTS_MAX   128 /* connections that have not joined */
+#define REQUESTS_MAX 64	 /* requests of one process in a row */
+/* Pause of listening when it cannot accept a connection. */
+#define DEAF_NS (100 * MR_NS_PER_MS)
+#define TOLD_NS (60 * MR_NS_PER_S) /* interval of log messages about that */
 
 static void conn_close(struct mr_keeper *k, struct keep_conn *conn)
 {
@@ -35,7 +35,7 @@ static void conn_close(struct mr_keeper *k, struct keep_conn *conn)
 	conn->fd = -1;
 	if (slot == KEEP_NO_SLOT || k->share->c->procs[slot].pid != conn->pid)
 		return;
-	/* Gone, which the pidfd tells, or executing another program. */
+	/* The process has ended, which its pidfd tells, or has executed another program. */
 	k->watch[slot].until = engine_clock(k->share->engine) + KEEP_ADOPT_NS;
 }
 
@@ -51,7 +51,7 @@ static bool may_join(const struct mr_keeper *k, const struct keep_conn *conn, ui
 	return secret == k->secret || conn->uid == 0 || conn->uid == k->cfg.uid;
 }
 
-/* A slot for a process that comes from outside. */
+/* A slot for a process that was not forked by one of the stack. */
 static int admit(struct mr_keeper *k, struct keep_conn *conn, const char *comm)
 {
 	struct mr_proc *proc;
@@ -68,7 +68,7 @@ static int admit(struct mr_keeper *k, struct keep_conn *conn, const char *comm)
 	return proc ? 0 : -EUSERS;
 }
 
-/* The sockets that did not fit into the first message. */
+/* Send the sockets that did not fit into the first message. */
 static int send_sockets(const struct keep_conn *conn, const int *fds, unsigned n)
 {
 	int err = 0;
@@ -145,7 +145,8 @@ static void on_join(struct mr_keeper *k, struct keep_conn *conn, const struct sh
 		conn_close(k, conn);
 }
 
-/* Of a child that has been let go meanwhile: its slot may be another's, who must not be taken for it. */
+/* HELLO of a forked child. If the child was released meanwhile, the slot may belong to another process, for which it
+ * must not be taken. */
 static void on_hello(struct mr_keeper *k, struct keep_conn *conn, const struct share_request *rq)
 {
 	uint32_t slot = rq->arg;
@@ -157,7 +158,7 @@ static void on_hello(struct mr_keeper *k, struct keep_conn *conn, const struct s
 	mr_share_lock(k->share, NULL);
 	proc = &k->share->c->procs[slot];
 	if (proc->state == PROC_LIVE && proc->life == rq->life && proc != k->share->self) {
-		proc->pid = conn->pid; /* as seen from here: it may live in a PID namespace */
+		proc->pid = conn->pid; /* as seen from here: it may be in a PID namespace */
 		conn->slot = slot;
 		k->watch[slot].until = 0;
 		keep_watch_connected(k, slot);
@@ -165,7 +166,7 @@ static void on_hello(struct mr_keeper *k, struct keep_conn *conn, const struct s
 	mr_share_unlock(k->share);
 }
 
-/* What the same process had before its exec, or its parent made for it, may go. */
+/* Release what the same process had before its exec, or what its parent had made for it. */
 static void on_adopted(struct mr_keeper *k, const struct keep_conn *conn)
 {
 	const struct mr_proc *procs = k->share->c->procs;
@@ -198,7 +199,7 @@ static void on_event(struct mr_keeper *k, const struct keep_conn *conn, uint32_t
 		share_send(conn->fd, &answer, sizeof(answer), event, 1);
 }
 
-/* Without control characters, which could harm the reader's terminal: the program chooses its name, too. */
+/* Without control characters, which could affect the reader's terminal: the program chooses its name, too. */
 static void on_line(const struct mr_keeper *k, const struct keep_conn *conn,
 		    const struct share_line *line, size_t len)
 {
@@ -214,7 +215,7 @@ static void on_line(const struct mr_keeper *k, const struct keep_conn *conn,
 	engine_log(k->share->engine, line->level, "%s", text);
 }
 
-/* One message. False: there is no other. */
+/* Process one message. False: there are no more. */
 static bool on_request(struct mr_keeper *k, struct keep_conn *conn)
 {
 	const size_t head = offsetof(struct share_line, text);
@@ -260,8 +261,8 @@ static bool on_request(struct mr_keeper *k, struct keep_conn *conn)
 	return conn->fd >= 0;
 }
 
-/* All that a process has sent, for the keeper may not come back when it was the last one; but nobody sends so
- * fast that the others wait. */
+/* Process all that a process has sent, because if it was the last process, the keeper may not return here; but not so
+ * many that others have to wait. */
 void keep_on_requests(struct mr_keeper *k, struct keep_conn *conn)
 {
 	for (unsigned n = 0; n < REQUESTS_MAX && on_request(k, conn); n++)
@@ -282,7 +283,8 @@ static struct keep_conn *conn_new(struct mr_keeper *k)
 	return &k->conns[k->nconns++];
 }
 
-/* Anybody may connect, but not keep out those who may join: when there are too many the oldest goes. */
+/* Anybody may connect, but must not keep out those who may join: if there are too many connections, close the
+ * oldest. */
 static void limit_guests(struct mr_keeper *k)
 {
 	struct keep_conn *oldest = NULL;
@@ -318,9 +320,9 @@ uint64_t keep_hear_again(struct mr_keeper *k, uint64_t now)
 	return k->hear_at ?: MR_TIME_NEVER;
 }
 
-/* A process connects, and there is no descriptor for it, or no memory. Left where it is, it would be found again at
- * once, for ever. It is turned away; or, if another thread of the system took the descriptor that this needs, nobody is
- * listened to for a while. */
+/* A process connects, but there is no descriptor or no memory for it. Its connection would be reported again at once,
+ * for ever. So it is accepted with the spare descriptor and closed; or, if another process got that descriptor,
+ * listening is paused. */
 static void turn_away(struct mr_keeper *k)
 {
 	uint64_t now = engine_clock(k->share->engine);

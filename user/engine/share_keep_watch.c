@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * share_keep_watch.c - the keeper's eye on processes: it sees them end, and releases what they had.
+ * share_keep_watch.c - the keeper notices the end of processes, and releases what they held.
  * Owns        a pidfd of each process.
  * Called by   the keeper's loop (share_keep.c), and its answers to requests (share_keep_serve.c).
  *
- * A process is gone when its pidfd says so. It has become another by exec when its connection is closed and
- * it lives: then it may come again and adopt what it left, for a while.
+ * A process has ended when its pidfd is readable. It has executed another program when its connection is closed, but
+ * it lives: then it may join again within some time, and adopt what it had.
  */
 #include <errno.h>
 #include <poll.h>
@@ -14,7 +14,7 @@
 #include "base/compiler.h"
 #include "engine/share_keep_priv.h"
 
-#define WATCH_NS MR_NS_PER_S /* between two tries to watch a process without a descriptor */
+#define WATCH_NS MR_NS_PER_S /* interval of tries to watch a process that has no pidfd */
 
 static void forget(struct mr_keeper *k, uint32_t slot)
 {
@@ -35,8 +35,8 @@ void keep_release(struct mr_keeper *k, uint32_t slot)
 		share_proc_free(k->share, proc);
 }
 
-/* Hear of its end. With the lock held. A process that is gone already is released at once. One that cannot be
- * watched, for lack of descriptors, has done nothing wrong: it is tried again. */
+/* Watch for the end of a process. With the lock held. If it has ended already, it is released at once. If it cannot
+ * be watched for lack of descriptors, that is tried again. */
 static void watch_proc(struct mr_keeper *k, uint32_t slot)
 {
 	pid_t pid = k->share->c->procs[slot].pid;
@@ -45,7 +45,7 @@ static void watch_proc(struct mr_keeper *k, uint32_t slot)
 
 	if (w->pidfd >= 0 && w->pid == pid)
 		return;
-	if (w->pidfd >= 0) /* of a process that has left */
+	if (w->pidfd >= 0) /* of an earlier process in this slot */
 		forget(k, slot);
 	w->pid = pid;
 	w->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -62,7 +62,7 @@ static void watch_proc(struct mr_keeper *k, uint32_t slot)
 	k->watch_at = k->share->engine->st->now + WATCH_NS;
 }
 
-/* The same, of one that has a connection. */
+/* The same for a process that has a connection. */
 void keep_watch_connected(struct mr_keeper *k, uint32_t slot)
 {
 	watch_proc(k, slot);
@@ -104,7 +104,7 @@ void keep_watch_children(struct mr_keeper *k)
 			continue;
 		if (c->procs[i].state == PROC_FORKING)
 			k->watch[i].until = k->share->engine->st->now + KEEP_ADOPT_NS;
-		if (!c->procs[i].pid) /* being forked, or of another PID namespace */
+		if (!c->procs[i].pid) /* being forked, or in another PID namespace */
 			continue;
 		watch_proc(k, i);
 	}
@@ -117,7 +117,7 @@ static bool has_ended(int pidfd)
 	return pidfd >= 0 && poll(&pfd, 1, 0) > 0;
 }
 
-/* The event may be of one that had the slot before, and was let go while it was under way. */
+/* The event may be about an earlier process in this slot, which was released meanwhile. */
 void keep_proc_ended(struct mr_keeper *k, uint32_t slot)
 {
 	struct mr_proc *procs = k->share->c->procs;
@@ -127,7 +127,7 @@ void keep_proc_ended(struct mr_keeper *k, uint32_t slot)
 		return;
 	mr_share_lock(k->share, NULL);
 	until = k->share->engine->st->now + KEEP_ADOPT_NS;
-	/* A child that it was about to fork: nobody will tell of it, but itself if it lives. */
+	/* A child that it was forking: nobody but the child itself could announce it, if it lives. */
 	for (uint32_t i = 0; i < MR_SHARE_PROCS_MAX; i++)
 		if (procs[i].state == PROC_FORKING && procs[i].parent == slot && !procs[i].pid)
 			k->watch[i].until = until;
@@ -138,7 +138,7 @@ void keep_proc_ended(struct mr_keeper *k, uint32_t slot)
 	mr_share_unlock(k->share);
 }
 
-/* The times that are over. With the lock held. Returns the next one. */
+/* Release processes whose time is over. With the lock held. Returns when the next one's is, ns. */
 uint64_t keep_expire(struct mr_keeper *k, uint64_t now)
 {
 	struct mr_commons *c = k->share->c;
@@ -150,7 +150,7 @@ uint64_t keep_expire(struct mr_keeper *k, uint64_t now)
 		if (!w->until)
 			continue;
 		if (c->procs[i].state == PROC_LIVE && !w->connected)
-			w->until = 0; /* a forked child that has come to life */
+			w->until = 0; /* a forked child that has joined */
 		else if (now >= w->until)
 			keep_release(k, i);
 		else

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * share_proc.c - processes of a shared engine: their slots, fork, and what the dead leave.
+ * share_proc.c - processes of a shared engine: their slots, fork, and releasing what a dead process held.
  * Owns        commons.procs.
  */
 #include <errno.h>
@@ -23,7 +23,7 @@ struct mr_proc *share_proc_new(struct mr_share *share, enum proc_state state, pi
 		proc->life = ++c->lives;
 		proc->fd_end = 0;
 		snprintf(proc->comm, sizeof(proc->comm), "%.15s", program_invocation_short_name);
-		/* If the place's former process drove last, only its copies of the ring indices were right. */
+		/* If the slot's former process has driven last, only its copies of the ring indices were valid. */
 		if (c->driver == i)
 			c->driver = MR_SHARE_PROCS_MAX;
 		proc->state = state;
@@ -76,8 +76,9 @@ void mr_share_fork_parent(struct mr_share *share, pid_t pid)
 		if (pid < 0) {
 			share_proc_free(share, child);
 		} else if (child->state != PROC_FREE && !child->pid) {
-			/* It may live already, in another namespace, and end before it can tell. Ours is
-			 * the keeper's, or else only the child can. */
+			/* The child may already live, in another PID namespace, and end before it can announce
+			 * itself. A pid of ours means something to the keeper only in its own namespace; otherwise
+			 * only the child can announce itself. */
 			child->pid = share->foreign ? 0 : pid;
 			share->c->keeper_news = true;
 			if (share->c->kept)
@@ -93,7 +94,7 @@ int mr_share_fork_child(struct mr_share *share)
 	struct mr_proc *self = share->child;
 	uint64_t pid_ns;
 
-	/* Other threads of the parent may have held them, and are not here. */
+	/* Other threads of the parent may have held these locks, and do not exist here. */
 	pthread_mutex_init(&share->forking, NULL);
 	pthread_mutex_init(&share->talk, NULL);
 	share->child = NULL;
@@ -108,7 +109,7 @@ int mr_share_fork_child(struct mr_share *share)
 	if (!share->foreign)
 		self->pid = getpid();
 	self->state = PROC_LIVE;
-	share->c->keeper_news = true; /* should the parent be gone, and no connection to be had */
+	share->c->keeper_news = true; /* in case the parent is gone and no connection can be made */
 	mr_share_unlock(share);
 	share_join_child(share);
 	share_threads_forked(share);
