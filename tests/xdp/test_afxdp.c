@@ -958,6 +958,37 @@ static void carrier_of_the_peer_is_the_link_state(void **state)
 	assert_true(mr_afxdp_link_up(b->dev));
 }
 
+static uint32_t link_gso_bytes(struct bench *b)
+{
+	struct mr_link_state is;
+
+	mr_afxdp_link_state(b->dev, &is);
+	return is.gso_bytes;
+}
+
+static void without_tso_of_the_device_no_packet_is_made_to_be_cut(void **state)
+{
+	struct bench *b = *state;
+	struct mr_afxdp_cfg cfg;
+
+	make_pair(1, 1, 1500);
+	b->ifindex = (int)if_nametoindex("v0");
+	assert_int_equal(sh("ethtool -K v0 tx off >/dev/null"), 0);
+	cfg = config(b, 1);
+	cfg.gso = true;
+	if (mr_afxdp_open(&b->dev, &cfg, &b->arena, &b->umem, &b->frames, &b->ctr, &b->err))
+		fail_msg("%s", b->err.text);
+	assert_int_equal(link_gso_bytes(b), 0);
+	assert_int_equal(sh("ethtool -K v0 tx on tso on >/dev/null"), 0);
+	for (unsigned i = 0; i < 20 && !link_gso_bytes(b); i++)
+		assert_int_equal(wait_and_service(b), 0);
+	assert_int_equal(link_gso_bytes(b), UINT16_MAX);
+	assert_int_equal(sh("ethtool -K v0 tso off >/dev/null"), 0);
+	for (unsigned i = 0; i < 20 && link_gso_bytes(b); i++)
+		assert_int_equal(wait_and_service(b), 0);
+	assert_int_equal(link_gso_bytes(b), 0);
+}
+
 /* The interface is gone: everything says so, nothing crashes, and no frame is lost. */
 static void expect_gone(struct bench *b)
 {
@@ -1168,6 +1199,7 @@ int main(void)
 		LIVE_TEST(kernels_drops_show_in_the_counters),
 		LIVE_TEST(link_down_holds_packets_and_link_up_sends_them),
 		LIVE_TEST(carrier_of_the_peer_is_the_link_state),
+		LIVE_TEST(without_tso_of_the_device_no_packet_is_made_to_be_cut),
 		LIVE_TEST(deleted_peer_is_the_end),
 		LIVE_TEST(doorbell_notices_the_end_without_service),
 		LIVE_TEST(interface_moved_away_is_the_end),

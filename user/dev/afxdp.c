@@ -270,6 +270,6 @@ char *mr_afxdp_describe(const struct mr_dev *dev, char *buf, size_t size)
 		 d->s->multibuf ? "multi-buffer" : "no multi-buffer (Linux 6.6)",
 		 d->dev.frames->nframes, d->dev.frames->chunk_size, d->s->huge ? "huge" : "normal",
 		 d->s->cfg.zero_copy || d->s->budget ? "a whole ring" : "32 packets",
-		 d->s->cfg.gso ? "TSO" : "no TSO");
+		 d->s->link.gso_bytes ? "TSO" : "no TSO");
 	return buf;
 }

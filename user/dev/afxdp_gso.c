@@ -9,8 +9,9 @@
  *
  * A TX descriptor cannot ask for segmentation (as of Linux 6.18), so at an MTU of 1500 every 1448 bytes of payload
  * would cost the kernel an skb. A packet socket takes 64 KiB at once. Over veth such packets reach the peer as they
- * are; for a device without TSO the kernel cuts them. Like AF_XDP, the packet socket bypasses the queueing discipline
- * and taps, by __dev_direct_xmit().
+ * are. Like AF_XDP, the packet socket bypasses the queueing discipline and taps, by __dev_direct_xmit(). That
+ * function drops packets that the kernel would have to cut. So no such packet is sent while TSO of the device is off
+ * (`ethtool -K IF tx off` switches it off, too): see afxdp_link.c.
  */
 #include <errno.h>
 #include <linux/if_ether.h>

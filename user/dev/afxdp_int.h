@@ -113,6 +113,9 @@ int mr_afxdp_gso_tx(struct mr_afxdp *d, struct mr_frame *f);
 /* ---- afxdp_link.c */
 int mr_afxdp_link_open(struct mr_afxdp *d, struct mr_error *err);
 void mr_afxdp_link_close(struct mr_afxdp *d);
+/* How long a packet to be cut may be (link.gso_bytes), by what the device offloads now: asked at the
+ * start and when told of a change. Nothing, if cfg.gso is not set. */
+void mr_afxdp_link_gso(struct mr_afxdp *d);
 int mr_afxdp_link_fd(const struct mr_afxdp *d);
 /* How many transmit queues are in use; 1 if the driver does not say. */
 unsigned mr_afxdp_link_tx_queues(const struct mr_afxdp *d);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * afxdp_link.c - link events: does the interface still exist, is its link up, what are its MTU and MAC address?
+ * afxdp_link.c - link events: does the interface still exist, is its link up, what are its MTU and MAC address, is TSO on?
  * Owns        the rtnetlink socket, d->s->link and d->s->gone (the doorbell sets gone, too).
  * Authority   rtnetlink(7). A poll() that sleeps on an AF_XDP socket is not woken when the device goes away;
  *             therefore the netlink socket is among the descriptors to poll.
@@ -25,6 +25,18 @@ static void link_flags(struct mr_afxdp *d, unsigned flags)
 	d->s->link.up = (flags & IFF_UP) && (flags & IFF_RUNNING);
 }
 
+void mr_afxdp_link_gso(struct mr_afxdp *d)
+{
+	struct ethtool_value tso = { .cmd = ETHTOOL_GTSO };
+	struct ifreq ifr = { .ifr_data = (void *)&tso };
+
+	if (!d->s->cfg.gso)
+		return;
+	memcpy(ifr.ifr_name, d->s->ifname, sizeof(ifr.ifr_name));
+	if (ioctl(mr_afxdp_link_fd(d), SIOCETHTOOL, &ifr) == 0)
+		d->s->link.gso_bytes = tso.data ? UINT16_MAX : 0;
+}
+
 /* Query the link state: at the start, and after messages were lost. The name may have changed. */
 static int link_query(struct mr_afxdp *d)
 {
@@ -40,6 +52,7 @@ static int link_query(struct mr_afxdp *d)
 	if (ioctl(fd, SIOCGIFHWADDR, &ifr) < 0)
 		return -errno;
 	memcpy(d->s->link.mac, ifr.ifr_hwaddr.sa_data, sizeof(d->s->link.mac));
+	mr_afxdp_link_gso(d);
 	return 0;
 }
 
@@ -116,6 +129,7 @@ static int link_event(const struct nlmsghdr *nlh, void *data)
 		return MNL_CB_OK;
 	if (nlh->nlmsg_type == RTM_NEWLINK) {
 		link_flags(d, ifi->ifi_flags);
+		mr_afxdp_link_gso(d);  /* the message does not say which offloads have changed */
 		d->s->link.master = 0; /* unless the message has one */
 		return mnl_attr_parse(nlh, sizeof(*ifi), link_attr, d);
 	}

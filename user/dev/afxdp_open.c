@@ -168,6 +168,7 @@ static int open_gso(struct mr_afxdp *d, struct mr_error *err)
 			"it can do without (--tso off)",
 			d->s->ifname, strerror(-ret));
 	d->s->link.gso_bytes = UINT16_MAX;
+	mr_afxdp_link_gso(d);
 	return 0;
 }
 
