@@ -371,7 +371,7 @@ enum mr_opt {
 	 * as the packet buffers permit. MR_OPT_RCVBUF before connect/listen also determines the window scale. */
 	MR_OPT_SNDBUF,
 	MR_OPT_RCVBUF,
-	MR_OPT_MAXSEG,	  /* bytes, 88..32767 (as Linux): limit of the MSS; before connect/listen */
+	MR_OPT_MAXSEG, /* bytes, 88..32767 (as Linux), 0: none: limit of the MSS; before a connection begins */
 	MR_OPT_KEEPALIVE, /* 0/1 (RFC 1122 4.2.3.6). Default 0 */
 	MR_OPT_KEEPIDLE,  /* seconds, 1..32767. Default 7200 */
 	MR_OPT_KEEPINTVL, /* seconds, 1..32767. Default 75 */
@@ -464,8 +464,9 @@ int mr_sock_info(const struct mr_socket *sock, struct mr_sock_info *info);
  * - tcpi_reord_seen and tcpi_dsack_dups stop at 65535.
  * - Classic ECN is not counted: only AccECN sets tcpi_delivered_ce, and TCPI_OPT_ECN_SEEN in tcpi_options.
  * - tcpi_ato and tcpi_reordering are constants; tcpi_rcv_ssthresh is the window.
- * - 0: fields that Linux does not maintain either (tcpi_fackets, tcpi_last_ack_sent), tcpi_rcv_wnd, and those after
- *   it. */
+ * - 0: fields that Linux does not maintain either (tcpi_fackets, tcpi_last_ack_sent); tcpi_rehash, tcpi_total_rto to
+ *   tcpi_received_ce, tcpi_delivered_e0_bytes and _e1_bytes, and those after tcpi_received_ce_bytes. */
+#define MR_TCP_INFO_BYTES 280 /* all of it, as Linux 6.18 has it */
 size_t mr_tcp_info(const struct mr_socket *sock, void *buf, size_t size);
 
 /* Counters of every layer, in a fixed order ("tcp.retrans_segs", "xdp.redirect_tcp", "dev.rx_fill_ring_empty", ...;

@@ -101,6 +101,21 @@ static void a_listener_changes_the_congestion_control_of_what_comes(void **state
 	assert_int_not_equal(option(c, MR_OPT_CONGESTION), reno);
 }
 
+static void a_listener_bounds_the_mss_of_what_comes(void **state)
+{
+	(void)state;
+	open_pair(NULL);
+	set(p.listener, MR_OPT_MAXSEG, 1000);
+	assert_int_equal(mr_set_option(p.listener, MR_OPT_MAXSEG, 87), -EINVAL);
+	pair_connect(&p, &c, &s);
+	assert_int_equal(s->tcb->adv_mss, 1000);
+	assert_int_equal(c->tcb->snd_mss, 1000 - MR_TCP_TS_LEN);
+	set(p.listener, MR_OPT_MAXSEG, 0);
+	pair_connect(&p, &c, &s);
+	assert_int_equal(s->tcb->adv_mss, 1460);
+	pair_close(&p);
+}
+
 static void zero_or_less_is_the_default(void **state)
 {
 	struct mr_socket *sock;
@@ -703,11 +718,24 @@ static void rfc4898_4_tcp_info_says_what_happened(void **state)
 	pair_close(&p);
 }
 
+/* Programs built with the headers of Linux 6.18 read it all, those of an older kernel its beginning. */
+static void rfc4898_4_tcp_info_has_the_fields_of_linux_6_18(void **state)
+{
+	uint8_t all[MR_TCP_INFO_BYTES];
+	uint32_t word;
+
+	(void)state;
+	open_pair(NULL);
+	assert_int_equal(mr_tcp_info(c, all, sizeof(all)), sizeof(all));
+	memcpy(&word, all + 232, sizeof(word)); /* tcpi_rcv_wnd */
+	assert_int_equal(word, c->tcb->rcv_wnd);
+	pair_close(&p);
+}
+
 /* A program built against older or newer headers asks for less or more. */
 static void rfc4898_4_tcp_info_is_cut_or_filled_up(void **state)
 {
-	uint8_t large[sizeof(struct tcp_info) + 40];
-	struct tcp_info ti;
+	uint8_t large[MR_TCP_INFO_BYTES + 40];
 
 	(void)state;
 	open_pair(NULL);
@@ -715,8 +743,8 @@ static void rfc4898_4_tcp_info_is_cut_or_filled_up(void **state)
 	assert_int_equal(mr_tcp_info(c, large, 1), 1);
 	assert_int_equal(large[0], 1);
 	assert_int_equal(large[1], 0xff);
-	assert_int_equal(mr_tcp_info(c, large, sizeof(large)), sizeof(ti));
-	for (size_t i = sizeof(ti); i < sizeof(large); i++)
+	assert_int_equal(mr_tcp_info(c, large, sizeof(large)), MR_TCP_INFO_BYTES);
+	for (size_t i = MR_TCP_INFO_BYTES; i < sizeof(large); i++)
 		assert_int_equal(large[i], 0);
 	pair_close(&p);
 }
@@ -727,6 +755,7 @@ int main(void)
 		cmocka_unit_test(rfc7413_4_1_1_a_key_is_16_or_32_bytes_and_told_again),
 		cmocka_unit_test(zero_or_less_is_the_default),
 		cmocka_unit_test(a_listener_changes_the_congestion_control_of_what_comes),
+		cmocka_unit_test(a_listener_bounds_the_mss_of_what_comes),
 		cmocka_unit_test(defer_accept_is_rounded_up_as_in_linux),
 		cmocka_unit_test(reuse_and_v6only_come_before_bind),
 		cmocka_unit_test(rfc6056_3_3_3_a_port_is_shared_by_linuxs_rules),
@@ -753,6 +782,7 @@ int main(void)
 		cmocka_unit_test(shutting_down_while_connecting_disconnects),
 		cmocka_unit_test(nodelay_set_anew_pushes_what_is_corked),
 		cmocka_unit_test(rfc4898_4_tcp_info_says_what_happened),
+		cmocka_unit_test(rfc4898_4_tcp_info_has_the_fields_of_linux_6_18),
 		cmocka_unit_test(rfc4898_4_tcp_info_is_cut_or_filled_up),
 	};
 

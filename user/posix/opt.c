@@ -207,14 +207,13 @@ static int give_state(struct mr_file *f, int level, int name, void *val, socklen
 		struct sockaddr_in6 addr;
 		uint32_t mtu;
 	} path = { 0 }; /* struct ip6_mtuinfo */
-	uint8_t tcpi[sizeof(struct tcp_info)];
+	uint8_t tcpi[MR_TCP_INFO_BYTES];
 
 	if (level == SOL_SOCKET && name == SO_ERROR)
 		return give_int(-mr_sock_error(f->sock), level, val, len);
 	if (level == SOL_SOCKET && name == SO_ACCEPTCONN)
 		return give_int(f->sock->kind == MR_SOCK_LISTENER, level, val, len);
 	if (level == IPPROTO_TCP && name == TCP_INFO) {
-		memset(tcpi, 0, sizeof(tcpi));
 		mr_tcp_info(f->sock, tcpi, sizeof(tcpi));
 		return give(tcpi, sizeof(tcpi), val, len);
 	}

@@ -104,9 +104,11 @@ static int set_buffer(struct mr_file *f, int fd, const struct option *o)
 }
 
 /* Values out of range that Linux takes for the nearest one, or for a default. */
-static int as_linux_takes(enum mr_opt opt, int value)
+static int64_t as_linux_takes(enum mr_opt opt, int value)
 {
 	switch (opt) {
+	case MR_OPT_NOTSENT_LOWAT:
+		return (uint32_t)value;
 	case MR_OPT_RCVLOWAT:
 		return value < 0 ? INT32_MAX : value ?: 1;
 	case MR_OPT_LINGER2:
@@ -158,6 +160,8 @@ int opt_apply(struct mr_file *f, int fd, const struct option *o, const void *val
 
 	switch (o->how) {
 	case AS_NUMBER:
+		if (o->opt == MR_OPT_MAXSEG && f->sock->tcb) /* of no effect any more, and taken */
+			return 0;
 		return mr_set_option(f->sock, o->opt, as_linux_takes(o->opt, number(val, len)));
 	case AS_HELD:
 		/* Of no effect any more where the socket is bound; told as the kernel's socket has it. */

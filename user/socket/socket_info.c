@@ -5,6 +5,7 @@
  * Not here    what can be set, too (socket_opt.c).
  */
 #include <errno.h>
+#include <stddef.h>
 #include <linux/tcp.h>
 #include <string.h>
 #include "base/compiler.h"
@@ -198,10 +199,39 @@ static void info_connection(const struct mr_socket *sock, struct tcp_info *ti)
 	info_progress(tcb, ti);
 }
 
+/* What follows tcpi_snd_wnd since Linux 6.2 to 6.18, whatever <linux/tcp.h> this is built with. */
+struct tcp_info_tail {
+	uint32_t rcv_wnd;
+	uint32_t rehash;
+	uint16_t total_rto, total_rto_recoveries;
+	uint32_t total_rto_time;
+	uint32_t received_ce;
+	uint32_t delivered_e1_bytes, delivered_e0_bytes, delivered_ce_bytes;
+	uint32_t received_e1_bytes, received_e0_bytes, received_ce_bytes;
+	uint16_t accecn_fail_mode, accecn_opt_seen;
+};
+
+#define TCP_INFO_TAIL (offsetof(struct tcp_info, tcpi_snd_wnd) + sizeof(uint32_t))
+_Static_assert(TCP_INFO_TAIL + sizeof(struct tcp_info_tail) == MR_TCP_INFO_BYTES,
+	       "as Linux 6.18 has it");
+
+static void info_tail(const struct mr_tcb *tcb, struct tcp_info_tail *tail)
+{
+	tail->rcv_wnd = tcb->rcv_wnd;
+	if (tcb->ecn.mode != MR_ECN_MODE_ACCURATE)
+		return;
+	tail->delivered_ce_bytes = tcb->ecn.s_ceb;
+	tail->received_e0_bytes = tcb->ecn.r_bytes[0];
+	tail->received_ce_bytes = tcb->ecn.r_bytes[1];
+	tail->received_e1_bytes = tcb->ecn.r_bytes[2];
+}
+
 size_t mr_tcp_info(const struct mr_socket *sock, void *buf, size_t size)
 {
+	uint8_t all[MR_TCP_INFO_BYTES];
+	struct tcp_info_tail tail = { 0 };
 	struct tcp_info ti = { 0 };
-	size_t n = mr_min(size, sizeof(ti));
+	size_t n = mr_min(size, sizeof(all));
 
 	if (!sock || !buf)
 		return 0;
@@ -211,9 +241,13 @@ size_t mr_tcp_info(const struct mr_socket *sock, void *buf, size_t size)
 		ti.tcpi_unacked = sock->setup->naccepted;
 		ti.tcpi_sacked = sock->setup->backlog;
 	}
-	if (sock->tcb)
+	if (sock->tcb) {
 		info_connection(sock, &ti);
+		info_tail(sock->tcb, &tail);
+	}
+	memcpy(all, &ti, TCP_INFO_TAIL);
+	memcpy(all + TCP_INFO_TAIL, &tail, sizeof(tail));
 	memset(buf, 0, size);
-	memcpy(buf, &ti, n);
+	memcpy(buf, all, n);
 	return n;
 }

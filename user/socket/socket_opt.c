@@ -15,6 +15,7 @@
 #define BUF_MAX (16 << 20)
 
 #define TTL_DEFAULT 64
+#define MAXSEG_MIN  88 /* Linux's TCP_MIN_MSS; 0: no bound any more */
 
 static const struct option {
 	int64_t least, most;
@@ -28,7 +29,7 @@ static const struct option {
 	[MR_OPT_LINGER] = { .least = -1, .most = INT32_MAX },
 	[MR_OPT_SNDBUF] = { .least = BUF_MIN, .most = BUF_MAX },
 	[MR_OPT_RCVBUF] = { .least = BUF_MIN, .most = BUF_MAX },
-	[MR_OPT_MAXSEG] = { .least = 88, .most = 32767, .before = true },
+	[MR_OPT_MAXSEG] = { .least = 0, .most = 32767, .before = true },
 	[MR_OPT_KEEPALIVE] = { .least = 0, .most = 1 },
 	[MR_OPT_KEEPIDLE] = { .least = 1, .most = 32767 },
 	[MR_OPT_KEEPINTVL] = { .least = 1, .most = 32767 },
@@ -230,10 +231,12 @@ int mr_set_option(struct mr_socket *sock, enum mr_opt opt, int64_t value)
 		return -EINVAL;
 	if (opt == MR_OPT_TTL && !value)
 		return -EINVAL;
+	if (opt == MR_OPT_MAXSEG && value && value < MAXSEG_MIN)
+		return -EINVAL;
 	if (opt == MR_OPT_CONGESTION && !mr_congestion_name((int)value))
 		return -EINVAL;
 	if (options[opt].before && sock->kind != MR_SOCK_NEW &&
-	    !(sock->kind == MR_SOCK_LISTENER && opt == MR_OPT_CONGESTION))
+	    !(sock->kind == MR_SOCK_LISTENER && (opt == MR_OPT_CONGESTION || opt == MR_OPT_MAXSEG)))
 		return -EINVAL;
 	if ((sock->kind != MR_SOCK_NEW || sock->bound) && options[opt].unbound)
 		return -EINVAL;

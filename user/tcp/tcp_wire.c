@@ -192,7 +192,8 @@ uint32_t mr_tcp_header_len(const struct mr_seg *seg)
 	n += seg->opts & MR_TCPOPT_MSS ? OPTLEN_MSS : 0;
 	n += seg->opts & MR_TCPOPT_WSCALE ? OPTLEN_WSCALE + 1 : 0;
 	n += seg->opts & MR_TCPOPT_TS ? MR_TCP_TS_LEN : 0;
-	n += seg->opts & MR_TCPOPT_SACK_PERM ? OPTLEN_SACK_PERM + 2 : 0;
+	if ((seg->opts & (MR_TCPOPT_SACK_PERM | MR_TCPOPT_TS)) == MR_TCPOPT_SACK_PERM)
+		n += OPTLEN_SACK_PERM + 2; /* else it takes the place of the timestamps' padding */
 	n += seg->opts & MR_TCPOPT_SACK ? OPTLEN_SACK(seg->nsack) + 2 : 0;
 	if (seg->opts & MR_TCPOPT_TFO)
 		n += (2u + seg->ntfo + 3) / 4 * 4;
@@ -253,18 +254,21 @@ static void write_tfo(struct writer *w, const struct mr_seg *seg)
 }
 
 /* Options are padded by NOPs in front, so that the timestamps stand at a multiple of four (RFC 7323
- * appendix A). */
+ * appendix A). SACK-permitted does as well as two NOPs (as Linux): a SYN has little room. */
 static void write_options(struct writer *w, const struct mr_seg *seg)
 {
 	if (seg->opts & MR_TCPOPT_MSS)
 		put(w, OPT_MSS << 24 | OPTLEN_MSS << 16 | seg->mss);
 	if (seg->opts & MR_TCPOPT_TS) {
-		put(w, option(OPT_TS, OPTLEN_TS));
+		put(w,
+		    seg->opts & MR_TCPOPT_SACK_PERM ?
+			    OPT_SACK_PERM << 24 | OPTLEN_SACK_PERM << 16 | OPT_TS << 8 | OPTLEN_TS :
+			    option(OPT_TS, OPTLEN_TS));
 		put(w, seg->tsval);
 		put(w, seg->tsecr);
-	}
-	if (seg->opts & MR_TCPOPT_SACK_PERM)
+	} else if (seg->opts & MR_TCPOPT_SACK_PERM) {
 		put(w, option(OPT_SACK_PERM, OPTLEN_SACK_PERM));
+	}
 	if (seg->opts & MR_TCPOPT_SACK) {
 		put(w, option(OPT_SACK, OPTLEN_SACK(seg->nsack)));
 		for (uint8_t i = 0; i < seg->nsack; i++) {
