@@ -261,8 +261,8 @@ int mr_socket(struct mr_engine *engine, struct mr_socket **out);
  * (not an address of the engine), -EINVAL (already bound). */
 int mr_bind(struct mr_socket *sock, const struct mr_endpoint *local);
 
-/* Listen. backlog, 1..65535 (other values count as the nearest of these), limits the SYN queue and the accept queue,
- * each. 0, -EINVAL (connected), -EADDRINUSE, -ENOBUFS. */
+/* Listen. backlog, at most 65535 (larger and negative values count as that), limits the SYN queue and the accept queue,
+ * each; as in Linux one connection more than that may wait to be accepted. 0, -EINVAL (connected), -EADDRINUSE, -ENOBUFS. */
 int mr_listen(struct mr_socket *sock, int backlog);
 
 /* Take the oldest completed connection, which the caller has to close. peer may be NULL.

@@ -157,6 +157,23 @@ static void case_backlog(void)
 	close(l);
 }
 
+/* What the kernel makes of it: a negative one, and one beyond net.core.somaxconn. */
+static void case_backlog_of_linux(void)
+{
+	static const int rows[] = { -1, 0, 1, 1000000, -1000, 7 };
+	struct tcp_info info;
+	int l = listener();
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		socklen_t len = sizeof(info);
+
+		T(listen(l, rows[i]));
+		T(getsockopt(l, IPPROTO_TCP, TCP_INFO, &info, &len));
+		T((int)info.tcpi_sacked);
+	}
+	close(l);
+}
+
 static void case_unconnected(void)
 {
 	int fd = new_socket();
@@ -1498,6 +1515,7 @@ static const struct test_case {
 	C(accept_dead),
 	C(accept_timeout),
 	C(backlog),
+	C(backlog_of_linux),
 	C(unconnected),
 	C(refused),
 	C(refused_nonblocking),

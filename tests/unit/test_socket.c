@@ -10,6 +10,8 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <limits.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include "../lib/pair.h"
@@ -912,6 +914,48 @@ static void a_backlog_of_n_lets_n_plus_one_wait(void **state)
 	pair_close(&p);
 }
 
+static void listener_has_the_backlog_that_linux_would_make_of_the_argument(void **state)
+{
+	static const struct {
+		int asked;
+		uint32_t backlog;
+	} rows[] = { { -1, 65535 },    { 0, 0 },	  { 1, 1 },
+		     { 65535, 65535 }, { 100000, 65535 }, { INT_MIN, 65535 } };
+	struct tcp_info ti;
+
+	(void)state;
+	pair_open(&p, NULL);
+	assert_int_equal(mr_socket(p.engine[1], &p.listener), 0);
+	assert_int_equal(mr_bind(p.listener, &p.addr[1]), 0);
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(mr_listen(p.listener, rows[i].asked), 0);
+		mr_tcp_info(p.listener, &ti, sizeof(ti));
+		assert_int_equal(ti.tcpi_sacked, rows[i].backlog);
+	}
+	pair_close(&p);
+}
+
+static void listener_with_a_backlog_of_0_accepts_one_connection_at_a_time(void **state)
+{
+	struct mr_socket *c[2], *s;
+
+	(void)state;
+	pair_open(&p, NULL);
+	assert_int_equal(mr_socket(p.engine[1], &p.listener), 0);
+	assert_int_equal(mr_bind(p.listener, &p.addr[1]), 0);
+	assert_int_equal(mr_listen(p.listener, 0), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(mr_socket(p.engine[0], &c[i]), 0);
+		assert_int_equal(mr_connect(c[i], &p.addr[1]), -EINPROGRESS);
+		pair_run(&p, MR_NS_PER_MS);
+	}
+	assert_int_equal(mr_accept(p.listener, &s, NULL), 0);
+	assert_int_equal(mr_accept(p.listener, &s, NULL), -EAGAIN);
+	pair_run(&p, 5 * MR_NS_PER_S);
+	assert_int_equal(mr_accept(p.listener, &s, NULL), 0);
+	pair_close(&p);
+}
+
 static void who_waits_to_be_accepted_is_no_event_of_its_own(void **state)
 {
 	struct mr_socket *c, *s;
@@ -1457,6 +1501,8 @@ int main(void)
 		cmocka_unit_test(urgent_byte_in_line_stays_in_the_stream),
 		cmocka_unit_test(borrowing_stops_at_the_mark_too),
 		cmocka_unit_test(a_backlog_of_n_lets_n_plus_one_wait),
+		cmocka_unit_test(listener_has_the_backlog_that_linux_would_make_of_the_argument),
+		cmocka_unit_test(listener_with_a_backlog_of_0_accepts_one_connection_at_a_time),
 		cmocka_unit_test(who_waits_to_be_accepted_is_no_event_of_its_own),
 		cmocka_unit_test(closing_a_listener_resets_who_waits),
 		cmocka_unit_test(a_listener_gives_its_options_to_its_children),

@@ -153,6 +153,17 @@ static enum mr_reason accelerate_listener(int fd, const struct mr_endpoint *loca
 	return REASON_NONE;
 }
 
+/* The backlog that the kernel's listener has: what was asked for, at most net.core.somaxconn, of which a negative
+ * one is as much. */
+static int kernel_backlog(int fd, int asked)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	return REAL(getsockopt)(fd, IPPROTO_TCP, TCP_INFO, &info, &len) ? asked :
+									  (int)info.tcpi_sacked;
+}
+
 /* In a confined process a socket that could be accelerated stays a kernel socket. */
 static void keep_if_confined(int fd)
 {
@@ -173,9 +184,11 @@ static int listen_any(int fd, int backlog)
 	f = fd_ours(fd) ? fd_get(fd) : NULL;
 	if (f) {
 		ret = mr_listen(f->sock, backlog);
-		fd_done();
-		if (!ret)
+		if (!ret) {
 			REAL(listen)(fd, backlog);
+			mr_listen(f->sock, kernel_backlog(fd, backlog));
+		}
+		fd_done();
 		return ret;
 	}
 	early_touched(fd);
@@ -190,7 +203,8 @@ static int listen_any(int fd, int backlog)
 	if (!reason && !mr_addr_is_any(&local.addr) && !mr_addr_is_unicast(&local.addr))
 		reason = REASON_LOOPBACK;
 	if (!reason)
-		reason = accelerate_listener(fd, &local, kernel_option(fd, SO_DOMAIN), backlog);
+		reason = accelerate_listener(fd, &local, kernel_option(fd, SO_DOMAIN),
+					     kernel_backlog(fd, backlog));
 	if (reason)
 		fd_kernel(fd, reason, &local, NULL);
 	return 0;

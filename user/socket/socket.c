@@ -13,7 +13,7 @@
 #include "socket/socket_priv.h"
 
 #define UPCALLS	    0 /* index of this layer's table */
-#define BACKLOG_MAX 65535
+#define BACKLOG_MAX UINT16_MAX
 
 /* ---- Birth and death ------------------------------------------------------------------------- */
 
@@ -138,15 +138,18 @@ int mr_listen(struct mr_socket *sock, int backlog)
 	struct mr_sock_setup *setup;
 	struct mr_endpoint local;
 	struct mr_tcp *tcp;
+	uint32_t synq;
 	int err;
 
 	if (!sock || sock->kind == MR_SOCK_STREAM)
 		return -EINVAL;
 	tcp = sock->socks->tcp;
 	setup = sock->setup;
-	setup->backlog = (uint32_t)mr_max(1, mr_min(backlog, BACKLOG_MAX));
-	if (sock->kind == MR_SOCK_LISTENER) { /* as Linux: the backlog may be changed */
-		setup->port->backlog = setup->backlog;
+	/* As Linux: a negative one is the largest, and the backlog may be changed. */
+	setup->backlog = backlog < 0 ? BACKLOG_MAX : (uint32_t)mr_min(backlog, BACKLOG_MAX);
+	synq = mr_max(setup->backlog, 1u);
+	if (sock->kind == MR_SOCK_LISTENER) {
+		setup->port->backlog = synq;
 		return 0;
 	}
 	if (!setup->port) {
@@ -165,7 +168,7 @@ int mr_listen(struct mr_socket *sock, int backlog)
 		}
 		setup->local.port = local.port;
 	}
-	err = mr_tcp_listen(tcp, setup->port, setup->backlog, &setup->opts, sock);
+	err = mr_tcp_listen(tcp, setup->port, synq, &setup->opts, sock);
 	if (err)
 		return err;
 	setup->port->tfo_keys = setup->tfo_keys;
