@@ -324,6 +324,25 @@ static void each_queue_with_work_is_rung_once(void **state)
 	assert_int_equal(x->frames.nfree, FAKE_FRAMES);
 }
 
+static void doorbell_without_the_lock_rings_what_has_work_and_changes_nothing(void **state)
+{
+	static const struct answer answers[] = { { 0, 64, false, true },
+						 { EBUSY, 1, false, true } };
+	struct fake_xsk *x = *state;
+
+	play(x, answers, 2);
+	assert_int_equal(mr_afxdp_ring(&x->d->dev), 0);
+	assert_int_equal(rung, 0);
+	send_packets(x, 3);
+	assert_int_equal(mr_afxdp_ring(&x->d->dev), 0);
+	assert_int_equal(rung, 1);
+	assert_int_equal(x->frames.nfree, FAKE_FRAMES - 3);
+	send_packets(x, 1);
+	assert_int_equal(mr_afxdp_ring(&x->d->dev), -EBUSY);
+	assert_int_equal(x->ctr.drop[MR_DROP_TX_DEVICE], 0);
+	assert_int_equal(mr_afxdp_complete(x->d, &x->d->q[0]), 4);
+}
+
 static void one_kick_is_bounded(void **state)
 {
 	/* each doorbell drops one packet, and a ring of them is waiting on both queues */
@@ -373,6 +392,7 @@ int main(void)
 		cmocka_unit_test(every_answer_of_the_doorbell_is_normal_life),
 		TX_TEST(no_call_where_the_driver_is_awake),
 		TX_TEST(each_queue_with_work_is_rung_once),
+		TX_TEST(doorbell_without_the_lock_rings_what_has_work_and_changes_nothing),
 		TX_TEST(one_kick_is_bounded),
 		TX_TEST(dead_device_drops_and_stays_dead),
 	};

@@ -20,7 +20,7 @@
 #define LOG_MAX 256u
 
 /* Ring and outside world of the fake device. What it was asked to do is written to `log`, one
- * letter each: t(x taken), f(ull), r(efused), k(ick), c(omplete), x (rx). */
+ * letter each: t(x taken), f(ull), r(efused), k(ick), d(oorbell without the lock), c(omplete), x (rx). */
 struct fake {
 	struct mr_dev dev;
 	unsigned ring; /* descriptors it has */
@@ -105,6 +105,15 @@ static int fake_kick(struct mr_dev *dev)
 	return ret;
 }
 
+static int fake_ring(const struct mr_dev *dev)
+{
+	struct fake *k = mr_container_of(dev, struct fake, dev);
+
+	note(k, 'd');
+	k->done = k->nheld;
+	return 0;
+}
+
 static void fake_reap(struct mr_dev *dev)
 {
 	struct fake *k = to_fake(dev);
@@ -123,6 +132,7 @@ static const struct mr_dev_ops FAKE_OPS = {
 	.rx = fake_rx,
 	.tx = fake_tx,
 	.kick = fake_kick,
+	.ring = fake_ring,
 	.reap = fake_reap,
 };
 
@@ -194,6 +204,77 @@ static void batch_costs_one_doorbell(void **state)
 	expect_log(b, "tttttkc");
 	assert_int_equal(b->nif.txq_count, 0);
 	assert_int_equal(b->fake.sent, 5);
+	assert_true(mr_port_next(&b->port, T0) == MR_TIME_NEVER);
+}
+
+static void doorbell_is_left_to_who_will_ring_it_without_the_lock(void **state)
+{
+	struct bench *b = *state;
+
+	b->port.leaves = true;
+	assert_int_equal(mr_port_tx(&b->port, T0), 0);
+	expect_log(b, "c");
+	assert_false(mr_port_take_owed(&b->port));
+	queue_packets(b, 2, 1000);
+	assert_int_equal(mr_port_tx(&b->port, T0), 0);
+	expect_log(b, "ttc");
+	assert_true(mr_port_next(&b->port, T0) == MR_TIME_NEVER);
+	assert_true(mr_port_take_owed(&b->port));
+	assert_false(mr_port_take_owed(&b->port));
+	assert_int_equal(b->ctr.c[MR_CTR_DEV_TX_DOORBELLS], 1);
+	assert_int_equal(mr_port_ring(&b->port), 0);
+	expect_log(b, "d");
+	b->port.dev->ops->reap(b->port.dev);
+	assert_int_equal(b->fake.sent, 2);
+}
+
+/* Who had left it did not give the lock back, but went on with rounds: nothing of them was sent. */
+static void doorbell_that_was_left_is_rung_by_the_next_that_leaves_none(void **state)
+{
+	struct bench *b = *state;
+
+	b->port.leaves = true;
+	queue_packets(b, 2, 1000);
+	assert_int_equal(mr_port_tx(&b->port, T0), 0);
+	b->port.leaves = false;
+	assert_int_equal(mr_port_tx(&b->port, T0), 0);
+	expect_log(b, "ttckc");
+	assert_int_equal(b->fake.sent, 2);
+	assert_false(mr_port_take_owed(&b->port));
+	assert_int_equal(mr_port_tx(&b->port, T0), 0);
+	expect_log(b, "c");
+}
+
+static void full_ring_is_rung_at_once_whoever_would_ring_later(void **state)
+{
+	struct bench *b = *state;
+
+	b->port.leaves = true;
+	queue_packets(b, 10, 1000);
+	assert_int_equal(mr_port_tx(&b->port, T0), 0);
+	expect_log(b, "ttttttttfkcttc");
+	assert_true(mr_port_take_owed(&b->port));
+	assert_int_equal(mr_port_ring(&b->port), 0);
+	b->port.dev->ops->reap(b->port.dev);
+	assert_int_equal(b->fake.sent, 10);
+}
+
+static void doorbell_that_went_wrong_is_rung_with_the_lock_and_told_of(void **state)
+{
+	struct bench *b = *state;
+
+	b->port.leaves = true;
+	b->fake.kick_sends = false;
+	queue_packets(b, 1, 1000);
+	assert_int_equal(mr_port_tx(&b->port, T0), 0);
+	expect_log(b, "tc");
+	b->fake.kick_sends = true;
+	mr_port_missed(&b->port, -EBUSY, T0);
+	assert_int_equal(b->ctr.drop[MR_DROP_TX_DEVICE], 1);
+	assert_true(mr_port_next(&b->port, T0) == T0);
+	assert_int_equal(mr_port_tx(&b->port, T0), 0);
+	expect_log(b, "kc");
+	assert_int_equal(b->fake.sent, 1);
 	assert_true(mr_port_next(&b->port, T0) == MR_TIME_NEVER);
 }
 
@@ -386,6 +467,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		PORT_TEST(idle_port_rings_no_doorbell),
 		PORT_TEST(batch_costs_one_doorbell),
+		PORT_TEST(doorbell_is_left_to_who_will_ring_it_without_the_lock),
+		PORT_TEST(doorbell_that_was_left_is_rung_by_the_next_that_leaves_none),
+		PORT_TEST(full_ring_is_rung_at_once_whoever_would_ring_later),
+		PORT_TEST(doorbell_that_went_wrong_is_rung_with_the_lock_and_told_of),
 		PORT_TEST(more_than_a_ring_goes_in_turns),
 		PORT_TEST(ring_that_was_full_before_is_emptied_first),
 		PORT_TEST(doorbell_that_says_eagain_is_rung_again_later),

@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "../lib/pair.h"
+#include "engine/share_keep_priv.h"
 #include "engine/share_priv.h"
 #include "engine/share_proto.h"
 #include "engine/shared.h"
@@ -1018,6 +1019,228 @@ static void a_doorbell_that_was_turned_away_is_rung_again_though_nothing_new_is_
 	p.engine[1]->dev->ops = before;
 }
 
+static unsigned nrings;
+static int ring_result;
+
+static int ring(const struct mr_dev *dev)
+{
+	(void)dev;
+	assert_int_equal(pthread_mutex_trylock(&share->c->lock), 0); /* nobody has it */
+	pthread_mutex_unlock(&share->c->lock);
+	nrings++;
+	return ring_result;
+}
+
+static void send_something(void)
+{
+	struct mr_socket *c;
+
+	mr_share_lock(share, NULL);
+	assert_int_equal(mr_socket(p.engine[1], &c), 0);
+	assert_int_equal(mr_connect(c, &p.addr[0]), -EINPROGRESS);
+	mr_share_unlock(share);
+}
+
+/* Not told of events lately. */
+static void know_the_neighbour(void)
+{
+	mr_share_batch(share, false);
+	mr_share_batch(share, false);
+	send_something();
+	look();
+	look();
+}
+
+static void count_doorbells(struct mr_dev_ops *counting)
+{
+	*counting = *p.engine[1]->dev->ops;
+	counting->kick = kick;
+	counting->ring = ring;
+	p.engine[1]->dev->ops = counting;
+	nkicks = nrings = 0;
+	ring_result = 0;
+}
+
+/* A doorbell takes long: other threads slept for the lock meanwhile, and each of them took a switch of tasks more. */
+static void who_waits_for_one_socket_rings_without_the_lock(void **state)
+{
+	const struct mr_dev_ops *before = p.engine[1]->dev->ops;
+	struct mr_dev_ops counting;
+
+	(void)state;
+	know_the_neighbour();
+	count_doorbells(&counting);
+	send_something();
+	assert_int_equal(nrings, 1);
+	assert_int_equal(nkicks, 0);
+	mr_share_batch(share, true); /* as epoll_wait() does: it serves events */
+	send_something();
+	assert_int_equal(nrings, 1);
+	assert_int_equal(nkicks, 1);
+	mr_share_batch(share, false);
+	mr_share_batch(share, true); /* of all its waits the last told of events */
+	mr_share_batch(share, false);
+	send_something();
+	assert_int_equal(nrings, 1);
+	mr_share_batch(share, false);
+	send_something();
+	assert_int_equal(nrings, 2);
+	p.engine[1]->dev->ops = before;
+}
+
+static void what_the_doorbell_refused_without_the_lock_is_tried_again_with_it(void **state)
+{
+	const struct mr_dev_ops *before = p.engine[1]->dev->ops;
+	struct mr_dev_ops counting;
+	struct mr_counters *ctr = &p.engine[1]->st->ctr;
+	uint64_t dropped = ctr->drop[MR_DROP_TX_DEVICE];
+
+	(void)state;
+	know_the_neighbour();
+	count_doorbells(&counting);
+	ring_result = -EAGAIN;
+	send_something();
+	assert_int_equal(nrings, 1);
+	assert_int_equal(nkicks, 1);
+	assert_int_equal(ctr->drop[MR_DROP_TX_DEVICE], dropped);
+	ring_result = -EBUSY; /* the device has dropped it */
+	send_something();
+	assert_int_equal(nrings, 2);
+	assert_int_equal(nkicks, 2);
+	assert_int_equal(ctr->drop[MR_DROP_TX_DEVICE], dropped + 1);
+	p.engine[1]->dev->ops = before;
+}
+
+/* close() with SO_LINGER ran rounds for ever: nothing of them was sent. */
+static void a_round_rings_what_was_left_to_the_release_of_the_lock(void **state)
+{
+	const struct mr_dev_ops *before = p.engine[1]->dev->ops;
+	struct mr_dev_ops counting;
+	struct mr_socket *c;
+
+	(void)state;
+	know_the_neighbour();
+	count_doorbells(&counting);
+	mr_share_lock(share, NULL);
+	assert_int_equal(mr_socket(p.engine[1], &c), 0);
+	assert_int_equal(mr_connect(c, &p.addr[0]), -EINPROGRESS);
+	assert_int_equal(share_output_last(share), 0);
+	assert_int_equal(nkicks, 0);
+	assert_int_equal(mr_share_round(share), 0);
+	assert_int_equal(nkicks, 1);
+	mr_share_unlock(share);
+	assert_int_equal(nkicks, 1);
+	assert_int_equal(nrings, 0);
+	p.engine[1]->dev->ops = before;
+}
+
+/* As another thread would that comes while this one is in the kernel. */
+static int ring_while_another_sends(const struct mr_dev *dev)
+{
+	if (!nrings)
+		send_something();
+	return ring(dev);
+}
+
+static void who_finds_another_one_ringing_leaves_its_packets_to_that_one(void **state)
+{
+	const struct mr_dev_ops *before = p.engine[1]->dev->ops;
+	struct mr_dev_ops counting;
+
+	(void)state;
+	know_the_neighbour();
+	count_doorbells(&counting);
+	counting.ring = ring_while_another_sends;
+	send_something();
+	assert_int_equal(nrings, 2); /* once more: the first may have come too early for them */
+	assert_int_equal(share->rings, 0);
+	p.engine[1]->dev->ops = before;
+}
+
+static int ring_while_others_send_on_and_on(const struct mr_dev *dev)
+{
+	int ret = ring(dev);
+
+	if (nrings < 100 && share->rings)
+		send_something();
+	return ret;
+}
+
+static void nobody_rings_for_the_others_for_ever(void **state)
+{
+	const struct mr_dev_ops *before = p.engine[1]->dev->ops;
+	struct mr_dev_ops counting;
+
+	(void)state;
+	know_the_neighbour();
+	count_doorbells(&counting);
+	counting.ring = ring_while_others_send_on_and_on;
+	send_something();
+	assert_in_range(nrings, 3, 10);
+	assert_int_equal(share->rings, 0);
+	p.engine[1]->dev->ops = before;
+}
+
+static bool is_written(const struct mr_waiter *w)
+{
+	struct pollfd pfd = { .fd = share->events[w->index], .events = POLLIN };
+
+	return poll(&pfd, 1, 0) > 0;
+}
+
+/* Woken before, it found the lock held. */
+static void a_thread_of_this_process_is_woken_when_the_lock_is_free(void **state)
+{
+	const struct mr_dev_ops *before = p.engine[1]->dev->ops;
+	struct mr_waiter *other = strange_sleeper();
+	struct mr_dev_ops counting;
+
+	(void)state;
+	count_doorbells(&counting);
+	other->proc = (uint16_t)share->self->index;
+	assert_true(share_event_of(share, other) >= 0);
+	mr_share_batch(share, false);
+	mr_share_batch(share, false);
+	mr_share_lock(share, NULL);
+	mr_share_wake(share, other);
+	assert_false(other->asleep);
+	assert_false(is_written(other));
+	mr_share_unlock(share);
+	assert_true(is_written(other));
+	mr_list_del(&other->node);
+	p.engine[1]->dev->ops = before;
+}
+
+/* This one may be stopped before it comes to that, and serves events: the other is on its way during the doorbell. */
+static void another_process_and_who_is_woken_by_a_server_of_events_are_woken_at_once(void **state)
+{
+	const struct mr_dev_ops *before = p.engine[1]->dev->ops;
+	struct mr_waiter *other = strange_sleeper();
+	struct mr_dev_ops counting;
+	uint64_t count;
+
+	(void)state;
+	count_doorbells(&counting);
+	assert_true(share_event_of(share, other) >= 0);
+	mr_share_batch(share, false);
+	mr_share_batch(share, false);
+	mr_share_lock(share, NULL);
+	other->proc = (uint16_t)(share->self->index + 1);
+	mr_share_wake(share, other);
+	assert_true(is_written(other));
+	assert_int_equal(read(share->events[other->index], &count, sizeof(count)), sizeof(count));
+	other->proc = (uint16_t)share->self->index;
+	other->asleep = true;
+	mr_share_batch(share, true);
+	mr_share_wake(share, other);
+	assert_true(is_written(other));
+	mr_share_batch(share, false);
+	mr_share_batch(share, false);
+	mr_share_unlock(share);
+	mr_list_del(&other->node);
+	p.engine[1]->dev->ops = before;
+}
+
 /* Programs that want no descriptor any more set their number to 0; poll() takes no more than that. */
 static void a_sleeper_needs_no_descriptors_of_the_programs(void **state)
 {
@@ -1199,6 +1422,47 @@ static void a_child_that_dies_inside_the_lock_leaves_it_to_be_repaired(void **st
 	assert_int_equal(mr_share_lock(share, NULL), 0);
 	mr_share_unlock(share);
 	assert_int_equal(nsalvaged, 1);
+}
+
+static int die(const struct mr_dev *dev)
+{
+	(void)dev;
+	_exit(7);
+}
+
+static void who_dies_before_it_rings_has_left_the_lock_and_the_keeper_rings(void **state)
+{
+	const struct mr_dev_ops *before = p.engine[1]->dev->ops;
+	struct mr_keeper *k = calloc(1, sizeof(*k));
+	struct mr_dev_ops counting;
+	struct mr_proc *child;
+	uint32_t slot;
+	pid_t pid;
+
+	(void)state;
+	know_the_neighbour();
+	count_doorbells(&counting);
+	counting.ring = die;
+	mr_share_fork_prepare(share);
+	child = forked_child();
+	slot = child->index;
+	pid = fork();
+	if (!pid) {
+		if (!mr_share_fork_child(share))
+			send_something();
+		_exit(0);
+	}
+	mr_share_fork_parent(share, pid);
+	assert_int_equal(status_of(pid), 7);
+	assert_int_equal(mr_share_lock(share, NULL), 0);
+	k->share = share;
+	k->watch[slot].pidfd = -1;
+	keep_release(k, slot);
+	mr_share_unlock(share);
+	assert_int_equal(nsalvaged, 0);
+	assert_int_equal(nkicks, 1);
+	p.engine[1]->dev->ops = before;
+	free(k);
 }
 
 /* The child ends when this thread already waits for the lock, or is about to. */
@@ -1476,6 +1740,15 @@ int main(void)
 		SHARE_TEST(a_call_runs_no_round_where_nobody_sleeps),
 		SHARE_TEST(
 			a_doorbell_that_was_turned_away_is_rung_again_though_nothing_new_is_sent),
+		SHARE_TEST(who_waits_for_one_socket_rings_without_the_lock),
+		SHARE_TEST(what_the_doorbell_refused_without_the_lock_is_tried_again_with_it),
+		SHARE_TEST(a_round_rings_what_was_left_to_the_release_of_the_lock),
+		SHARE_TEST(who_finds_another_one_ringing_leaves_its_packets_to_that_one),
+		SHARE_TEST(nobody_rings_for_the_others_for_ever),
+		SHARE_TEST(who_dies_before_it_rings_has_left_the_lock_and_the_keeper_rings),
+		SHARE_TEST(a_thread_of_this_process_is_woken_when_the_lock_is_free),
+		SHARE_TEST(
+			another_process_and_who_is_woken_by_a_server_of_events_are_woken_at_once),
 		SHARE_TEST(a_sleeper_needs_no_descriptors_of_the_programs),
 		SHARE_TEST(a_forked_child_has_a_place_a_table_and_a_waiter_of_its_own),
 		SHARE_TEST(a_fork_that_fails_gives_the_place_back),

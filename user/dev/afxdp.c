@@ -156,6 +156,7 @@ static const struct mr_dev_ops JOINED_OPS = {
 	.rx = mr_afxdp_rx,
 	.tx = mr_afxdp_tx,
 	.kick = mr_afxdp_kick,
+	.ring = mr_afxdp_ring,
 	.reap = mr_afxdp_reap,
 	.rx_ready = mr_afxdp_rx_ready,
 	.fds = mr_afxdp_fds,

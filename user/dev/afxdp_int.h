@@ -97,6 +97,7 @@ void mr_afxdp_refill(struct mr_afxdp *d);
 /* ---- afxdp_tx.c */
 int mr_afxdp_tx(struct mr_dev *dev, struct mr_frame *f, uint64_t now);
 int mr_afxdp_kick(struct mr_dev *dev);
+int mr_afxdp_ring(const struct mr_dev *dev);
 /* Release the frames in the COMPLETION ring of a queue. Returns how many chunks. */
 uint32_t mr_afxdp_complete(struct mr_afxdp *d, struct mr_afxdp_queue *q);
 

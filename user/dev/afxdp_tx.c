@@ -200,3 +200,20 @@ int mr_afxdp_kick(struct mr_dev *dev)
 	}
 	return d->s->gone ? -ENETDOWN : ret;
 }
+
+/* Reads only the indices in the ring itself, which are valid in every process. */
+int mr_afxdp_ring(const struct mr_dev *dev)
+{
+	const struct mr_afxdp *d = to_afxdp(dev);
+	int err = 0;
+
+	for (unsigned i = 0; i < d->s->ntx; i++) {
+		const struct mr_xsk *xsk = &d->q[i].xsk;
+		const struct mr_xsk_ring *ring = &xsk->ring[MR_XSK_TX];
+
+		if (mr_xsk_ring_untaken(ring) && mr_xsk_ring_needs_wakeup(ring) &&
+		    sendto(xsk->fd, NULL, 0, MSG_DONTWAIT, NULL, 0) < 0)
+			err = -errno;
+	}
+	return err;
+}

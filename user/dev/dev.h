@@ -37,6 +37,11 @@ struct mr_dev_ops {
 	 * later; or -ENETDOWN: the device is gone for good. */
 	int (*kick)(struct mr_dev *dev);
 
+	/* Ring the doorbell without the engine's lock, while another thread may drive the device: changes nothing but
+	 * the kernel's state. Returns 0, or a negative errno: kick() has to follow; after -EBUSY the device has
+	 * dropped a packet. NULL: this device needs the lock. */
+	int (*ring)(const struct mr_dev *dev);
+
 	/* Release the frames that the device has finished with, and give it free frames for receiving. */
 	void (*reap)(struct mr_dev *dev);
 

@@ -101,7 +101,7 @@ static void back_off(struct mr_port *port, bool moved, uint64_t now)
 int mr_port_tx(struct mr_port *port, uint64_t now)
 {
 	const struct mr_dev_ops *ops = port->dev->ops;
-	bool moved, again, first = true, any = false;
+	bool moved, again, must, first = true, any = false;
 	int full, kicked = 0;
 
 	/* Repeat as long as the doorbell makes room in a full ring. The queue becomes shorter each time, except the
@@ -111,7 +111,10 @@ int mr_port_tx(struct mr_port *port, uint64_t now)
 		again = full && (moved || first);
 		first = false;
 		any |= moved;
-		if (moved || full || port->s->kick_pending) {
+		port->owed |= moved;
+		must = full || port->s->kick_pending;
+		if (must || (port->owed && !port->leaves)) {
+			port->owed = false;
 			kicked = ops->kick(port->dev);
 			port->s->kick_pending = kicked == -EAGAIN;
 		}
@@ -129,6 +132,29 @@ int mr_port_tx(struct mr_port *port, uint64_t now)
 		port->s->backoff_ns = 0;
 	}
 	return 0;
+}
+
+bool mr_port_take_owed(struct mr_port *port)
+{
+	bool owed = port->owed;
+
+	port->owed = false;
+	if (owed)
+		MR_COUNT(port->dev->ctr, DEV_TX_DOORBELLS);
+	return owed;
+}
+
+int mr_port_ring(const struct mr_port *port)
+{
+	return port->dev->ops->ring(port->dev);
+}
+
+void mr_port_missed(struct mr_port *port, int err, uint64_t now)
+{
+	if (err == -EBUSY)
+		port->dev->ctr->drop[MR_DROP_TX_DEVICE]++;
+	port->s->kick_pending = true;
+	port->s->retry_at = now;
 }
 
 uint64_t mr_port_next(const struct mr_port *port, uint64_t now)

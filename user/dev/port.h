@@ -27,6 +27,10 @@ struct mr_port {
 	struct mr_netif *nif;
 	struct mr_pcapng *cap; /* NULL: no capture */
 	struct mr_port_state *s;
+	/* Set around mr_port_tx() by a caller that calls mr_port_take_owed() next: if only the doorbell remains to be
+	 * done, it is left to that caller. */
+	bool leaves;
+	bool owed; /* a doorbell was left; mr_port_tx() without `leaves` rings it */
 };
 
 /* Initialise *port and *state. The caller keeps ownership of dev and cap, and closes them when the port is no longer
@@ -51,6 +55,14 @@ static inline void mr_port_rx_verdict(struct mr_port *port, enum mr_drop reason)
 /* Move queued packets to the device, as far as shaper and ring allow, ring the doorbell, and reap. If the ring was
  * full and the doorbell made room in it, do so again. Returns 0, or -ENETDOWN: the device is gone for good. */
 int mr_port_tx(struct mr_port *port, uint64_t now);
+
+/* With the lock, just before it is released: is a doorbell owed? If so, the caller has to ring it. */
+bool mr_port_take_owed(struct mr_port *port);
+/* Ring the doorbell without the lock. Returns 0, or a negative errno to be passed to mr_port_missed(). */
+int mr_port_ring(const struct mr_port *port);
+/* With the lock: a doorbell without the lock has failed (err), or the process that had to ring it has ended (0). The
+ * next mr_port_tx() rings, and is due now. */
+void mr_port_missed(struct mr_port *port, int err, uint64_t now);
 
 /* ns: when mr_port_tx() has to be called again even if nothing new is queued (shaper, busy ring); MR_TIME_NEVER: not
  * at all. */

@@ -247,12 +247,16 @@ void share_acquire(struct mr_share *share)
 
 void share_release(struct mr_share *share)
 {
+	struct share_after after;
+
 	share->c->changing = NULL;
+	share_after_take(share, &after);
 	share_seen_off(share);
 	if (share->engine->cap) /* before another process writes to it */
 		mr_pcapng_flush(share->engine->cap);
 	pthread_mutex_unlock(&share->c->lock);
 	share_signals.held = NULL; /* not before the unlock, for the same reason */
+	share_after(share, &after);
 	share_leave(share);
 }
 
@@ -343,22 +347,30 @@ static bool retry_is_due(const struct mr_engine *engine)
 	       mr_port_next(&engine->port, engine->st->now) <= engine->st->now;
 }
 
-int share_output(struct mr_share *share)
+static int output(struct mr_share *share, bool leaves)
 {
+	struct mr_engine *engine = share->engine;
 	int err;
 
-	if (share->c->over || (!owes(share) && !retry_is_due(share->engine)))
+	if (share->c->over || (!owes(share) && !engine->port.owed && !retry_is_due(engine)))
 		return share->c->over;
 	if (share->confined) {
 		call_keeper(share);
 		return 0;
 	}
 	share_drive(share);
-	err = mr_engine_output(share->engine, share->engine->st->now);
+	engine->port.leaves = leaves;
+	err = mr_engine_output(engine, engine->st->now);
+	engine->port.leaves = false;
 	/* Only the keeper, which owns the mirror, can ask the kernel. */
-	if (!share->engine->shared && share->c->kept && mr_shared_wants(share->engine))
+	if (!engine->shared && share->c->kept && mr_shared_wants(engine))
 		share_write_event(share, share_keeper(share->c));
 	return set_over(share, err);
+}
+
+int share_output(struct mr_share *share)
+{
+	return output(share, false);
 }
 
 /* ---- Putting off ----------------------------------------------------------------------------- */
@@ -373,6 +385,8 @@ int share_output(struct mr_share *share)
 /* What this thread queues in answer to the events that it was told of. */
 static __thread struct {
 	bool on;	/* told of events, and has not waited since */
+	bool was_told;	/* the last wait returned events */
+	bool serves;	/* the last wait or the one before returned events */
 	bool unsent;	/* something was put off */
 	uint64_t since; /* the first of it */
 	uint64_t last;	/* call that left something unsent */
@@ -380,10 +394,17 @@ static __thread struct {
 	unsigned told;	/* times that it was told of events meanwhile */
 } batch;
 
+bool share_serves(void)
+{
+	return batch.serves;
+}
+
 void mr_share_batch(struct mr_share *share, bool told)
 {
 	struct mr_commons *c = share->c;
 
+	batch.serves = told || batch.was_told;
+	batch.was_told = told;
 	batch.on = told && (batch.late < LATE_MANY || ++batch.told % RARELY == 0);
 	/* The keeper leads because this thread seemed to stay away: then each packet would wake the keeper. */
 	if (batch.on && c->kept && c->leader == share_keeper(c)) {
@@ -430,12 +451,17 @@ bool mr_share_puts_off(const struct mr_share *share)
 	return batch.unsent && share->engine->st->now - batch.since <= BATCH_NS;
 }
 
+int share_output_last(struct mr_share *share)
+{
+	return output(share, share_acts_after(share));
+}
+
 void mr_share_unlock(struct mr_share *share)
 {
 	share->c->changing = NULL; /* the call is over: from here on tcp.changing applies */
 	share_round_in_passing(share);
 	if (!owes(share) || !put_off(share))
-		share_output(share);
+		share_output_last(share);
 	report(share);
 	share_leader_check(share);
 	share_release(share);

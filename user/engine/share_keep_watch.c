@@ -31,8 +31,11 @@ void keep_release(struct mr_keeper *k, uint32_t slot)
 	struct mr_proc *proc = &k->share->c->procs[slot];
 
 	forget(k, slot);
-	if (proc->state != PROC_FREE)
-		share_proc_free(k->share, proc);
+	if (proc->state == PROC_FREE)
+		return;
+	share_proc_free(k->share, proc);
+	/* It may have left a doorbell to be rung after its last release of the lock. */
+	mr_port_missed(&k->share->engine->port, 0, k->share->engine->st->now);
 }
 
 /* Watch for the end of a process. With the lock held. If it has ended already, it is released at once. If it cannot

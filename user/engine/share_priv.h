@@ -11,6 +11,7 @@
 #define SHARE_MAGIC	  0x6d727368ull /* "mrsh" */
 #define SHARE_WAITERS_MAX 8192u		/* threads that wait at once, of all processes */
 #define SHARE_KWAKE_WORDS (SHARE_WAITERS_MAX / 64)
+#define SHARE_WAKES	  32u /* threads that one release of the lock wakes */
 
 enum proc_state {
 	PROC_FREE,
@@ -105,7 +106,12 @@ struct mr_share {
 	int log_level; /* from the keeper */
 	int wanted;    /* index of the waiter whose eventfd is to be requested; -1: none */
 	bool asked;    /* a request for an eventfd is not answered yet */
-	int *sockets;  /* sockets of the device, in a process that has joined; else NULL */
+	/* Under the engine's lock: threads to wake after the release, see struct share_after. */
+	unsigned nwakes;
+	int wakes[SHARE_WAKES];
+	/* atomic: doorbells owed by threads of this process, one of which is ringing */
+	uint32_t rings;
+	int *sockets; /* sockets of the device, in a process that has joined; else NULL */
 	unsigned nsockets;
 	int fd_low;    /* the engine uses no descriptor below this one */
 	bool confined; /* see mr_share_confine() */
@@ -147,6 +153,26 @@ void share_drive(struct mr_share *share);
 void share_end(struct mr_share *share);
 /* Send what is queued. Returns 0 or -ENETDOWN. */
 int share_output(struct mr_share *share);
+/* The same, for a caller that calls share_release() next: may leave the doorbell to it. */
+int share_output_last(struct mr_share *share);
+/* Did one of this thread's last two waits return events of epoll, see mr_share_batch()? */
+bool share_serves(void);
+
+/* ---- share_after.c */
+/* What a thread does right after it has released the lock. */
+struct share_after {
+	bool ring;
+	unsigned nwakes;
+	int wakes[SHARE_WAKES]; /* eventfds to write */
+};
+/* May this thread leave work until after the release? */
+bool share_acts_after(const struct mr_share *share);
+/* With the lock held: note that w is to be woken. False: it cannot be left until later, wake it now. */
+bool share_wake_after(struct mr_share *share, const struct mr_waiter *w);
+/* With the lock held: move what is to be done to *after. */
+void share_after_take(struct mr_share *share, struct share_after *after);
+/* With the lock released: do it. */
+void share_after(struct mr_share *share, const struct share_after *after);
 
 /* ---- share_thread.c */
 /* State of a thread. Process-local. */
@@ -197,6 +223,8 @@ void share_leader_check(struct mr_share *share);
 void share_waiters_salvage(struct mr_share *share);
 /* Wake w by writing its eventfd, or let the keeper do it if this process does not have the eventfd. */
 void share_write_event(struct mr_share *share, struct mr_waiter *w);
+/* Write an eventfd. Leaves errno alone. */
+void share_write_to(int fd);
 /* Wake all sleepers: the engine is over. */
 void share_wake_all(struct mr_share *share);
 

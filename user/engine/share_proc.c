@@ -99,6 +99,8 @@ int mr_share_fork_child(struct mr_share *share)
 	pthread_mutex_init(&share->talk, NULL);
 	share->child = NULL;
 	share->opener = false;
+	/* Other threads of the parent may have counted on doing these, and are not here. */
+	share->rings = share->nwakes = 0;
 	if (!self)
 		return -EUSERS;
 	share->self = self;

@@ -29,7 +29,7 @@
 
 /* ---- Waking ---------------------------------------------------------------------------------- */
 
-static void write_to(int fd)
+void share_write_to(int fd)
 {
 	int saved = errno;
 	ssize_t n = write(fd, &(uint64_t){ 1 }, sizeof(uint64_t));
@@ -44,12 +44,12 @@ void share_write_event(struct mr_share *share, struct mr_waiter *w)
 {
 	w->asleep = false;
 	if (share->events[w->index] >= 0) {
-		write_to(share->events[w->index]);
+		share_write_to(share->events[w->index]);
 		return;
 	}
 	share->wanted = (int)w->index;
 	share->c->kwake[w->index / 64] |= 1ull << w->index % 64;
-	write_to(share->events[0]);
+	share_write_to(share->events[0]);
 }
 
 void mr_share_wake(struct mr_share *share, struct mr_waiter *w)
@@ -58,7 +58,10 @@ void mr_share_wake(struct mr_share *share, struct mr_waiter *w)
 	if (!w->asleep)
 		return;
 	share_stay_awake(share, w);
-	share_write_event(share, w);
+	if (share_wake_after(share, w))
+		w->asleep = false;
+	else
+		share_write_event(share, w);
 }
 
 void share_wake_all(struct mr_share *share)
@@ -106,7 +109,7 @@ void mr_share_interrupt(void)
 	share_signals.handled++;
 	atomic_signal_fence(memory_order_seq_cst);
 	if (share_signals.event >= 0)
-		write_to(share_signals.event);
+		share_write_to(share_signals.event);
 }
 
 /* ---- Sleeping -------------------------------------------------------------------------------- */
@@ -380,7 +383,7 @@ int mr_share_wait(struct mr_share *share, struct mr_waiter *w, struct pollfd *fd
 		looked = true;
 		if (ret || share->engine->st->now >= deadline_ns)
 			break;
-		err = share_output(share);
+		err = share_output_last(share);
 		ret = err ?: rest(share, t, fds, nfds, deadline_ns, sigmask);
 		if (t->w != w)
 			return ret;
