@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * tcp_bbr.c - a model of the path (how fast it delivers, how long it takes, how much may be on its way)
- * says how fast to send and how much to have in flight.
+ * tcp_bbr.c - BBR: a model of the path (delivery rate, RTT, how much may be in flight) sets pacing rate and cwnd.
  * Implements  BBR version 3, draft-ietf-ccwg-bbr: "section" below is of that. Names are the draft's.
  * Called by   tcp_loss.c and output through struct mr_cong_ops.
  * Not here    delivery rate samples (tcp_rate.c), departure times (tcp_pace.c).
  *
- * Bandwidths are in units of 32 bytes per second (up to 1 Tbit/s), least RTTs in 64 ns (up to 274 s),
- * times of the state machine in ms: 32 bits each, so that all of it is as large as CUBIC's state. Counts
- * of delivered bytes wrap.
+ * Bandwidths are in units of 32 bytes per second (up to 1 Tbit/s), minimum RTTs in 64 ns (up to 274 s), times of the
+ * state machine in ms: 32 bits each, so that the state is as large as CUBIC's. Counts of delivered bytes wrap.
  *
- * Departs     State is saved for undo when a loss episode begins, and not in each round of it: what is
- *             restored later would be what the losses have made of it (section 5.5.10.3 has both).
+ * Departs     State for undo is saved when a loss episode begins, and not in each of its rounds, which would save
+ * what the losses
+ *             have made of it (section 5.5.10.3 has both).
  *             A round without a usable rate sample says nothing about a plateau (section 5.3.1.2).
- *             Losses are counted against what has left the network since, if that is more than what was in
- *             flight: section 5.5.10 compares them with one round trip, but RACK may wait for up to another.
- *             A round of which ProbeRTT was the limit does not lower bw_shortterm and inflight_shortterm: what it
- *             delivers is our own doing, for which section 5.3.4 marks it as limited by the application.
- *             Marks (ECN) count as a loss in the round, and as one too many while probing: the draft
+ *             Losses are compared with what has left the network since, if that is more than what was in flight:
+ *             section 5.5.10 compares them with one RTT, but RACK may wait for up to another.
+ *             A round that ProbeRTT has limited does not lower bw_shortterm and inflight_shortterm: the cause of what
+ *             it delivers is our own, for which section 5.3.4 marks it as limited by the application.
+ *             A round with ECN marks counts as one with loss, and marks while probing as too much loss: the draft
  *             leaves the response open (section 3.7).
  */
 #include "tcp/tcp_cong.h"
@@ -35,17 +34,17 @@
 #define UP_CWND_GAIN	      576u /* 2.25 */
 #define PROBE_RTT_CWND_GAIN   128u
 #define PACING_MARGIN	      99u /* percent */
-#define LOSS_THRESH	      50u /* of what was in flight, one part is too much: 2 % */
+#define LOSS_THRESH	      50u /* loss of one in 50 bytes in flight is too much: 2 % */
 #define FULL_LOSS_COUNT	      6u
 #define FULL_BW_COUNT	      3u
 #define MIN_PIPE_SEGS	      4u
 #define MIN_RTT_FILTER_MS     10000u
 #define PROBE_RTT_INTERVAL_MS 5000u
 #define PROBE_RTT_MS	      200u
-#define PROBE_WAIT_MS	      2000u /* and up to a second more */
+#define PROBE_WAIT_MS	      2000u /* plus up to a second */
 #define RENO_ROUNDS	      63u
 #define DRAIN_ROUNDS	      3u
-#define EXTRA_ACKED_ROUNDS    5u /* of each half of the filter: ExtraAckedFilterLen is 10 */
+#define EXTRA_ACKED_ROUNDS    5u /* rounds of each half of the filter: ExtraAckedFilterLen is 10 */
 #define QUANTUM_MAX	      65536u
 #define QUANTUM_PER_S	      1000u /* a quantum is 1 ms of sending */
 #define QUANTA		      3u
@@ -55,12 +54,12 @@
 
 enum state { STARTUP, DRAIN, DOWN, CRUISE, REFILL, UP, PROBE_RTT };
 
-/* BBR.ack_phase: what the ACKs that come in answer. */
+/* BBR.ack_phase: to which phase of sending the arriving ACKs belong. */
 enum ack_phase { ACKS_INIT, ACKS_REFILLING, ACKS_STARTING, ACKS_FEEDBACK, ACKS_STOPPING };
 
 struct bbr {
 	uint64_t extra_acked_start; /* ns */
-	uint32_t max_bw[2];	    /* of this ProbeBW cycle, and of the one before */
+	uint32_t max_bw[2];	    /* of this ProbeBW cycle, and of the previous one */
 	uint32_t bw_latest, bw_shortterm, full_bw, undo_bw_shortterm;
 	uint32_t min_rtt, probe_rtt_min; /* INF: no sample */
 	uint32_t min_rtt_stamp, probe_rtt_min_stamp, probe_rtt_start_stamp, cycle_stamp;
@@ -69,7 +68,7 @@ struct bbr {
 	uint32_t undo_inflight_shortterm, undo_inflight_longterm, prior_cwnd; /* bytes */
 	uint32_t extra_acked_delivered, extra_acked[2];			      /* bytes */
 	uint32_t up_acked, up_acked_per_inc;				      /* bytes */
-	uint32_t lost_end; /* of the last range that was judged lost */
+	uint32_t lost_end; /* end of the last range that was found lost */
 	uint16_t wait_ms;  /* BBR.bw_probe_wait */
 	uint8_t extra_acked_rounds, loss_ranges;
 	uint8_t full_bw_count : 2, up_rounds : 5, full_bw_now : 1;
@@ -78,12 +77,13 @@ struct bbr {
 	uint16_t full_bw_reached : 1, round_start : 1, loss_round_start : 1, loss_in_round : 1,
 		bw_probe_sample : 1, probed_too_high : 1, precautionary : 1, idle_restart : 1,
 		probe_rtt_expired : 1, probe_rtt_round_done : 1, probe_rtt_draining : 1,
-		probe_rtt_samples : 1; /* of what ProbeRTT had in flight, and of what that let go */
+		/* Samples are from data sent in ProbeRTT, or permitted by its ACKs. */
+		probe_rtt_samples : 1;
 };
 _Static_assert(sizeof(struct bbr) <= sizeof(((struct mr_sending *)0)->cc_priv),
 	       "private state fits");
 
-/* What a loss has made BBR leave. */
+/* The state that BBR has left because of a loss. */
 enum undo_state { UNDO_NONE, UNDO_STARTUP, UNDO_UP };
 
 static struct bbr *priv(struct mr_tcb *tcb)
@@ -101,13 +101,13 @@ static uint32_t to_ms(uint64_t ns)
 	return (uint32_t)(ns / MR_NS_PER_MS);
 }
 
-/* Is it more than `ms` since stamp, which is never ahead of now? Both wrap. */
+/* Has more than `ms` passed since stamp, which is never in the future? Both wrap. */
 static bool elapsed(uint64_t now, uint32_t stamp, uint32_t ms)
 {
 	return to_ms(now) - stamp > ms;
 }
 
-/* Without a source of randomness here: what nobody else knows or waits for, mixed up. */
+/* There is no random number generator here: mix values that nobody else knows. */
 static uint32_t any_number(const struct mr_tcb *tcb, uint64_t now)
 {
 	uint64_t x = (now ^ (uint64_t)tcb->flow.hash << 32) * 0x9e3779b97f4a7c15ull;
@@ -165,7 +165,7 @@ static uint32_t min_pipe(const struct mr_tcb *tcb)
 	return MIN_PIPE_SEGS * tcb->snd_mss;
 }
 
-/* BDPMultiple(): bytes that are on their way at this rate, times a gain. */
+/* BDPMultiple(): bytes in flight at this rate, times a gain. */
 static uint32_t bdp(const struct mr_tcb *tcb, const struct bbr *b, uint32_t rate, uint32_t gain)
 {
 	const uint64_t per_unit = MR_NS_PER_S >> (BW_SHIFT + RTT_SHIFT);
@@ -206,7 +206,7 @@ static uint32_t max_inflight(const struct mr_tcb *tcb, const struct bbr *b)
 	return quantized(tcb, b, most + mr_max(b->extra_acked[0], b->extra_acked[1]));
 }
 
-/* InflightWithHeadroom(): some is left for others (BBR.Headroom is 0.15). */
+/* InflightWithHeadroom(): leaves room for other flows (BBR.Headroom is 0.15). */
 static uint32_t with_headroom(const struct mr_tcb *tcb, const struct bbr *b)
 {
 	uint32_t room =
@@ -378,7 +378,7 @@ static void start_up(const struct mr_tcb *tcb, struct bbr *b, const struct mr_ra
 	raise_slope(tcb, b);
 }
 
-/* As often as Reno would lose, but not more than every 63 rounds (section 5.3.3.5.1). */
+/* As often as Reno would have losses, but at least every 63 rounds (section 5.3.3.5.1). */
 static bool time_to_probe(const struct mr_tcb *tcb, const struct bbr *b, uint64_t now)
 {
 	uint32_t reno_rounds = target_inflight(tcb, b) / tcb->snd_mss;
@@ -402,7 +402,8 @@ static bool time_to_go_down(const struct mr_tcb *tcb, struct bbr *b,
 		return true;
 	}
 	if (tcb->sending->cwv.limited && tcb->cwnd >= b->inflight_longterm)
-		reset_full_bw(b, clamp32(rs->rate >> BW_SHIFT)); /* that is the limit, not bw */
+		/* Compare with this rate from now on, not with bw. */
+		reset_full_bw(b, clamp32(rs->rate >> BW_SHIFT));
 	else if (b->full_bw_now)
 		return true;
 	return false;
@@ -425,7 +426,7 @@ static void probe_upward(const struct mr_tcb *tcb, struct bbr *b, const struct m
 		raise_slope(tcb, b);
 }
 
-/* AdvanceMaxBwFilter(), unless there was no sample in all of the cycle. */
+/* AdvanceMaxBwFilter(), unless the whole cycle had no sample. */
 static void advance_max_bw(struct bbr *b)
 {
 	if (!b->max_bw[0])
@@ -434,7 +435,7 @@ static void advance_max_bw(struct bbr *b)
 	b->max_bw[0] = 0;
 }
 
-/* AdaptLongTermModel(): true if it has decided what comes next. */
+/* AdaptLongTermModel(). true: the next state was decided. */
 static bool adapt_longterm(const struct mr_tcb *tcb, struct bbr *b, const struct mr_rate_sample *rs)
 {
 	if (b->ack_phase == ACKS_STARTING && b->round_start)
@@ -524,14 +525,14 @@ static void check_probe_rtt_done(struct mr_tcb *tcb, struct bbr *b, uint64_t now
 {
 	if (!b->probe_rtt_draining || !elapsed(now, b->probe_rtt_start_stamp, PROBE_RTT_MS))
 		return;
-	b->probe_rtt_min_stamp = to_ms(now); /* the next one is due an interval from now */
+	b->probe_rtt_min_stamp = to_ms(now); /* the next one is due after an interval */
 	restore_cwnd(tcb, b);
 	exit_probe_rtt(tcb, b, now);
 }
 
 static void handle_probe_rtt(struct mr_tcb *tcb, struct bbr *b, uint64_t now)
 {
-	rate_app_limited(tcb); /* low samples here are our own doing */
+	rate_app_limited(tcb); /* samples are low because of ProbeRTT */
 	if (!b->probe_rtt_draining && tcb_in_flight(tcb) <= probe_rtt_cwnd(tcb, b)) {
 		b->probe_rtt_draining = true;
 		b->probe_rtt_start_stamp = to_ms(now);
@@ -587,7 +588,8 @@ static void update_max_bw(struct bbr *b, const struct mr_rate_sample *rs)
 		b->max_bw[0] = mr_max(b->max_bw[0], rate);
 }
 
-/* AdaptLowerBoundsFromCongestion(): at the end of a round with loss, towards what the path delivers. */
+/* AdaptLowerBoundsFromCongestion(): at the end of a round with loss, lower the bounds towards what the path
+ * delivers. */
 static void adapt_shortterm(const struct mr_tcb *tcb, struct bbr *b)
 {
 	if (!b->loss_round_start)
@@ -603,13 +605,13 @@ static void adapt_shortterm(const struct mr_tcb *tcb, struct bbr *b)
 	b->probe_rtt_samples = false;
 }
 
-/* UpdateACKAggregation(): how much more was acknowledged than the path delivers in the time. */
+/* UpdateACKAggregation(): how much more was acknowledged than the path delivers in that time. */
 static void update_aggregation(const struct mr_tcb *tcb, struct bbr *b,
 			       const struct mr_rate_sample *rs)
 {
 	uint64_t us = (rs->now - b->extra_acked_start) / MR_NS_PER_US;
 	uint64_t rate = (uint64_t)bw(b) << BW_SHIFT;
-	/* An episode that is so long is none. */
+	/* Such a long episode is no aggregation. */
 	uint64_t expected = us < MR_US_PER_S ? rate * us / MR_US_PER_S : UINT32_MAX;
 	uint32_t rounds = b->full_bw_reached ? EXTRA_ACKED_ROUNDS : 1;
 
@@ -656,7 +658,7 @@ static void inflight_too_high(const struct mr_tcb *tcb, struct bbr *b, uint32_t 
 			      bool app_limited, uint64_t now)
 {
 	b->probed_too_high = true;
-	b->bw_probe_sample = false; /* one reaction to each probe */
+	b->bw_probe_sample = false; /* react only once to each probe */
 	if (!app_limited)
 		b->inflight_longterm = mr_max(at, beta(target_inflight(tcb, b)));
 	if (b->state == UP) {
@@ -665,7 +667,7 @@ static void inflight_too_high(const struct mr_tcb *tcb, struct bbr *b, uint32_t 
 	}
 }
 
-/* InflightAtLoss(): where in this segment the losses went over the threshold. */
+/* InflightAtLoss(): at which point of this segment the losses exceeded the threshold. */
 static uint32_t inflight_at_loss(uint32_t size, uint32_t tx_in_flight, uint32_t lost)
 {
 	uint32_t before = tx_in_flight > size ? tx_in_flight - size : 0;
@@ -677,8 +679,8 @@ static uint32_t inflight_at_loss(uint32_t size, uint32_t tx_in_flight, uint32_t 
 	return before + (allowed - lost_before) * LOSS_THRESH / (LOSS_THRESH - 1);
 }
 
-/* What was lost since this was sent, of as much as was in flight then: a round trip's. RACK may have waited for
- * late packets (RFC 8985 section 6.2), and what was judged meanwhile is of more than that. */
+/* Bytes lost since this segment was sent, out of what was in flight then, which is one RTT. RACK may have waited for
+ * late packets (RFC 8985 section 6.2); then the losses found meanwhile are out of more than that. */
 static uint32_t lost_of_round(const struct mr_tcb *tcb, const struct mr_frame *f)
 {
 	const struct mr_rate *r = &tcb->sending->rate;
@@ -703,7 +705,7 @@ static void bbr_lost(struct mr_tcb *tcb, const struct mr_frame *f, uint64_t now)
 				  f->sent.app_limited, now);
 }
 
-/* A loss event, whoever found it. Its name is the interface's: there is no ssthresh here. */
+/* A loss event. The name is that of the interface: BBR has no ssthresh. */
 static uint32_t bbr_ssthresh(struct mr_tcb *tcb, uint32_t in_flight, uint64_t now)
 {
 	struct bbr *b = priv(tcb);

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * tcp_listen.c - passive opens: LISTEN, and SYN-RECEIVED as a small object until the handshake is
- * done.
+ * tcp_listen.c - passive opens: LISTEN, and SYN-RECEIVED as a small object until the handshake is complete.
  * Owns        struct mr_tcp_listener and struct mr_tcp_synreq.
  * Implements  RFC 9293 sections 3.10.7.2 and, for SYN-RECEIVED, 3.10.7.4.
- * Called by   input and the timers. Not here SYN-RECEIVED of a simultaneous open: that is a TCB
- *             (tcp_input.c).
+ * Called by   input and the timers.
+ * Not here    SYN-RECEIVED of a simultaneous open, which is a TCB (tcp_input.c).
  */
 #include <errno.h>
 
 #include "tcp/tcp_cong.h"
 #include "tcp/tcp_priv.h"
 
-/* How long after a SYN,ACK the first segments of its peer may come. */
+/* How long after a SYN,ACK the peer's first segments may arrive. */
 #define SYNACK_FRESH_NS (3 * MR_NS_PER_S)
 
 void synreq_free(struct mr_tcp *tcp, struct mr_tcp_synreq *req)
@@ -50,7 +49,7 @@ void mr_tcp_unlisten(struct mr_tcp *tcp, struct mr_tcp_listener *l)
 		mr_steer_unlisten(tcp->ip->steer, &l->laddr, l->opts.v6only, l->lport);
 }
 
-/* What a SYN says and what we answer; nobody knows of it yet. 0, or the error of mr_dst_resolve(). */
+/* Fill in a request from a SYN. It is not in the flow table yet. Returns 0, or the error of mr_dst_resolve(). */
 static int request_fill(struct mr_tcp *tcp, struct mr_tcp_listener *l, const struct mr_ip_rx *rx,
 			const struct mr_seg *seg, uint64_t now, struct mr_tcp_synreq *req)
 {
@@ -77,7 +76,7 @@ static int request_fill(struct mr_tcp *tcp, struct mr_tcp_listener *l, const str
 	return 0;
 }
 
-/* Beyond the incarnation before, if there was one (RFC 1122 section 4.2.2.13). */
+/* An ISS beyond the previous connection's sequence numbers, if there was one (RFC 1122 section 4.2.2.13). */
 static uint32_t request_iss(const struct mr_tcp *tcp, const struct mr_flow *flow, uint32_t min_iss,
 			    uint64_t now)
 {
@@ -86,7 +85,7 @@ static uint32_t request_iss(const struct mr_tcp *tcp, const struct mr_flow *flow
 	return min_iss && seq_leq(iss, min_iss) ? min_iss + 1 : iss;
 }
 
-/* From now on this request is remembered, and its SYN,ACK sent again until it is answered. */
+/* Store the request. Its SYN,ACK is repeated until it is answered. */
 static void request_keep(struct mr_tcp *tcp, struct mr_tcp_synreq *req, uint64_t now)
 {
 	mr_timer_init(&req->timer, MR_TIMER_SYN);
@@ -96,7 +95,7 @@ static void request_keep(struct mr_tcp *tcp, struct mr_tcp_synreq *req, uint64_t
 	flow_insert(tcp, &req->flow);
 }
 
-/* No room to remember this SYN: the answer carries what must be known (RFC 4987). */
+/* There is no room to store this SYN: send a SYN cookie (RFC 4987). */
 static enum mr_drop send_cookie(struct mr_tcp *tcp, struct mr_tcp_listener *l,
 				const struct mr_ip_rx *rx, const struct mr_seg *seg, uint64_t now)
 {
@@ -106,7 +105,7 @@ static enum mr_drop send_cookie(struct mr_tcp *tcp, struct mr_tcp_listener *l,
 		return MR_DROP_IP_NO_ROUTE;
 	if (req.ts_ok) {
 		req.ts_offset -= tcp_ts_now(req.ts_offset, now) - cookie_ts(&req, now);
-	} else { /* nowhere to keep them */
+	} else { /* there is no place to store options */
 		req.wscale_ok = req.sack_ok = false;
 		req.rcv_wscale = 0;
 		if (req.ecn_mode == MR_ECN_MODE_CLASSIC)
@@ -120,7 +119,7 @@ static enum mr_drop send_cookie(struct mr_tcp *tcp, struct mr_tcp_listener *l,
 	return MR_DROP_NONE;
 }
 
-/* Third: a SYN. What comes with it (data, FIN) is left to be sent again (RFC 9293 section 3.10.7.2). */
+/* Third: a SYN. Data and FIN in it are ignored, and have to be sent again (RFC 9293 section 3.10.7.2). */
 static enum mr_drop take_syn(struct mr_tcp *tcp, struct mr_tcp_listener *l,
 			     const struct mr_ip_rx *rx, const struct mr_seg *seg, uint32_t min_iss,
 			     uint64_t now)
@@ -136,7 +135,7 @@ static enum mr_drop take_syn(struct mr_tcp *tcp, struct mr_tcp_listener *l,
 		mr_pool_put(&tcp->synreqs, req);
 		return MR_DROP_IP_NO_ROUTE;
 	}
-	/* A cookie does not remember its window: what comes of one has the largest. */
+	/* A cookie does not store the window: connections from a cookie have the largest. */
 	req->rcv_wnd = mr_min(req->rcv_wnd, (uint32_t)tcp->rcv_wnd_first);
 	req->iss = request_iss(tcp, &req->flow, min_iss, now);
 	req->sent_at = now;
@@ -145,8 +144,8 @@ static enum mr_drop take_syn(struct mr_tcp *tcp, struct mr_tcp_listener *l,
 	return MR_DROP_NONE;
 }
 
-/* A TCB in CLOSED made of the request, which gives its destination away, and the segment that has the peer's
- * window. NULL: none left. */
+/* Make a TCB in CLOSED from a request, whose destination it takes over, and from the segment that has the peer's
+ * window. NULL: none is free. */
 static struct mr_tcb *tcb_of_request(struct mr_tcp *tcp, struct mr_tcp_synreq *req,
 				     const struct mr_seg *seg, uint64_t now)
 {
@@ -198,7 +197,7 @@ static struct mr_tcb *establish(struct mr_tcp *tcp, struct mr_tcp_synreq *req,
 	ecn_server(tcb, req, seg);
 	if (req->sent_at)
 		rtt_sample(tcb, (req->acked_at ?: now) - req->sent_at);
-	else if (req->retries && req->ts_ok) /* which SYN,ACK it answers is told */
+	else if (req->retries && req->ts_ok) /* the timestamp says which SYN,ACK it answers */
 		rtt_by_timestamp(tcb, seg, now);
 	tcb_cong_start(tcb, req->retries != 0 || tcb->ecn.syn_marked);
 	tcb_set_state(tcb, MR_TCP_SYN_RECEIVED);
@@ -209,9 +208,8 @@ static struct mr_tcb *establish(struct mr_tcp *tcp, struct mr_tcp_synreq *req,
 	return tcb;
 }
 
-/* The handshake is complete: the accept queue takes the connection, if there is room. *tcb is NULL where
- * there was none. As in Linux the ACK is forgotten then; the SYN,ACK will be sent again, and its ACK may
- * find room. */
+/* The handshake is complete: put the connection on the accept queue. *tcb NULL: it is full. As in Linux, the ACK is
+ * then dropped; the SYN,ACK will be repeated, and its ACK may find room. */
 static enum mr_drop complete(struct mr_tcp *tcp, struct mr_tcp_synreq *req,
 			     const struct mr_seg *seg, uint64_t now, struct mr_tcb **tcb)
 {
@@ -232,8 +230,8 @@ static enum mr_drop complete(struct mr_tcp *tcp, struct mr_tcp_synreq *req,
 	return MR_DROP_NONE;
 }
 
-/* RFC 7413 section 4.2.2: a cookie that is good stands for the handshake. NULL: not so, or no room; then the
- * SYN is one as any other, and its data comes again. */
+/* RFC 7413 section 4.2.2: with a valid cookie the connection exists before the handshake is complete. NULL: no valid
+ * cookie, or no room; then the SYN is processed as any other, and its data has to be sent again. */
 static struct mr_tcb *take_fast_open(struct mr_tcp *tcp, struct mr_tcp_listener *l,
 				     const struct mr_ip_rx *rx, const struct mr_seg *seg,
 				     uint32_t min_iss, uint64_t now)
@@ -246,17 +244,17 @@ static struct mr_tcb *take_fast_open(struct mr_tcp *tcp, struct mr_tcp_listener 
 	    request_fill(tcp, l, rx, seg, now, &req))
 		return NULL;
 	req.iss = request_iss(tcp, &req.flow, min_iss, now);
-	/* Section 5.1: a forged cookie is not believed, a stolen one costs no more than this. */
+	/* Section 5.1: a forged cookie is rejected; the limit bounds what a stolen one can do. */
 	made_by = tfo_cookie_check(tcp, l, &req.flow, seg);
 	if (made_by != TFO_BY_NONE && tfo_unconfirmed(tcp, now) < l->opts.fastopen &&
 	    tcp_up(tcp)->accept_room(l->owner))
 		tcb = tcb_of_request(tcp, &req, seg, now);
 	else
 		MR_COUNT(tcp->ctr, TCP_TFO_REFUSED);
-	mr_dst_put(tcp->ip, &req.dst); /* nothing, where the TCB has it */
+	mr_dst_put(tcp->ip, &req.dst); /* no effect if the TCB has taken it over */
 	if (!tcb)
 		return NULL;
-	ecn_client(tcb, seg, rx->tos); /* as in a simultaneous open: this is a SYN */
+	ecn_client(tcb, seg, rx->tos); /* as in a simultaneous open, because this is a SYN */
 	tcb->snd_una = tcb->snd_nxt = tcb->snd_sml = tcb->iss;
 	tcb_cong_start(tcb, false);
 	tcb_set_state(tcb, MR_TCP_SYN_RECEIVED);
@@ -278,9 +276,9 @@ static struct mr_tcb *take_fast_open(struct mr_tcp *tcp, struct mr_tcp_listener 
 	return tcb;
 }
 
-/* Could this be of a connection that a cookie of ours has begun and whose first segment, which alone can be
- * checked, was lost or overtaken, and comes again? Of text it could as long as that cookie is good. What has none
- * may be the peer's answer to a SYN,ACK that came twice; if it is more than that, it will be said again soon. */
+/* Could the segment belong to a connection of a SYN cookie of ours, whose first segment (the only one with the
+ * cookie) was lost or reordered, and will be repeated? With text it could, as long as the cookie is valid. Without
+ * text, it may be the peer's answer to a duplicate SYN,ACK; if it is more than that, it will be repeated soon. */
 static bool may_be_early(const struct mr_tcp *tcp, const struct mr_tcp_synreq *req,
 			 const struct mr_seg *seg, uint64_t now)
 {
@@ -294,13 +292,13 @@ static bool may_be_early(const struct mr_tcp *tcp, const struct mr_tcp_synreq *r
 	return ago && ago < SYNACK_FRESH_NS;
 }
 
-/* An ACK that nobody remembers having asked for: was it asked for by a cookie? If so, it ends `other`,
- * if not NULL: the request that another copy of the same SYN made when there was room again. */
+/* An ACK that belongs to no connection: does it have a valid SYN cookie? If so, it ends `other` (if not NULL): the
+ * request that another copy of the same SYN made when there was room again. */
 static enum mr_drop take_cookie(struct mr_tcp *tcp, struct mr_tcp_listener *l,
 				struct mr_tcp_synreq *other, const struct mr_ip_rx *rx,
 				const struct mr_seg *seg, uint64_t now, struct mr_tcb **tcb)
 {
-	struct mr_seg syn = *seg; /* as the SYN was, for all that the ACK still tells of it */
+	struct mr_seg syn = *seg; /* the SYN, as far as the ACK still has its contents */
 	struct mr_tcp_synreq req = { 0 };
 	enum mr_drop reason;
 
@@ -318,14 +316,14 @@ static enum mr_drop take_cookie(struct mr_tcp *tcp, struct mr_tcp_listener *l,
 	}
 	if (other)
 		synreq_free(tcp, other);
-	req.ecn_mode = MR_ECN_MODE_NONE; /* these are not a SYN's flags */
+	req.ecn_mode = MR_ECN_MODE_NONE; /* these flags are not those of a SYN */
 	if (req.ts_ok)
 		cookie_ts_read(&req, seg->tsecr);
 	req.ecn_mode = ecn_of_cookie(seg, l->opts.ecn, req.ecn_mode == MR_ECN_MODE_CLASSIC);
 	req.rcv_wscale = req.wscale_ok ? tcp_choose_wscale(l->opts.rcvbuf) : 0;
 	reason = complete(tcp, &req, seg, now, tcb);
-	/* The peer believes that it is connected, and may wait for us to speak. The queue of requests may
-	 * have room by now: then it is asked again until the accept queue has, too. */
+	/* The peer is in ESTABLISHED, and may wait for us to send. If there is room for a request by now, its SYN,ACK
+	 * is repeated until the accept queue has room, too. */
 	if (!*tcb && l->nreqs < l->backlog) {
 		struct mr_tcp_synreq *kept = mr_pool_get(&tcp->synreqs);
 
@@ -335,7 +333,7 @@ static enum mr_drop take_cookie(struct mr_tcp *tcp, struct mr_tcp_listener *l,
 			return reason;
 		}
 	}
-	mr_dst_put(tcp->ip, &req.dst); /* nothing, where the TCB has it */
+	mr_dst_put(tcp->ip, &req.dst); /* no effect if the TCB has taken it over */
 	MR_COUNT_N(tcp->ctr, TCP_COOKIES_IN, *tcb != NULL);
 	return reason;
 }
@@ -374,7 +372,8 @@ enum mr_drop synreq_input(struct mr_tcp *tcp, struct mr_tcp_synreq *req, const s
 			synreq_free(tcp, req);
 			return MR_DROP_TCP_ECN;
 		}
-		tcp_reply_synack(tcp, req, now); /* its copy was lost, or ours */
+		/* The SYN arrived again: our SYN,ACK was lost, or the SYN was duplicated. */
+		tcp_reply_synack(tcp, req, now);
 		return MR_DROP_TCP_DUPLICATE;
 	}
 	/* first: sequence number, and PAWS */
@@ -388,7 +387,7 @@ enum mr_drop synreq_input(struct mr_tcp *tcp, struct mr_tcp_synreq *req, const s
 			tcp_reply_syn_ack_ack(tcp, req, now);
 		return MR_DROP_TCP_SEQ;
 	}
-	if (seg->flags & MR_TCP_RST) { /* second: a passive open goes back to LISTEN */
+	if (seg->flags & MR_TCP_RST) { /* second: a passive open returns to LISTEN */
 		if (seg->seq != rcv_nxt) {
 			if (tcp_challenge_allowed(tcp, &unlimited, now))
 				tcp_reply_syn_ack_ack(tcp, req, now);
@@ -411,7 +410,7 @@ enum mr_drop synreq_input(struct mr_tcp *tcp, struct mr_tcp_synreq *req, const s
 		tcp_reply_rst(tcp, rx, seg, now);
 		return MR_DROP_TCP_ACK_INVALID;
 	}
-	/* As Linux: the ACK alone is remembered, and forgotten again when the wait is over. */
+	/* As Linux: only the ACK is remembered, until the wait is over. */
 	if (req->listener->opts.defer_accept > req->retries && !seg->len &&
 	    !(seg->flags & MR_TCP_FIN)) {
 		req->acked_at = req->acked_at ?: now;
@@ -426,8 +425,8 @@ enum mr_drop synreq_input(struct mr_tcp *tcp, struct mr_tcp_synreq *req, const s
 void synreq_timer(struct mr_tcp *tcp, struct mr_tcp_synreq *req, uint64_t now)
 {
 	unsigned defer = req->listener->opts.defer_accept;
-	/* The peer has answered: nothing is repeated but the last time, to bring about data or one more
-	 * ACK (Linux's rule of TCP_DEFER_ACCEPT). */
+	/* The peer has answered (TCP_DEFER_ACCEPT): repeat the SYN,ACK only at the end of the wait, to get data or
+	 * one more ACK, as Linux does. */
 	bool waits = defer && req->acked_at;
 	uint64_t rto;
 
@@ -436,7 +435,7 @@ void synreq_timer(struct mr_tcp *tcp, struct mr_tcp_synreq *req, uint64_t now)
 		synreq_free(tcp, req);
 		return;
 	}
-	req->retries++; /* first: a SYN,ACK that is sent again may offer less */
+	req->retries++; /* before sending: a repeated SYN,ACK may offer less */
 	if (!waits || req->retries >= defer) {
 		MR_COUNT(tcp->ctr, TCP_RETRANS);
 		tcp_reply_synack(tcp, req, now);

@@ -49,7 +49,7 @@ static void hold_sndq(struct mr_tcp *tcp, const struct mr_tcb *tcb)
 		mr_frame_salvage_hold(f);
 }
 
-/* Also for what is over already: then it is due. */
+/* Also for a deadline in the past: then the timer is due. */
 static void rearm(struct mr_tcp *tcp, struct mr_tcb *tcb)
 {
 	uint64_t next = tcb_next_deadline(tcb);
@@ -74,10 +74,11 @@ static void keep_tcb(struct mr_tcp *tcp, struct mr_tcb *tcb, bool as_it_is)
 	else
 		tcb_empty(tcb);
 	rearm(tcp, tcb);
-	tcb_mark(tcp, tcb); /* whatever it owes; who owes nothing leaves the list */
+	/* In case it has something to send; otherwise output removes it from the list. */
+	tcb_mark(tcp, tcb);
 }
 
-/* Those that are somebody's; the others stay as they are for end_others(). */
+/* Keep the TCBs that belong to a socket or are orphans; the others stay as they are for end_others(). */
 static void salvage_tcbs(struct mr_tcp *tcp)
 {
 	mr_pool_salvage(&tcp->tcbs);
@@ -88,8 +89,8 @@ static void salvage_tcbs(struct mr_tcp *tcp)
 		if (!whole)
 			tcb->flow.kind = 0;
 		else if (tcb->owner && !tcp_up(tcp)->owns(tcb->owner, tcb))
-			tcb->owner = NULL; /* the socket has let go of it */
-		/* A connection that nobody owns is one that was closed. */
+			tcb->owner = NULL; /* the socket has dropped it */
+		/* A connection without owner was closed. */
 		if (whole && (tcb->owner || tcb->fin_queued))
 			keep_tcb(tcp, tcb, &tcb->flow != tcp->changing);
 		mr_pool_salvage_slot(&tcp->tcbs, tcb, whole);
@@ -106,9 +107,9 @@ static bool is_nobodys(const struct mr_tcb *tcb)
 	return in_use(&tcb->flow, MR_FLOW_TCB) && !tcb->owner && !tcb->fin_queued;
 }
 
-/* Their peers may wait for us to speak, and have nothing to say that would be answered by a reset: they get one
- * when all else is right again. But for what goes on under another name: the request that it was made of, the
- * TIME-WAIT that was made of it. */
+/* Reset the connections that were not kept. Their peers may wait for us to send, and have nothing to send that would
+ * elicit a reset: so they get one when everything else is repaired. Except those that continue as another object: the
+ * request it was made from, or its TIME-WAIT. */
 static void salvage_others(struct mr_tcp *tcp)
 {
 	for (uint32_t i = 0; i < tcp->tcbs.fresh; i++) {
@@ -249,7 +250,7 @@ void mr_tcp_salvage(struct mr_tcp *tcp)
 	mr_list_init(&tcp->held);
 	mr_list_init(&tcp->all);
 	mr_list_init(&tcp->connecting);
-	tcp->ndsacks = 0; /* what says otherwise finds none */
+	tcp->ndsacks = 0; /* a TCB with dsack_more finds none */
 	tcp->sndq_frames = 0;
 	salvage_gaps(tcp);
 	salvage_ports(tcp);
@@ -260,7 +261,7 @@ void mr_tcp_salvage(struct mr_tcp *tcp)
 	salvage_sendings(tcp);
 }
 
-/* As a reset from the peer, but that the peer gets one, too. */
+/* As a reset from the peer, but the peer gets one, too. */
 static void reset(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	if (tcb->owner)
@@ -268,7 +269,7 @@ static void reset(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	mr_tcp_abort(tcp, tcb, now);
 }
 
-/* Known by what they are until it is done, should this process die, too. */
+/* They stay recognisable until they are done, in case this process dies, too. */
 void mr_tcp_salvage_reset(struct mr_tcp *tcp, uint64_t now)
 {
 	struct mr_list *pos, *tmp;

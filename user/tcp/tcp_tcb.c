@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * tcp_tcb.c - birth, state and death of a TCB; the layer's own start.
- * Owns        tcb->state, the one wheel entry of a TCB, membership in the pending list.
- * Implements  RFC 9293 section 3.3.2 (the edges of figure 5).
+ * tcp_tcb.c - allocation, state and release of TCBs; initialisation of the layer.
+ * Owns        tcb->state, the wheel entry of a TCB, membership in the pending list.
+ * Implements  RFC 9293 section 3.3.2 (the transitions of figure 5).
  * Called by   every file of this layer.
  */
 #include <errno.h>
@@ -13,7 +13,7 @@
 
 #define UPCALL_TABLES 4u
 
-/* Code pointers cannot be in the arena; each process has this table of its own, set once at start. */
+/* Function pointers cannot be in the arena; each process has its own table, set once at start. */
 static const struct mr_tcp_upcalls *upcall_tables[UPCALL_TABLES];
 
 void mr_tcp_upcalls_set(unsigned index, const struct mr_tcp_upcalls *upcalls)
@@ -128,7 +128,7 @@ void tcb_free(struct mr_tcp *tcp, struct mr_tcb *tcb)
 	sndq_free(tcp, tcb);
 	ooo_free(tcp, tcb);
 	tcb_sending_end(tcp, tcb);
-	mr_list_del(&tcb->connecting_node); /* or the empty in_flight */
+	mr_list_del(&tcb->connecting_node); /* or the empty list in_flight */
 	mr_timer_cancel(tcp->wheel, &tcb->timer);
 	mr_list_del(&tcb->pending_node);
 	mr_list_del(&tcb->all_node);
@@ -147,9 +147,9 @@ void tcb_end(struct mr_tcp *tcp, struct mr_tcb *tcb, int err)
 	tcb_free(tcp, tcb);
 }
 
-/* RFC 9293 figure 5, and what its text adds: CLOSED from everywhere (abort, reset, timeouts); a
- * passive open enters at SYN-RECEIVED, because LISTEN is an object of its own here. A close
- * in SYN-RECEIVED is queued, so FIN-WAIT-1 follows ESTABLISHED only. */
+/* RFC 9293 figure 5, and what its text adds: CLOSED from every state (abort, reset, timeouts); a passive open enters
+ * at SYN-RECEIVED, because LISTEN is a separate object here. A close in SYN-RECEIVED is queued, so FIN-WAIT-1 only
+ * follows ESTABLISHED. */
 static const uint16_t edges[] = {
 #define E(s) (1u << MR_TCP_##s)
 	[MR_TCP_CLOSED] = E(SYN_SENT) | E(SYN_RECEIVED),
@@ -209,9 +209,8 @@ void mr_tcp_unhold(struct mr_tcp *tcp)
 		tcb_mark(tcp, mr_list_first(&tcp->held, struct mr_tcb, pending_node));
 }
 
-/* The wheel entry only ever moves nearer here; moved further, it fires early and the handler arms
- * it anew. So the common case, pushing the retransmission timer out with each ACK, costs one store.
- */
+/* The wheel entry is only moved to an earlier time here. If the deadline becomes later, the entry fires early, and
+ * the handler arms it again. So the common case, moving the retransmission timer with each ACK, costs one store. */
 void tcb_timer_set(struct mr_tcp *tcp, struct mr_tcb *tcb, enum mr_tcb_timer which,
 		   uint64_t deadline)
 {
@@ -245,7 +244,7 @@ void tcb_sending_end(struct mr_tcp *tcp, struct mr_tcb *tcb)
 	if (!tcb_sends(tcb))
 		return;
 	tcb->sending = &tcp->not_sending;
-	tcb->undo.armed = false; /* what it would bring back is gone */
+	tcb->undo.armed = false; /* the state that it would restore is gone */
 	s->tcb = NULL;
 	mr_pool_put(&tcp->sendings, s);
 }
@@ -256,14 +255,14 @@ void tcb_cong_start(struct mr_tcb *tcb, bool syn_lost)
 	tcb->ssthresh = UINT32_MAX;
 	if (!syn_lost)
 		return;
-	tcb->cwnd = tcb->snd_mss; /* RFC 5681 section 3.1: the path has just lost something */
-	if (!tcb->srtt_ns)	  /* or it is slow: RFC 6298 (5.7) */
+	tcb->cwnd = tcb->snd_mss; /* RFC 5681 section 3.1: a packet was just lost */
+	if (!tcb->srtt_ns)	  /* or the RTT is long: RFC 6298 (5.7) */
 		tcb->rto_ns = MR_TCP_RTO_FALLBACK_NS;
 }
 
 uint8_t tcp_choose_wscale(uint32_t rcvbuf)
 {
-	/* Room for the buffer to be enlarged later: the shift is fixed with the SYN. */
+	/* The shift is fixed by the SYN: leave room for the buffer to grow. */
 	uint32_t most = mr_max(rcvbuf, MR_TCP_RCVBUF_MAX);
 	uint8_t shift = 0;
 

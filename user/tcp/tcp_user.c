@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * tcp_user.c - the calls of the layer above: open, close, abort, options, room to receive.
+ * tcp_user.c - the calls of the layer above: open, close, abort, options, free receive space.
  * Implements  RFC 9293 sections 3.10.1, 3.10.4, 3.10.5.
  * Called by   the socket layer.
  * Not here    listen (tcp_listen.c), writing (tcp_sndq.c).
@@ -10,7 +10,7 @@
 #include "tcp/tcp_cong.h"
 #include "tcp/tcp_priv.h"
 
-/* Local end and destination of an active open. */
+/* Choose the local address and port, and the destination, of an active open. */
 static int choose_local(struct mr_tcp *tcp, const struct mr_endpoint *peer,
 			struct mr_endpoint *local, uint64_t now)
 {
@@ -66,11 +66,11 @@ int mr_tcp_connect(struct mr_tcp *tcp, const struct mr_endpoint *local,
 	tcb->undo.retrans_end = tcb->iss;
 	tcb->ts_offset = tcp_ts_offset(tcp, &tcb->flow);
 	tcb->adv_mss = tcp_path_mss(&tcb->dst, &peer->addr, opts->maxseg);
-	/* Until the peer says; also how writes before that are cut. */
+	/* Until the peer's SYN arrives; also determines how earlier writes are cut. */
 	tcb->peer_mss = tcb->snd_mss = tcb->adv_mss;
 	tcb->rcv_wnd =
 		mr_min(tcp_initial_rcv_wnd(mr_tcp_rcv_limit(opts)), (uint32_t)tcp->rcv_wnd_first);
-	tcb->rcv_wscale = tcp_choose_wscale(opts->rcvbuf); /* whatever becomes of rcvbuf */
+	tcb->rcv_wscale = tcp_choose_wscale(opts->rcvbuf); /* fixed, however rcvbuf changes */
 	if (opts->fastopen_connect)
 		tfo_begin(tcp, tcb, now);
 	tcb->syn_owed = tcb->tfo != MR_TFO_WAIT;
@@ -104,7 +104,7 @@ void mr_tcp_shutdown(struct mr_tcp *tcp, struct mr_tcb *tcb)
 void mr_tcp_close(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	tcb->owner = NULL;
-	/* Data may be on its way with the SYN (RFC 7413): then FIN follows it. */
+	/* Data may be in flight with the SYN (RFC 7413): then the FIN follows it. */
 	if (tcb->state == MR_TCP_SYN_SENT &&
 	    !tcb->sndq.head) { /* RFC 9293 section 3.10.4: delete the TCB */
 		tcb_end(tcp, tcb, 0);
@@ -133,7 +133,8 @@ void mr_tcp_abort(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		if (!mr_dst_resolve(tcp->ip, &tcb->dst, &tcb->flow.raddr, now))
 			tcp_send_rst(tcp, tcb, now);
 		break;
-	default: /* CLOSING, LAST-ACK: the peer is done, too; SYN-SENT: nobody knows of us */
+	/* CLOSING, LAST-ACK: the peer has closed, too; SYN-SENT: the peer has no connection. */
+	default:
 		break;
 	}
 	tcb_end(tcp, tcb, 0);
@@ -146,8 +147,8 @@ void mr_tcp_rcv_space(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t free)
 	tcb->rcv_space = free;
 	if (!tcb_synchronized(tcb) || tcb->fin_rcvd)
 		return;
-	/* Worth a segment of its own when the window at least doubles, from less than half the
-	 * buffer. The peer then never waits for more than the application does. */
+	/* Send a window update if the window at least doubles, from less than half of the buffer. Then the peer never
+	 * waits for more than the application does. */
 	wnd = tcp_select_window(tcb);
 	if (wnd > tcb->rcv_wnd && tcb->rcv_wnd <= mr_tcp_rcv_limit(&tcb->opts) / 2 &&
 	    wnd / 2 >= tcb->rcv_wnd) {
@@ -167,16 +168,16 @@ void mr_tcp_opts_changed(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 		tcb_mark(tcp, tcb);
 }
 
-#define MTU_TURN 4096u /* TCBs that are told of a new MTU in one round */
+#define MTU_TURN 4096u /* TCBs that are updated after a change of the MTU, per round */
 
-/* Output resolves the destination, and sees. */
+/* Output resolves the destination again, and gets the new MTU. */
 void tcp_tell_mtu(struct mr_tcp *tcp)
 {
 	for (unsigned i = 0; i < MTU_TURN && tcp->mtu_cursor < tcp->tcbs.fresh; i++) {
 		struct mr_tcb *tcb =
 			(void *)(tcp->tcbs.slab + (size_t)tcp->mtu_cursor++ * tcp->tcbs.size);
 
-		if (tcb->state != MR_TCP_CLOSED) /* a free one is */
+		if (tcb->state != MR_TCP_CLOSED) /* a free TCB is */
 			tcb_mark(tcp, tcb);
 	}
 	if (tcp->mtu_cursor >= tcp->tcbs.fresh)
