@@ -1,26 +1,27 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * tcp_accecn.c - accurate ECN feedback: counters of marks, told in the header's ACE field and in an option.
- * Owns        the counters of tcb->ecn: r_* is what we received, s_* what the peer says that it did.
+ * tcp_accecn.c - accurate ECN feedback: counters of marks, in the header's ACE field and in an option.
+ * Owns        the counters of tcb->ecn: r_* is what we have received, s_* what the peer reports that it has received.
  * Implements  RFC 9768 section 3.2; appendix A.2 (has the ACE field wrapped?).
- * Called by   tcp_ecn.c, once AccECN is agreed on; output, for the option.
- * Not here    the handshake's encodings, what a mark does (tcp_ecn.c).
+ * Called by   tcp_ecn.c, when AccECN is negotiated; output, for the option.
+ * Not here    the encodings in the handshake, the response to a mark (tcp_ecn.c).
  */
 #include "base/compiler.h"
 #include "tcp/tcp_priv.h"
 
 #define ACE_MASK   7u
-#define INIT_BYTES 1u /* section 3.2.1: never 0, so that a field that was zeroed shows */
-/* Section 3.2.2.5.1: marks that are told at once, while data waits for its ACK. */
+#define INIT_BYTES 1u /* section 3.2.1: not 0, to detect a field that was zeroed on the path */
+/* Section 3.2.2.5.1: so many marks are reported at once, while data waits for its ACK. */
 #define CE_PER_ACK	2u
 #define CE_PER_ACK_IDLE 3u
-#define UNANSWERED_MAX	2u /* duplicates in a row that say that our ACKs with an option get lost */
-/* So many ACKs with an option that seem to have arrived make up for those that did not. */
+/* After so many duplicates in a row, our ACKs with an option seem to get lost. */
+#define UNANSWERED_MAX 2u
+/* So many ACKs with an option that seem to have arrived outweigh those that did not. */
 #define ANSWERED_ROW   32u
-#define ALL_MARKED_MAX 4u /* section 3.2.2.3: round trips of marks alone are no congestion */
+#define ALL_MARKED_MAX 4u /* section 3.2.2.3: so many RTTs with only marks are no congestion */
 #define OPTION_BITS    (MR_TCPOPT_ACCECN0 | MR_TCPOPT_ACCECN1)
 
-/* Which of the byte counters, in the order of the option's first kind. */
+/* Indexes of the byte counters, in the order of the option's first kind. */
 enum { E0B, CEB, E1B };
 
 void accecn_begin(struct mr_ecn *e)
@@ -33,7 +34,7 @@ void accecn_synack_option(struct mr_seg *seg)
 {
 	uint32_t room = MR_TCP_HLEN_MAX - mr_tcp_header_len(seg);
 
-	if (room < 4) /* the padding of the empty option */
+	if (room < 4) /* the padded length of an empty option */
 		return;
 	seg->opts |= MR_TCPOPT_ACCECN0;
 	seg->naccecn = (uint8_t)mr_min((room - 2) / 3, MR_TCP_ACCECN_FIELDS);
@@ -42,13 +43,13 @@ void accecn_synack_option(struct mr_seg *seg)
 	seg->accecn[E1B] = INIT_BYTES;
 }
 
-/* Field i of the option, as a counter's number. */
+/* The index of the counter in field i of the option. */
 static unsigned counter_of(const struct mr_seg *seg, unsigned i)
 {
 	return seg->opts & MR_TCPOPT_ACCECN0 ? i : E1B - i;
 }
 
-/* Sections 3.2.3.2.3 and 3.2.3.2.4: does the option get through, and as it was? */
+/* Sections 3.2.3.2.3 and 3.2.3.2.4: does the option arrive, and unchanged? */
 void accecn_option_first(struct mr_ecn *e, const struct mr_seg *seg)
 {
 	e->opt_in = (seg->opts & OPTION_BITS) != 0;
@@ -86,8 +87,8 @@ void accecn_received(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg
 	}
 }
 
-/* Section 3.2.3.2.2: does something eat what carries the option? What we acknowledge comes again and again;
- * or a segment with it is not acknowledged. */
+/* Section 3.2.3.2.2: are packets with the option dropped? Then data that we have acknowledged arrives again and
+ * again, or a segment with the option is not acknowledged. */
 void accecn_duplicate(struct mr_tcb *tcb)
 {
 	struct mr_ecn *e = &tcb->ecn;
@@ -99,7 +100,8 @@ void accecn_duplicate(struct mr_tcb *tcb)
 		e->opt_off = true;
 }
 
-/* New data is weak evidence, for a peer that gets no ACK may send some, too: it takes a row of it. */
+/* New data is weak evidence that an ACK has arrived, because a peer without ACKs may send some, too: several in a row
+ * are needed. */
 void accecn_answered(struct mr_tcb *tcb)
 {
 	struct mr_ecn *e = &tcb->ecn;
@@ -130,7 +132,7 @@ void accecn_fill(struct mr_tcb *tcb, struct mr_seg *seg, bool pure)
 	} else {
 		ecn_set_ace(seg, e->r_cep & ACE_MASK);
 	}
-	e->hs_owed &= pure; /* what comes behind data is read as the counter */
+	e->hs_owed &= pure; /* behind data, the field is read as the counter */
 	e->ce_untold = 0;
 }
 
@@ -139,7 +141,7 @@ uint8_t accecn_told(const struct mr_tcb *tcb)
 	return tcb->ecn.mode == MR_ECN_MODE_ACCURATE ? tcb->ecn.r_cep & ACE_MASK : 0;
 }
 
-/* Fields that reach over these counters. */
+/* How many fields are needed for these counters. */
 static uint8_t nfields(uint8_t counters, bool order1)
 {
 	uint8_t n = 0;
@@ -181,7 +183,7 @@ void accecn_option(struct mr_tcb *tcb, struct mr_seg *seg, uint32_t room, bool p
 	e->first_data &= pure;
 }
 
-/* Section 3.2.3.3: an option of two fields at least is worth a SACK block beyond the second. */
+/* Section 3.2.3.3: an option of at least two fields is preferred to a third SACK block. */
 void accecn_ack_option(struct mr_tcb *tcb, struct mr_seg *seg)
 {
 	const uint32_t wanted = option_len(2);
@@ -199,22 +201,22 @@ void accecn_ack_option(struct mr_tcb *tcb, struct mr_seg *seg)
 
 /* ---- Heard ----------------------------------------------------------------------------------- */
 
-/* Bytes that the option says have newly arrived with CE; false: there is no option to be believed. */
+/* Bytes that newly arrived with CE, according to the option; false: there is no valid option. */
 static bool read_option(struct mr_ecn *e, const struct mr_seg *seg, uint32_t *ce_bytes)
 {
 	*ce_bytes = 0;
 	if (!(seg->opts & OPTION_BITS) || e->opt_zeroed)
 		return false;
 	e->opt_in = true;
-	if (seg->naccecn > CEB) { /* in the middle of both orders */
+	if (seg->naccecn > CEB) { /* the middle field in both orders */
 		*ce_bytes = (seg->accecn[CEB] - e->s_ceb) & MR_TCP_ACCECN_MASK;
 		e->s_ceb += *ce_bytes;
 	}
 	return true;
 }
 
-/* Appendix A.2: how many packets newly were marked, the field having three bits. pkts: how many this ACK
- * may stand for at the most. */
+/* Appendix A.2: how many packets were newly marked, given a counter of three bits. pkts: the most that this ACK may
+ * stand for. */
 static uint32_t newly_marked(const struct mr_tcb *tcb, uint32_t pkts, uint8_t ace, bool opt,
 			     uint32_t ce_bytes)
 {
@@ -222,7 +224,7 @@ static uint32_t newly_marked(const struct mr_tcb *tcb, uint32_t pkts, uint8_t ac
 
 	if (pkts <= ACE_MASK)
 		return delta;
-	safe = pkts - ((pkts - delta) & ACE_MASK); /* the largest number that it can be */
+	safe = pkts - ((pkts - delta) & ACE_MASK); /* the largest possible number */
 	if (!opt)
 		return safe;
 	if (!ce_bytes || (uint64_t)safe * tcb->snd_mss / 2 > ce_bytes)
@@ -230,7 +232,7 @@ static uint32_t newly_marked(const struct mr_tcb *tcb, uint32_t pkts, uint8_t ac
 	return ce_bytes > delta * tcb->snd_mss ? safe : delta;
 }
 
-/* Section 3.2.2.3: a path that marks everything, from the start on, tells nothing. */
+/* Section 3.2.2.3: the marks of a path that marks everything from the begin mean nothing. */
 static void watch_marks(struct mr_tcb *tcb, uint32_t pkts, uint32_t marked)
 {
 	struct mr_ecn *e = &tcb->ecn;
@@ -238,7 +240,8 @@ static void watch_marks(struct mr_tcb *tcb, uint32_t pkts, uint32_t marked)
 	if (e->all_marked >= ALL_MARKED_MAX || !pkts)
 		return;
 	if (marked < pkts) {
-		e->all_marked = ALL_MARKED_MAX; /* some were not: never mind from now on */
+		/* Some packets were not marked: do not check again. */
+		e->all_marked = ALL_MARKED_MAX;
 		return;
 	}
 	if (seq_lt(tcb->snd_una, e->round_end))
@@ -258,11 +261,11 @@ bool accecn_echoed(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *
 	uint8_t ace = ecn_ace(seg);
 	bool opt;
 
-	if (e->hs_done) { /* the ACK of our SYN,ACK, which has been read */
+	if (e->hs_done) { /* the ACK of our SYN,ACK was processed already */
 		e->hs_done = false;
 		return false;
 	}
-	/* Appendix A.1: an ACK that brings nothing new may be an old one. */
+	/* Appendix A.1: an ACK without news may be an old one. */
 	if ((!ack->acked && !ack->delivered) || seq_lt(seg->ack, tcb->snd_una))
 		return false;
 	if (!e->ace_seen && ace == 0) { /* section 3.2.2.4 */

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * tcp_cwv.c - a window that is not used says nothing of the path: it does not grow, and it shrinks.
- * Owns        tcb->sending->cwv; lowers cwnd after idle times and while the application is the limit.
- * Implements  RFC 2861 as Linux has it, where RFC 5681 section 4.1 would restart with the initial window
- *             after one idle RTO; growth only for what is used is RFC 7661 section 4.3's, too.
+ * tcp_cwv.c - congestion window validation: a cwnd that is not used up does not grow, and shrinks with time.
+ * Owns        tcb->sending->cwv; reduces cwnd after idle times, and while the application is the limit.
+ * Implements  RFC 2861 as Linux has it, where RFC 5681 section 4.1 would restart with the initial window after one
+ *             idle RTO; no growth of an unused window is also RFC 7661 section 4.3.
  * Called by   output.
- * Not here    RFC 7661's pipeACK: it would keep an unused window for five minutes; programs are tuned to
- *             Linux, which does not. A control with a model of the path (BBR) keeps its own counsel.
+ * Not here    RFC 7661's pipeACK, which would keep an unused window for five minutes: programs are tuned to Linux,
+ *             which does not have it. Congestion controls with a model of the path (BBR) are exempt.
  */
 #include "tcp/tcp_priv.h"
 
-/* What the window was good for is remembered: growth back to there is fast (RFC 2861 section 2). */
+/* Remember the window in ssthresh, so that it grows back fast (RFC 2861 section 2). */
 static void remember(struct mr_tcb *tcb)
 {
 	tcb->ssthresh = mr_max(tcb->ssthresh, tcb->cwnd / 4 * 3);
@@ -31,7 +31,7 @@ void cwv_send_begin(struct mr_tcb *tcb, uint64_t now)
 	    tcb->persist || has_model(tcb))
 		return;
 	remember(tcb);
-	/* Half for each RTO, down to the initial window. */
+	/* Halve cwnd for each RTO, down to the initial window. */
 	for (; idle > rto && tcb->cwnd > iw; idle -= rto)
 		tcb->cwnd /= 2;
 	tcb->cwnd = mr_max(tcb->cwnd, iw);
@@ -39,7 +39,7 @@ void cwv_send_begin(struct mr_tcb *tcb, uint64_t now)
 	tcb->sending->cwv.used = 0;
 }
 
-/* Less than cwnd was in flight for a whole RTO: half way to what was. */
+/* Less than cwnd was in flight for a whole RTO: move half way towards what was. */
 static void adapt(struct mr_tcb *tcb, uint64_t now)
 {
 	struct mr_cwv *v = &tcb->sending->cwv;
@@ -78,7 +78,7 @@ void cwv_output(struct mr_tcb *tcb, bool limited, bool app, uint64_t now)
 
 bool cwv_may_grow(const struct mr_tcb *tcb)
 {
-	/* In slow start half a window in use is enough: doubling it is what it is for. */
+	/* In slow start half of the window in use is enough, because slow start doubles it. */
 	if (tcb->cwnd < tcb->ssthresh)
 		return tcb->cwnd < 2 * (uint64_t)tcb->sending->cwv.max_flight;
 	return tcb->sending->cwv.limited;

@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * tcp_ecn.c - explicit congestion notification: which kind of feedback both sides agree on, the classic kind,
- * and what a mark does to the sender.
- * Owns        tcb->ecn and a request's ecn_*, but for the counters (tcp_accecn.c).
- * Implements  RFC 9768 section 3.1 (tables 2 and 4, and all fallbacks), RFC 3168 section 6.1 (the receiver's
- *             echo, the sender's one reduction per window), RFC 8257 sections 3.1 and 3.2 (DCTCP).
+ * tcp_ecn.c - explicit congestion notification: negotiation of the feedback, classic feedback, and the sender's
+ * response.
+ * Owns        tcb->ecn and a request's ecn_*, except the counters (tcp_accecn.c).
+ * Implements  RFC 9768 section 3.1 (tables 2 and 4, and all fallbacks), RFC 3168 section 6.1 (the receiver's echo,
+ *             the sender's one reduction per window), RFC 8257 sections 3.1 and 3.2 (DCTCP).
  * Called by   input (marks and echoes that arrive), output (marks and echoes to send), tcp_listen.c.
- * Not here    how far cwnd falls: the congestion control.
+ * Not here    how much cwnd is reduced (congestion control).
  *
- * A SYN or SYN,ACK that is sent again goes without any of it, in case a middlebox eats it (RFC 3168 section
- * 6.1.1.1). RFC 9768 section 3.1.4 would try once more with AccECN before; it leaves the choice, and a
- * second is what a connection can bear to lose. Of a SYN,ACK first only the option is left out.
+ * A repeated SYN or SYN,ACK has no ECN flags, in case a middlebox drops those that have (RFC 3168 section 6.1.1.1).
+ * RFC 9768 section 3.1.4 suggests one more try with AccECN before that, but leaves the choice; it would cost a
+ * second. A repeated SYN,ACK first leaves out only the option.
  */
 #include "tcp/tcp_cong.h"
 #include "tcp/tcp_priv.h"
 
 /* AE, CWR and ECE as one number (RFC 9768 figure 3). */
 #define ACE_NONE     0u
-#define ACE_CLASSIC  1u /* ECE: a SYN,ACK that grants RFC 3168 */
+#define ACE_CLASSIC  1u /* ECE: a SYN,ACK that accepts RFC 3168 */
 #define ACE_ASK_3168 3u
 #define ACE_RESERVED 5u
 #define ACE_ASK_9768 7u
-#define ACE_CWR	     2u /* the bit of it that stands where CWR is */
+#define ACE_CWR	     2u /* the bit at the position of CWR */
 
-#define SYNACK_TRIES 1u /* SYN,ACKs after the first that still grant AccECN */
+#define SYNACK_TRIES 1u /* so many repeated SYN,ACKs still accept AccECN */
 
 uint8_t ecn_ace(const struct mr_seg *seg)
 {
@@ -38,7 +38,7 @@ void ecn_set_ace(struct mr_seg *seg, uint8_t ace)
 	seg->flags |= (uint8_t)((ace & 2 ? MR_TCP_CWR : 0) | (ace & 1 ? MR_TCP_ECE : 0));
 }
 
-/* Tables 2 and 3: how the ECN field of a SYN or SYN,ACK is told. */
+/* Tables 2 and 3: encoding of the ECN field with which a SYN or SYN,ACK arrived. */
 static uint8_t handshake_ace(uint8_t ecn)
 {
 	static const uint8_t ace[] = {
@@ -64,20 +64,20 @@ static uint8_t asks_for(uint8_t policy)
 		       MR_ECN_MODE_NONE;
 }
 
-/* Table 2 and section 3.1.3, the server's side. */
+/* Table 2 and section 3.1.3: the server. */
 uint8_t ecn_requested(const struct mr_seg *syn, uint8_t policy)
 {
 	uint8_t ace = ecn_ace(syn);
 
 	if (policy == MR_ECN_OFF || ace == ACE_NONE)
 		return MR_ECN_MODE_NONE;
-	if (!grants_accurate(policy)) /* RFC 3168 knows two flags */
+	if (!grants_accurate(policy)) /* RFC 3168 has only two flags */
 		return (ace & ACE_ASK_3168) == ACE_ASK_3168 ? MR_ECN_MODE_CLASSIC :
 							      MR_ECN_MODE_NONE;
 	return ace == ACE_ASK_3168 ? MR_ECN_MODE_CLASSIC : MR_ECN_MODE_ACCURATE;
 }
 
-/* The client's side. *syn_ecn: how the ECN field of our SYN arrived, where that is told. */
+/* The client. *syn_ecn: the ECN field with which our SYN arrived, if that is reported. */
 static uint8_t granted(const struct mr_tcb *tcb, const struct mr_seg *synack, uint8_t *syn_ecn)
 {
 	static const uint8_t field[] = {
@@ -87,13 +87,13 @@ static uint8_t granted(const struct mr_tcb *tcb, const struct mr_seg *synack, ui
 
 	*syn_ecn = ECN_NOT_ECT;
 	if (asked == MR_ECN_MODE_CLASSIC || ace == ACE_CLASSIC)
-		/* RFC 3168 section 6.1.1: ECE without CWR, and none of our SYNs went without. */
+		/* RFC 3168 section 6.1.1: ECE without CWR, and all of our SYNs had ECN. */
 		return asked != MR_ECN_MODE_NONE && (ace & ACE_ASK_3168) == ACE_CLASSIC &&
 				       !tcb->retrans ?
 			       MR_ECN_MODE_CLASSIC :
 			       MR_ECN_MODE_NONE;
 	if (asked != MR_ECN_MODE_ACCURATE || ace == ACE_NONE || ace == ACE_ASK_9768)
-		return MR_ECN_MODE_NONE; /* not able to, or a mirror */
+		return MR_ECN_MODE_NONE; /* not capable, or it mirrors our flags */
 	*syn_ecn = field[ace];
 	return MR_ECN_MODE_ACCURATE;
 }
@@ -113,12 +113,12 @@ void ecn_synack(uint8_t mode, uint8_t syn_ecn, uint32_t retries, bool option, st
 	if (mode != MR_ECN_MODE_ACCURATE || retries > SYNACK_TRIES)
 		return;
 	ecn_set_ace(synack, handshake_ace(syn_ecn));
-	if (!retries && option) /* section 3.2.3.2.2: some middleboxes eat what they do not know */
+	if (!retries && option) /* section 3.2.3.2.2: some middleboxes drop unknown options */
 		accecn_synack_option(synack);
 }
 
-/* The same SYN once more (sections 3.1.4.2 and 3.1.5). false: it asks for another kind of feedback than the
- * first one did, and the two sides can never be sure which of them holds. */
+/* The same SYN again (sections 3.1.4.2 and 3.1.5). false: it asks for another kind of feedback than the first one,
+ * and the two sides can never be certain which one applies. */
 bool ecn_syn_again(struct mr_tcp_synreq *req, const struct mr_seg *syn, uint8_t tos)
 {
 	uint8_t ace = ecn_ace(syn);
@@ -134,8 +134,8 @@ bool ecn_syn_again(struct mr_tcp_synreq *req, const struct mr_seg *syn, uint8_t 
 	return true;
 }
 
-/* A cookie has no room for it: the ACK itself shows it, for only AccECN has values other than these in an
- * ACK of a SYN,ACK (section 5.1). */
+/* A SYN cookie does not store the mode. The ACK shows it, because only with AccECN an ACK of a SYN,ACK has other
+ * values than these (section 5.1). */
 uint8_t ecn_of_cookie(const struct mr_seg *ack, uint8_t policy, bool classic)
 {
 	if (grants_accurate(policy) && ecn_ace(ack) > ACE_CLASSIC)
@@ -157,7 +157,8 @@ void ecn_server(struct mr_tcb *tcb, const struct mr_tcp_synreq *req, const struc
 	uint8_t ace = ecn_ace(ack);
 
 	begin(tcb, req->ecn_mode);
-	/* A SYN or SYN,ACK without: whether the client has it is unknown (9768 3.1.5, 3168 6.1.1). */
+	/* A SYN or SYN,ACK was sent without ECN: it is unknown whether the client has it (RFC 9768 section 3.1.5, RFC
+	 * 3168 section 6.1.1). */
 	e->no_ect =
 		req->ecn_doubt ||
 		(e->mode == MR_ECN_MODE_ACCURATE ? req->retries > SYNACK_TRIES : req->retries != 0);
@@ -165,9 +166,9 @@ void ecn_server(struct mr_tcb *tcb, const struct mr_tcp_synreq *req, const struc
 		return;
 	accecn_option_first(e, ack);
 	if (ack->len || ack->opts & MR_TCPOPT_SACK)
-		return; /* no handshake encoding then: a counter, as always */
+		return; /* then it has no handshake encoding, but the counter */
 	e->ace_seen = true;
-	e->hs_done = true;     /* what this ACK says is not a counter */
+	e->hs_done = true;     /* this ACK has no counter */
 	if (ace == ACE_NONE) { /* table 4, note 1 */
 		e->no_ect = true;
 		e->deaf = true;
@@ -175,7 +176,7 @@ void ecn_server(struct mr_tcb *tcb, const struct mr_tcp_synreq *req, const struc
 		e->s_cep++;
 		e->syn_marked = true;
 	}
-	/* Our SYN,ACK was not ECT: whatever else arrived was made on the way (section 3.2.2.3). */
+	/* Our SYN,ACK was not ECT: if it arrived otherwise, it was changed on the path (section 3.2.2.3). */
 	e->no_ect |= ace == handshake_ace(ECN_ECT0) || ace == handshake_ace(ECN_ECT1) ||
 		     ace == handshake_ace(ECN_CE);
 }
@@ -185,7 +186,7 @@ void ecn_client(struct mr_tcb *tcb, const struct mr_seg *seg, uint8_t tos)
 	struct mr_ecn *e = &tcb->ecn;
 	uint8_t syn_ecn;
 
-	if (!(seg->flags & MR_TCP_ACK)) { /* a simultaneous open: as a server would */
+	if (!(seg->flags & MR_TCP_ACK)) { /* a simultaneous open: as a server */
 		begin(tcb, ecn_requested(seg, tcb->opts.ecn));
 		e->peer_syn_ecn = tos & ECN_MASK;
 		return;
@@ -200,7 +201,7 @@ void ecn_client(struct mr_tcb *tcb, const struct mr_seg *seg, uint8_t tos)
 	ecn_synack_seen(tcb, tos);
 }
 
-/* A SYN,ACK that grants AccECN, the first or once more: the pure ACK that follows tells how it arrived. */
+/* A SYN,ACK that accepts AccECN, the first one or a repeated one: the pure ACK that follows reports how it arrived. */
 void ecn_synack_seen(struct mr_tcb *tcb, uint8_t tos)
 {
 	struct mr_ecn *e = &tcb->ecn;
@@ -209,7 +210,7 @@ void ecn_synack_seen(struct mr_tcb *tcb, uint8_t tos)
 		return;
 	e->peer_syn_ecn = tos & ECN_MASK;
 	e->hs_owed = true;
-	if (e->peer_syn_ecn == ECN_CE && e->r_cep == ACCECN_CEP_INIT) /* no more than once */
+	if (e->peer_syn_ecn == ECN_CE && e->r_cep == ACCECN_CEP_INIT) /* only once */
 		e->r_cep++;
 }
 
@@ -225,8 +226,8 @@ static bool dctcp(const struct mr_tcb *tcb)
 	return mr_cong(tcb->opts.congestion)->dctcp;
 }
 
-/* RFC 8257 section 3.2: marks begin or end with this segment. What came before it is acknowledged by itself,
- * with what was true of it. */
+/* RFC 8257 section 3.2: the CE mark changes with this segment. Data before it is acknowledged separately, with the
+ * former value. */
 static void echo_changes(struct mr_tcp *tcp, struct mr_tcb *tcb)
 {
 	struct mr_ecn *e = &tcb->ecn;
@@ -257,19 +258,19 @@ void ecn_received(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_seg *s
 			echo_changes(tcp, tcb);
 		return;
 	}
-	if (seg->flags & MR_TCP_CWR) /* the sender has slowed down (section 6.1.3) */
+	if (seg->flags & MR_TCP_CWR) /* the sender has reduced its window (section 6.1.3) */
 		e->echo = false;
 	if ((tos & ECN_MASK) == ECN_CE && seg->len) {
 		MR_COUNT(tcp->ctr, TCP_ECN_CE_IN);
 		if (!e->echo) {
 			e->echo = true;
-			tcb->ack_now = true; /* the sooner the sender knows, the better */
+			tcb->ack_now = true; /* let the sender know as soon as possible */
 			tcb_mark(tcp, tcb);
 		}
 	}
 }
 
-/* Once per window (RFC 3168 section 6.1.2); a loss in it has slowed us down already. */
+/* Once per window (RFC 3168 section 6.1.2), and not after a loss in the same window. */
 static void slow_down(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	const struct mr_cong_ops *control = mr_cong(tcb->opts.congestion);
@@ -322,8 +323,8 @@ void ecn_fill(struct mr_tcb *tcb, struct mr_seg *seg, bool pure, bool new_data)
 	}
 }
 
-/* New data only: not pure ACKs (RFC 3168 section 6.1.4), not retransmissions (6.1.5). With DCTCP all of it, as
- * in Linux: where switches mark what is ECT, they drop the rest first (RFC 8257 section 3.6, section 4.1). */
+/* ECT only for new data: not for pure ACKs (RFC 3168 section 6.1.4) and retransmissions (6.1.5). With DCTCP for every
+ * packet, as in Linux: switches that mark ECT packets drop others first (RFC 8257 section 3.6, section 4.1). */
 uint8_t ecn_tos(const struct mr_tcb *tcb, bool new_data)
 {
 	uint8_t tos = tcb->opts.tos & (uint8_t)~ECN_MASK;
@@ -334,8 +335,8 @@ uint8_t ecn_tos(const struct mr_tcb *tcb, bool new_data)
 		       tos;
 }
 
-/* Linux marks such a packet SKB_GSO_TCP_ACCECN, and tcp_gso_segment() keeps CWR on all its segments then; of a
- * packet with a virtio_net_hdr that cannot be said, and VIRTIO_NET_HDR_GSO_ECN is RFC 3168's (as of 6.18). */
+/* With SKB_GSO_TCP_ACCECN, Linux's tcp_gso_segment() keeps CWR in all segments of a packet. A virtio_net_hdr has no
+ * such flag, and VIRTIO_NET_HDR_GSO_ECN is for RFC 3168 (as of Linux 6.18). */
 bool ecn_counts_with_cwr(const struct mr_tcb *tcb)
 {
 	return tcb->ecn.mode == MR_ECN_MODE_ACCURATE && tcb->ecn.r_cep & ACE_CWR;

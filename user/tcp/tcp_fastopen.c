@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * tcp_fastopen.c - TCP Fast Open: data in the SYN, on the word of a cookie.
- * Owns        the cookies that we give and those that we were given (tcp.tfo_dsts), the keys, tcb->tfo.
- * Implements  RFC 7413: sections 4.1 (cookies; two keys, so that a new one can be set at any time), 4.1.3.1
- *             (what gets lost), 4.2 (the handshake), 5.1 (the limit of connections that nobody has
- *             confirmed).
+ * tcp_fastopen.c - TCP Fast Open: data in the SYN, authorised by a cookie.
+ * Owns        the cookies that we grant and those that we have got (tcp.tfo_dsts), the keys, tcb->tfo.
+ * Implements  RFC 7413: sections 4.1 (cookies; two keys, so that a new one can be set at any time), 4.1.3.1 (losses),
+ *             4.2 (the handshake), 5.1 (limit of unconfirmed connections).
  * Called by   tcp_listen.c, input, output, the opens.
  *
- * A server's connection exists from the SYN on: a TCB in SYN-RECEIVED, which receives and sends. A client's
- * SYN carries a copy of the head of the send queue, which stays unsent until the SYN,ACK says how much of it
- * was taken: so nothing is to be repaired where none was.
+ * A server's connection exists from the SYN on, as a TCB in SYN-RECEIVED that receives and sends. A client's SYN
+ * carries a copy of the head of the send queue, which counts as unsent until the SYN,ACK says how much of it was
+ * accepted: so nothing has to be repaired if none was.
  */
 #include <endian.h>
 #include <linux/tcp.h>
@@ -24,10 +23,11 @@
 #define PURPOSE		4u /* tcp_isn.c and tcp_cookie.c have 0 to 3 */
 #define COOKIE_LEN	8u
 #define RESETS_COUNT_NS (60 * MR_NS_PER_S)
-/* How long a cookie is kept. The server may change its key at any time, which costs one round trip. */
+/* How long a cookie is kept. The server may change its key at any time, which costs one RTT. */
 #define KEEP_S	    86400u
-#define COOKIE_FITS 14u	  /* beside all other options of a SYN: a longer one is not kept */
-#define AVOID_S	    3600u /* a path that swallowed such a SYN (section 4.1.3.1) */
+#define COOKIE_FITS 14u /* room beside all other options of a SYN; a longer cookie is not kept */
+/* How long Fast Open is avoided after such a SYN was lost (section 4.1.3.1). */
+#define AVOID_S 3600u
 
 /* ---- The server's side ----------------------------------------------------------------------- */
 
@@ -57,8 +57,8 @@ static const struct mr_tfo_keys *keys_of(const struct mr_tcp *tcp, const struct 
 	return l->tfo_keys.n ? &l->tfo_keys : &tcp->tfo_keys;
 }
 
-/* Over the addresses as they stand in the SYN, client's first, as Linux: servers that share a key take each
- * other's cookies, whichever of the two they run (section 4.1.1). */
+/* Computed over the addresses in the SYN, the client's first, as in Linux: servers that share a key accept each
+ * other's cookies, whether they run Linux or Millrace (section 4.1.1). */
 static void make_cookie(const uint8_t key[MR_TFO_KEY_LEN], const struct mr_flow *flow,
 			uint8_t cookie[COOKIE_LEN])
 {
@@ -113,9 +113,9 @@ void tfo_confirmed(struct mr_tcp *tcp, struct mr_tcb *tcb)
 	tcb->tfo = MR_TFO_NONE;
 }
 
-/* An attacker with the cookie of another host's address makes the server send there, and that host resets the
- * connection at once. So that he is limited all the same, such a connection counts as unconfirmed for another minute
- * (RFC 7413 section 5.1, as Linux). */
+/* An attacker with the cookie of another host's address makes the server send to that host, which resets the
+ * connection at once. To limit that attack, too, such a connection counts as unconfirmed for another minute (RFC 7413
+ * section 5.1, as Linux). */
 static void resets_age(struct mr_tcp *tcp, uint64_t now)
 {
 	uint32_t minute = (uint32_t)(now / RESETS_COUNT_NS);
@@ -146,7 +146,7 @@ static struct mr_tfo_dst *set_of(struct mr_tcp *tcp, const struct mr_addr *addr)
 	return tcp->tfo_dsts[mr_siphash(tcp->secret, addr, sizeof(*addr)) % MR_TFO_SETS];
 }
 
-/* What is known of this server; NULL: nothing. */
+/* The entry of this server, or NULL. */
 static struct mr_tfo_dst *find(struct mr_tcp *tcp, const struct mr_addr *addr, uint64_t now)
 {
 	struct mr_tfo_dst *set = set_of(tcp, addr);
@@ -175,7 +175,8 @@ static struct mr_tfo_dst *remember(struct mr_tcp *tcp, const struct mr_addr *add
 	return d;
 }
 
-/* Before the SYN: with data, if it may; else it asks for a cookie, unless such SYNs get lost. */
+/* Before the SYN is sent: let it carry data if there is a cookie; otherwise request a cookie, unless such SYNs get
+ * lost. */
 void tfo_begin(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 {
 	const struct mr_tfo_dst *d = find(tcp, &tcb->flow.raddr, now);
@@ -205,7 +206,7 @@ uint32_t tfo_room(struct mr_tcp *tcp, const struct mr_tcb *tcb, const struct mr_
 
 	if (tcb->tfo != MR_TFO_SENT || tcb->retrans || !d)
 		return 0;
-	mss = mr_min(mss, (uint32_t)d->mss); /* as the server said the last time */
+	mss = mr_min(mss, (uint32_t)d->mss); /* the server's MSS of the last time */
 	room = tcp->frames->chunk_size - MR_FRAME_HEADROOM;
 	return mss > options ? mr_min(mss - options, room) : 0;
 }

@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * tcp_pace.c - data leaves at a rate, and not in bursts.
+ * tcp_pace.c - pacing: data is sent at a rate, and not in bursts.
  * Owns        tcb->sending->pace.next.
  * Implements  draft-ietf-ccwg-bbr section 5.6.2 (departure times); SO_MAX_PACING_RATE as Linux has it.
- * Called by   output, around each segment; MR_TT_PACE says when the next one may leave.
+ * Called by   output, around each segment; MR_TT_PACE fires when the next one may be sent.
  *
- * The timer is late by up to a tick of the wheel, so departure times add up from the one before: what a
- * late timer missed leaves with it, and the rate is exact. But only so much is ever made up for, or an
- * idle connection would save up a burst.
+ * The timer is late by up to a tick of the wheel. So each departure time is computed from the one before: what a late
+ * timer has missed is sent with it, and the rate is exact. But the time that is made up for is limited, or an idle
+ * connection could send a burst.
  */
 #include "tcp/tcp_priv.h"
 
-#define BURST_NS MR_NS_PER_MS /* of sending at the rate, in one go: BBR's send quantum */
+#define BURST_NS MR_NS_PER_MS /* longest burst, as time at the rate: BBR's send quantum */
 
-/* What a control without a model would pace at, as Linux: twice the window in an RTT while it doubles,
- * else a fifth more. */
+/* The pacing rate without a model of the path, as Linux: twice cwnd per RTT in slow start, else 1.2 times. */
 static uint64_t window_rate(const struct mr_tcb *tcb)
 {
 	uint64_t window = mr_max(tcb->cwnd, tcb_in_flight(tcb));

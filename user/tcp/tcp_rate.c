@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * tcp_rate.c - how fast the path delivers: one sample for each ACK, from what was noted in each frame
- * when it was sent.
- * Owns        tcb->sending->rate, the notes in a frame (struct mr_sent).
+ * tcp_rate.c - delivery rate: one sample for each ACK, from a record in each frame of when it was sent.
+ * Owns        tcb->sending->rate, the records in frames (struct mr_sent).
  * Implements  draft-ietf-ccwg-bbr section 4.1 (before: draft-cheng-iccrg-delivery-rate-estimation).
- * Called by   output (sent), ACK processing (delivered, generated), whoever may find the application to
- *             be the limit (write, ACKs, timers).
+ * Called by   output (sent), ACK processing (delivered, generated), and where the application may be the limit
+ *             (write, ACKs, timers).
  *
- * A frame's two times are kept as distances from when it was sent, in units of 64 ns: 32 bits reach
- * 274 s back, more than any RTO.
+ * The two times in a frame's record are distances from when it was sent, in units of 64 ns: 32 bits suffice for 274
+ * s, more than any RTO.
  */
 #include "tcp/tcp_priv.h"
 
@@ -55,7 +54,8 @@ void rate_delivered(struct mr_tcb *tcb, const struct mr_frame *f, struct ack *ac
 	r->delivered += f->pay_len;
 	r->delivered_at = ack->now;
 	if (f->flags & MR_FRAME_RETRANS) {
-		/* The ACK of its first transmission, says its timestamp: the notes are of the last. */
+		/* The timestamp shows that this acknowledges the first transmission, but the record is of the last
+		 * one. */
 		if (ack->ts_valid && seq_lt(ack->tsecr, tcp_ts_now(tcb->ts_offset, f->sent_at)))
 			return;
 	} else {
@@ -63,7 +63,7 @@ void rate_delivered(struct mr_tcb *tcb, const struct mr_frame *f, struct ack *ac
 
 		rs->rtt_ns = rs->rtt_ns ? mr_min(rs->rtt_ns, rtt) : mr_max(rtt, (uint64_t)1);
 	}
-	/* The notes of the newest one count. */
+	/* The record of the newest frame counts. */
 	if (rs->has_data && (f->sent_at < r->first_sent_at ||
 			     (f->sent_at == r->first_sent_at && seq_lt(end, ack->newest_end))))
 		return;
@@ -78,7 +78,7 @@ void rate_delivered(struct mr_tcb *tcb, const struct mr_frame *f, struct ack *ac
 	ack->newest_end = end;
 }
 
-/* For TCP_INFO, as Linux: what the application limited counts only if it is more than what is known. */
+/* For TCP_INFO, as Linux: a sample that the application limited counts only if it is larger. */
 static void tell(struct mr_tcb *tcb, const struct mr_rate_sample *rs)
 {
 	uint32_t told = (uint32_t)mr_min(rs->rate >> 6, (uint64_t)UINT32_MAX);
@@ -94,7 +94,7 @@ void rate_generate(struct mr_tcb *tcb, struct ack *ack)
 	struct mr_rate_sample *rs = &ack->rs;
 	struct mr_rate *r = &tcb->sending->rate;
 
-	/* The bubble has passed. */
+	/* everything sent while the application was the limit is delivered */
 	if (r->app_limited && seq_gt(r->delivered, r->app_limited))
 		r->app_limited = 0;
 	rs->now = ack->now;
@@ -103,7 +103,7 @@ void rate_generate(struct mr_tcb *tcb, struct ack *ack)
 	if (!rs->has_data)
 		return;
 	rs->delivered = r->delivered - rs->prior_delivered;
-	/* Less than any RTT is no interval: what was sent again had arrived the first time. */
+	/* An interval shorter than any RTT is invalid: the first copy of a retransmission had arrived. */
 	if (rs->interval_ns && rs->interval_ns >= mr_tcp_min_rtt(tcb))
 		rs->rate = (uint64_t)rs->delivered * MR_NS_PER_S / rs->interval_ns;
 	tell(tcb, rs);
@@ -118,7 +118,7 @@ void rate_app_limited(struct mr_tcb *tcb)
 
 void rate_check_app_limited(struct mr_tcb *tcb)
 {
-	/* What is left is less than a segment and waits for company (as Linux counts). */
+	/* What is left is less than a segment, and waits for more (as Linux counts). */
 	bool nothing = seq_lt(tcb->write_seq, tcb->snd_nxt + tcb->snd_mss);
 
 	if (tcb_sends(tcb) && tcb_synchronized(tcb) && nothing && !tcb->lost_bytes &&

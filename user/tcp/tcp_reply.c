@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * tcp_reply.c - segments without payload, and those that no TCB stands behind: RST for what should
- * not have come, SYN,ACK of a request, ACK of a TIME-WAIT.
+ * tcp_reply.c - segments without payload, and those without a TCB: RST for unexpected segments, SYN,ACK of a request,
+ * ACK of TIME-WAIT.
  * Implements  RFC 9293 section 3.5.2 and 3.10.7.1 (reset generation), RFC 5961 section 7 (limits).
  * Called by   input and the timers.
  */
@@ -92,7 +92,8 @@ static void reply_request(struct mr_tcp *tcp, struct mr_tcp_synreq *req, uint8_t
 		seg.opts |= (uint8_t)(MR_TCPOPT_MSS | (req->wscale_ok ? MR_TCPOPT_WSCALE : 0) |
 				      (req->sack_ok ? MR_TCPOPT_SACK_PERM : 0));
 		if (req->tfo_cookie &&
-		    !req->retries) /* RFC 7413 section 4.1.3.1: the option may be why */
+		    /* RFC 7413 section 4.1.3.1: the option may be the cause of the loss. */
+		    !req->retries)
 			tfo_grant(tcp, req->listener, &req->flow, &seg);
 		ecn_synack(req->ecn_mode, req->ecn_syn, req->retries, !req->ecn_no_option, &seg);
 	} else {
@@ -139,8 +140,7 @@ void tcp_reply_tw_ack(struct mr_tcp *tcp, struct mr_tcp_tw *tw, uint64_t now)
 bool tcp_challenge_allowed(struct mr_tcp *tcp, uint64_t *next, uint64_t now)
 {
 	if (now >= tcp->challenge_refill_at) {
-		/* The budget is randomised so that nobody can count our challenges (CVE-2016-5696).
-		 */
+		/* The limit is random, so that nobody can count our challenge ACKs (CVE-2016-5696). */
 		tcp->challenge_tokens =
 			CHALLENGES_PER_SEC / 2 + mr_rng_below(tcp->rng, CHALLENGES_PER_SEC);
 		tcp->challenge_refill_at = now + MR_NS_PER_S;

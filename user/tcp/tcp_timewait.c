@@ -8,7 +8,7 @@
  */
 #include "tcp/tcp_priv.h"
 
-/* As Linux: beyond what the old incarnation had in flight, but for large windows. */
+/* As Linux: beyond what the old connection had in flight, except with large windows. */
 #define WINDOW_MOST 65535u
 
 void timewait_free(struct mr_tcp *tcp, struct mr_tcp_tw *tw)
@@ -26,8 +26,8 @@ void timewait_enter(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 
 	tcb_set_state(tcb, MR_TCP_TIME_WAIT);
 	MR_COUNT(tcp->ctr, TCP_TIMEWAIT);
-	/* Without memory the connection just ends, as in Linux: the wait protects a later
-	 * incarnation only, which sequence numbers and timestamps protect as well. */
+	/* If no object is free, the connection just ends, as in Linux: TIME-WAIT only protects a later connection,
+	 * which sequence numbers and timestamps protect as well. */
 	if (!tw) {
 		tcb_end(tcp, tcb, 0);
 		return;
@@ -46,15 +46,15 @@ void timewait_enter(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	tw->ace = accecn_told(tcb);
 	mr_timer_init(&tw->timer, MR_TIMER_TIMEWAIT);
 	mr_timer_arm(tcp->wheel, &tw->timer, now + MR_TCP_TIMEWAIT_NS);
-	/* In this order, so that a shared port is not the kernel's in between. */
+	/* In this order, so that a shared port is never the kernel's in between. */
 	flow_insert(tcp, &tw->flow);
 	tcb_end(tcp, tcb, 0);
-	/* The ACK of the peer's FIN, which the TCB still owed. */
+	/* The ACK of the peer's FIN, which was not sent yet. */
 	tcp_reply_tw_ack(tcp, tw, now);
 }
 
-/* RFC 6191 from the client's side, as Linux's tcp_tw_reuse: after a second our timestamps are later than all
- * that the old incarnation sent, and the peer, which had them, knows the new SYN by that. */
+/* RFC 6191 at the client, as Linux's tcp_tw_reuse: after a second our timestamps are later than all that the old
+ * connection sent, so the peer accepts the new SYN. */
 bool timewait_spent(const struct mr_tcp_tw *tw, uint64_t now)
 {
 	return tw->ts_ok && now >= tw->timer.expires - MR_TCP_TIMEWAIT_NS + MR_NS_PER_S;
@@ -69,8 +69,8 @@ uint32_t timewait_take_over(struct mr_tcp *tcp, struct mr_tcp_tw *tw)
 	return min_iss;
 }
 
-/* May this SYN begin a new incarnation? Its timestamp or else its sequence number must be beyond
- * all of the old one (RFC 6191 section 2, RFC 1122 section 4.2.2.13). */
+/* May this SYN start a new connection? Its timestamp, or else its sequence number, must be beyond all of the old one
+ * (RFC 6191 section 2, RFC 1122 section 4.2.2.13). */
 static bool reusable(const struct mr_tcp_tw *tw, const struct mr_seg *seg)
 {
 	if ((seg->flags & (MR_TCP_SYN | MR_TCP_ACK | MR_TCP_RST)) != MR_TCP_SYN)
@@ -94,7 +94,7 @@ enum mr_drop timewait_input(struct mr_tcp *tcp, struct mr_tcp_tw *tw, const stru
 	if (seg->flags & MR_TCP_RST || in_order)
 		return MR_DROP_TCP_TIMEWAIT;
 	if (seg->flags & MR_TCP_FIN && seg->seq + mr_seg_span(seg) == tw->rcv_nxt) {
-		/* Our last ACK was lost: again, and 2 MSL from now (eighth step). */
+		/* Our last ACK was lost: repeat it, and restart 2 MSL (eighth step). */
 		mr_timer_arm(tcp->wheel, &tw->timer, now + MR_TCP_TIMEWAIT_NS);
 		tcp_reply_tw_ack(tcp, tw, now);
 	} else if (tcp_challenge_allowed(tcp, &tw->challenge_at, now)) {
