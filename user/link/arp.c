@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * arp.c - ARP: answer for our addresses, learn of neighbours, ask, announce and defend.
- * Implements  RFC 826 ("Packet Reception"); RFC 5227 sections 2.3 (announcing) and 2.4 (defending,
- *             in its form (b): defend, but not more often than each DEFEND_INTERVAL).
- * Not here    what becomes of a neighbour's state (neigh.c). RFC 5227 section 2.1's probing before
- *             first use: a configured address is used at once, as Linux does.
+ * arp.c - ARP: replies, requests, announcements, defence of our addresses, and learning of neighbours.
+ * Implements  RFC 826 ("Packet Reception"); RFC 5227 sections 2.3 (announcing) and 2.4 (defending, in form (b):
+ *             defend, but not more often than once per DEFEND_INTERVAL).
+ * Not here    the states of a neighbour (neigh.c). Probing before the first use (RFC 5227 section 2.1) is not done: a
+ *             configured address is used at once, as in Linux.
  */
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
@@ -89,7 +89,8 @@ void mr_arp_announce_timer(struct mr_link *link, uint64_t now)
 		mr_timer_arm(link->wheel, &link->announce, now + ANNOUNCE_INTERVAL_NS);
 }
 
-/* Of several addresses of ours, ask with the one most like the target: most likely its subnet's. */
+/* Of our addresses, the one with the longest common prefix is the sender address: it is most likely in the target's
+ * subnet. */
 static const struct mr_addr *ask_as(const struct mr_link *link, const struct mr_addr *target)
 {
 	const struct mr_addr *best = NULL;
@@ -117,7 +118,7 @@ void mr_arp_request(struct mr_link *link, const struct mr_addr *addr, const uint
 	MR_COUNT(link->ctr, ARP_REQUESTS_OUT);
 }
 
-/* Another station claims an address of ours: say once more whose it is. */
+/* Another station claims an address of ours: announce it again. */
 static void defend(struct mr_link *link, const struct mr_addr *addr, uint64_t now)
 {
 	if (now < link->defend_at)
@@ -133,18 +134,20 @@ static bool well_formed(const struct arp_packet *arp)
 
 	return arp->hrd == htons(ARP_HRD_ETHER) && arp->pro == htons(ETH_P_IP) && arp->hln == 6 &&
 	       arp->pln == 4 && (arp->op == htons(ARP_REQUEST) || arp->op == htons(ARP_REPLY)) &&
-	       !(arp->sha[0] & 1) && memcmp(arp->sha, zero, 6) != 0 && /* one station's address */
+	       /* The sender's address is neither a group nor zero. */
+	       !(arp->sha[0] & 1) && memcmp(arp->sha, zero, 6) != 0 &&
 	       (mr_addr_is_any(&spa) || mr_addr_is_unicast(&spa));
 }
 
-/* On MR_UP_DONE the caller puts the frame. */
+/* On MR_UP_DONE the caller releases the frame. */
 static enum mr_up receive(struct mr_link *link, const struct arp_packet *arp, uint64_t now,
 			  enum mr_drop *reason)
 {
 	struct mr_addr spa = load_addr(arp->spa), tpa = load_addr(arp->tpa);
 	bool reply = arp->op == htons(ARP_REPLY), for_us = is_ours(link, &tpa);
 	bool probe =
-		mr_addr_is_any(&spa); /* RFC 5227 section 1.1: tells nothing about its sender */
+		/* A probe (RFC 5227 section 1.1), which says nothing about its sender. */
+		mr_addr_is_any(&spa);
 	struct mr_neigh *n;
 
 	if (is_ours(link, &spa)) {
@@ -157,8 +160,8 @@ static enum mr_up receive(struct mr_link *link, const struct arp_packet *arp, ui
 		return MR_UP_DROP;
 	}
 
-	/* RFC 826: merge what the sender says of itself if it is known; make a new entry only for
-	 * one who asks for us, since it will get our answer and more. */
+	/* RFC 826: update an existing entry of the sender; make a new entry only for one who asks for an address of
+	 * ours, because we answer and will get packets from it. */
 	n = probe ? NULL : mr_neigh_find(link, &spa);
 	if (!n && !probe && !reply && for_us)
 		n = mr_neigh_make(link, &spa);

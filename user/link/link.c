@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * link.c - Ethernet: frames in are told apart, frames out get their header.
+ * link.c - Ethernet: demultiplexes received frames, and adds headers to sent ones.
  * Implements  RFC 894 (IP over Ethernet II), RFC 1122 section 2.3; RFC 2464; IEEE 802.1Q priority tags.
  * Called by   the engine's receive pipeline (input) and ip (output), on the engine's thread only.
  * Not here    ARP (arp.c), neighbour discovery (ndisc.c), the neighbour cache (neigh.c).
@@ -75,7 +75,8 @@ void mr_link_set_addrs(struct mr_link *link, const struct mr_prefix *addrs, unsi
 	assert(link->kernel && naddrs <= MR_LINK_ADDRS_MAX);
 	for (unsigned i = 0; i < naddrs; i++) {
 		link->addrs[i] = addrs[i].addr;
-		link->addr_state[i] = MR_LADDR_USABLE; /* others the kernel does not tell of */
+		/* The kernel only reports usable addresses. */
+		link->addr_state[i] = MR_LADDR_USABLE;
 	}
 	link->naddrs = naddrs;
 }
@@ -105,7 +106,7 @@ enum mr_up mr_link_input(struct mr_link *link, struct mr_frame *f, uint64_t now,
 		return drop(reason, MR_DROP_ETH_NOT_OURS);
 
 	type = load16(f->data + 12);
-	/* A tag with VLAN 0 carries a priority only and belongs to the untagged traffic. */
+	/* A tag with VLAN ID 0 only has a priority, and counts as untagged. */
 	for (int i = 0; i < VLAN_TAGS_MAX && (type == ETH_P_8021Q || type == ETH_P_8021AD); i++) {
 		if (f->len < hlen + VLAN_HLEN)
 			return drop(reason, MR_DROP_ETH_TRUNCATED);
@@ -121,8 +122,8 @@ enum mr_up mr_link_input(struct mr_link *link, struct mr_frame *f, uint64_t now,
 		return mr_arp_input(link, f, now, reason);
 	case ETH_P_IP:
 	case ETH_P_IPV6:
-		/* RFC 1122 section 3.3.6: what is for one host's address does not come by link
-		 * broadcast, and every address here is one host's. */
+		/* RFC 1122 section 3.3.6: an IPv4 packet to a unicast address must not arrive by link-layer
+		 * broadcast, and all our addresses are unicast. */
 		if (to_all || (to_group && type != ETH_P_IPV6))
 			return drop(reason, MR_DROP_ETH_NOT_OURS);
 		mr_frame_pull(f, hlen);

@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * mld.c - tell multicast routers, and the switches that listen to them, which groups we are in: the
- * solicited-node group of each IPv6 address of ours. Without, a switch that snoops lets no neighbour's
- * solicitation through.
+ * mld.c - multicast listener discovery: reports the solicited-node groups of our IPv6 addresses to multicast routers,
+ * and to switches with MLD snooping, which would otherwise not forward neighbour solicitations to us.
  * Owns        link.mld.
- * Implements  RFC 3810 (MLDv2, a listener's side), RFC 3590 (from :: while no address may be used), RFC 2710
- *             in its place while a querier knows no other (RFC 3810 section 8.2.1).
- * Called by   ndisc.c (before an address is probed, and once it may be used), ip (queries), mr_link_timer().
- * Not here    IGMP: no group of IPv4 is ever joined (all hosts, 224.0.0.1, is never reported); groups that
- *             programs join, which is UDP's business and the kernel's.
+ * Implements  RFC 3810 (MLDv2, as a listener), RFC 3590 (source :: while no address is usable), RFC 2710 while a
+ *             querier only knows version 1 (RFC 3810 section 8.2.1).
+ * Called by   ndisc.c (before an address is probed, and when it becomes usable), ip (queries), mr_link_timer().
+ * Not here    IGMP: no IPv4 group is joined except all hosts (224.0.0.1), which is never reported; groups that
+ *             programs join, which is for UDP, and the kernel's.
  *
- * Every source is wanted of every group, and groups do not change once addresses are usable: so there are no
- * source lists, and the only change that is ever told is the joining. One timer does for all that is owed; an
- * answer to one query that comes before its time has come for another answers both. Departures: a query about
- * certain sources is answered as one about its group; a report of another listener does not keep us from
- * reporting in version 1 (the sender need not look). The group of an address that turns out to be another host's
- * is left in silence: the router asks, and is not answered.
+ * All sources are accepted for every group, and groups do not change when addresses are usable: so there are no
+ * source lists, and the only change to report is joining. There is one timer; a report that answers one query also
+ * answers another that is due later. Departures: a query about certain sources is answered as one about the group; a
+ * report of another listener does not suppress ours in version 1 (the sender may ignore it). The group of an address
+ * that is a duplicate is left without a report: queries are not answered.
  */
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
@@ -30,18 +28,20 @@
 #define MLD_REPORT    131 /* of version 1 */
 #define MLD_REPORT_V2 143
 
-#define LEN_V1	     24u /* of every message of version 1 */
-#define LEN_V2_QUERY 28u /* at the least */
+#define LEN_V1	     24u /* of every version 1 message */
+#define LEN_V2_QUERY 28u /* at least */
 #define LEN_RECORD   20u /* without sources */
-#define RECORDS_MAX  60u /* that fit into the least MTU of IPv6 */
+#define RECORDS_MAX  60u /* as many as fit into IPv6's minimum MTU */
 
-#define IS_EXCLUDE 2 /* section 5.2.12: everything is wanted but of these sources, none */
+/* Section 5.2.12: all sources except the listed ones, of which there are none. */
+#define IS_EXCLUDE 2
 #define TO_EXCLUDE 4
 
-#define ROBUSTNESS     2u    /* section 9.1: a report of a change is sent so often */
+#define ROBUSTNESS     2u    /* section 9.1: how often a change is reported */
 #define UNSOLICITED_MS 1000u /* section 9.11 */
 #define V1_PRESENT_S   260u  /* section 9.12, with the default query interval and maximum delay */
-#define LEAST_GAP_NS   (100 * MR_NS_PER_MS) /* between answers, however often somebody asks */
+/* Minimum interval of reports, however many queries arrive. */
+#define LEAST_GAP_NS (100 * MR_NS_PER_MS)
 
 struct mld_wire { /* IPv6 header, hop-by-hop options with a router alert (RFC 2711), ICMPv6 */
 	uint32_t version;
@@ -74,7 +74,7 @@ static bool stands_for_group(const struct mr_link *link, unsigned i)
 	return true;
 }
 
-/* The groups that a query is about, as bits of the addresses that stand for them. */
+/* The groups that a query asks for, as bits of the addresses that stand for them. */
 static uint64_t groups_asked(const struct mr_link *link, const struct mr_addr *group)
 {
 	uint64_t found = 0;
@@ -91,7 +91,7 @@ static uint64_t groups_asked(const struct mr_link *link, const struct mr_addr *g
 
 /* ---- Out ------------------------------------------------------------------------------------- */
 
-/* Section 5.2.13: a link-local address that may be used, or none. */
+/* Section 5.2.13: a usable link-local address, or ::. */
 static struct mr_addr source(const struct mr_link *link)
 {
 	for (unsigned i = 0; i < link->naddrs; i++)
@@ -101,7 +101,7 @@ static struct mr_addr source(const struct mr_link *link)
 	return (struct mr_addr){ 0 };
 }
 
-/* What f holds behind the headers is body; type and number of records are set. */
+/* Complete and send f, whose body follows the headers; type and number of records are set. */
 static void send_report(struct mr_link *link, struct mr_frame *f, uint32_t body,
 			const struct mr_addr *dst)
 {
@@ -140,7 +140,7 @@ static struct mr_frame *begin(struct mr_link *link, uint8_t type, uint16_t nreco
 	return f;
 }
 
-/* RFC 2710 section 3: a message for each group, to the group. */
+/* RFC 2710 section 3: one message per group, sent to the group. */
 static void report_v1(struct mr_link *link, uint64_t groups)
 {
 	for (unsigned i = 0; i < link->naddrs; i++) {
@@ -195,7 +195,7 @@ static void report(struct mr_link *link, uint64_t groups, uint8_t kind, uint64_t
 
 /* ---- Time ------------------------------------------------------------------------------------ */
 
-/* Something is owed within delay_ms, at a random time. What is owed before that comes first. */
+/* Send a report within delay_ms, at a random time, or earlier if one is due. */
 static void owe(struct mr_link *link, uint32_t delay_ms, uint64_t now)
 {
 	uint64_t at = now;
@@ -223,7 +223,7 @@ void mr_mld_timer(struct mr_link *link, uint64_t now)
 	static const struct mr_addr any;
 	uint64_t all = groups_asked(link, &any);
 
-	if (link->mld.again) { /* a change of state answers a query, too */
+	if (link->mld.again) { /* a report of a change answers a query, too */
 		link->mld.again--;
 		report(link, all, TO_EXCLUDE, now);
 	} else {
@@ -236,7 +236,7 @@ void mr_mld_timer(struct mr_link *link, uint64_t now)
 
 /* ---- In -------------------------------------------------------------------------------------- */
 
-/* Section 5.1.3, ms; version 1 says them plainly. */
+/* Section 5.1.3: maximum response delay in ms; version 1 has the number itself. */
 static uint32_t most_delay(const struct mr_mld_packet *pkt)
 {
 	uint32_t code = (uint32_t)pkt->msg[4] << 8 | pkt->msg[5];
@@ -251,7 +251,7 @@ enum mr_drop mr_mld_input(struct mr_link *link, const struct mr_mld_packet *pkt,
 	struct mr_addr group;
 	uint64_t asked;
 
-	/* Section 6.2: of a neighbour, and meant to be looked at by all that forward it. */
+	/* Section 6.2: a query must come from a neighbour, and have a router alert. */
 	if (!pkt->router_alert || pkt->hlim != 1 || !mr_addr_is_link_local(&pkt->src) ||
 	    (pkt->len != LEN_V1 && pkt->len < LEN_V2_QUERY))
 		return MR_DROP_MLD_BAD;

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * ndisc.c - neighbour discovery: answer for our IPv6 addresses, learn of neighbours, ask, find out
- * whether somebody else has an address of ours, look for routers.
- * Owns        link.addr_state: which IPv6 addresses of ours may be used.
- * Implements  RFC 4861 (hosts), RFC 4862 section 5.4 (duplicate address detection), RFC 7527 (our
- *             own solicitation is no duplicate), RFC 2464 (over Ethernet).
+ * ndisc.c - neighbour discovery: solicitations, advertisements, duplicate address detection, router solicitations.
+ * Owns        link.addr_state: which of our IPv6 addresses are usable.
+ * Implements  RFC 4861 (hosts), RFC 4862 section 5.4 (duplicate address detection), RFC 7527 (recognising our own
+ *             solicitations), RFC 2464 (over Ethernet).
  * Called by   ip (input), neigh.c (solicitations), mr_link_timer(), on the engine's thread only.
- * Not here    what becomes of a neighbour's state (neigh.c), the default route (ip/router.c).
+ * Not here    the states of a neighbour (neigh.c), the default route (ip/router.c).
  *
- * Departures. Detection begins at once and not after a random delay (RFC 4862 section 5.4.2): an
- * engine is started by somebody who waits for it, not by the return of a building's power. Redirects
- * are ignored (the routes are the operator's), and so are prefixes: addresses are configured.
+ * Departures. Detection begins at once, and not after a random delay (RFC 4862 section 5.4.2): an engine is started
+ * by somebody who waits for it, not by the return of power in a building. Redirects and prefixes are ignored: routes
+ * and addresses are configured.
  */
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
@@ -28,8 +27,8 @@
 #define ND_ADVERT	  136
 
 #define ND_HLIM	      255 /* RFC 4861 section 3.1: it was not forwarded */
-#define ND_LEN_ROUTER 16u /* of a router advertisement, without options */
-#define ND_LEN_TARGET 24u /* of a solicitation or advertisement of a neighbour */
+#define ND_LEN_ROUTER 16u /* router advertisement without options */
+#define ND_LEN_TARGET 24u /* neighbour solicitation or advertisement without options */
 
 #define NA_ROUTER    0x80000000u
 #define NA_SOLICITED 0x40000000u
@@ -56,7 +55,7 @@ enum {
 
 /* ---- Addresses of ours ----------------------------------------------------------------------- */
 
-/* Its number, or -1. */
+/* Index of this address of ours, or -1. */
 static int find_ours(const struct mr_link *link, const struct mr_addr *addr)
 {
 	for (unsigned i = 0; i < link->naddrs; i++)
@@ -88,7 +87,8 @@ bool mr_nd_is_group_mac(const struct mr_link *link, const uint8_t mac[6])
 			continue;
 		if (mac[2] == 0xff && !memcmp(mac + 3, a->b + 13, 3)) /* solicited-node */
 			return true;
-		if (!memcmp(mac + 2, "\0\0\0\1", 4)) /* all nodes: whoever has an address */
+		/* All nodes: we are in it if we have an address. */
+		if (!memcmp(mac + 2, "\0\0\0\1", 4))
 			return true;
 	}
 	return false;
@@ -103,7 +103,7 @@ static void set_state(struct mr_link *link, unsigned i, enum mr_laddr_state stat
 
 /* ---- Out ------------------------------------------------------------------------------------- */
 
-/* A message to be sent. */
+/* A message to send. */
 struct nd_out {
 	uint8_t type;
 	uint32_t flags;
@@ -124,7 +124,7 @@ struct nd_wire { /* IPv6 header (RFC 8200 section 3), then ICMPv6 */
 };
 _Static_assert(sizeof(struct nd_wire) == 48, "as on the wire");
 
-/* NULL: no frame, counted. */
+/* NULL: no frame is free (counted). */
 static struct mr_frame *build(struct mr_link *link, const struct nd_out *o)
 {
 	struct mr_frame *f = mr_frame_get(link->frames);
@@ -166,7 +166,7 @@ static struct mr_frame *build(struct mr_link *link, const struct nd_out *o)
 	return f;
 }
 
-/* mac NULL: to the group that the destination is. */
+/* mac NULL: to the Ethernet address of the group that is the destination. */
 static void send_nd(struct mr_link *link, const struct nd_out *o, const uint8_t *mac)
 {
 	const uint8_t *d = o->dst.b;
@@ -188,21 +188,20 @@ void mr_nd_solicit(struct mr_link *link, const struct mr_addr *addr, const uint8
 	};
 	const struct mr_addr *best = NULL;
 
-	/* Of several addresses of ours, ask with the one most like the target: the neighbour is to
-	 * answer to it, and of this one it knows best that it is on the link. */
+	/* Of our addresses, the one with the longest common prefix is the source: the neighbour has to answer it, and
+	 * most likely has it on-link. */
 	for (unsigned i = 0; i < link->naddrs; i++)
 		if (is_usable_v6(link, i) && (!best || mr_addr_common_bits(addr, &link->addrs[i]) >
 							       mr_addr_common_bits(addr, best)))
 			best = &link->addrs[i];
-	if (!best) /* not yet: it is asked again within a second */
+	if (!best) /* none is usable yet: the request is repeated within a second */
 		return;
 	o.src = *best;
 	send_nd(link, &o, mac);
 	MR_COUNT(link->ctr, ND_SOLICITS_OUT);
 }
 
-/* Say, unasked or to one who has no address yet, where an address of ours is (RFC 4861 section
- * 7.2.6). */
+/* Advertise an address of ours: unsolicited, or to a node that has no address yet (RFC 4861 section 7.2.6). */
 static void announce(struct mr_link *link, const struct mr_addr *addr)
 {
 	const struct nd_out o = {
@@ -233,7 +232,7 @@ static void probe(struct mr_link *link, const struct mr_addr *addr)
 	MR_COUNT(link->ctr, ND_SOLICITS_OUT);
 }
 
-/* To all routers, from a link-local address if there is one to be used. */
+/* Solicit routers, from a link-local address if one is usable. */
 static void solicit_routers(struct mr_link *link)
 {
 	struct nd_out o = {
@@ -277,7 +276,7 @@ void mr_nd_timer(struct mr_link *link, uint64_t now)
 {
 	bool usable = false;
 
-	/* RFC 4862 section 5.4.2: whoever defends the address must be able to hear and be heard. */
+	/* RFC 4862 section 5.4.2: join the groups first, so that whoever defends the address is heard. */
 	if (link->nd_tick == TICK_PROBE)
 		mr_mld_joined(link, now);
 	for (unsigned i = 0; i < link->naddrs; i++) {
@@ -291,13 +290,12 @@ void mr_nd_timer(struct mr_link *link, uint64_t now)
 			usable = true;
 		}
 	}
-	if (usable) /* RFC 3590 section 4: once more, from an address */
+	if (usable) /* RFC 3590 section 4: report again, from a usable address */
 		mr_mld_joined(link, now);
 	if (!link->router_heard && link->nd_tick >= TICK_USABLE && link->nd_tick < TICK_LAST &&
 	    (link->nd_tick - TICK_USABLE) % (TICK_SOLICIT_2 - TICK_USABLE) == 0)
 		solicit_routers(link);
-	/* Answers may come as notes of the XDP program, which nobody is woken for: ticking on makes
-	 * the engine look at them. */
+	/* Answers may arrive as notes of the XDP program, which wake nobody: the timer makes the engine read them. */
 	if (link->nd_tick == TICK_LAST || (link->router_heard && link->nd_tick >= TICK_USABLE))
 		return;
 	link->nd_tick++;
@@ -318,8 +316,8 @@ struct nd_options {
 	uint32_t mtu;
 };
 
-/* Options that are unknown or of an unexpected length are skipped; one of length 0 spoils the message
- * (RFC 4861 section 4.6). */
+/* Unknown options, and those with an unexpected length, are skipped; one of length 0 makes the message invalid (RFC
+ * 4861 section 4.6). */
 static bool parse_options(const uint8_t *p, uint32_t len, struct nd_options *opts)
 {
 	*opts = (struct nd_options){ 0 };
@@ -340,7 +338,7 @@ static bool parse_options(const uint8_t *p, uint32_t len, struct nd_options *opt
 		p += n;
 		len -= n;
 	}
-	/* One station's address, or none. */
+	/* A unicast address, or none. */
 	return !(opts->source_mac && opts->source_mac[0] & 1) &&
 	       !(opts->target_mac && opts->target_mac[0] & 1);
 }
@@ -386,7 +384,7 @@ static void answer(struct mr_link *link, const struct mr_addr *asker, const stru
 		send_nd(link, &o, mac);
 		return;
 	}
-	/* It knows us well enough not to say where it is; we may not. */
+	/* The solicitation has no source link-layer address, and we may not know it. */
 	if (!n) {
 		link->ctr->drop[MR_DROP_NEIGH_TABLE_FULL]++;
 		return;
@@ -430,7 +428,7 @@ static enum mr_drop solicited(struct mr_link *link, const struct mr_nd_packet *p
 	return MR_DROP_NONE;
 }
 
-/* Another station says that it has an address of ours, which we use: say once more whose it is. */
+/* Another station claims an address of ours that is usable: advertise it again. */
 static enum mr_drop defend(struct mr_link *link, const struct mr_addr *addr, uint64_t now)
 {
 	if (now >= link->defend_at) {
@@ -466,7 +464,7 @@ static enum mr_drop advertised(struct mr_link *link, const struct mr_nd_packet *
 								 duplicate(link, (unsigned)at);
 	}
 	n = mr_neigh_find(link, &target);
-	if (!n) /* nobody here wants to know */
+	if (!n) /* nobody here uses it */
 		return MR_DROP_ND_NOT_OURS;
 	MR_COUNT(link->ctr, ND_ADVERTS_IN);
 	mr_neigh_advertised(link, n, opts.target_mac, flags & NA_SOLICITED, flags & NA_OVERRIDE,

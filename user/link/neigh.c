@@ -36,7 +36,7 @@ int mr_neigh_init(struct mr_link *link, struct mr_arena *arena)
 	return mr_pool_init(&link->neighs, arena, sizeof(struct mr_neigh), MR_NEIGH_MAX);
 }
 
-/* It was put on a list, and not taken off since. (mr_pool_put() overwrites `next`, but not `prev`.) */
+/* Is it in use: a member of a list? (mr_pool_put() overwrites `next`, but not `prev`.) */
 static bool to_be_kept(const struct mr_neigh *n)
 {
 	const struct mr_list *prev = n->hash_node.prev;
@@ -45,7 +45,7 @@ static bool to_be_kept(const struct mr_neigh *n)
 	       n->state != MR_NEIGH_FAILED;
 }
 
-/* Keep the MAC address, but as a stale one: it may have been about to change. */
+/* Keep the MAC address, but as STALE, because it may have been about to change. */
 static void keep(struct mr_link *link, struct mr_neigh *n)
 {
 	n->state = MR_NEIGH_STALE;
@@ -99,7 +99,8 @@ static struct mr_frame *waiting_pop(struct mr_link *link, struct mr_neigh *n)
 	return f;
 }
 
-/* A peer may make us send to addresses that nobody has: the packets that wait for those must not take all frames. */
+/* Is there room for one more waiting packet? A peer may make us send to addresses that nobody has, and those packets
+ * must not hold all frames. */
 static bool room_to_wait(const struct mr_link *link, const struct mr_frame *f)
 {
 	return link->waiting + f->nchunks <= link->frames->nframes / MR_NEIGH_WAITING_SHARE;
@@ -150,7 +151,7 @@ static void arm(struct mr_link *link, struct mr_neigh *n, uint64_t expires)
 	mr_timer_arm(link->wheel, &n->timer, expires);
 }
 
-/* RFC 4861 section 6.3.2: 0.5 to 1.5 times, so that hosts do not fall into step. */
+/* RFC 4861 section 6.3.2: a random factor of 0.5 to 1.5, so that hosts are not synchronised. */
 static uint64_t reachable_ns(struct mr_link *link)
 {
 	uint32_t ms = (uint32_t)(MR_NEIGH_REACHABLE_NS / MR_NS_PER_MS);
@@ -179,8 +180,7 @@ static void enter_failed(struct mr_link *link, struct mr_neigh *n, uint64_t now)
 	arm(link, n, now + MR_NEIGH_FAILED_NS);
 }
 
-/* The kernel is to be asked, or told. CONFIRM (TCP had an answer from the neighbour) says all that USE (it is about to
- * be used) says, so it takes its place. */
+/* Queue a question or a confirmation for the kernel. CONFIRM includes what USE does, so it replaces it. */
 static void queue_ask(struct mr_link *link, struct mr_neigh *n, enum mr_neigh_ask what)
 {
 	if (mr_list_empty(&n->ask_node)) {
@@ -191,7 +191,7 @@ static void queue_ask(struct mr_link *link, struct mr_neigh *n, enum mr_neigh_as
 		n->ask = MR_NEIGH_CONFIRM;
 }
 
-/* One request more, to everybody or (PROBE) to the station that it was last. */
+/* Send one more request: multicast or broadcast, or in PROBE to the last known MAC address. */
 static void ask(struct mr_link *link, struct mr_neigh *n, uint64_t now)
 {
 	const uint8_t *mac = n->state == MR_NEIGH_PROBE ? n->mac : NULL;
@@ -207,7 +207,7 @@ static void ask(struct mr_link *link, struct mr_neigh *n, uint64_t now)
 	arm(link, n, now + MR_NEIGH_RETRANS_NS);
 }
 
-/* The first use of a stale entry: the upper layer has this long to confirm it. */
+/* First use of a STALE entry: the upper layer has this time to confirm it. */
 static void enter_delay(struct mr_link *link, struct mr_neigh *n, uint64_t now)
 {
 	n->state = MR_NEIGH_DELAY;
@@ -223,7 +223,7 @@ static void send_waiting(struct mr_link *link, struct mr_neigh *n, uint64_t now)
 
 	if (n->waiting_head && n->state == MR_NEIGH_STALE)
 		enter_delay(link, n, now);
-	/* IPv4 may have a next hop of IPv6 (RFC 8950). */
+	/* The next hop of an IPv4 packet may be IPv6 (RFC 8950). */
 	while ((f = waiting_pop(link, n)))
 		mr_eth_send(link, f, n->mac, v4 || *f->data >> 4 == 4 ? ETH_P_IP : ETH_P_IPV6);
 }
@@ -255,7 +255,7 @@ void mr_neigh_advertised(struct mr_link *link, struct mr_neigh *n, const uint8_t
 	if (!resolved && !mac)
 		return;
 	if (resolved && moved && !override) {
-		/* It contradicts what is known and does not insist: ask before believing either. */
+		/* It contradicts the entry, without the override flag: probe before believing either. */
 		if (n->state == MR_NEIGH_REACHABLE)
 			enter_stale(link, n);
 		return;
@@ -271,7 +271,7 @@ void mr_neigh_advertised(struct mr_link *link, struct mr_neigh *n, const uint8_t
 	send_waiting(link, n, now);
 }
 
-/* It need not ask then (RFC 4861 section 7.3.1). Once a second, should it have another opinion. */
+/* Tell the kernel, so that it need not probe (RFC 4861 section 7.3.1). Once per second, in case it disagrees. */
 static void confirm_to_kernel(struct mr_link *link, struct mr_neigh *n, uint64_t now)
 {
 	if (n->confirm_at && now - n->confirm_at < MR_NS_PER_S)
@@ -282,10 +282,10 @@ static void confirm_to_kernel(struct mr_link *link, struct mr_neigh *n, uint64_t
 
 void mr_neigh_confirm(struct mr_link *link, struct mr_neigh *n, uint64_t now)
 {
-	if (!n) /* the route is not cached (any more) */
+	if (!n) /* the route is not, or no longer, cached */
 		return;
-	/* What is acknowledged just after the address has changed was sent to the one before. A forged ARP
-	 * would be confirmed by that, and live on for as long as a true one. */
+	/* An ACK soon after a change of the MAC address may be for what was sent to the old one. It must not confirm
+	 * the new one, which may come from a forged ARP packet. */
 	if (n->moved_at && now - n->moved_at < MR_NEIGH_SETTLE_NS)
 		return;
 	n->confirmed_at = now;
@@ -320,7 +320,8 @@ bool mr_neigh_timer(struct mr_link *link, struct mr_neigh *n, uint64_t now)
 		return kernel_timer(link, n, now);
 	switch ((enum mr_neigh_state)n->state) {
 	case MR_NEIGH_REACHABLE:
-		until = n->confirmed_at + reachable_ns(link); /* it may have been confirmed since */
+		/* It may have been confirmed in the meantime. */
+		until = n->confirmed_at + reachable_ns(link);
 		if (until > now)
 			arm(link, n, until);
 		else
@@ -340,7 +341,7 @@ bool mr_neigh_timer(struct mr_link *link, struct mr_neigh *n, uint64_t now)
 		enter_failed(link, n, now);
 		return true;
 	case MR_NEIGH_STALE:
-	case MR_NEIGH_FAILED: /* the timer has run out: the next packet asks anew */
+	case MR_NEIGH_FAILED: /* the time is over: the next packet starts a new request */
 		return false;
 	}
 	return false;
@@ -360,7 +361,7 @@ const struct mr_neigh *mr_neigh_next_ask(struct mr_link *link, enum mr_neigh_ask
 	return n;
 }
 
-/* The kernel has no address for it: whoever needs one asks. */
+/* The kernel has no MAC address for it: ask again if packets wait. */
 static void unlearn(struct mr_link *link, struct mr_neigh *n, uint64_t now)
 {
 	if (n->state != MR_NEIGH_INCOMPLETE) {
@@ -397,8 +398,8 @@ struct mr_neigh *mr_neigh_learned(struct mr_link *link, const struct mr_addr *ad
 			unlearn(link, n, now);
 		return NULL;
 	case MR_NEIGH_FAILED:
-		/* Also what the kernel says of an entry that somebody deletes. That is no answer to a
-		 * question of ours, which takes the kernel longer. */
+		/* The kernel also reports this for an entry that somebody deletes. That is no answer to our question,
+		 * which takes the kernel longer. */
 		if (resolved) {
 			unlearn(link, n, now);
 		} else if (n->state == MR_NEIGH_INCOMPLETE && mr_timer_armed(&n->timer)) {
@@ -518,7 +519,7 @@ struct mr_neigh *mr_neigh_make(struct mr_link *link, const struct mr_addr *addr)
 	if (!n)
 		return NULL;
 	n->addr = *addr;
-	n->state = MR_NEIGH_INCOMPLETE; /* not asked for yet: the first packet does that */
+	n->state = MR_NEIGH_INCOMPLETE; /* no request was sent yet: the first packet causes it */
 	mr_timer_init(&n->timer, MR_TIMER_NEIGH);
 	mr_list_init(&n->lru_node);
 	mr_list_init(&n->ask_node);
