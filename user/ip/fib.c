@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * fib.c - the kernel's routes, as far as they decide what leaves by our interface: those of all
- * interfaces, since the best one may lead elsewhere.
- * Implements  what Linux does without policy rules beside the usual: table local before table main, in
- *             each the longest prefix, of these the least metric.
- * Called by   route.c (look-up), the engine (changes).
+ * fib.c - the kernel's routes, in shared mode: those of all interfaces, because the best one may be on another.
+ * Implements  what Linux does without policy rules other than the default ones: table local before table main, in
+ *             each the longest prefix, of these the smallest metric.
+ * Called by   route.c (lookup), the engine (changes).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,13 +11,13 @@
 #include "base/compiler.h"
 #include "ip/ip_priv.h"
 
-/* Table local has addresses of this host, and broadcasts; table main the rest. */
+/* Table local has this host's addresses, and broadcasts; table main has the other routes. */
 static bool is_local_table(const struct mr_route *r)
 {
 	return r->kind == MR_ROUTE_LOCAL || r->kind == MR_ROUTE_BROADCAST;
 }
 
-/* Where a route stands: what is looked at first comes first. Of the same destination, the best. */
+/* Order of routes: those that are examined first come first; of the same destination, the best. */
 struct place {
 	bool local, v4;
 	uint8_t len;
@@ -54,7 +53,7 @@ static int fib_compare(const void *a, const void *b)
 	return (ra->oif > rb->oif) - (ra->oif < rb->oif);
 }
 
-/* The first route that stands at p or behind. */
+/* The first route at position p or behind it. */
 static unsigned lower_bound(const struct mr_fib *fib, const struct place *p)
 {
 	unsigned from = 0, end = fib->n;
@@ -70,7 +69,7 @@ static unsigned lower_bound(const struct mr_fib *fib, const struct place *p)
 	return from;
 }
 
-/* In one table. From prefix length to prefix length that is there, the longest first. */
+/* Lookup in one table, for each prefix length that it has, the longest first. */
 static const struct mr_route *table_lookup(const struct mr_fib *fib, const struct mr_addr *dst,
 					   bool local)
 {
@@ -86,7 +85,7 @@ static const struct mr_route *table_lookup(const struct mr_fib *fib, const struc
 			return NULL;
 		if (mr_addr_in_prefix(dst, &r->dst))
 			return r;
-		if (r->dst.len == whole.len) { /* some other one of this length */
+		if (r->dst.len == whole.len) { /* another route of this length */
 			if (!whole.len)
 				return NULL;
 			whole.len--;

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * icmp.c - ICMP for IPv4: answer echo, read errors about our TCP packets, send unreachables.
- * Implements  RFC 792; RFC 1122 section 3.2.2; RFC 1191 section 4 (next-hop MTU); RFC 5461 section
- *             2 (hard and soft errors); RFC 1812 section 4.3.2.3 (how much is quoted).
- * Not here    what an error does to a connection, and whether its sequence number is in flight (RFC
- *             5927): tcp. Source quench and redirects are ignored (RFC 6633; the routes here are
- *             the operator's).
+ * icmp.c - ICMP for IPv4: echo replies, errors about our TCP packets, sending of unreachables.
+ * Implements  RFC 792; RFC 1122 section 3.2.2; RFC 1191 section 4 (next-hop MTU); RFC 5461 section 2 (hard and soft
+ *             errors); RFC 1812 section 4.3.2.3 (how much is quoted).
+ * Not here    the effect of an error on a connection, and whether its sequence number is in flight (RFC 5927): tcp.
+ *             Source quench and redirects are ignored (RFC 6633; routes are configured).
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -29,7 +28,7 @@
 
 /* ---- Echo ------------------------------------------------------------------------------------ */
 
-/* May the request itself become the reply? Only if nobody else holds or reads it, and it can go out as
+/* May the frame of the request be used for the reply? Only if nobody else holds or reads it, and if it can be sent as
  * it is or will be copied into fragments. */
 static bool can_turn_round(const struct mr_ip *ip, const struct mr_frame *f, uint32_t ip_hlen)
 {
@@ -94,7 +93,7 @@ static enum mr_up echo(struct mr_ip *ip, struct mr_frame *f, uint64_t now,
 
 /* ---- Errors about our packets ---------------------------------------------------------------- */
 
-/* What Linux tells a program for each code of destination unreachable (RFC 792, 1122, 1812). */
+/* Linux's errno for each code of destination unreachable (RFC 792, 1122, 1812). */
 static int unreachable_errno(uint8_t code)
 {
 	static const int by_code[] = {
@@ -107,7 +106,7 @@ static int unreachable_errno(uint8_t code)
 	return code < MR_ARRAY_SIZE(by_code) ? by_code[code] : -EHOSTUNREACH;
 }
 
-/* RFC 1122 section 4.2.3.9; fragmentation needed is soft since path MTU discovery (RFC 5461). */
+/* RFC 1122 section 4.2.3.9; fragmentation needed is a soft error since path MTU discovery (RFC 5461). */
 static void classify(const uint8_t *icmp, struct mr_icmp_err *e)
 {
 	switch (icmp[0]) {
@@ -210,9 +209,8 @@ bool mr_icmp_may_send(struct mr_ip *ip, uint64_t now)
 	return false;
 }
 
-/* RFC 1122 section 3.2.2. mr_ipv4_input() has dropped most of these before; other callers may not
- * have. Of ICMP only an echo request may be complained about: what else there is, is no error of
- * its sender's, or an error message. */
+/* RFC 1122 section 3.2.2. mr_ipv4_input() has dropped most of these before, but other callers may not have. Of ICMP,
+ * only an echo request may cause an error: other messages are replies, or errors themselves. */
 static bool may_complain(const struct mr_ip *ip, const uint8_t *iph, uint32_t room)
 {
 	struct mr_addr src = mr_load_v4(iph + IPV4_SRC), dst = mr_load_v4(iph + IPV4_DST);

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * icmp6.c - ICMPv6: answer echo, read errors about our TCP packets, send errors, pass on neighbour
- * discovery.
- * Implements  RFC 4443; RFC 8201 section 4 (packet too big); RFC 5461 section 2 (hard and soft
- *             errors).
- * Not here    neighbour discovery itself (link/ndisc.c) and what follows of it for routes
- *             (router.c); what an error does to a connection, and whether its sequence number is in
- *             flight (RFC 5927): tcp. The rate limit is ICMP's (icmp.c).
+ * icmp6.c - ICMPv6: echo replies, errors about our TCP packets, sending of errors, and passing neighbour discovery on.
+ * Implements  RFC 4443; RFC 8201 section 4 (packet too big); RFC 5461 section 2 (hard and soft errors).
+ * Not here    neighbour discovery (link/ndisc.c) and its effect on routes (router.c); the effect of an error on a
+ *             connection, and whether its sequence number is in flight (RFC 5927): tcp. The rate limit is ICMP's
+ *             (icmp.c).
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -19,9 +17,9 @@
 #define ICMP6_ECHO	 128
 #define ICMP6_ECHO_REPLY 129
 #define ICMP6_REDIRECT	 137
-#define ICMP6_INFO	 0x80 /* of the type: no error */
+#define ICMP6_INFO	 0x80 /* bit of the type: no error message */
 
-/* Checksum over the message that f holds, with its pseudo-header (RFC 4443 section 2.3). */
+/* Checksum of the message in f, with its pseudo-header (RFC 4443 section 2.3). */
 static uint16_t message_sum(const struct mr_frame *f, const struct mr_addr *src,
 			    const struct mr_addr *dst)
 {
@@ -71,7 +69,7 @@ static enum mr_up echo(struct mr_ip *ip, struct mr_frame *f, uint64_t now,
 
 /* ---- Errors about our packets ---------------------------------------------------------------- */
 
-/* What Linux tells a program for each code of destination unreachable. */
+/* Linux's errno for each code of destination unreachable. */
 static int unreachable_errno(uint8_t code)
 {
 	static const int by_code[] = {
@@ -98,7 +96,7 @@ static void classify(const uint8_t *icmp, struct mr_icmp_err *e)
 		break;
 	default:
 		e->err = -EPROTO;
-		e->hard = icmp[1] == MR_ICMP6_BAD_NEXTHDR; /* its host knows no TCP */
+		e->hard = icmp[1] == MR_ICMP6_BAD_NEXTHDR; /* the host has no TCP */
 		break;
 	}
 }
@@ -116,7 +114,7 @@ static enum mr_drop parse_error(const struct mr_ip *ip, const struct mr_frame *f
 		.src = mr_load_v6(q + IPV6_SRC),
 		.dst = mr_load_v6(q + IPV6_DST),
 	};
-	/* A mapped address is on no wire, and must not lead to an IPv4 connection. */
+	/* A mapped address must not appear in packets, and must not lead to an IPv4 connection. */
 	if (q[IPV6_NEXTHDR] != IPPROTO_TCP || mr_addr_is_v4(&e->src) ||
 	    !mr_ip_is_local(ip, &e->src))
 		return MR_DROP_ICMP_NO_FLOW;
@@ -124,7 +122,7 @@ static enum mr_drop parse_error(const struct mr_ip *ip, const struct mr_frame *f
 	e->dport = mr_load16(tcp + 2);
 	e->seq = (uint32_t)mr_load16(tcp + 4) << 16 | mr_load16(tcp + 6);
 	classify(f->data, e);
-	/* RFC 8201 section 4: what says that a link carries less than every link does is discarded. */
+	/* RFC 8201 section 4: a message with less than the minimum link MTU is discarded. */
 	return e->err == -EMSGSIZE && e->mtu < MR_IPV6_MTU_MIN ? MR_DROP_ICMP_MTU : MR_DROP_NONE;
 }
 
@@ -144,7 +142,7 @@ static enum mr_up discovery(struct mr_ip *ip, struct mr_frame *f, uint64_t now,
 	struct mr_nd_news news;
 
 	*reason = MR_DROP_ND_BAD;
-	/* None is as long as a chunk, and RFC 6980 section 5 wants none in fragments. */
+	/* No valid message is longer than a chunk, and RFC 6980 section 5 forbids fragments. */
 	if (f->frag || rx->fragmented)
 		return MR_UP_DROP;
 	*reason = mr_nd_input(ip->link, &pkt, now, &news);
@@ -169,7 +167,7 @@ static enum mr_up listener_query(struct mr_ip *ip, struct mr_frame *f, uint64_t 
 
 	*reason = MR_DROP_MLD_BAD;
 	if (f->len < mr_min(f->pkt_len, 28u) ||
-	    rx->fragmented) /* what is looked at is in one piece */
+	    rx->fragmented) /* the message must be in one chunk */
 		return MR_UP_DROP;
 	*reason = mr_mld_input(ip->link, &pkt, now);
 	if (*reason != MR_DROP_NONE)
@@ -208,7 +206,7 @@ enum mr_up mr_icmp6_input(struct mr_ip *ip, struct mr_frame *f, uint64_t now,
 	return MR_UP_ICMP_ERR;
 }
 
-/* What was noted of it has been looked at already. */
+/* The XDP program has checked what it has noted. */
 static enum mr_drop query_note(struct mr_ip *ip, const struct mr_nd_packet *pkt, uint64_t now)
 {
 	const struct mr_mld_packet query = {
@@ -225,7 +223,7 @@ static enum mr_drop query_note(struct mr_ip *ip, const struct mr_nd_packet *pkt,
 void mr_ip_nd_note(struct mr_ip *ip, const struct mr_note_nd *note, uint64_t now)
 {
 	struct mr_nd_packet pkt = {
-		.hlim = 255, /* or it would not have been noted */
+		.hlim = 255, /* the XDP program has checked it */
 		.msg = note->msg,
 		.len = note->len,
 	};
@@ -250,8 +248,8 @@ void mr_ip_nd_note(struct mr_ip *ip, const struct mr_note_nd *note, uint64_t now
 
 /* ---- Errors that we send --------------------------------------------------------------------- */
 
-/* RFC 4443 section 2.4 (e). What extension headers other than a fragment's hide is not looked for: an
- * error about an error behind one would be answered by nobody. */
+/* RFC 4443 section 2.4 (e). Extension headers other than a fragment header are not examined: an error about an error
+ * behind one would not be answered by anybody. */
 static bool may_complain(const uint8_t *iph, const uint8_t *end, uint8_t type, uint8_t code)
 {
 	struct mr_addr src = mr_load_v6(iph + IPV6_SRC), dst = mr_load_v6(iph + IPV6_DST);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * ipv4.c - IPv4 headers, in and out.
+ * ipv4.c - IPv4 headers: parsing and checks on input, writing on output.
  * Implements  RFC 791; RFC 1122 section 3.2.1; RFC 6864 section 4.1 (atomic datagrams: DF, ID 0).
  * Called by   the engine's receive pipeline (input) and output.c, on the engine's thread only.
- * Not here    ICMP (icmp.c), next hops (route.c), what becomes of fragments (reasm.c).
+ * Not here    ICMP (icmp.c), next hops (route.c), reassembly (reasm.c).
  */
 #include <linux/if_ether.h>
 #include <netinet/in.h>
@@ -17,9 +17,8 @@
 #define OPT_LSRR 0x83
 #define OPT_SSRR 0x89
 
-/* Options are skipped, but they must be walkable, and a source route with a hop left says that the
- * packet is not for us but to be forwarded by us, which no host of ours does (RFC 7126
- * section 4.3). */
+/* Options are skipped, but must be well-formed. A source route with a hop left means that the packet is not for us
+ * but to be forwarded, which we never do (RFC 7126 section 4.3). */
 static enum mr_drop check_options(const uint8_t *opt, uint32_t len)
 {
 	while (len) {
@@ -40,15 +39,15 @@ static enum mr_drop check_options(const uint8_t *opt, uint32_t len)
 	return MR_DROP_NONE;
 }
 
-/* Did the XDP program vouch for the packet? It looks at the L4 checksum only behind a good header. */
+/* Has the XDP program verified the header? It verifies the L4 checksum only after the header. */
 static bool verified_by_xdp(const struct mr_frame *f)
 {
 	return (f->flags & MR_FRAME_META) &&
 	       (f->meta.csum == MR_CSUM_GOOD || f->meta.csum == MR_CSUM_PARTIAL);
 }
 
-/* RFC 1122 section 3.2.1, in the order that keeps each check on checked ground. On success rx is
- * filled, padding is trimmed and *hlen is the header's length. */
+/* RFC 1122 section 3.2.1, in an order in which each check only uses what was checked before. On success rx is filled
+ * in, padding is removed and *hlen is the length of the header. */
 static enum mr_drop check_header(struct mr_ip *ip, struct mr_frame *f, struct mr_ip_rx *rx,
 				 uint32_t *hlen)
 {
@@ -88,7 +87,7 @@ static enum mr_drop check_header(struct mr_ip *ip, struct mr_frame *f, struct mr
 	return check_options(h + MR_IPV4_HLEN, *hlen - MR_IPV4_HLEN);
 }
 
-/* f has the bytes of a fragment, behind its header at iph. As mr_reasm_input(). */
+/* f has the payload of a fragment, behind its header at iph. Results are those of mr_reasm_input(). */
 static enum mr_drop fragment(struct mr_ip *ip, struct mr_frame **f, uint8_t **iph,
 			     struct mr_ip_rx *rx, uint64_t now)
 {
@@ -157,7 +156,7 @@ uint16_t mr_ipv4_push(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_t
 	uint8_t *h = mr_frame_push(f, MR_IPV4_HLEN);
 	uint16_t csum;
 
-	/* RFC 6864 section 4.1: the ID of a datagram that is never fragmented means nothing. */
+	/* RFC 6864 section 4.1: the ID of a datagram that is never fragmented has no meaning. */
 	if (part) {
 		id = part->id & 0xffff;
 		frag = (part->more ? IPV4_MF : 0) | part->off / 8u;
@@ -170,7 +169,7 @@ uint16_t mr_ipv4_push(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_t
 	words[2] = htonl((uint32_t)tx->ttl << 24 | (uint32_t)tx->proto << 16);
 	words[3] = tx->src.w[3];
 	words[4] = tx->dst.w[3];
-	/* Summed before it is in memory (tcp_wire.c tells why). */
+	/* Summed before it is written to memory (tcp_wire.c has the reason). */
 	for (unsigned i = 0; i < MR_ARRAY_SIZE(words); i++) {
 		sum = mr_csum_add(sum, words[i]);
 		memcpy(h + 4 * i, &words[i], 4);

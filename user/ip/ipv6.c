@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * ipv6.c - IPv6 headers, in and out, with the extension headers that a host must understand.
- * Implements  RFC 8200 sections 3, 4 and 8; RFC 4291 section 2 (who may send, which groups are
- *             ours); RFC 5095 (source routes of type 0 are refused); RFC 6437 (flow label);
- *             RFC 6946 (atomic fragments), RFC 7112 (all headers in the first fragment).
+ * ipv6.c - IPv6 headers with the extension headers that a host must process: parsing and checks on input, writing on
+ * output.
+ * Implements  RFC 8200 sections 3, 4 and 8; RFC 4291 section 2 (valid sources, our groups); RFC 5095 (routing header
+ *             0 is refused); RFC 6437 (flow label); RFC 6946 (atomic fragments), RFC 7112 (all headers in the first
+ *             fragment).
  * Called by   the engine's receive pipeline (input) and output.c, on the engine's thread only.
- * Not here    ICMPv6 (icmp6.c), next hops (route.c), what becomes of fragments (reasm.c).
+ * Not here    ICMPv6 (icmp6.c), next hops (route.c), reassembly (reasm.c).
  */
 #include <linux/if_ether.h>
 #include <netinet/in.h>
@@ -17,10 +18,10 @@
 
 #define OPT_PAD1	 0
 #define OPT_ROUTER_ALERT 5
-#define OPT_ACTION(type) ((type) >> 6) /* RFC 8200 section 4.2, of a type that is unknown */
+#define OPT_ACTION(type) ((type) >> 6) /* RFC 8200 section 4.2: what to do with an unknown type */
 #define ACTION_SKIP	 0
 #define ACTION_DISCARD	 1
-#define ACTION_REPORT	 2 /* and discard */
+#define ACTION_REPORT	 2 /* discard, and send an error */
 #define ACTION_REPORT_1	 3 /* the same, unless the packet was multicast */
 
 /* The walk over the headers of one packet. */
@@ -30,8 +31,8 @@ struct walk {
 	uint8_t *iph;
 	uint64_t now;
 	bool multicast;
-	uint32_t off;	     /* of the header at hand, from iph */
-	uint32_t nexthdr_at; /* offset of the byte that said what it is */
+	uint32_t off;	     /* offset of the present header, from iph */
+	uint32_t nexthdr_at; /* offset of the byte that has its type */
 	bool fragmented;     /* there was a fragment header */
 	bool whole;	     /* put together */
 	bool router_alert;
@@ -43,8 +44,8 @@ static enum mr_drop complain(const struct walk *w, uint8_t code, uint32_t pointe
 	return MR_DROP_IP_OPTION;
 }
 
-/* The options of a hop-by-hop or destination header that is len bytes long. None of those that a
- * host may see changes anything for it: what is unknown is treated as its type demands. */
+/* Process the options of a hop-by-hop or destination header that is len bytes long. None of the known ones matters to
+ * a host; unknown ones are treated as their type demands. */
 static enum mr_drop check_options(struct walk *w, uint32_t len)
 {
 	const uint8_t *h = w->iph + w->off;
@@ -74,29 +75,28 @@ static enum mr_drop check_options(struct walk *w, uint32_t len)
 	return MR_DROP_NONE;
 }
 
-/* Does this fragment header stand before less than a whole datagram? */
+/* Is this a fragment, and not a whole datagram? */
 static bool is_part(const uint8_t *h)
 {
 	return mr_load16(h + IPV6_FRAG_OFF) & (IPV6_FRAG_MORE | IPV6_FRAG_MASK);
 }
 
-/* The extension header at hand, of which len bytes are there. */
+/* Process the present extension header, which has len bytes. */
 static enum mr_drop check_exthdr(struct walk *w, uint8_t kind, uint32_t len)
 {
 	const uint8_t *h = w->iph + w->off;
 
 	switch (kind) {
 	case IPPROTO_HOPOPTS:
-		if (w->off != MR_IPV6_HLEN) /* RFC 8200 section 4.1: first or not at all */
+		if (w->off != MR_IPV6_HLEN) /* RFC 8200 section 4.1: only as the first header */
 			return complain(w, MR_ICMP6_BAD_NEXTHDR, w->nexthdr_at);
 		return check_options(w, len);
 	case IPPROTO_DSTOPTS:
 		return check_options(w, len);
 	case IPPROTO_ROUTING:
-		/* No type is known here. With segments left, the packet is not for us but to be
-		 * forwarded by us. */
+		/* No routing type is supported. With segments left, the packet is not for us but to be forwarded. */
 		return h[3] ? complain(w, MR_ICMP6_BAD_FIELD, w->off + 2) : MR_DROP_NONE;
-	default: /* an atomic fragment (RFC 6946), or a part of what was put together */
+	default: /* an atomic fragment (RFC 6946), or of a reassembled datagram */
 		return is_part(h) ? MR_DROP_IP_EXTHDR : MR_DROP_NONE;
 	}
 }
@@ -107,8 +107,8 @@ static bool is_exthdr(uint8_t kind)
 	       kind == IPPROTO_FRAGMENT;
 }
 
-/* Over all extension headers, up to the L4 header or that of a part, at which w->off is on success. They
- * must stand in the first chunk, as everything that one decides by (RFC 7112). */
+/* Process all extension headers up to the L4 header or a fragment header, at which w->off is on success. They must be
+ * in the first chunk, as everything that decisions depend on (RFC 7112). */
 static enum mr_drop walk_exthdrs(struct walk *w, uint8_t *kind)
 {
 	uint32_t room = w->f->len;
@@ -137,7 +137,7 @@ static enum mr_drop walk_exthdrs(struct walk *w, uint8_t *kind)
 	return MR_DROP_NONE;
 }
 
-/* Is a group that we are in: all nodes, or the solicited-node group of an address of ours. */
+/* Is it a group that we are in: all-nodes, or the solicited-node group of an address of ours? */
 static bool is_our_group(const struct mr_ip *ip, const struct mr_addr *addr)
 {
 	struct mr_addr group = mr_addr_all_nodes();
@@ -154,16 +154,16 @@ static bool is_our_group(const struct mr_ip *ip, const struct mr_addr *addr)
 	return false;
 }
 
-/* RFC 4291 sections 2.5 and 2.7. The unspecified address may stand for a sender that has none yet:
- * only in neighbour discovery, which looks by itself. */
+/* Is the source valid (RFC 4291 sections 2.5 and 2.7)? The unspecified address is used by nodes without an address,
+ * but only in neighbour discovery, which checks that. */
 static enum mr_drop check_addresses(const struct mr_ip *ip, const struct mr_ip_rx *rx)
 {
-	/* A mapped address has no place on the wire and would be taken for the IPv4 one. */
+	/* A mapped address must not appear in packets, and would be confused with the IPv4 address. */
 	if (mr_addr_is_v4(&rx->dst))
 		return MR_DROP_IP_NOT_OURS;
 	if (mr_addr_is_v4(&rx->src) || (!mr_addr_is_any(&rx->src) && !mr_addr_is_unicast(&rx->src)))
 		return MR_DROP_IP_MARTIAN_SRC;
-	/* A host that has one of our addresses, too, tells all nodes so, from that address: not dropped here, because
+	/* Not dropped: a host with the same address as ours announces that to all nodes, from that address, and
 	 * neighbour discovery must see it. */
 	if (mr_addr_is_multicast6(&rx->dst))
 		return is_our_group(ip, &rx->dst) ? MR_DROP_NONE : MR_DROP_IP_NOT_OURS;
@@ -176,7 +176,7 @@ static enum mr_drop check_addresses(const struct mr_ip *ip, const struct mr_ip_r
 	return MR_DROP_NONE;
 }
 
-/* On success rx is filled but for l4_len and proto, and what lies behind the payload is trimmed. */
+/* On success rx is filled in, except l4_len and proto, and what follows the payload is removed. */
 static enum mr_drop check_header(struct mr_ip *ip, struct mr_frame *f, struct mr_ip_rx *rx)
 {
 	const uint8_t *h = f->data;
@@ -204,7 +204,7 @@ static enum mr_drop check_header(struct mr_ip *ip, struct mr_frame *f, struct mr
 	return reason;
 }
 
-/* RFC 7112: does the first fragment hold all headers, of which the first is a kind? */
+/* RFC 7112: has the first fragment all headers? kind: type of the first one. */
 static bool has_all_headers(uint8_t kind, const uint8_t *p, uint32_t len)
 {
 	while (is_exthdr(kind)) {
@@ -219,8 +219,8 @@ static bool has_all_headers(uint8_t kind, const uint8_t *p, uint32_t len)
 	return mr_reasm_has_l4_header(kind, p, len);
 }
 
-/* At the header of a fragment (RFC 8200 section 4.5). If that makes the datagram whole, the walk goes
- * on in it, as if the fragment header were an atomic one's. As mr_reasm_input(). */
+/* Process a fragment (RFC 8200 section 4.5). If the datagram is complete, continue in it, as if the fragment header
+ * were that of an atomic fragment. Results are those of mr_reasm_input(). */
 static enum mr_drop fragment(struct walk *w, struct mr_ip_rx *rx)
 {
 	const uint8_t *h = w->iph + w->off;
@@ -256,7 +256,7 @@ static enum mr_drop fragment(struct walk *w, struct mr_ip_rx *rx)
 	reason = mr_reasm_input(w->ip, &w->f, &fr, w->now);
 	if (reason != MR_DROP_NONE || !w->f)
 		return reason;
-	/* From here on it counts from the first fragment's IP header, as of any packet. */
+	/* From here on offsets are from the first fragment's IP header. */
 	w->iph = fr.iph;
 	w->off = (uint32_t)(w->f->data - fr.iph);
 	w->nexthdr_at = w->off - IPV6_FRAG_HLEN;
@@ -301,7 +301,7 @@ enum mr_up mr_ipv6_input(struct mr_ip *ip, struct mr_frame **packet, uint64_t no
 		mr_frame_pull(f, w.off);
 		return mr_icmp6_input(ip, f, now, rx, ierr, reason);
 	}
-	/* Nobody but ICMPv6 speaks to groups, or without an address. */
+	/* Only ICMPv6 may be sent to groups, or without a source address. */
 	*reason = w.multicast ? MR_DROP_IP_NOT_OURS : MR_DROP_IP_MARTIAN_SRC;
 	if (w.multicast || mr_addr_is_any(&rx->src))
 		return MR_UP_DROP;
@@ -324,8 +324,8 @@ enum mr_up mr_ipv6_input(struct mr_ip *ip, struct mr_frame **packet, uint64_t no
 	}
 }
 
-/* RFC 6437 section 3: the same for all packets of a flow, and nothing that can be guessed. The ports
- * of what has none are whatever stands in their place, but ICMPv6 has a checksum there. */
+/* RFC 6437 section 3: the same for all packets of a flow, and not predictable. For protocols without ports, the bytes
+ * at their place are used, except for ICMPv6, which has a checksum there. */
 static uint32_t flow_label(const struct mr_ip *ip, const struct mr_frame *f,
 			   const struct mr_ip_tx *tx)
 {

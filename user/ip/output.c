@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * output.c - the way out, for both families: is it allowed, does it fit, and down to the neighbour.
+ * output.c - output of both families: may the packet be sent, does it fit, then on to the neighbour.
  * Called by   tcp, icmp.c and icmp6.c, on the engine's thread only.
- * Not here    the headers (ipv4.c, ipv6.c), next hops (route.c). Nothing is fragmented but what answers
- *             to something that was: whoever else sends knows dst->mtu.
+ * Not here    headers (ipv4.c, ipv6.c), next hops (route.c). Only replies to fragmented packets are fragmented: all
+ *             other senders know dst->mtu.
  */
 #include <errno.h>
 #include "base/addr.h"
@@ -17,8 +17,8 @@ static int drop(struct mr_ip *ip, struct mr_frame *f, enum mr_drop reason, int e
 	return err;
 }
 
-/* RFC 4862 section 5.4: nobody may see a tentative address. A packet may wait for its neighbour,
- * which is not asked before there is an address to ask from. */
+/* RFC 4862 section 5.4: no packet may have a tentative source address, except those that wait for a neighbour, for
+ * which no request is sent before there is a usable address. */
 static bool source_ok(const struct mr_ip *ip, const struct mr_ip_tx *tx, const struct mr_dst *dst)
 {
 	return mr_addr_is_v4(&tx->src) || mr_link_usable(ip->link, &tx->src) ||
@@ -38,7 +38,7 @@ static int output_part(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_
 		return drop(ip, f, MR_DROP_IP_TOO_BIG, -EMSGSIZE);
 	if (mr_unlikely(ip->link->nunusable) && !source_ok(ip, tx, dst))
 		return drop(ip, f, MR_DROP_IP_TENTATIVE, -EADDRNOTAVAIL);
-	/* As Linux: the connection may hope for its address to come back, but is silent until then. */
+	/* As Linux: the connection stays, in case its address comes back, but sends nothing until then. */
 	if (mr_unlikely(ip->addrs_gone) && !mr_ip_is_local(ip, &tx->src))
 		return drop(ip, f, MR_DROP_IP_SRC_GONE, -EADDRNOTAVAIL);
 	type = v4 ? mr_ipv4_push(ip, f, tx, part) : mr_ipv6_push(ip, f, tx, dst, part);
@@ -52,8 +52,7 @@ int mr_ip_output(struct mr_ip *ip, struct mr_frame *f, const struct mr_ip_tx *tx
 	return output_part(ip, f, tx, dst, NULL, now);
 }
 
-/* f, which stays the caller's, in pieces that fit. The identification is random (RFC 7739 section 5.3).
- */
+/* Send f, which stays the caller's, in fragments. The identification is random (RFC 7739 section 5.3). */
 static void output_fragments(struct mr_ip *ip, const struct mr_frame *f, const struct mr_ip_tx *tx,
 			     struct mr_dst *dst, uint64_t now)
 {

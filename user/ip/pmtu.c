@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * pmtu.c - what is known of the paths to destinations that take less than the interface.
- * Owns        ip.pmtu, a cache of bounded size; no entry outlives its time.
- * Implements  RFC 1191 sections 3, 5 (a router that does not say how much) and 6.3 (ageing); RFC 8201
- *             sections 4 and 5.2. Departs from 1191 where it lets a path of 68 bytes be: MR_PMTU_MIN4.
- * Called by   route.c (every new destination), tcp: an ICMP error that it believes, a search that found.
- * Not here    whether an error is to be believed (RFC 5927), searching (RFC 8899): tcp.
+ * pmtu.c - the path MTU cache: destinations whose path has a smaller MTU than the interface.
+ * Owns        ip.pmtu, a cache of limited size, whose entries expire.
+ * Implements  RFC 1191 sections 3, 5 (routers that do not report an MTU) and 6.3 (ageing); RFC 8201 sections 4 and
+ *             5.2. Departs from RFC 1191 in that a path with an MTU of 68 bytes is not supported: MR_PMTU_MIN4.
+ * Called by   route.c (every new destination), tcp: for an ICMP error that it believes, or the result of a search.
+ * Not here    whether to believe an error (RFC 5927), the search (RFC 8899): tcp.
  */
 #include "base/addr.h"
 #include "base/compiler.h"
@@ -41,7 +41,7 @@ void mr_pmtu_apply(struct mr_ip *ip, const struct mr_addr *daddr, uint64_t now, 
 	dst->pmtu_until_s = p->until_s;
 }
 
-/* The one of its set that would go first. */
+/* The entry of this set that is replaced first. */
 static struct mr_pmtu *oldest(struct mr_ip *ip, const struct mr_addr *daddr)
 {
 	struct mr_pmtu *set = set_of(ip, daddr), *p = &set[0];
@@ -68,13 +68,13 @@ bool mr_pmtu_learn(struct mr_ip *ip, const struct mr_addr *daddr, uint32_t mtu, 
 		.until_s = (uint32_t)(now / MR_NS_PER_S) + ip->pmtu_age_s,
 	};
 	MR_COUNT(ip->ctr, IP_PMTU_LEARNT);
-	mr_route_changed(ip); /* whoever has a struct mr_dst looks again */
+	mr_route_changed(ip); /* holders of a struct mr_dst look it up again */
 	return true;
 }
 
 uint32_t mr_pmtu_guess(uint32_t mtu)
 {
-	/* RFC 1191 section 7.1, table 7-1: what links of the world carry. */
+	/* RFC 1191 section 7.1, table 7-1: MTUs of common links. */
 	static const uint16_t plateaus[] = { 32000, 17914, 8166, 4352, 2002, 1492, 1006 };
 
 	for (unsigned i = 0; i < MR_ARRAY_SIZE(plateaus); i++)

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * reasm.c - put datagrams together again that came in fragments, of both families.
- * Owns        the fragments that wait, in the frames in which they came: nothing is copied.
- * Implements  RFC 791 section 3.2 and RFC 8200 section 4.5 (what belongs together); RFC 1122 section
- *             3.3.2 (time); RFC 5722 (what overlaps); RFC 1858, 3128 and 7112 (the first fragment has
- *             all headers); RFC 3168 section 5.3 (ECN).
- * Called by   ipv4.c and ipv6.c (a fragment), the engine (time), on the engine's thread only.
- * Not here    the headers in front of a fragment (ipv4.c, ipv6.c).
+ * reasm.c - reassembly of fragmented datagrams, of both families.
+ * Owns        the fragments of incomplete datagrams, in the frames in which they arrived: nothing is copied.
+ * Implements  RFC 791 section 3.2 and RFC 8200 section 4.5 (which fragments belong together); RFC 1122 section 3.3.2
+ *             (timeout); RFC 5722 (overlaps); RFC 1858, 3128 and 7112 (the first fragment has all headers); RFC 3168
+ *             section 5.3 (ECN).
+ * Called by   ipv4.c and ipv6.c (a fragment), the engine (timeout), on the engine's thread only.
+ * Not here    the headers of a fragment (ipv4.c, ipv6.c).
  *
- * An incomplete datagram costs frames that others need, and anybody can begin one. So there are bounds
- * for each sender and for all, and where one is met the oldest makes room: of the same sender, if it
- * is the sender's bound.
+ * An incomplete datagram holds frames that others need, and anybody can begin one. So there are limits for each
+ * sender and for all; when one is reached, the oldest datagram is dropped: that of the same sender, if it is the
+ * sender's limit.
  *
- * Departures. IPv4 waits 30 s, as Linux does, and not the 60 to 120 s of RFC 1122: in 30 s the
- * identifications of a fast sender come round several times (RFC 4963). What overlaps is not trimmed
- * in IPv4 either (RFC 791 section 3.2): the datagram is given up, as RFC 5722 demands of IPv6.
+ * Departures. The timeout of IPv4 is 30 s, as in Linux, and not 60 to 120 s as in RFC 1122: in 30 s the
+ * identifications of a fast sender wrap several times (RFC 4963). In IPv4, too, overlapping fragments are not trimmed
+ * (RFC 791 section 3.2): the datagram is dropped, as RFC 5722 demands for IPv6.
  */
 #include <netinet/in.h>
 #include "base/addr.h"
@@ -27,7 +27,7 @@
 #define TCP_HLEN    20u
 #define TCP_DOFF    12u
 
-/* Codepoints of ECN, as bits of a set (RFC 3168 section 5). 0 is "not capable". */
+/* ECN codepoints, as bits of a set (RFC 3168 section 5). 0 is "not capable". */
 #define ECN_MASK   3u
 #define ECN_CE	   3u
 #define ECN_SET(e) (1u << (e))
@@ -45,7 +45,7 @@ void mr_reasm_init(struct mr_ip *ip)
 
 	r->hash_key[0] = mr_rng_u64(ip->rng);
 	r->hash_key[1] = mr_rng_u64(ip->rng);
-	/* Most of the frames are for those who can do with what they get. */
+	/* Reassembly may only use a part of the frames. */
 	r->chunks_max = mr_min(ip->frames->nframes / 8, MR_REASM_CHUNKS_ALL);
 	mr_list_init(&r->age);
 	mr_list_init(&r->free);
@@ -81,7 +81,7 @@ static struct mr_list *bucket_of(struct mr_reasm *r, const struct mr_addr *src)
 	return &r->buckets[h % MR_ARRAY_SIZE(r->buckets)];
 }
 
-/* Give its frames back; each fragment counts as dropped. */
+/* Release its frames; each fragment counts as dropped. */
 static void drop_fragments(struct mr_ip *ip, struct mr_datagram *d, enum mr_drop reason)
 {
 	struct mr_frame *f = d->head, *next;
@@ -111,7 +111,7 @@ static void evict(struct mr_ip *ip, struct mr_datagram *d)
 	forget(ip, d);
 }
 
-/* What one sender has begun. */
+/* The incomplete datagrams of one sender. */
 struct sender {
 	uint32_t datagrams, chunks;
 	struct mr_datagram *oldest; /* NULL: it has none */
@@ -150,7 +150,8 @@ static struct mr_datagram *oldest_with_chunks(struct mr_reasm *r)
 	return NULL;
 }
 
-/* RFC 791: source, destination, protocol and identification; RFC 8200 leaves the protocol out. */
+/* Datagrams are identified by source, destination, protocol and identification (RFC 791), in IPv6 without protocol
+ * (RFC 8200). */
 static struct mr_datagram *find(struct mr_reasm *r, const struct mr_fragment *fr)
 {
 	const struct mr_list *bucket = bucket_of(r, &fr->rx->src);
@@ -193,7 +194,7 @@ static struct mr_datagram *begin(struct mr_ip *ip, const struct mr_fragment *fr,
 	return d;
 }
 
-/* Room for n chunks more of d's sender. False: d itself was the oldest, and is gone. */
+/* Make room for n more chunks of d's sender. False: d itself was the oldest, and was dropped. */
 static bool make_room(struct mr_ip *ip, const struct mr_datagram *d, uint32_t n)
 {
 	struct mr_reasm *r = &ip->reasm;
@@ -210,7 +211,7 @@ static bool make_room(struct mr_ip *ip, const struct mr_datagram *d, uint32_t n)
 			victim = oldest_with_chunks(r);
 		else
 			return true;
-		if (!victim) /* it is larger than all that there may be */
+		if (!victim) /* it is larger than the limit for all */
 			return false;
 		evict(ip, victim);
 		if (victim == d)
@@ -229,36 +230,36 @@ bool mr_reasm_has_l4_header(uint8_t proto, const uint8_t *p, uint32_t len)
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
 		return len >= L4_HLEN_MIN;
-	default: /* nobody here reads it */
+	default: /* it is not processed here */
 		return true;
 	}
 }
 
-/* It contradicts what is there: nobody can tell which of both is the attacker's. What comes of it
- * later must not make half of it anew, so it is remembered. */
+/* It contradicts earlier fragments, and it is unknown which are the attacker's. Remember the datagram as dead, so
+ * that later fragments do not start a new one. */
 static enum mr_drop give_up(struct mr_ip *ip, struct mr_datagram *d, enum mr_drop reason)
 {
 	drop_fragments(ip, d, reason);
-	d->dead = (uint16_t)reason; /* they are few */
+	d->dead = (uint16_t)reason; /* the reasons are few */
 	return reason;
 }
 
-/* Where f belongs among the fragments: *before is the one that it follows, or NULL. MR_DROP_NONE, or
- * what is wrong about it. */
+/* Find the place of f among the fragments: *before is the one that it follows, or NULL. Returns MR_DROP_NONE, or why
+ * f is invalid. */
 static enum mr_drop find_place(const struct mr_datagram *d, const struct mr_frame *f,
 			       const struct mr_fragment *fr, struct mr_frame **before)
 {
 	struct mr_frame *prev = NULL, *next = d->head;
 	uint32_t end = end_of(f);
 
-	if (d->tail && d->tail->seq <= f->seq) { /* in order: as they mostly come */
+	if (d->tail && d->tail->seq <= f->seq) { /* the usual case: in order */
 		prev = d->tail;
 		next = NULL;
 	}
 	for (; next && next->seq <= f->seq; next = next->next)
 		prev = next;
-	/* RFC 8200 section 4.5 lets an exact duplicate be told from an overlap: the network may have
-	 * made it. The one that came first stays. */
+	/* RFC 8200 section 4.5: an exact duplicate is no overlap, because the network may have made it. The one that
+	 * came first stays. */
 	if (prev && prev->seq == f->seq && prev->pkt_len == f->pkt_len &&
 	    (fr->more ? !d->end || end < d->end : d->end == end))
 		return MR_DROP_IP_FRAG_DUPLICATE;
@@ -301,10 +302,10 @@ static struct mr_frame *join(struct mr_ip *ip, struct mr_datagram *d)
 		for (last = f; last->frag;)
 			last = last->frag;
 	}
-	assert(first); /* a datagram is there because of a fragment */
+	assert(first); /* a datagram has at least one fragment */
 	first->pkt_len = d->bytes;
 	first->nchunks = (uint8_t)d->chunks;
-	first->flags &= (uint8_t)~MR_FRAME_META; /* that was of the fragment */
+	first->flags &= (uint8_t)~MR_FRAME_META; /* the metadata is that of the fragment */
 	ip->reasm.chunks -= d->chunks;
 	d->head = d->tail = NULL;
 	d->chunks = 0;
@@ -316,7 +317,7 @@ static struct mr_frame *complete(struct mr_ip *ip, struct mr_datagram *d, struct
 	*fr->rx = d->rx;
 	fr->rx->l4_len = d->bytes;
 	fr->rx->csum_ok = false;
-	/* RFC 3168 section 5.3: congestion that one fragment met is the datagram's. */
+	/* RFC 3168 section 5.3: a CE mark of one fragment applies to the datagram. */
 	if (d->ecn & ECN_SET(ECN_CE))
 		fr->rx->tos |= ECN_CE;
 	fr->iph = d->iph;
@@ -359,7 +360,7 @@ enum mr_drop mr_reasm_input(struct mr_ip *ip, struct mr_frame **fragment, struct
 	if (!fr->more)
 		d->end = end_of(f);
 	insert(ip, d, before, f);
-	/* Nothing overlaps: as many bytes as there must be are all bytes. */
+	/* Nothing overlaps, so if the number of bytes is right, it is complete. */
 	*fragment = d->bytes == d->end ? complete(ip, d, fr) : NULL;
 	return MR_DROP_NONE;
 }
@@ -368,7 +369,7 @@ void mr_reasm_timer(struct mr_ip *ip, struct mr_timer *t, uint64_t now)
 {
 	struct mr_datagram *d = mr_container_of(t, struct mr_datagram, timer);
 
-	/* RFC 792, RFC 8200 section 4.5: about the first fragment, or not at all. */
+	/* RFC 792, RFC 8200 section 4.5: send an error only if the first fragment is there. */
 	if (d->iph && d->head) {
 		if (mr_addr_is_v4(&d->rx.src))
 			mr_icmp_time_exceeded(ip, d->head, d->iph, now);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * route.c - own addresses, routes, and the resolved destinations that connections keep.
- * Owns        the route table and its generation, by which a cached mr_dst knows that it is old.
+ * route.c - our addresses, routes, and the resolved destinations that connections keep.
+ * Owns        the route table and its generation, which shows that a cached mr_dst is outdated.
  * Implements  RFC 1122 section 3.3.1 (next hop), with longest match as in RFC 1812 section 5.2.4.3.
- * Called by   the engine (set-up), tcp and ip (look-up), on the engine's thread only.
- * Not here    the kernel's routes (fib.c), the choice among several addresses (source.c).
+ * Called by   the engine (set-up), tcp and ip (lookup), on the engine's thread only.
+ * Not here    the kernel's routes (fib.c), source address selection (source.c).
  */
 #include <errno.h>
 #include "base/addr.h"
@@ -35,7 +35,7 @@ bool mr_ip_is_subnet_broadcast(const struct mr_ip *ip, const struct mr_addr *add
 	return false;
 }
 
-/* The address of ours whose subnet holds addr, else NULL. */
+/* The address of ours whose subnet contains addr, or NULL. */
 static const struct mr_addr *local_beside(const struct mr_ip *ip, const struct mr_addr *addr)
 {
 	for (unsigned i = 0; i < ip->naddrs; i++)
@@ -159,7 +159,7 @@ static int resolve(struct mr_ip *ip, struct mr_dst *dst, const struct mr_addr *d
 	uint32_t link_mtu = mr_addr_is_v4(daddr) ? ip->nif->mtu : ip->mtu6;
 	const struct mr_route *r;
 
-	/* No host can be reached over the wire at these; loopback is not this interface's. */
+	/* These are no addresses of other hosts; the loopback is not on this interface. */
 	if (!mr_addr_is_unicast(daddr) || mr_ip_is_local(ip, daddr) ||
 	    mr_ip_is_subnet_broadcast(ip, daddr))
 		return -ENETUNREACH;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * router.c - default routers that have advertised themselves, and the default route through one.
- * Owns        ip.routers; the route ::/0, unless the operator has configured one: then that holds.
+ * router.c - default routers from router advertisements, and the default route through one of them.
+ * Owns        ip.routers; the route ::/0, unless one is configured.
  * Implements  RFC 4861 sections 6.3.4 to 6.3.6.
- * Called by   icmp6.c (advertisements), the engine (time, failed neighbours).
+ * Called by   icmp6.c (advertisements), the engine (timeouts, failed neighbours).
  */
 #include <errno.h>
 #include "base/addr.h"
@@ -13,7 +13,7 @@
 
 static const struct mr_prefix everything; /* ::/0 */
 
-/* The route follows routers[0]. */
+/* Set the route ::/0 to routers[0]. */
 static void set_route(struct mr_ip *ip)
 {
 	struct mr_route route = { .dst = everything, .gateway = ip->routers[0].addr };
@@ -44,7 +44,7 @@ static void remove_at(struct mr_ip *ip, unsigned i)
 	memmove(&ip->routers[i], &ip->routers[i + 1], (ip->nrouters - i) * sizeof(ip->routers[0]));
 }
 
-/* Its number; nrouters: it is none of them. */
+/* Its index; nrouters: it is not in the list. */
 static unsigned find(const struct mr_ip *ip, const struct mr_addr *addr)
 {
 	unsigned i = 0;

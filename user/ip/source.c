@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * source.c - which of several addresses of ours to speak from, where neither the application nor the
- * route says.
- * Implements  RFC 6724 section 5, rules 2, 3, 6, 7 and 8, with the policy table of section 2.1; for
- *             IPv4 what Linux does: an address of the next hop's subnet, else the first.
+ * source.c - source address selection, if neither the application nor the route determines it.
+ * Implements  RFC 6724 section 5, rules 2, 3, 6, 7 and 8, with the policy table of section 2.1; for IPv4 as Linux: an
+ *             address of the next hop's subnet, else the first.
  * Called by   route.c.
  */
 #include <errno.h>
@@ -33,7 +32,7 @@ static unsigned label(const struct mr_addr *a)
 	return 1;
 }
 
-/* Is it one to be avoided (rule 3): deprecated, or of which it is not known yet whether it is unique? */
+/* Is it to be avoided (rule 3): deprecated, or tentative? */
 static bool avoided(const struct mr_ip *ip, unsigned i)
 {
 	return ip->link->addr_state[i] != MR_LADDR_USABLE ||
@@ -59,7 +58,7 @@ static bool is_better_source(const struct mr_ip *ip, unsigned a, unsigned b,
 	return mr_addr_common_bits(addr_a, dst) > mr_addr_common_bits(addr_b, dst);
 }
 
-/* A link-local source cannot be answered to from beyond the link, but rather it than none. */
+/* A link-local source is not reachable from beyond the link: use it only if there is no other. */
 static int choose_v6(const struct mr_ip *ip, const struct mr_addr *dst)
 {
 	int best = -1;

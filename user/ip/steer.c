@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * steer.c - which TCP ports of shared addresses come to this engine.
+ * steer.c - which TCP ports of shared addresses are steered to this engine.
  * Owns        struct mr_steer, and every word of the XDP program's map of ports.
- * Called by   tcp (flows, listeners), the socket layer (ports held), the engine (addresses, busy ports).
- * Not here    asking the kernel what it has on a port (kernel/ports_busy.c).
+ * Called by   tcp (flows, listeners), the socket layer (held ports), the engine (addresses, busy ports).
+ * Not here    the connections that the kernel has on a port (kernel/ports_busy.c).
  */
 #include <assert.h>
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include "base/addr.h"
 #include "ip/steer.h"
 
-/* Whom a listener on any address speaks to: the rows of mr_steer.any. */
+/* Families of a listener on any address: the rows of mr_steer.any. */
 static const uint64_t any_slots[] = { MR_STEER_V4 | MR_STEER_V6, MR_STEER_V4, MR_STEER_V6 };
 enum { ANY_BOTH, ANY_V4, ANY_V6 };
 
@@ -27,7 +27,8 @@ static bool is_busy(const struct mr_steer *s, uint16_t port)
 	return s->busy[port / 64] >> port % 64 & 1;
 }
 
-/* The kernel must be asked before its word is written that lets packets pass it by. */
+/* Write the words of a port. divert, which lets packets bypass the kernel, comes last: the XDP program must not see it
+ * with an older listen. */
 static void publish(struct mr_steer *s, uint16_t port)
 {
 	uint64_t listen = 0, divert;
@@ -80,7 +81,7 @@ bool mr_steer_has(const struct mr_steer *s, const struct mr_addr *addr)
 	return slot >= 0 && s->present[slot];
 }
 
-/* Without flows and listeners of its own nothing of the slot is left in the counts. */
+/* The slot has no flows and listeners of its own any more, so nothing of it is left in the counts. */
 static void slot_release(struct mr_steer *s, unsigned slot)
 {
 	if (!s->present[slot] && !s->nusers[slot])
@@ -116,7 +117,7 @@ void mr_steer_listen(struct mr_steer *s, const struct mr_addr *addr, bool v6only
 	uint32_t *count = listener_count(s, addr, v6only, port, &slot);
 
 	mr_steer_set_busy(s, port);
-	if (!count) /* the address has gone since it was bound to: nothing comes there */
+	if (!count) /* the address was removed after the bind: nothing arrives for it */
 		return;
 	(*count)++;
 	if (slot >= 0)
