@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * call_process.c - fork, exec and posix_spawn: sockets go on in other processes.
+ * call_process.c - fork, exec and posix_spawn: sockets in other processes.
  * Called by   the program.
  *
- * A forked child has its table before it exists (mr_share_fork_prepare()). A program that is executed finds
- * what it inherited by the cookies of the kernel sockets, so these are asked for before; MILLRACE_INHERIT in
- * its environment tells it to join at once and not at its first socket.
+ * A forked child gets its table before it exists (mr_share_fork_prepare()). A program that is executed finds what it
+ * has inherited by the cookies of the kernel sockets, so these are read before the exec; MILLRACE_INHERIT in its
+ * environment tells it to join at once, and not at its first socket.
  *
- * The functions of the C library that fork by themselves (daemon, forkpty) are made of ours here.
+ * The functions of the C library that fork by themselves (daemon, forkpty) are implemented here with ours.
  */
 #include <fcntl.h>
 #include <pty.h>
@@ -29,7 +29,7 @@ PUBLIC pid_t fork(void)
 	return process_fork();
 }
 
-/* A child that shares our memory could not keep a table of its own. */
+/* A child that shares our memory could not have a table of its own: fork instead. */
 PUBLIC pid_t vfork(void)
 {
 	return process_fork();
@@ -103,7 +103,7 @@ static size_t count(char *const list[])
 	return n;
 }
 
-/* The variables of ours that a new environment may need: see below. */
+/* How many of our variables a new environment may need: see below. */
 #define OUR_VARIABLES 4u
 
 static const char *variable(char *const envp[], const char *name)
@@ -116,22 +116,22 @@ static const char *variable(char *const envp[], const char *name)
 	return NULL;
 }
 
-/* Does a program with this environment stand on the same stack as this one? If it inherits open sockets of the
- * stack it must, though it was given an environment without our variables: nginx executes its successor so. */
+/* Does a program with this environment belong to the same stack as this process? If it inherits open sockets of the
+ * stack it must, even if it was given an environment without our variables: nginx executes its successor like that. */
 static bool keeps_stack(char *const envp[], bool open)
 {
 	return open || variable(envp, MR_SHARE_ENV);
 }
 
-/* Room for what new_environment() writes: the library in front of those that are preloaded already. */
+/* Bytes for what new_environment() writes: this library before those that are preloaded already. */
 static size_t preload_size(char *const envp[])
 {
 	return sizeof("LD_PRELOAD=:") + strlen(process_library()) +
 	       strlen(variable(envp, "LD_PRELOAD") ?: "");
 }
 
-/* The environment with MILLRACE_INHERIT, and with what is lacking to be part of the stack, into room for
- * count(envp) + OUR_VARIABLES + 1 pointers. */
+/* Write the environment with MILLRACE_INHERIT, and with the variables that are missing, into room for count(envp) +
+ * OUR_VARIABLES + 1 pointers. */
 static void new_environment(char *const envp[], char **out, char *preload, size_t size)
 {
 	static char mark[] = INHERIT_ENV "=1";
@@ -154,10 +154,10 @@ static void new_environment(char *const envp[], char **out, char *preload, size_
 	*out = NULL;
 }
 
-/* No socket becomes the kernel's in silence. */
+/* Log it if the program's sockets will be kernel sockets. */
 static void tell_left_out(const char *program, char *const envp[])
 {
-	/* One that may have joined nothing itself: squid's first process is such a one. */
+	/* This process may not have joined itself, as squid's first process. */
 	if ((getuid() != geteuid() || getgid() != getegid()) && px_offered() && px_join())
 		mr_share_log(px_share, LOG_NOTICE,
 			     "%s is executed with the rights of another user or group than the "
@@ -172,7 +172,7 @@ static void tell_left_out(const char *program, char *const envp[])
 			program);
 }
 
-/* Call `run` with an environment that says what there is to inherit, if there is anything. */
+/* Call `run` with an environment that says that there are sockets to inherit, if there are any. */
 #define WITH_ENVIRONMENT(program, envp, new_envp, run)                                             \
 	do {                                                                                       \
 		char **new_envp = NULL;                                                            \

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * call_signal.c - sigaction and its kin: a handler may use the stack, whatever it interrupts.
- * Owns        the program's handlers; in each thread, the signal that is put off.
- * Called by   the program; the kernel, for each signal that has a handler.
+ * call_signal.c - sigaction and variants: a signal handler may use the stack, whatever it interrupts.
+ * Owns        the program's handlers; in each thread, a deferred signal.
+ * Called by   the program; the kernel, for each signal with a handler.
  *
- * What the kernel calls is trampoline(). Outside of the stack it calls the program's handler. A thread that is
- * inside (mr_share_inside()) has the lock, and a handler that wanted it would wait for ever: the trampoline keeps
- * the signal, leaves the thread with signals blocked, and returns. When the thread is outside again it sends the
- * signal to itself and unblocks, so that the kernel calls the handler as it would have: on its stack, with its
- * mask and a context that it may leave by siglongjmp(). That costs a thread nothing but when a signal comes in just
- * these microseconds; to block signals around each call would cost two system calls every time.
+ * The kernel calls trampoline(). If the thread is outside of the stack, that calls the program's handler. A thread
+ * that is inside (mr_share_inside()) holds the lock, and a handler that wants it would wait for ever: the trampoline
+ * stores the signal, leaves the thread with signals blocked, and returns. When the thread is outside again, it sends
+ * the signal to itself and unblocks signals, so that the kernel calls the handler as it would have: on its stack,
+ * with its mask and a context that it may leave by siglongjmp(). That costs nothing unless a signal arrives in just
+ * these microseconds; blocking signals around each call would cost two system calls every time.
  *
- * Faults of the code itself cannot be put off. Handlers that are installed past the C library are not seen, and a
- * program with a seccomp filter may not be allowed what this takes: there a handler that uses the stack inside of it
- * ends the process (share.c).
+ * Faults of the code itself cannot be deferred. Handlers that are installed without the C library are not seen. A
+ * program with a seccomp filter may not be permitted the system calls that this needs: there a handler that uses the
+ * stack inside of it ends the process (share.c).
  */
 #include <stdatomic.h>
 #include <string.h>
@@ -26,25 +26,25 @@
 
 typedef void (*three_args)(int, siginfo_t *, void *);
 
-/* Flags that the kernel is not told as the program says: it always gives three arguments, and it would take
- * SA_RESETHAND's handler away when the signal comes and not when the handler runs. */
+/* Flags that differ from what the program has set: the kernel always passes three arguments, and it would remove an
+ * SA_RESETHAND handler when the signal arrives, and not when the handler runs. */
 #define HIDDEN_FLAGS (SA_SIGINFO | (int)SA_RESETHAND)
 
-/* Where the kernel calls the trampoline: whom that calls, and SA_* as the program said. */
+/* For signals whose handler is the trampoline: the program's handler, and its SA_* flags. */
 static _Atomic(three_args) handlers[_NSIG];
 static atomic_int flags[_NSIG];
-static atomic_bool any; /* a handler was ever installed */
+static atomic_bool any; /* a handler was installed at some time */
 
 /* The kernel's signal set. */
 typedef uint64_t mask_t;
 _Static_assert(sizeof(mask_t) == _NSIG / 8, "the kernel's signal set has another size here");
 
-/* This thread's. */
+/* The deferred signal of this thread. */
 static __thread struct handled seen;
 static __thread struct {
 	bool taken;
 	siginfo_t info;
-	mask_t mask; /* to go back to */
+	mask_t mask; /* to be restored */
 } off;
 
 static mask_t bit(int sig)
@@ -56,7 +56,7 @@ static mask_t bit(int sig)
 
 static void trampoline(int sig, siginfo_t *info, void *context);
 
-/* One entry of the tables. */
+/* An entry of the tables. */
 struct entry {
 	three_args handler;
 	int flags;
@@ -78,7 +78,7 @@ static bool is_function(three_args handler)
 	       handler != (three_args)(uintptr_t)SIG_IGN;
 }
 
-/* What the program asks for becomes what the kernel is asked for. */
+/* Convert the program's action into the one for the kernel. */
 static void to_kernel(int sig, three_args *handler, int *sa_flags)
 {
 	if (!is_function(*handler) || !px_offered() || px_confined())
@@ -100,13 +100,13 @@ static void from_kernel(const struct entry *entry, three_args *handler, int *sa_
 
 /* ---- A signal comes -------------------------------------------------------------------------- */
 
-/* Signals of what the code itself does: they cannot be put off, nor blocked. */
+/* Faults of the code itself, whose signals can be neither deferred nor blocked. */
 static mask_t fault_signals(void)
 {
 	return bit(SIGSEGV) | bit(SIGBUS) | bit(SIGFPE) | bit(SIGILL) | bit(SIGTRAP) | bit(SIGSYS);
 }
 
-/* The C library's own: cancellation, and setuid() in all threads. */
+/* Signals of the C library itself: for cancellation, and setuid() in all threads. */
 static mask_t library_signals(void)
 {
 	return bit(__SIGRTMIN) | bit(__SIGRTMIN + 1);
@@ -117,14 +117,14 @@ static bool is_fault(int sig, const siginfo_t *info)
 	return bit(sig) & fault_signals() && info->si_code > 0;
 }
 
-/* The thread goes on without signals. */
+/* Block all signals in the interrupted thread. */
 static void put_off(const siginfo_t *info, ucontext_t *context)
 {
 	mask_t blocked;
 
 	off.taken = true;
 	off.info = *info;
-	/* The C library's set is larger than what the kernel has put there. */
+	/* The C library's set is larger than the kernel's, which is what is there. */
 	memcpy(&off.mask, &context->uc_sigmask, sizeof(off.mask));
 	blocked = off.mask | ~(fault_signals() | library_signals());
 	memcpy(&context->uc_sigmask, &blocked, sizeof(blocked));
@@ -142,12 +142,13 @@ void handlers_owed(struct mr_share *share)
 	(void)share;
 	off.taken = false;
 	if (REAL(syscall)(SYS_rt_tgsigqueueinfo, pid, tid, info.si_signo, &info))
-		REAL(syscall)(SYS_tgkill, pid, tid, info.si_signo); /* no memory for more */
+		/* It could not be queued with its information. */
+		REAL(syscall)(SYS_tgkill, pid, tid, info.si_signo);
 	errno = saved;
 	REAL(syscall)(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof(mask));
 }
 
-/* SA_RESETHAND: the handler's only run begins. What is left of it is what Linux leaves. */
+/* SA_RESETHAND: the handler runs now, once. The remaining action is that of Linux. */
 static void reset(int sig)
 {
 	struct entry entry = entry_of(sig);
@@ -164,7 +165,7 @@ static void trampoline(int sig, siginfo_t *info, void *context)
 {
 	struct entry entry;
 
-	/* A second one can only be one of those that are not blocked, sent by somebody. */
+	/* A second signal can only be one that is not blocked, sent by somebody. */
 	if (mr_share_inside() && !is_fault(sig, info) && !off.taken && !px_confined()) {
 		put_off(info, context);
 		return;
@@ -307,7 +308,7 @@ PUBLIC int siginterrupt(int sig, int interrupts)
 	return sigaction(sig, &sa, NULL);
 }
 
-#define HOLD ((sighandler_t)2) /* <signal.h> shows SIG_HOLD to some programs only */
+#define HOLD ((sighandler_t)2) /* <signal.h> defines SIG_HOLD only for some programs */
 
 PUBLIC sighandler_t sigset(int sig, sighandler_t handler)
 {

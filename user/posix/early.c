@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * early.c - what may be accelerated and is not yet: TCP sockets that are neither connected nor listening,
- * epoll instances that watch nothing of ours. Which descriptors they are, and which epoll instances watch
- * them already: the registrations follow.
- * Owns        a bit for each descriptor, and why it will never be accelerated; of those that are as they were made
- *	       but for some options, which; a list of registrations. Process-local.
- * Called by   socket(), dup(), epoll_ctl(), close(); the acceleration.
+ * early.c - sockets that may be accelerated later (TCP sockets that are neither connected nor listening), and epoll
+ * instances without members of the stack. Records which epoll instances watch such a socket, because their
+ * registrations move with it.
+ * Owns        a bit for each descriptor, and the reason if it will never be accelerated; for fresh sockets, which
+ *             options were set; a list of registrations. Process-local.
+ * Called by   socket(), dup(), epoll_ctl(), close(); when a socket is accelerated.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -22,22 +22,23 @@ struct early {
 };
 
 static struct fdset known;
-static uint32_t origin[MR_SHARE_FDS_MAX]; /* the same: copies of one another */
+/* Descriptors with the same value are copies of each other. */
+static uint32_t origin[MR_SHARE_FDS_MAX];
 static uint32_t origins;
-static struct fdset copied; /* may have copies, or be one */
-/* enum mr_reason. Where the bit is not set it means nothing. */
+static struct fdset copied; /* it may have copies, or be one */
+/* enum mr_reason. Valid only if the bit in `known` is set. */
 static uint8_t kept[MR_SHARE_FDS_MAX];
-/* Of a socket that nobody but this process has had, and that was neither bound nor made listen. */
+/* Of fresh sockets: those that only this process has had, and that were neither bound nor listening. */
 static struct {
-	uint8_t family; /* 0: anything may have been done to it */
+	uint8_t family; /* 0: not fresh */
 	uint8_t noptions;
 	uint8_t options[EARLY_OPTIONS];
 } fresh[MR_SHARE_FDS_MAX];
 static struct early *list;
 static pthread_mutex_t mutex = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 
-/* A handler that closes a socket would come here again, in the middle of the list. Inside the stack handlers are
- * put off anyway. */
+/* Block signals, because a handler that closes a socket would enter here again, in the middle of the list. Inside the
+ * stack handlers are deferred anyway. */
 static bool lock(sigset_t *mask)
 {
 	bool blocked = !mr_share_inside() && handlers_block(mask);
@@ -155,7 +156,7 @@ void early_copied(int from, int to)
 {
 	early_forget(to);
 	if (early_known(from)) {
-		early_touched(from); /* what is done to one is done to both */
+		early_touched(from); /* what is done to one affects both */
 		early_socket(to);
 		early_keep(to, early_kept(from));
 		origin[to] = origin[from];
@@ -199,7 +200,7 @@ static struct early *take_registration(int fd)
 	return NULL;
 }
 
-/* Making an instance in the arena may lead here again, for the instances that watch it. */
+/* Making an instance in the arena may enter here again, for the instances that watch it. */
 static void move_registrations(int fd, struct mr_file *f)
 {
 	bool stream = f->sock && f->sock->kind != MR_SOCK_LISTENER;
@@ -208,7 +209,7 @@ static void move_registrations(int fd, struct mr_file *f)
 	while ((e = take_registration(fd))) {
 		struct mr_file *ep = ep_of_fd(e->epfd);
 
-		/* The kernel's part of a listener or an instance stays registered beside. */
+		/* The kernel's registration of a listener or an instance stays. */
 		if (stream)
 			REAL(epoll_ctl)(e->epfd, EPOLL_CTL_DEL, fd, NULL);
 		if (ep)
@@ -217,7 +218,7 @@ static void move_registrations(int fd, struct mr_file *f)
 	}
 }
 
-/* A copy of what has become f. */
+/* A copy of a socket that has become f. */
 static void share_with(int fd, struct mr_file *f)
 {
 	file_hold(f);

@@ -11,7 +11,7 @@
 #include "base/compiler.h"
 #include "posix/file.h"
 
-#define LINKS_EXTRA 4096u /* beyond one wait for each socket */
+#define LINKS_EXTRA 4096u /* in addition to one wait per socket */
 
 static const char *const reasons[] = {
 #define X(id, text) [REASON_##id] = text,

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * opt.c - getsockopt and setsockopt.
- * Owns        what the two calls answer on an accelerated socket.
+ * Owns        the results of both calls on an accelerated socket.
  * Called by   the program.
  * Not here    which options there are (opt_table.c); their effect in the stack (opt_set.c); sockets that are not
- *	       accelerated yet (opt_take.c).
+ *             accelerated yet (opt_take.c).
  *
- * The kernel's socket behind an accelerated one is asked first: what it refuses is refused, with its error. What it
- * takes is then done in the stack. An option whose effect on TCP the stack does not have is refused (-ENOPROTOOPT)
- * on an accelerated socket; if it was set before, the socket stays with the kernel.
+ * setsockopt() is first called on the kernel socket behind an accelerated one: what that refuses is refused, with its
+ * error. What it accepts is then done in the stack. An option whose effect on TCP the stack does not have is refused
+ * (-ENOPROTOOPT) on an accelerated socket; if it was set before, the socket stays a kernel socket.
  */
 #include <limits.h>
 #include <string.h>
@@ -19,13 +19,13 @@
 #include "posix/libc.h"
 #include "posix/opt_priv.h"
 
-#define MSS_OF_NO_PATH 536 /* what Linux tells where there is no connection */
-#define OLD_BYTES      64  /* of a value that is put back */
-#define TOLD_MAX       32u /* refused options that are told of once; of more than these each time */
+#define MSS_OF_NO_PATH 536 /* what Linux returns without a connection */
+#define OLD_BYTES      64  /* most bytes of a value that is restored */
+#define TOLD_MAX       32u /* so many refused options are logged once each; others each time */
 
 /* ---- setsockopt ------------------------------------------------------------------------------ */
 
-/* Options that Linux takes of a socket without a connection only: the kernel's socket never has one. */
+/* Options that Linux accepts only on a socket without connection; the kernel socket never has one. */
 static bool too_late(const struct mr_file *f, int level, int name)
 {
 	return level == IPPROTO_TCP && f->sock->tcb &&
@@ -33,8 +33,8 @@ static bool too_late(const struct mr_file *f, int level, int name)
 		name == TCP_FASTOPEN_NO_COOKIE);
 }
 
-/* A switch of the connection's that the kernel takes with any number: its own socket need not know. (A listener's
- * does: there are connections that the kernel accepts.) */
+/* A boolean of the connection, for which the kernel accepts any number: the kernel socket need not have it. (A
+ * listener's must, because the kernel accepts connections, too.) */
 static bool is_switch(const struct mr_file *f, const struct option *o, const void *val,
 		      socklen_t len)
 {
@@ -44,7 +44,7 @@ static bool is_switch(const struct mr_file *f, const struct option *o, const voi
 		o->opt == MR_OPT_KEEPALIVE);
 }
 
-/* Once for each option: a server sets it on each of its connections. With the lock held. */
+/* Log it once for each option, because a server sets it on each of its connections. With the lock held. */
 static void tell_refused(int level, int name)
 {
 	static struct {
@@ -75,7 +75,7 @@ static int set(int fd, struct mr_file *f, int level, int name, const void *val, 
 
 	if (is_switch(f, o, val, len))
 		return opt_apply(f, fd, o, val, len);
-	if (level == IPPROTO_TCP && name == TCP_ULP) /* as a kernel without the module answers */
+	if (level == IPPROTO_TCP && name == TCP_ULP) /* as a kernel without the module */
 		return -ENOENT;
 	if (too_late(f, level, name))
 		return -EINVAL;
@@ -129,7 +129,7 @@ static int give_int(int value, int level, void *val, socklen_t *len)
 {
 	uint8_t byte = (uint8_t)value;
 
-	/* The IP options of old were bytes: who has room for one only gets one. */
+	/* Old IP options were bytes: a program with room for one byte gets one. */
 	if (level == IPPROTO_IP && *len > 0 && *len < sizeof(int) && value >= 0 && value <= 255)
 		return give(&byte, 1, val, len);
 	return give(&value, sizeof(value), val, len);
@@ -172,7 +172,7 @@ static int give_option(int fd, struct mr_file *f, const struct option *o, void *
 			opt_kernel_value(fd, o, &kernel);
 		return give_int(value || f->held & opt_held_bit(o) || kernel, o->level, val, len);
 	case AS_BUFFER:
-		/* What the program asked for is told as the kernel rounds it. */
+		/* Return what the program has set, as the kernel rounds it. */
 		if (opt_set_by_program(fd, f->family, o) && opt_kernel_value(fd, o, &kernel))
 			return give_int(kernel, o->level, val, len);
 		return give_int((int)value * SNDBUF_FACTOR, o->level, val, len);
@@ -184,7 +184,7 @@ static int give_option(int fd, struct mr_file *f, const struct option *o, void *
 	}
 }
 
-/* All of it, or nothing. */
+/* The whole value, or nothing. */
 static int give_peer(const struct mr_file *f, void *val, socklen_t *len)
 {
 	struct sockaddr_storage ss;
@@ -198,7 +198,7 @@ static int give_peer(const struct mr_file *f, void *val, socklen_t *len)
 	return whole < *len ? -EINVAL : give(&ss, whole, val, len);
 }
 
-/* Options that are only told, and ones whose value is more than what was set. Positive: none. */
+/* Options that can only be read, and those whose value is more than what was set. Positive: it is none of them. */
 static int give_state(struct mr_file *f, int level, int name, void *val, socklen_t *len)
 {
 	struct mr_sock_info info;
@@ -231,7 +231,7 @@ static int give_state(struct mr_file *f, int level, int name, void *val, socklen
 		path.mtu = f->sock->tcb->dst.mtu;
 		return give(&path, sizeof(path), val, len);
 	}
-	/* As a kernel without it: the program reads by recv(). */
+	/* As a kernel without it: the program then reads with recv(). */
 	if (level == IPPROTO_TCP && name == TCP_ZEROCOPY_RECEIVE)
 		return -ENOPROTOOPT;
 	if (level == SOL_SOCKET && name == SO_PEERNAME)
@@ -250,7 +250,7 @@ static int get(int fd, struct mr_file *f, int level, int name, void *val, sockle
 	if (ret <= 0)
 		return ret;
 	if (o && o->how <= AS_INQ &&
-	    (o->how != AS_BUFFER || o->replay)) /* SO_SNDBUFFORCE tells nothing */
+	    (o->how != AS_BUFFER || o->replay)) /* SO_SNDBUFFORCE cannot be read */
 		return give_option(fd, f, o, val, len);
 	if (level == SOL_SOCKET && name == SO_COOKIE && stand_apart(fd))
 		return -ENOBUFS;

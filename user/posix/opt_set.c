@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * opt_set.c - an option that the kernel's socket has taken, done in the stack.
- * Owns        how Linux's values become those of mr_set_option(), or fields of the file.
- * Called by   setsockopt() (opt.c), and where a socket is accelerated (opt_take.c).
+ * opt_set.c - applies an option that the kernel socket has accepted in the stack.
+ * Owns        the conversion of Linux's values into those of mr_set_option(), or fields of the file.
+ * Called by   setsockopt() (opt.c), and when a socket is accelerated (opt_take.c).
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -16,7 +16,7 @@
 #include "posix/libc.h"
 #include "posix/opt_priv.h"
 
-#define CLAMP_LEAST 1152 /* Linux's least TCP_WINDOW_CLAMP: half of SOCK_MIN_RCVBUF */
+#define CLAMP_LEAST 1152 /* Linux's smallest TCP_WINDOW_CLAMP: half of SOCK_MIN_RCVBUF */
 
 int opt_congestion(const char *name)
 {
@@ -34,7 +34,7 @@ static int set_name(struct mr_file *f, const void *val, socklen_t len)
 	if (index < 0)
 		return -ENOENT;
 	mr_get_option(f->sock, MR_OPT_CONGESTION, &now);
-	/* It cannot be changed any more: refused as an algorithm that this user may not have. */
+	/* It cannot be changed any more: refuse it as an algorithm that this user may not use. */
 	return index == now || !mr_set_option(f->sock, MR_OPT_CONGESTION, index) ? 0 : -EPERM;
 }
 
@@ -58,7 +58,8 @@ static void set_time(struct mr_file *f, int name, const void *val)
 	if (tv[0] < 0 || (uint64_t)tv[0] > INT32_MAX)
 		ns = tv[0] < 0 ?
 			     1 :
-			     0; /* as Linux: a negative time does not wait; a long one is for ever */
+			     /* As Linux: with a negative time the call does not wait; a long one is no timeout. */
+			     0;
 	else
 		ns = (uint64_t)tv[0] * MR_NS_PER_S + (uint64_t)tv[1] * MR_NS_PER_US;
 	if (name == SO_RCVTIMEO_OLD || name == SO_RCVTIMEO_NEW)
@@ -98,12 +99,12 @@ static int set_buffer(struct mr_file *f, int fd, const struct option *o)
 
 	if (!opt_kernel_value(fd, told, &value))
 		return -errno;
-	/* What is too much for the stack is bounded, as the kernel bounds it by net.core.*mem_max. */
+	/* Values too large for the stack are limited, as the kernel limits them to net.core.*mem_max. */
 	return mr_set_option(f->sock, o->opt,
 			     mr_max(2048, mr_min(value / SNDBUF_FACTOR, 16 << 20)));
 }
 
-/* Values out of range that Linux takes for the nearest one, or for a default. */
+/* Values out of range for which Linux takes the nearest valid one, or a default. */
 static int64_t as_linux_takes(enum mr_opt opt, int value)
 {
 	switch (opt) {
@@ -114,7 +115,7 @@ static int64_t as_linux_takes(enum mr_opt opt, int value)
 	case MR_OPT_LINGER2:
 		return value < 0 ? -1 : mr_min(value, 120);
 	case MR_OPT_TOS:
-		return value < 0 ? -1 : value & ~3; /* the ECN bits are TCP's */
+		return value < 0 ? -1 : value & ~3; /* TCP sets the ECN bits */
 	case MR_OPT_WINDOW_CLAMP:
 		return value ? mr_max(value, CLAMP_LEAST) : 0;
 	default:
@@ -139,7 +140,7 @@ static int set_fastopen(struct mr_file *f, int queue)
 	return 0;
 }
 
-/* Empty or 0 takes the binding away. */
+/* Empty, or 0, removes the binding. */
 bool opt_our_device(int name, const void *val, socklen_t len)
 {
 	const char *ifname = mr_share_engine(px_share)->ifname;
@@ -160,11 +161,11 @@ int opt_apply(struct mr_file *f, int fd, const struct option *o, const void *val
 
 	switch (o->how) {
 	case AS_NUMBER:
-		if (o->opt == MR_OPT_MAXSEG && f->sock->tcb) /* of no effect any more, and taken */
+		if (o->opt == MR_OPT_MAXSEG && f->sock->tcb) /* accepted, without effect */
 			return 0;
 		return mr_set_option(f->sock, o->opt, as_linux_takes(o->opt, number(val, len)));
 	case AS_HELD:
-		/* Of no effect any more where the socket is bound; told as the kernel's socket has it. */
+		/* It has no effect if the socket is bound; getsockopt() returns the kernel socket's value. */
 		if (number(val, len))
 			f->held |= opt_held_bit(o);
 		else

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * opt_table.c - every socket option that the shim knows: what it is to the stack; and its value in the kernel.
- * Owns        the table, which opt_set.c, opt_take.c and opt.c go by.
+ * opt_table.c - the table of socket options: how each is implemented, and its value in the kernel.
+ * Owns        the table that opt_set.c, opt_take.c and opt.c use.
  */
 #include <limits.h>
 #include <sys/syscall.h>
@@ -9,7 +9,7 @@
 #include "posix/libc.h"
 #include "posix/opt_priv.h"
 
-/* Younger than some headers. */
+/* Missing in older headers. */
 #ifndef SO_RCVTIMEO_NEW
 #define SO_RCVTIMEO_NEW 66
 #define SO_SNDTIMEO_NEW 67
@@ -193,7 +193,7 @@ const struct option *opt_find(int level, int name)
 
 int64_t opt_value_of_new(int family, const struct option *o)
 {
-	static int64_t cache[2][MR_ARRAY_SIZE(opt_table)]; /* 1 + the value; 0: not asked yet */
+	static int64_t cache[2][MR_ARRAY_SIZE(opt_table)]; /* 1 + the value; 0: not read yet */
 	int64_t *at = &cache[family == AF_INET6][o - opt_table];
 	int64_t known = __atomic_load_n(at, __ATOMIC_RELAXED);
 	socklen_t len = sizeof(int);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * opt_take.c - options at the moment when a socket is accelerated: what is taken over, what forbids it, what
- *		accepted connections inherit.
- * Owns        which options keep a socket with the kernel, and the reason that is given for it.
+ * opt_take.c - options when a socket is accelerated: which are taken over, which prevent it, and what accepted
+ * connections inherit.
+ * Owns        which options keep a socket with the kernel, and the reason that is recorded.
  * Called by   listen(), connect() and accept(); setsockopt() on a socket that is not accelerated yet.
  */
 #include <errno.h>
@@ -29,12 +29,13 @@ static void take_one(int fd, struct mr_file *f, const struct option *o)
 	if (REAL(getsockopt)(fd, o->level, o->name, &value, &len) < 0)
 		return;
 	if (o->how == AS_NAME && opt_congestion(value.name) < 0)
-		return; /* the kernel's default may be one that the stack does not have */
+		return; /* the kernel's default may be unknown to the stack */
 	opt_apply(f, fd, o, &value, len);
 }
 
-/* Everything was asked of a fresh socket of this family, and nothing kept it with the kernel. So it is with all: what
- * is not set on them is as it was (a control group may set options of every new socket, as for a VRF). */
+/* All options of a fresh socket of this family were read, and none prevented acceleration. That holds for all fresh
+ * sockets, except for options that were set since (a control group may set options of every new socket, as for a
+ * VRF). */
 static bool plain[2]; /* [AF_INET6] */
 
 static bool is_plain(int family)
@@ -42,7 +43,7 @@ static bool is_plain(int family)
 	return family && __atomic_load_n(&plain[family == AF_INET6], __ATOMIC_RELAXED);
 }
 
-/* The options that were set, and the congestion control, which is the system's. */
+/* Take over the options that were set, and the congestion control, whose default is the system's. */
 static void take_of_plain(int fd, struct mr_file *f)
 {
 	const uint8_t *set;
@@ -66,7 +67,7 @@ void opt_take(int fd, struct mr_file *f)
 			take_one(fd, f, &opt_table[i]);
 }
 
-/* What the kernel can tell of an option that keeps a socket with it. */
+/* Is an option set in the kernel that keeps the socket there? */
 static bool keeps_with_kernel(int fd, int family, const struct option *o)
 {
 	char text[64];
@@ -84,7 +85,8 @@ static bool keeps_with_kernel(int fd, int family, const struct option *o)
 		told = !REAL(getsockopt)(fd, o->level, o->name, text, &len) && len;
 		return told && (o->how == NONE || !opt_our_device(o->name, text, len));
 	case REFUSED:
-		/* SO_GET_FILTER has the same number: how many instructions, -EACCES where it is no classic one. */
+		/* SO_GET_FILTER has the same number: it returns the number of instructions, or -EACCES if it is no
+		 * classic filter. */
 		if (o->name != SO_ATTACH_FILTER)
 			return false;
 		len = 0;
@@ -174,10 +176,11 @@ void opt_set_early(int fd, int level, int name)
 
 /* ---- From a listener to what it accepts ------------------------------------------------------- */
 
-/* The stack's sockets inherit by themselves; what only the kernel remembers is passed on here. */
+/* Sockets of the stack inherit by themselves; this is for options that only the kernel socket has. */
 bool opt_is_inherited(const struct option *o)
 {
-	bool never = o->level == SOL_SOCKET && o->name == SO_PRIORITY; /* nor with the kernel */
+	/* The kernel does not, either. */
+	bool never = o->level == SOL_SOCKET && o->name == SO_PRIORITY;
 
 	return !never && (o->how == REMEMBERED || o->how == EARLY || o->how == AS_BUFFER);
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * salvage.c - a process was killed with the lock held: the objects of the shim are put right.
- * Called by   whoever gets the lock next, when the stack below is repaired already.
+ * salvage.c - repairs the shim's objects after a process was killed with the lock held.
+ * Called by   whoever gets the lock next, when the stack below is repaired.
  *
- * What an object says of itself is believed: a file's kind, the file of a sleeper, the two ends of a
- * registration. They are written last when it is made and cleared first when it goes. All lists and counts are
- * made anew; references are counted in the tables.
+ * These members are trusted: a file's kind, the file of a sleeper, both ends of a registration. They are written last
+ * when an object is made, and cleared first when it is freed. All lists and counts are made anew; references are
+ * counted from the tables.
  */
 #include "posix/file.h"
 
@@ -19,7 +19,7 @@ static void files_begin(struct mr_posix *px)
 		mr_pool_salvage_slot(&px->files, f, f->kind != 0);
 		if (!f->kind)
 			continue;
-		/* Closed before the file was: the socket may be another's or nobody's by now. */
+		/* It was closed before the file: the socket may belong to another file or to none by now. */
 		if (f->sock && f->sock->user != (uintptr_t)f)
 			f->sock = NULL;
 		f->refs = 0;
@@ -49,7 +49,7 @@ static void count_references(struct mr_share *share, struct mr_posix *px)
 	}
 }
 
-/* Of the orphans some may come to stay longer than they should: they are in another order. */
+/* Some orphans may be kept longer than they should, because their order is lost. */
 static void sleepers(struct mr_posix *px)
 {
 	mr_list_init(&px->all_links);
@@ -70,7 +70,7 @@ static void sleepers(struct mr_posix *px)
 	}
 }
 
-/* Whatever was ready is told once more. */
+/* Report everything that is ready again. */
 static void registrations(struct mr_posix *px)
 {
 	mr_pool_salvage(&px->items);
@@ -90,7 +90,7 @@ static void registrations(struct mr_posix *px)
 	}
 }
 
-/* Files that no table has, and sockets that no file has. */
+/* Free files that no table refers to, and sockets that no file refers to. */
 static void close_the_lost(struct mr_share *share, struct mr_posix *px)
 {
 	struct mr_socket *sock = mr_share_socket_next(share, NULL), *next;

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * stand.c - what stands in the kernel for a connection that was accepted.
- * Owns        one socket of each family that stands for all of them; which descriptors are copies of it.
- *	       Process-local.
- * Called by   accept(); the calls that would change the kernel's socket or tell one from another.
+ * stand.c - the kernel's descriptors of accepted connections.
+ * Owns        one common socket for each family; which descriptors are copies of it. Process-local.
+ * Called by   accept(); calls that would change the kernel socket, or show which one it is.
  *
- * Making a socket and closing it again takes the kernel longer than the stack needs for a short connection. So the
- * descriptor of one is a copy (as by dup()) of a socket that stands for all, until that could be noticed: before
- * anything is set on it, before it is copied, passed or inherited it gets one of its own.
+ * Making and closing a kernel socket takes longer than the stack needs for a short connection. So the descriptor of
+ * an accepted connection is a copy (as by dup()) of a common socket, as long as nobody can notice: before an option
+ * is set on it, and before it is copied, passed or inherited, it gets a kernel socket of its own.
  */
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -32,7 +31,7 @@ void stand_forget(int fd)
 		fdset_del(&copies, fd);
 }
 
-/* Out of the program's way, where there is room. */
+/* At a high number, out of the program's way, if possible. */
 static int make_common(int family)
 {
 	int fd = REAL(socket)(family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP), high;
@@ -50,7 +49,7 @@ int stand_new(int family, bool cloexec)
 {
 	int *from = &common[family == AF_INET6], fd;
 
-	if (px_confined()) /* copying is not among its calls */
+	if (px_confined()) /* dup() may not be permitted */
 		return REAL(socket)(family, SOCK_STREAM | (cloexec ? SOCK_CLOEXEC : 0),
 				    IPPROTO_TCP);
 	if (*from < 0)
@@ -61,7 +60,7 @@ int stand_new(int family, bool cloexec)
 	return fd;
 }
 
-/* Its family, if the number still is what it was: the program may have closed it without the C library. */
+/* The family of this copy, if it still is one: the program may have closed it without the C library. */
 static int family_of(int fd)
 {
 	struct stat is, was;
