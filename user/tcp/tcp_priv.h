@@ -434,17 +434,51 @@ void loss_retransmitted(struct mr_tcb *tcb, uint32_t end, uint32_t bytes, uint64
  * there is nothing to wait for. */
 uint64_t tcb_next_deadline(const struct mr_tcb *tcb);
 
+/* ---- tcp_xmit.c ------------------------------------------------------------------------------ */
+/* What a packet with payload consists of. */
+enum run_kind {
+	RUN_NEW,  /* one segment */
+	RUN_LOST, /* one segment that is retransmitted */
+	/* One packet of several segments, which the device cuts, or of one very long segment. */
+	RUN_BURST,
+};
+
+/* Consecutive frames of the send queue that make one packet. */
+struct run {
+	enum run_kind kind;
+	struct mr_frame *first;
+	uint32_t len;
+	uint8_t chunks;
+	bool busy; /* the device still holds one of the frames */
+	bool psh;
+	struct mr_frame *next; /* the first frame behind the run */
+};
+
+/* Collect as many whole frames from f on as fit into limit bytes, at least one. A frame that is longer than that is split
+ * (the MSS or the window has become smaller). false: no frame is free for that. */
+bool xmit_gather(struct mr_tcp *tcp, struct mr_tcb *tcb, struct mr_frame *f, uint32_t limit,
+		 enum run_kind kind, struct run *r);
+/* Send one run. false: no frame or no room; nothing was changed. */
+bool xmit_run(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct run *r, uint8_t flags,
+	      uint64_t now);
+/* Send the SYN with a copy of the head of the send queue (RFC 7413 section 4.2.1). false: no frame. */
+bool xmit_syn_data(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
+/* Send a segment without payload. Without a free frame or room in the transmit queue it is lost. */
+void xmit_empty(struct mr_tcp *tcp, struct mr_tcb *tcb, uint32_t seq, uint8_t flags, uint64_t now);
+/* Send an ACK for data before a change of the CE mark (struct mr_ecn_ack). */
+void xmit_ecn_ack(struct mr_tcp *tcp, struct mr_tcb *tcb, const struct mr_ecn_ack *a, uint64_t now);
+/* Send a RST. It is lost if the transmit queue is full. */
+void tcp_send_rst(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
+/* The receive window to advertise now, in bytes from rcv_nxt, with the receiver's silly window avoidance (RFC 9293
+ * section 3.8.6.2.2). */
+uint32_t tcp_select_window(const struct mr_tcb *tcb);
+
 /* ---- tcp_output.c ---------------------------------------------------------------------------- */
 /* Send everything that the TCB has to send, as far as windows, pacing and the transmit queue allow. true: it is done.
  * false: the transmit queue was full or frames were scarce; call it again in the next round. */
 bool tcp_output(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
-/* Send a RST. It is lost if the transmit queue is full. */
-void tcp_send_rst(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
 /* Restart the retransmission or persist timer (MR_TT_RTX), or stop it if nothing is in flight. */
 void tcp_arm_rtx(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now);
-/* The receive window to advertise now, in bytes from rcv_nxt, with the receiver's silly window avoidance (RFC 9293
- * section 3.8.6.2.2). */
-uint32_t tcp_select_window(const struct mr_tcb *tcb);
 
 /* ---- tcp_reply.c: segments without a TCB ----------------------------------------------------- */
 /* Answer a segment of no connection with RST (RFC 9293 section 3.10.7.1). */

@@ -3,7 +3,7 @@
  * tcp_wire.c - TCP headers and options as bytes.
  * Owns        the wire format; nothing else in the engine reads or writes a TCP header byte.
  * Implements  RFC 9293 section 3.1 and 3.2, RFC 7323 sections 2.2 and 3.2, RFC 9768 section 3.2.3.
- * Called by   tcp_input.c, tcp_output.c, the ICMP quote and the fuzzers.
+ * Called by   tcp_input.c, tcp_xmit.c, the ICMP quote and the fuzzers.
  * Not here    what a segment means for a connection.
  */
 #include "tcp/tcp_wire.h"
