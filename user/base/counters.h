@@ -23,9 +23,10 @@
 	X(DEV_TX_NOBUFS, "dev.tx_enobufs", "doorbells answered ENOBUFS")                           \
 	X(DEV_TX_DOWN, "dev.tx_enetdown", "doorbells answered ENETDOWN")                           \
 	X(DEV_TX_RING_FULL, "dev.tx_ring_full", "times the TX ring had no room")                   \
-	X(DEV_COMPLETION_BAD, "dev.completion_bad", "completed addresses that were not out")       \
+	X(DEV_COMPLETION_BAD, "dev.completion_bad",                                                \
+	  "completed addresses of no frame in the device")                                         \
 	X(DEV_FILL_EMPTY, "dev.fill_no_frame", "times no free frame was left for a FILL ring")     \
-	X(DEV_SHAPED, "dev.shaped", "packets the shaper made wait")                                \
+	X(DEV_SHAPED, "dev.shaped", "packets delayed by the shaper")                               \
 	X(ARP_REQUESTS_IN, "arp.requests_in", "ARP requests for our addresses")                    \
 	X(ARP_REPLIES_IN, "arp.replies_in", "ARP replies received")                                \
 	X(ARP_REQUESTS_OUT, "arp.requests_out", "ARP requests sent")                               \
@@ -38,7 +39,7 @@
 	X(ND_ADVERTS_OUT, "nd.adverts_out", "neighbour advertisements sent")                       \
 	X(ND_ROUTER_SOLICITS_OUT, "nd.router_solicits_out", "router solicitations sent")           \
 	X(ND_ROUTER_ADVERTS_IN, "nd.router_adverts_in", "router advertisements received")          \
-	X(MLD_QUERIES_IN, "mld.queries_in", "queries of multicast routers")                        \
+	X(MLD_QUERIES_IN, "mld.queries_in", "multicast listener queries received")                 \
 	X(MLD_REPORTS_OUT, "mld.reports_out", "reports of the groups that we are in (RFC 3810)")   \
 	X(ND_DUPLICATES, "nd.duplicates", "addresses of ours that another host has (RFC 4862)")    \
 	X(NEIGH_CREATED, "neigh.created", "neighbour entries made")                                \
@@ -47,18 +48,18 @@
 	X(IP_IN, "ip.in", "IP packets received for us")                                            \
 	X(IP_OUT, "ip.out", "IP packets sent")                                                     \
 	X(IP_FRAGS_IN, "ip.fragments_in", "IP fragments received for us")                          \
-	X(IP_REASSEMBLED, "ip.reassembled", "IP datagrams put together from fragments")            \
+	X(IP_REASSEMBLED, "ip.reassembled", "IP datagrams reassembled")                            \
 	X(IP_FRAGS_OUT, "ip.fragments_out", "IP fragments sent (of long echo replies)")            \
 	X(ICMP_TIME_OUT, "icmp.time_exceeded_out", "reassembly time exceeded sent")                \
 	X(IP_PMTU_LEARNT, "ip.pmtu_learnt",                                                        \
-	  "destinations whose path was found to carry less than the route (RFC 1191, 8899)")       \
+	  "destinations whose path MTU is smaller than the route's (RFC 1191, 8899)")              \
 	X(ICMP_ECHO_IN, "icmp.echo_in", "echo requests answered")                                  \
 	X(ICMP_UNREACH_OUT, "icmp.unreachable_out", "destination unreachable sent")                \
 	X(ICMP_ERRORS_IN, "icmp.errors_in", "ICMP errors about our packets")                       \
 	X(TCP_SEGS_IN, "tcp.segs_in",                                                              \
-	  "segments received, checked and counted as sent by the peer")                            \
+	  "segments received (a burst that the peer's TSO left whole counts once)")                \
 	X(TCP_SEGS_OUT, "tcp.segs_out", "segments sent")                                           \
-	X(TCP_ACTIVE_OPENS, "tcp.active_opens", "connects begun")                                  \
+	X(TCP_ACTIVE_OPENS, "tcp.active_opens", "active opens")                                    \
 	X(TCP_PASSIVE_OPENS, "tcp.passive_opens", "connections completed by listeners")            \
 	X(TCP_ATTEMPT_FAILS, "tcp.attempt_fails", "handshakes that failed")                        \
 	X(TCP_ESTAB_RESETS, "tcp.estab_resets", "established connections reset by the peer")       \
@@ -68,43 +69,44 @@
 	X(TCP_RTO, "tcp.rto", "retransmission timeouts")                                           \
 	X(TCP_FAST_RETRANS, "tcp.fast_retrans", "fast recoveries begun (RFC 5681)")                \
 	X(TCP_UNDO, "tcp.undo",                                                                    \
-	  "recoveries taken back: nothing had been lost (Eifel, D-SACK, F-RTO)")                   \
+	  "recoveries undone, because nothing was lost (Eifel, D-SACK, F-RTO)")                    \
 	X(TCP_TLP, "tcp.loss_probes", "tail loss probes sent (RFC 8985)")                          \
-	X(TCP_DSACK_IN, "tcp.dsack_in", "D-SACKs received: something arrived twice (RFC 2883)")    \
+	X(TCP_DSACK_IN, "tcp.dsack_in",                                                            \
+	  "D-SACKs received: the peer got something twice (RFC 2883)")                             \
 	X(TCP_RENEGED, "tcp.sack_reneged",                                                         \
-	  "timeouts at which SACKed data was taken as lost again")                                 \
+	  "timeouts at which the peer had discarded SACKed data (RFC 2018)")                       \
 	X(TCP_COOKIES_OUT, "tcp.syncookies_sent",                                                  \
-	  "SYNs answered with a cookie, the SYN queue being full")                                 \
+	  "SYNs answered with a cookie, because the SYN queue was full")                           \
 	X(TCP_COOKIES_IN, "tcp.syncookies_recv", "connections completed by a cookie")              \
 	X(TCP_COOKIES_BAD, "tcp.syncookies_failed", "ACKs that carried no valid cookie")           \
 	X(TCP_TFO_OUT, "tcp.fastopen_out",                                                         \
-	  "connects whose SYN took data along that was accepted (RFC 7413)")                       \
+	  "active opens whose SYN carried data that the peer accepted (RFC 7413)")                 \
 	X(TCP_TFO_IN, "tcp.fastopen_in", "connections begun by a cookie and the data of a SYN")    \
 	X(TCP_TFO_RENEWED, "tcp.fastopen_renewed",                                                 \
-	  "of them: by a cookie of the key before, in place of which a new one was given")         \
+	  "of these: with a cookie of the previous key, which was replaced")                       \
 	X(TCP_TFO_REFUSED, "tcp.fastopen_refused",                                                 \
-	  "SYNs with data whose cookie was wrong, or too many unconfirmed connections")            \
+	  "SYNs with data refused: wrong cookie, or too many unconfirmed connections")             \
 	X(TCP_TFO_AVOIDED, "tcp.fastopen_avoided",                                                 \
-	  "servers that such a SYN does not reach, left alone for an hour")                        \
+	  "servers that such SYNs did not reach: none is sent for an hour")                        \
 	X(TCP_ECN_CE_IN, "tcp.ecn_ce_in",                                                          \
-	  "segments that met congestion on the way (CE, RFC 3168)")                                \
+	  "segments received with a congestion mark (CE, RFC 3168)")                               \
 	X(TCP_ECN_CE_ECHOED, "tcp.ecn_ce_echoed",                                                  \
 	  "segments of ours that the peer counted as marked (RFC 9768)")                           \
 	X(TCP_ECN_REDUCED, "tcp.ecn_reduced",                                                      \
 	  "windows reduced because the peer echoed such a mark")                                   \
 	X(TCP_PMTU_ICMP, "tcp.pmtu_icmp",                                                          \
-	  "ICMP errors believed that a segment was too long (RFC 1191, 8201)")                     \
+	  "ICMP errors accepted: a segment was too long (RFC 1191, 8201)")                         \
 	X(TCP_MTU_SUSPECTED, "tcp.mtu_suspected",                                                  \
-	  "times long segments were lost again and again, and shorter ones tried (RFC 4821)")      \
-	X(TCP_MTU_PROBES, "tcp.mtu_probes", "segments sent to find out whether they fit")          \
-	X(TCP_MTU_PROBES_OK, "tcp.mtu_probes_ok", "of them: acknowledged")                         \
-	X(TCP_MTU_PROBES_LOST, "tcp.mtu_probes_lost", "of them: lost")                             \
+	  "searches for a shorter segment after repeated losses (RFC 4821)")                       \
+	X(TCP_MTU_PROBES, "tcp.mtu_probes", "path MTU probes sent (RFC 8899)")                     \
+	X(TCP_MTU_PROBES_OK, "tcp.mtu_probes_ok", "of these: acknowledged")                        \
+	X(TCP_MTU_PROBES_LOST, "tcp.mtu_probes_lost", "of these: lost")                            \
 	X(TCP_DUPACK_IN, "tcp.dupacks_in", "duplicate ACKs received")                              \
 	X(TCP_ACK_DELAYED, "tcp.delayed_acks", "ACKs sent by the delayed ACK timer")               \
 	X(TCP_OOO_QUEUED, "tcp.ooo_queued", "segments kept for reassembly")                        \
-	X(TCP_OOO_WALKED, "tcp.ooo_walked", "segments passed to find one its place among them")    \
+	X(TCP_OOO_WALKED, "tcp.ooo_walked", "queued segments visited to find a new one's place")   \
 	X(TCP_SACK_WALKED, "tcp.sack_walked",                                                      \
-	  "segments in flight passed to find those that SACK blocks are about")                    \
+	  "frames in flight visited to find those of SACK blocks")                                 \
 	X(TCP_CHALLENGE_ACK, "tcp.challenge_acks", "challenge ACKs sent (RFC 5961)")               \
 	X(TCP_CHALLENGE_LIMITED, "tcp.challenge_limited", "challenge ACKs withheld by the limit")  \
 	X(TCP_ZERO_WINDOW_PROBES, "tcp.zero_window_probes", "zero-window probes sent")             \
@@ -119,7 +121,7 @@
 	X(SOCK_NO_FRAME, "sock.send_no_frame", "sends cut short because no frame was free")        \
 	X(ENGINE_ROUNDS, "engine.rounds", "receive-process-send rounds")                           \
 	X(ENGINE_SLEEPS, "engine.sleeps", "times the engine slept in poll()")                      \
-	X(ENGINE_SALVAGES, "engine.salvages", "times it was put right after a process was killed")
+	X(ENGINE_SALVAGES, "engine.salvages", "repairs after a process was killed inside the stack")
 
 enum mr_counter_id {
 #define X(id, name, text) MR_CTR_##id,
