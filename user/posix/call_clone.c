@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * call_clone.c - processes made by clone(2) and not by fork().
- * Called by   the program, by clone() or syscall().
+ * call_clone.c - processes made by clone(2) instead of fork().
+ * Called by   the program, with clone() or syscall().
  *
- * Such a child is one of fork() to the stack, but the C library has not seen it: the thread identifier it
- * keeps for mutexes is the parent's, and the kernel has no list of robust ones. A lock that the child died
- * with would stay taken. So what fork() does for these two is done here.
+ * For the stack such a child is like one of fork(), but the C library has not seen it: the thread ID that it stores
+ * for mutexes is the parent's, and the kernel has no list of robust mutexes. A lock that the child holds when it dies
+ * would stay locked. So what fork() does for these two is done here.
  *
- * Threads are left alone. A process that shares our memory but has descriptors of its own gets a copy of the
- * memory instead, as vfork()'s does: it could not keep a table of its own.
+ * Threads are left alone. A process that shares our memory, but not our descriptors, gets a copy of the memory
+ * instead, as with vfork(): it could not have a table of its own.
  */
 #include <linux/futex.h>
 #include <linux/sched.h>
@@ -25,7 +25,7 @@
 /* ---- What the C library and the kernel know of this thread ----------------------------------- */
 
 struct thread_self {
-	pid_t *tid; /* where the C library keeps it: cleared by the kernel at the thread's end */
+	pid_t *tid; /* where the C library stores it; the kernel clears it at the thread's end */
 	struct robust_list_head *robust;
 	size_t robust_len;
 };
@@ -37,7 +37,7 @@ static bool thread_look(struct thread_self *self)
 	       !prctl(PR_GET_TID_ADDRESS, &self->tid) && self->tid && self->robust;
 }
 
-/* The only thread of a new process takes the place of the one that made it. */
+/* Make the only thread of a new process what the thread that made it was: set its ID, and its robust list. */
 static void thread_renew(const struct thread_self *self)
 {
 	*self->tid = (pid_t)REAL(syscall)(SYS_set_tid_address, self->tid);
@@ -48,7 +48,7 @@ static void thread_renew(const struct thread_self *self)
 
 /* ---- The child -------------------------------------------------------------------------------- */
 
-/* A child that can be no member of the stack would take its lock and never be known to have died. */
+/* A child that is no member of the stack could take its lock, and nobody would notice its death. */
 static int refuse(void)
 {
 	if (px_share)
@@ -58,13 +58,13 @@ static int refuse(void)
 	return -1;
 }
 
-/* Is it a new process whose memory is, or is to be, a copy? */
+/* Is it a new process whose memory is a copy, or has to be one? */
 static bool makes_process(uint64_t flags)
 {
 	return !(flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_FILES));
 }
 
-/* The keeper is called by a name that is known in its network namespace only. */
+/* The keeper's name is only known in its network namespace. */
 static void prepare_for(uint64_t flags)
 {
 	if (px_share && flags & CLONE_NEWNET)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * call_confine.c - prctl and seccomp: a program gives up its system calls.
- * Owns        what has to be known of before, because it cannot be asked for any more.
- * Called by   the program; the calls that would otherwise ask.
+ * call_confine.c - prctl and seccomp: a program gives up system calls.
+ * Owns        what has to be read before that, because it cannot be read afterwards.
+ * Called by   the program; the calls that would otherwise read it.
  *
- * A filter counts on the calls of the program, not on ours: afterwards a call on an accelerated socket makes
- * no other system calls than read, write, poll and futex (mr_share_confine()). The stack is joined before if
- * it has not been, and sockets that are made afterwards stay the kernel's.
+ * A seccomp filter is written for the program's own calls. So afterwards a call on an accelerated socket makes no
+ * other system calls than read, write, poll and futex (mr_share_confine()). The stack is joined before that, if it
+ * was not yet, and sockets that are made afterwards stay kernel sockets.
  */
 #include <linux/seccomp.h>
 #include <stdarg.h>
@@ -19,7 +19,7 @@
 #include "posix/posix.h"
 #include "posix/process.h"
 
-static bool restart; /* what the signal handlers said then */
+static bool restart; /* handlers_restart() at that time */
 
 bool px_confined(void)
 {
@@ -38,7 +38,7 @@ void confined_sigpipe(void)
 	(void)n; /* EPIPE */
 }
 
-/* After a failure it goes on as it was, and the filter decides what becomes of it. */
+/* If this fails, the program continues as before, and its filter decides what happens. */
 static void prepare(void)
 {
 	int err;
@@ -53,7 +53,7 @@ static void prepare(void)
 		     strerror(-err));
 }
 
-/* Around the call that installs a filter. */
+/* Prepare, install the filter with `call`, and undo the preparation if that fails. */
 static long confine(long (*call)(long, long, long, long, long), long a, long b, long c, long d,
 		    long e, bool strict)
 {
@@ -97,7 +97,7 @@ PUBLIC int prctl(int option, ...)
 	long arg[4];
 	va_list ap;
 
-	/* As with fcntl(): what was not given nobody looks at. */
+	/* As with fcntl(): a missing argument is not read. */
 	va_start(ap, option);
 	for (int i = 0; i < 4; i++)
 		arg[i] = va_arg(ap, long);

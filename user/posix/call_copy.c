@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * call_copy.c - sendfile and splice, where one end is ours: by copying.
+ * call_copy.c - sendfile and splice with an accelerated socket at one end, by copying.
  * Called by   the program.
  *
- * What is read from a file must get into the socket, or the offset of the file must not move: as much is read
- * as is sent. A pipe cannot be read on approval: what a socket does not take at once is waited for.
+ * What is read from a file has to be sent, or the offset of the file must not advance: so only as much is read as is
+ * sent. Reading from a pipe cannot be undone, so the call waits until the socket has taken it.
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -17,7 +17,7 @@
 #define PIECE	 (64u << 10)
 #define COPY_MAX 0x7ffff000u
 
-/* One piece from in, at *off where that is given. Bytes sent; *whole: the piece was sent in full. */
+/* Send one piece from `in`, at *off unless off is NULL. Returns the bytes sent; *whole: the whole piece was sent. */
 static ssize_t send_piece(int out, int in, off64_t *off, size_t len, bool *whole)
 {
 	uint8_t buf[PIECE];
@@ -30,7 +30,7 @@ static ssize_t send_piece(int out, int in, off64_t *off, size_t len, bool *whole
 	got = REAL(pread64)(in, buf, mr_min(len, sizeof(buf)), at);
 	if (got <= 0)
 		return got == 0 ? 0 : errno == EISDIR ? -EINVAL : -errno;
-	/* More follows: the piece's last segment is not pushed out half full. */
+	/* More follows, so the last, partial segment of the piece is not sent yet. */
 	sent = send(out, buf, (size_t)got, len > (size_t)got ? MSG_MORE : 0);
 	if (sent < 0)
 		return -errno;
@@ -57,7 +57,7 @@ static ssize_t send_file(int out, int in, off64_t *off, size_t len)
 	return done ? (ssize_t)done : ret;
 }
 
-/* As Linux refuses it, in this order. */
+/* The checks of Linux, in its order. */
 static int check_file(int in, const off64_t *off)
 {
 	int flags = REAL(fcntl64)(in, F_GETFL);
@@ -87,7 +87,7 @@ static bool is_nonblocking(int fd)
 	return flags >= 0 && flags & O_NONBLOCK;
 }
 
-/* Wait until all is sent, whatever the socket's flags: it is out of the pipe. */
+/* Wait until everything is sent, even on a non-blocking socket, because the data is no longer in the pipe. */
 static ssize_t send_all(int out, const uint8_t *buf, size_t len, int flags)
 {
 	size_t done = 0;
@@ -135,11 +135,12 @@ static ssize_t socket_to_pipe(int in, int out, size_t len, unsigned flags)
 
 	if (free_bytes < 0)
 		return -EINVAL;
-	/* As in Linux, the flag is about the pipe; the socket's own decides about the socket. */
+	/* As in Linux, the flag applies to the pipe; the socket's own O_NONBLOCK applies to the socket. */
 	if (poll(&room, 1, flags & SPLICE_F_NONBLOCK || is_nonblocking(out) ? 0 : -1) <= 0)
 		return -EAGAIN;
 	REAL(ioctl)(out, FIONREAD, &queued);
-	/* A pipe's room is pages: one that holds little may still take no more than is surely free. */
+	/* The room of a pipe is counted in pages: even if it holds few bytes, it may take no more than the free
+	 * pages. */
 	free_bytes = queued < free_bytes ? free_bytes - queued : 0;
 	len = mr_min(len, sizeof(buf));
 	len = mr_min(len, (size_t)mr_max(free_bytes, PIPE_BUF));
@@ -149,7 +150,8 @@ static ssize_t socket_to_pipe(int in, int out, size_t len, unsigned flags)
 	put = REAL(write)(out, buf, (size_t)got);
 	if (put < 0)
 		return -errno;
-	return recv(in, buf, (size_t)put, MSG_TRUNC); /* out of the stream: it is in the pipe now */
+	/* Remove it from the stream, because it is in the pipe. */
+	return recv(in, buf, (size_t)put, MSG_TRUNC);
 }
 
 PUBLIC ssize_t splice(int in, off64_t *inoff, int out, off64_t *outoff, size_t len, unsigned flags)
@@ -164,7 +166,7 @@ PUBLIC ssize_t splice(int in, off64_t *inoff, int out, off64_t *outoff, size_t l
 		return 0;
 	if (flags & ~SPLICE_FLAGS)
 		return px_result(-EINVAL);
-	/* Of a pipe one end is read and the other one written. */
+	/* One end of a pipe is read, the other one written. */
 	if (!fd_ours(in) && !is_open_for(in, O_RDONLY))
 		return px_result(-EBADF);
 	if (!fd_ours(out) && !is_open_for(out, O_WRONLY))
@@ -179,7 +181,7 @@ static ssize_t send_to_pipe(int out, int in, const off64_t *off, size_t len)
 {
 	if (off)
 		return -ESPIPE;
-	if (fcntl64(out, F_GETPIPE_SZ) < 0) /* what is to be sent from cannot be mapped */
+	if (fcntl64(out, F_GETPIPE_SZ) < 0) /* sendfile() from a file that cannot be mapped */
 		return -EINVAL;
 	return len ? socket_to_pipe(in, out, len, 0) : 0;
 }

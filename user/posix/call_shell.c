@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * call_shell.c - system, popen, pclose, fclose: commands that inherit sockets.
- * Owns        the streams of popen() here; who ignores signals in system().
+ * Owns        the streams of popen() here; the handling of signals during system().
  * Called by   the program; the child of a fork.
  *
- * The C library starts the shell past posix_spawn() as a program sees it. Where the shell would inherit a socket of
- * the stack it is started by ours instead.
+ * The C library starts the shell without calling the posix_spawn() that programs see. If the shell would inherit a
+ * socket of the stack, it is started by ours instead.
  */
 #include <fcntl.h>
 #include <paths.h>
@@ -33,7 +33,7 @@ static int spawn_shell(pid_t *pid, const char *command, const posix_spawn_file_a
 	return posix_spawn(pid, _PATH_BSHELL, actions, attr, argv, environ);
 }
 
-/* The status of a child, as waitpid() gives it. */
+/* The status of a child, as from waitpid(). */
 static int status_of(pid_t pid)
 {
 	int status;
@@ -46,8 +46,8 @@ static int status_of(pid_t pid)
 
 /* ---- system ---------------------------------------------------------------------------------- */
 
-/* SIGINT and SIGQUIT are ignored while any thread waits for its command, and its command does what it would have
- * without. */
+/* SIGINT and SIGQUIT are ignored while any thread waits for a command, which itself handles them as the program did
+ * before. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static unsigned waiting;
 static struct sigaction was_int, was_quit;
@@ -104,7 +104,7 @@ static int run_shell(const char *command)
 	posix_spawnattr_setsigmask(&attr, &mask);
 	err = spawn_shell(&pid, command, NULL, &attr);
 	posix_spawnattr_destroy(&attr);
-	status = err ? W_EXITCODE(127, 0) : status_of(pid); /* as if the shell were not there */
+	status = err ? W_EXITCODE(127, 0) : status_of(pid); /* as if there were no shell */
 	ignore_end();
 	pthread_sigmask(SIG_SETMASK, &mask, NULL);
 	if (err)
@@ -138,7 +138,8 @@ static struct stream *take(const FILE *file)
 {
 	struct stream **at, *s;
 
-	/* Nearly always, and every fclose() comes here. One that is ours is there before the program has it. */
+	/* Nearly always empty, and every fclose() comes here. A stream of ours is in the list before the program has
+	 * it. */
 	if (!__atomic_load_n(&streams, __ATOMIC_RELAXED))
 		return NULL;
 	pthread_mutex_lock(&mutex);
@@ -151,7 +152,7 @@ static struct stream *take(const FILE *file)
 	return s;
 }
 
-/* The shell with one end of a pipe, and without those of earlier calls (POSIX). With the mutex. */
+/* Start the shell with one end of a pipe, and without those of earlier calls (POSIX). With the mutex held. */
 static int spawn_at(pid_t *pid, const char *command, int fd, int as)
 {
 	posix_spawn_file_actions_t actions;
@@ -168,7 +169,7 @@ static int spawn_at(pid_t *pid, const char *command, int fd, int as)
 	return err;
 }
 
-/* Where everything but the process is there. */
+/* Everything is prepared except the process. */
 static int start(struct stream *s, const char *command, bool reads, int theirs)
 {
 	int err;
@@ -219,7 +220,7 @@ PUBLIC FILE *popen(const char *command, const char *mode)
 	return REAL(popen)(command, mode);
 }
 
-/* The command's status; where that is 0, whether what was left to write could be written. */
+/* Returns the command's status; if that is 0, an error if buffered output could not be written. */
 static int end(struct stream *s, FILE *file)
 {
 	pid_t pid = s->pid;
@@ -237,7 +238,7 @@ PUBLIC int pclose(FILE *file)
 	return s ? end(s, file) : REAL(pclose)(file);
 }
 
-/* In the C library it is the same as pclose(), and programs make use of that. */
+/* In the C library it is the same as pclose(), and programs depend on that. */
 PUBLIC int fclose(FILE *file)
 {
 	struct stream *s = take(file);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * call_stdio.c - standard I/O on sockets: fdopen, dprintf.
- * Called by   the program; the joining of the stack, for standard input and output.
+ * Called by   the program; when the stack is joined, for standard input and output.
  *
- * The C library's streams read and write without the functions that we stand in front of. A stream on a
- * socket, which may be ours now or later, gets functions that call them. So does a standard stream whose number a
- * socket gets.
+ * The C library's streams do not call the read() and write() that programs see. So a stream on a socket that is
+ * accelerated, or may be later, gets functions that call them. So does a standard stream whose descriptor becomes a
+ * socket.
  */
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -25,7 +25,7 @@ static int cookie_fd(void *cookie)
 	return (int)(intptr_t)cookie;
 }
 
-/* Standard input as it was: what it has read and not given yet is the program's to read. */
+/* The former standard input stream: what it has buffered still has to be read by the program. */
 static FILE *input_before;
 
 static size_t unread(const FILE *stream)
@@ -44,7 +44,7 @@ static ssize_t cookie_write(void *cookie, const char *buf, size_t len)
 {
 	ssize_t n = write(cookie_fd(cookie), buf, len);
 
-	return n < 0 ? 0 : n; /* fopencookie() wants 0 for an error; errno is set */
+	return n < 0 ? 0 : n; /* 0 means an error for fopencookie(); errno is set */
 }
 
 static int cookie_close(void *cookie)
@@ -62,12 +62,11 @@ static FILE *open_cookie(int fd, const char *mode)
 	FILE *stream = fopencookie((void *)(intptr_t)fd, mode, functions);
 
 	if (stream)
-		stream->_fileno =
-			fd; /* fileno() tells it; nothing else of a cookie's stream looks */
+		stream->_fileno = fd; /* for fileno(); nothing else uses it in such a stream */
 	return stream;
 }
 
-/* A TCP socket: may be ours, now or later. */
+/* Is it a TCP socket, which is accelerated or may be later? */
 static bool may_be_ours(int fd)
 {
 	int protocol = 0;
@@ -82,7 +81,7 @@ PUBLIC FILE *fdopen(int fd, const char *mode)
 	return may_be_ours(fd) ? open_cookie(fd, mode) : REAL(fdopen)(fd, mode);
 }
 
-/* What has been written into it, and not gone out, goes where the new one's does. */
+/* Move buffered output to the new stream. */
 static void succeed_output(FILE *stream, FILE *before)
 {
 	size_t n = __fpending(before);
@@ -96,7 +95,7 @@ static void succeed_output(FILE *stream, FILE *before)
 	__fpurge(before);
 }
 
-static bool adopted[STDERR_FILENO + 1]; /* for good: they may be anything again, too */
+static bool adopted[STDERR_FILENO + 1]; /* for ever, whatever their descriptors become */
 
 static void adopt_stream(int fd)
 {
@@ -168,7 +167,7 @@ PUBLIC int dprintf(int fd, const char *restrict format, ...)
 __attribute__((format(printf, 3, 0))) PUBLIC int __vdprintf_chk(int fd, int flag,
 								const char *format, va_list ap)
 {
-	(void)flag; /* %n in writable memory is not looked for */
+	(void)flag; /* %n in writable memory is not checked for */
 	return vdprintf(fd, format, ap);
 }
 

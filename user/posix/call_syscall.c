@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * call_syscall.c - the C library's syscall(): the calls of which we have a version go there.
+ * call_syscall.c - the C library's syscall(): calls that the shim implements are passed to it.
  * Called by   the program.
  */
 #include <fcntl.h>
@@ -16,17 +16,17 @@
 #include "posix/process.h"
 #include "posix/uring.h"
 
-/* Arguments as registers: whatever the number, six words. */
+/* Arguments as in registers: always six words. */
 struct words {
 	long a, b, c, d, e, f;
 };
 
 #define PTR(x) ((void *)(uintptr_t)(x))
 
-/* Calls that the kernel has in another form than the C library. */
+/* System calls that differ from the C library's functions. */
 static long other_form(long nr, const struct words *w, bool *done)
 {
-	/* The kernel's signal set has 8 bytes; the C library's functions look at no more of theirs. */
+	/* The kernel's signal set has 8 bytes; the C library's functions read no more of theirs. */
 	switch (nr) {
 	case SYS_ppoll:
 		return ppoll(PTR(w->a), (nfds_t)w->b, PTR(w->c), PTR(w->d));
@@ -143,7 +143,7 @@ static long on_files(long nr, const struct words *w, bool *done)
 	}
 }
 
-/* Where the machine has them beside the newer ones. */
+/* Older calls, which only some architectures have. */
 static long on_old_calls(long nr, const struct words *w, bool *done)
 {
 	switch (nr) {
@@ -183,7 +183,7 @@ static long on_processes(long nr, const struct words *w, bool *done)
 		return process_clone(nr, arg);
 #endif
 #ifdef SYS_vfork
-	case SYS_vfork: /* returning from a call that shares the parent's stack */
+	case SYS_vfork: /* the child would return from a call on the parent's stack */
 		return process_clone(SYS_fork, arg);
 #endif
 	case SYS_clone:

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * libc.c - the C library as the stack itself sees it: in the shim's library, the stack's own calls of
- * functions that are interposed must not come back to the shim. The build renames them (libc_close for close,
- * and so on, by libc.h); here they lead on to the C library, or past it.
+ * libc.c - the C library for the stack itself. In the shim's library, the stack's own calls of interposed functions
+ * must not enter the shim. The Makefile renames them (libc_close for close, and so on, from libc.h); here they call
+ * the C library, or make the system call directly.
  *
- * Past it: the C library's functions are points of cancellation, and the stack's calls are made with its lock
- * held. Only poll() and ppoll(), with which a thread sleeps, are such points here as well.
+ * Directly, because functions of the C library are cancellation points, and the stack calls these with its lock held.
+ * Only poll() and ppoll(), with which a thread sleeps, are cancellation points here, too.
  */
 #include <fcntl.h>
 #include <stdarg.h>
@@ -138,7 +138,7 @@ int libc_dup3(int from, int to, int flags)
 	return REAL(dup3)(from, to, flags);
 }
 
-/* Before version 2.33 the C library had fstat() under another name only. */
+/* Before version 2.33 the C library had fstat() only under another name. */
 int libc_fstat(int fd, struct stat *st)
 {
 	if (!REAL(fstat))

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * pass.c - descriptors in messages (SCM_RIGHTS): sockets of ours that one process gives another.
- * Called by   sendmsg(), recvmsg() and their kin, on sockets of the kernel's.
+ * pass.c - descriptors in messages (SCM_RIGHTS): accelerated sockets that one process sends to another.
+ * Called by   sendmsg(), recvmsg() and variants, on kernel sockets.
  *
- * The kernel passes the socket behind one of ours, and who receives it knows ours by its cookie, as after exec.
- * Meanwhile the sender may close its own: the message has a reference (file_fly()). It is given back when the
- * message has been received, or a while after the end of the process that sent it: nobody tells of messages that
- * are lost.
+ * The kernel passes the kernel socket behind an accelerated one, and the receiver recognises that by its cookie, as
+ * after an exec. The sender may close its own descriptor meanwhile, so the message has a reference (file_fly()). That
+ * is released when the message has been received, or some time after its sender has ended, because nobody reports
+ * messages that are lost.
  */
 #include <limits.h>
 #include <string.h>
@@ -16,7 +16,7 @@
 #include "posix/posix.h"
 #include "posix/process.h"
 
-/* The kernel refuses a message with one that is not. */
+/* Is the control message within the buffer? The kernel refuses a message if one is not. */
 static bool is_inside(const struct msghdr *msg, const struct cmsghdr *c)
 {
 	size_t before = (size_t)((const uint8_t *)c - (const uint8_t *)msg->msg_control);
@@ -24,11 +24,11 @@ static bool is_inside(const struct msghdr *msg, const struct cmsghdr *c)
 	return c->cmsg_len <= msg->msg_controllen - before;
 }
 
-/* Call each for the descriptors in the message, *n at most, until one says that it cannot. *n is then for how many
- * it could. */
+/* Call each() for at most *n descriptors in the message, until it fails. *n is then how many succeeded. */
 static int each_fd(const struct msghdr *msg, unsigned *n, int (*each)(int fd))
 {
-	struct msghdr *m = (struct msghdr *)(uintptr_t)msg; /* CMSG_NXTHDR() wants it so */
+	/* CMSG_NXTHDR() takes no const pointer. */
+	struct msghdr *m = (struct msghdr *)(uintptr_t)msg;
 	unsigned max = *n;
 	int err, fd;
 
@@ -54,7 +54,7 @@ static bool may_pass(const struct msghdr *msg)
 	return msg && msg->msg_control && msg->msg_controllen && !px_confined();
 }
 
-/* Only the stack's own need it: the others the kernel keeps. */
+/* Only descriptors of the stack need it; the kernel keeps the others. */
 static int begin(int fd)
 {
 	struct mr_file *f = fd_known(fd) ? fd_get_any(fd) : NULL;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * real.c - find the C library's functions behind the shim's.
- * Owns        the table of them.
+ * real.c - finds the C library's functions behind the shim's.
+ * Owns        their table.
  * Called by   every interposed function, through real_get().
  *
- * dlsym() may allocate, and may be running for somebody else when a call comes: the table is filled by
- * whoever comes first, perhaps twice, always with the same values.
+ * dlsym() may allocate, and may be running in another thread when a call is made: so the first caller fills the
+ * table, perhaps several at once, always with the same values.
  */
 #include <dlfcn.h>
 #include <errno.h>
