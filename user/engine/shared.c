@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * shared.c - an engine on the addresses that an interface has in the kernel.
- * Owns        the mirror, and what of it is carried over into the stack: addresses, routes, neighbours,
- *             the slots of addresses in the XDP program's maps.
+ * shared.c - an engine that shares the addresses of its interface with the kernel.
+ * Owns        the mirror, and copying it into the stack: addresses, routes, neighbours, the slots of addresses in the
+ *             XDP program's maps.
  * Called by   engine_open.c, the engine's rounds (engine.c), a keeper.
- * Not here    what the kernel is asked and how (kernel/mirror.c, kernel/ports_busy.c); what other processes
- *	       do with such an engine (shared_any.c).
+ * Not here    requests to the kernel (kernel/mirror.c, kernel/ports_busy.c); what other processes do with such an
+ *             engine (shared_any.c).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -21,27 +21,28 @@
 #include "kernel/sysctl.h"
 #include "kernel/xdp.h"
 
-#define READ_NS	     (1 * MR_NS_PER_MS) /* a busy engine, which does not sleep, hears that often */
-#define BUSY_NS	     MR_NS_PER_S	/* then busy ports are looked at, */
-#define BUSY_NS_MAX  (16 * MR_NS_PER_S) /* and less often when it is always the same ones */
+/* How often a busy engine, which does not sleep, reads the mirror. */
+#define READ_NS	     (1 * MR_NS_PER_MS)
+#define BUSY_NS	     MR_NS_PER_S	/* interval of checking busy ports, */
+#define BUSY_NS_MAX  (16 * MR_NS_PER_S) /* up to this, if they are always the same */
 #define BUSY_AT_ONCE 64u
 
 struct mr_shared {
 	struct mr_mirror *mirror;
-	unsigned pending; /* MR_MIRROR_*: read, and not carried over */
+	unsigned pending; /* MR_MIRROR_*: read, but not copied yet */
 	uint64_t read_at;
-	/* Ports that the kernel may have connections on: asked for in read, taken note of in apply. */
+	/* Ports on which the kernel may have connections: checked in read, applied in apply. */
 	uint16_t ports[BUSY_AT_ONCE];
 	bool free[BUSY_AT_ONCE];
 	unsigned nports, nasked;
 	uint64_t ports_at, ports_every;
 	uint32_t nbusy;
-	int failed;   /* the mirror's last error, as far as logged */
-	bool none;    /* there is no address, as far as logged */
-	bool full[3]; /* what did not fit, as far as logged: slots, addresses, routes */
+	int failed;   /* the mirror's error that was last logged */
+	bool none;    /* it was logged that there is no address */
+	bool full[3]; /* it was logged that something did not fit: slots, addresses, routes */
 };
 
-/* ---- Carrying over: addresses -------------------------------------------------------------------- */
+/* ---- Copying the mirror: addresses ----------------------------------------------------------------- */
 
 static void tell_address(const struct mr_engine *engine, const struct mr_addr *addr,
 			 const char *what)
@@ -83,7 +84,7 @@ static bool view_has(const struct mr_mirror_view *view, const struct mr_addr *ad
 	return false;
 }
 
-/* The XDP program first where an address goes, last where it comes: what it steers is ours. */
+/* Tell the XDP program first if an address is removed, and last if it is added: what it steers must be ours. */
 static void apply_slots(struct mr_engine *engine, const struct mr_mirror_view *view)
 {
 	struct mr_steer *s = engine->st->ip.steer;
@@ -136,7 +137,7 @@ static void apply_addresses(struct mr_engine *engine, const struct mr_mirror_vie
 	tell_none(engine, !n);
 }
 
-/* ---- Carrying over: routes ------------------------------------------------------------------------ */
+/* ---- Copying the mirror: routes -------------------------------------------------------------------- */
 
 static void apply_routes(struct mr_engine *engine, const struct mr_mirror_view *view)
 {
@@ -180,7 +181,7 @@ static void apply_routes(struct mr_engine *engine, const struct mr_mirror_view *
 	}
 }
 
-/* ---- Carrying over: neighbours -------------------------------------------------------------------- */
+/* ---- Copying the mirror: neighbours ---------------------------------------------------------------- */
 
 static void apply_neighbour(struct mr_engine *engine, const struct mr_mirror_neigh *news,
 			    uint64_t now)
@@ -216,8 +217,8 @@ static void ask_ports(struct mr_engine *engine, struct mr_shared *sh)
 		sh->free[sh->nasked] = mr_port_busy(addrs, n, sh->ports[sh->nasked]) == 0;
 }
 
-/* What was asked is taken note of; the next ones are chosen, which so have been busy for one interval at
- * least: packets that were on their way when the port was opened have made their connections. */
+/* Apply the results of the last check, and choose the next ports: those that have been busy for one interval at
+ * least, so that packets which were in flight when the port was opened have made their connections. */
 static void apply_ports(struct mr_engine *engine, struct mr_shared *sh, uint64_t now)
 {
 	struct mr_steer *s = engine->st->ip.steer;
@@ -288,7 +289,7 @@ void mr_shared_ask(struct mr_engine *engine, uint64_t now)
 
 	if (!mr_shared_wants(engine))
 		return;
-	/* What the kernel said before it was asked is no answer. */
+	/* A report from before the question is no answer to it. */
 	mr_shared_read(engine, now);
 	mr_shared_apply(engine, now);
 	while ((n = mr_neigh_next_ask(&engine->st->link, &ask)))
@@ -317,8 +318,8 @@ int mr_shared_fd(const struct mr_engine *engine)
 
 /* ---- Opening ------------------------------------------------------------------------------------------ */
 
-/* The ports that the kernel gives to sockets which ask for none (ip-sysctl.rst). Its programs may depend on others
- * being left alone, or need more. */
+/* Use the kernel's range of ephemeral ports (ip-sysctl.rst): other programs may depend on other ports being unused,
+ * or need more. */
 static void use_kernels_ports(struct mr_tcp *tcp)
 {
 	long range[2];
@@ -328,7 +329,7 @@ static void use_kernels_ports(struct mr_tcp *tcp)
 		mr_tcp_ports_set(tcp, (uint16_t)range[0], (uint16_t)range[1]);
 }
 
-/* Returns the setting if it lies within 1..most, most if it is more, and fallback if it cannot be read. */
+/* Returns the setting if it is within 1..most, most if it is larger, and fallback if it cannot be read. */
 static long kernels_time(const char *name, long most, long fallback)
 {
 	long value;
@@ -337,7 +338,7 @@ static long kernels_time(const char *name, long most, long fallback)
 								      fallback;
 }
 
-/* New sockets have the kernel's defaults. The bounds are those of the socket options (socket_opt.c). */
+/* New sockets get the kernel's defaults. The limits are those of the socket options (socket_opt.c). */
 static void use_kernels_times(struct mr_tcp_opts *opts)
 {
 	opts->keepidle_s =

@@ -30,7 +30,8 @@ int mr_peer(const struct mr_socket *sock, struct mr_endpoint *ep)
 {
 	if (!sock || !ep)
 		return -EINVAL;
-	if (!sock->connected || sock_over(sock)) /* as Linux: also after a reset or both FINs */
+	/* As Linux: also after a reset, or FINs in both directions. */
+	if (!sock->connected || sock_over(sock))
 		return -ENOTCONN;
 	*ep = sock_peer(sock);
 	return 0;
@@ -50,7 +51,7 @@ static void connection_info(const struct mr_tcb *tcb, struct mr_sock_info *info)
 	info->ssthresh = tcb->ssthresh;
 	info->snd_wnd = tcb->snd_wnd;
 	info->rcv_wnd = tcb->rcv_wnd;
-	info->unacked = mr_min(una_nxt, tcb->sndq.bytes); /* SYN and FIN are no bytes */
+	info->unacked = mr_min(una_nxt, tcb->sndq.bytes); /* without SYN and FIN */
 	info->unsent = tcb->sndq.bytes - info->unacked;
 	info->bytes_acked = tcb->bytes_acked;
 	info->bytes_received = tcb->bytes_received;
@@ -124,14 +125,15 @@ static void info_path(const struct mr_tcb *tcb, struct tcp_info *ti)
 	ti->tcpi_min_rtt = (uint32_t)(mr_tcp_min_rtt(tcb) / MR_NS_PER_US);
 	ti->tcpi_snd_mss = tcb->snd_mss;
 	ti->tcpi_rcv_mss = tcb->rcv_mss;
-	ti->tcpi_advmss = tcb->adv_mss - (tcb->ts_ok ? MR_TCP_TS_LEN : 0); /* as Linux tells it */
+	ti->tcpi_advmss = tcb->adv_mss - (tcb->ts_ok ? MR_TCP_TS_LEN : 0); /* as Linux reports it */
 	ti->tcpi_pmtu = tcb->dst.mtu;
 	ti->tcpi_reordering = MR_TCP_DUPTHRESH;
 	ti->tcpi_snd_ssthresh =
 		tcb->ssthresh >= INT32_MAX ? INT32_MAX : segments(tcb, tcb->ssthresh);
 	ti->tcpi_snd_cwnd = segments(tcb, tcb->cwnd);
 	ti->tcpi_snd_wnd = tcb->snd_wnd;
-	ti->tcpi_pacing_rate = mr_tcp_pacing_rate(tcb) ?: UINT64_MAX; /* as Linux: not paced */
+	/* As Linux: there is no pacing. */
+	ti->tcpi_pacing_rate = mr_tcp_pacing_rate(tcb) ?: UINT64_MAX;
 	ti->tcpi_max_pacing_rate = tcb->opts.max_pacing_rate ?: UINT64_MAX;
 	ti->tcpi_delivery_rate = mr_tcp_delivery_rate(tcb);
 	ti->tcpi_delivery_rate_app_limited = tcb->told_app_limited & 1u;

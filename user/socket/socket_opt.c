@@ -20,7 +20,7 @@
 static const struct option {
 	int64_t least, most;
 	bool read_only;
-	bool before;  /* a connection takes it over when it begins, and never again */
+	bool before;  /* a connection takes it over at its begin, and never later */
 	bool unbound; /* only before mr_bind() */
 } options[] = {
 	[MR_OPT_NODELAY] = { .least = 0, .most = 1 },
@@ -58,7 +58,7 @@ static const struct option {
 	[MR_OPT_V6ONLY] = { .least = 0, .most = 1, .unbound = true },
 };
 
-/* TCP_DEFER_ACCEPT counts in retransmissions of a SYN,ACK, and is told in seconds (as Linux). */
+/* TCP_DEFER_ACCEPT is stored as a number of SYN,ACK retransmissions, and read in seconds (as Linux). */
 static uint8_t defer_from_seconds(int64_t seconds)
 {
 	const int64_t most = MR_TCP_RTO_MAX_NS / MR_NS_PER_S;
@@ -86,8 +86,7 @@ static int64_t defer_seconds(uint8_t n)
 	return period;
 }
 
-/* As Linux: never more than half of the buffer, which grows for it if the application has not chosen
- * its size. */
+/* As Linux: at most half of the buffer, which grows for it unless the application has chosen its size. */
 static void set_rcvlowat(struct mr_socket *sock, int64_t value)
 {
 	struct mr_tcp_opts *o = sock_opts(sock);
@@ -191,7 +190,7 @@ static void store(struct mr_socket *sock, enum mr_opt opt, int64_t value)
 	case MR_OPT_V6ONLY:
 		o->v6only = value;
 		break;
-	case MR_OPT_QUICKACK: /* no setting but an act */
+	case MR_OPT_QUICKACK: /* an action, not a setting */
 	case MR_OPT_INQ:
 	case MR_OPT_OUTQ:
 	case MR_OPT_OUTQ_UNSENT:
@@ -200,7 +199,7 @@ static void store(struct mr_socket *sock, enum mr_opt opt, int64_t value)
 	}
 }
 
-/* What the change means for those who have a copy. */
+/* Apply the change to copies of the option. */
 static void apply(struct mr_socket *sock, enum mr_opt opt, int64_t value)
 {
 	struct mr_tcp *tcp = sock->socks->tcp;
@@ -213,7 +212,7 @@ static void apply(struct mr_socket *sock, enum mr_opt opt, int64_t value)
 		mr_tcp_quickack(tcp, sock->tcb);
 	else if (opt == MR_OPT_QUICKACK)
 		sock->tcb->pingpong = true;
-	/* An explicit push, which even a cork does not hold back (as Linux). */
+	/* An explicit push, which even a cork does not delay (as Linux). */
 	if (opt == MR_OPT_NODELAY && value)
 		mr_tcp_push(tcp, sock->tcb);
 	if ((opt == MR_OPT_RCVBUF || opt == MR_OPT_WINDOW_CLAMP) && sock->connected)
@@ -242,11 +241,11 @@ int mr_set_option(struct mr_socket *sock, enum mr_opt opt, int64_t value)
 		return -EINVAL;
 	store(sock, opt, value);
 	apply(sock, opt, value);
-	sock_mark(sock); /* room in the send buffer, an urgent byte that is in line now */
+	sock_mark(sock); /* there may be room in the send buffer, or an urgent byte in line now */
 	return 0;
 }
 
-/* Linux's SIOCINQ: an urgent byte ends it, if it does not stand in front. */
+/* Linux's SIOCINQ: counts up to the urgent byte, unless that is first. */
 static uint32_t inq(const struct mr_socket *sock)
 {
 	uint32_t n = sock->rcvq.bytes;

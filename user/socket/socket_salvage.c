@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * socket_salvage.c - the layer put right after a process died in the middle of a change.
- * Owns        the rebuilding of lists, accept queues and pools out of what each socket says of itself.
+ * socket_salvage.c - repairs the layer after a process died while it changed it.
+ * Owns        rebuilding lists, accept queues and pools from the state of each socket.
  * Called by   the shared engine (engine/share_salvage.c).
  */
 #include <errno.h>
@@ -9,7 +9,7 @@
 #include "base/compiler.h"
 #include "socket/socket_priv.h"
 
-/* The one that was being changed has neither data nor a connection any more; a listener has what is queued. */
+/* The socket that was being changed loses its data and its connection; a listener keeps its queue. */
 static void empty(struct mr_socks *socks, struct mr_socket *sock)
 {
 	sock->rcvq = (struct mr_rcvq){ 0 };
@@ -27,7 +27,7 @@ static void hold_frames(struct mr_socket *sock)
 		mr_frame_salvage_hold(sock->reserved);
 }
 
-/* Is its connection there, and its own? Else it is over. */
+/* Has it a connection that belongs to it? Otherwise the connection is over. */
 static void check_connection(const struct mr_socks *socks, struct mr_socket *sock)
 {
 	if (!sock->tcb || (mr_tcp_salvage_whole(socks->tcp, sock->tcb) && sock->tcb->owner == sock))
@@ -37,7 +37,7 @@ static void check_connection(const struct mr_socks *socks, struct mr_socket *soc
 	sock->last_state = MR_TCP_CLOSED;
 }
 
-/* Of a queued one: does the listener still take it? */
+/* Does the listener of a queued socket still exist? */
 static bool has_listener(const struct mr_socket *sock)
 {
 	const struct mr_socket *listener = (const struct mr_socket *)(uintptr_t)sock->user;
@@ -45,7 +45,7 @@ static bool has_listener(const struct mr_socket *sock)
 	return listener->id && listener->kind == MR_SOCK_LISTENER && sock->tcb;
 }
 
-/* Beginnings and ends that were cut off. */
+/* Is it complete, and not about to be freed? */
 static bool to_be_kept(const struct mr_socket *sock)
 {
 	if (!sock->id || !sock->socks)
@@ -87,7 +87,7 @@ static void enqueue(struct mr_socket *sock)
 	setup->naccepted++;
 }
 
-/* A setup is in use if a socket that is kept says so. */
+/* A setup is in use if a socket that is kept refers to it. */
 static void salvage_setups(struct mr_socks *socks)
 {
 	const struct mr_list *pos;
@@ -106,7 +106,7 @@ static void salvage_setups(struct mr_socks *socks)
 
 		mr_pool_salvage_slot(&socks->setups, setup, setup->used);
 	}
-	/* One without a TCB needs one, for what is asked of it. */
+	/* A socket without a TCB needs a setup, for its options and addresses. */
 	mr_list_for_each (pos, &socks->all) {
 		struct mr_socket *sock = mr_list_entry(pos, struct mr_socket, all_node);
 

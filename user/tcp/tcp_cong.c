@@ -39,9 +39,8 @@ uint32_t mr_cong_initial_window(uint32_t mss)
 
 void mr_cong_slow_start(struct mr_tcb *tcb, uint32_t acked)
 {
-	/* After a timeout one ACK may cover what a whole window left behind: L = 1 there (RFC 3465
-	 * section 2.3). Otherwise an ACK stands for all it covers, as Linux counts, because ours
-	 * may cover a batch. */
+	/* After a timeout one ACK may cover a whole window of earlier data: L = 1 then (RFC 3465 section 2.3).
+	 * Otherwise an ACK counts for all that it covers, as in Linux, because ours may be for a batch. */
 	uint32_t grow = tcb->loss == MR_LOSS_RTO ? mr_min(acked, (uint32_t)tcb->snd_mss) : acked;
 
 	tcb->cwnd += mr_min(grow, tcb->ssthresh - tcb->cwnd);

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * tcp_dctcp.c - cwnd falls by the share of packets that a switch has marked.
- * Implements  RFC 8257, the sender's side: section 3.3. Growth and the answer to loss are Reno's (3.4, 3.5).
+ * tcp_dctcp.c - DCTCP: reduces cwnd by the share of packets that a switch has marked.
+ * Implements  RFC 8257, the sender: section 3.3. Growth and the response to loss are Reno's (3.4, 3.5).
  * Called by   tcp_loss.c and tcp_ecn.c through struct mr_cong_ops.
- * Not here    the receiver's exact echoes (section 3.2), and ECT on what is sent (tcp_ecn.c).
+ * Not here    the receiver's exact echoes (section 3.2), and ECT on sent packets (tcp_ecn.c).
  *
- * For networks of one's own only (section 5): against controls that take a mark for a loss it wins.
+ * Only for networks under one administration (section 5): it takes bandwidth from controls that treat a mark like a
+ * loss.
  */
 #include "tcp/tcp_cong.h"
 
-#define ALPHA_ONE (1u << 20) /* alpha has so many parts */
+#define ALPHA_ONE (1u << 20) /* stands for alpha = 1 */
 #define G_SHIFT	  4	     /* DCTCP.g = 1/16 (section 4.2) */
 
 struct dctcp {
 	uint64_t grown; /* bytes acknowledged since cwnd last grew in congestion avoidance */
-	uint64_t acked, marked; /* bytes of this observation window */
+	uint64_t acked, marked; /* bytes in this observation window */
 	uint32_t window_end;
-	uint32_t alpha; /* parts of ALPHA_ONE */
+	uint32_t alpha; /* in units of 1 / ALPHA_ONE */
 	uint32_t part;	/* of a byte, of growth in congestion avoidance */
 };
 _Static_assert(sizeof(struct dctcp) <= sizeof(((struct mr_sending *)0)->cc_priv),
@@ -32,7 +33,7 @@ static void dctcp_init(struct mr_tcb *tcb, uint64_t now)
 	(void)now;
 	tcb->cwnd = mr_cong_initial_window(tcb->snd_mss);
 	tcb->ssthresh = UINT32_MAX;
-	priv(tcb)->alpha = ALPHA_ONE; /* section 4.2: the first mark halves */
+	priv(tcb)->alpha = ALPHA_ONE; /* section 4.2: the first mark halves cwnd */
 	priv(tcb)->window_end = tcb->snd_una;
 }
 
@@ -72,7 +73,7 @@ static uint32_t dctcp_marked(struct mr_tcb *tcb, uint32_t in_flight, uint64_t no
 	return mr_max(tcb->cwnd - (uint32_t)cut, 2u * tcb->snd_mss);
 }
 
-/* Section 3.5: a loss is what it is anywhere. */
+/* Section 3.5: the response to a loss is Reno's. */
 static uint32_t dctcp_ssthresh(struct mr_tcb *tcb, uint32_t in_flight, uint64_t now)
 {
 	(void)now;

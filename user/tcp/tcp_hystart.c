@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * tcp_hystart.c - leave the first slow start before it overruns the path's queue: when the RTT
- * rises, growth goes on at a quarter (conservative slow start, CSS), and ends unless the RTT falls
- * again.
+ * tcp_hystart.c - HyStart++: ends the first slow start before it overruns the path's queue. When the RTT rises,
+ * growth is reduced to a quarter (conservative slow start, CSS), and ends unless the RTT falls again.
  * Implements  RFC 9406, with its recommended constants.
- * Called by   controls, for each ACK while ssthresh is at its initial value: later slow starts know
- *             where to end.
- * Departs     from section 4.2 in that growth per ACK has no limit L: our ACKs, and those of peers
- *             that merge segments, cover batches.
+ * Called by   congestion controls, for each ACK while ssthresh has its initial value: later slow starts end at
+ *             ssthresh.
+ * Departs     from section 4.2: growth per ACK has no limit L, because our ACKs, and those of peers that merge
+ * segments, are for batches.
  */
 #include "tcp/tcp_cong.h"
 #include "tcp/tcp_hystart.h"
@@ -62,14 +61,14 @@ static void take_sample(struct hystart *h, uint64_t rtt_ns)
 		h->baseline_ns = h->min_ns;
 		h->css_rounds = 0;
 	} else if (in_css(h) && h->min_ns < h->baseline_ns) {
-		h->baseline_ns = MR_TIME_NEVER; /* a false alarm: slow start resumes */
+		h->baseline_ns = MR_TIME_NEVER; /* the RTT has fallen: slow start resumes */
 	}
 }
 
 void hystart_acked(struct hystart *h, struct mr_tcb *tcb, uint32_t acked, uint64_t rtt_ns)
 {
-	/* Before the first round, and after a long time in which cwnd was not the limit and nobody
-	 * called, the end of the round is not in flight. */
+	/* Before the first round, and after a long time in which cwnd was not the limit, the end of the round is not
+	 * in flight. */
 	if (seq_leq(h->window_end, tcb->snd_una - acked) || seq_gt(h->window_end, tcb->snd_nxt))
 		round_begin(h, tcb);
 	mr_cong_slow_start(tcb, in_css(h) ? acked / CSS_GROWTH_DIVISOR : acked);
@@ -77,7 +76,7 @@ void hystart_acked(struct hystart *h, struct mr_tcb *tcb, uint32_t acked, uint64
 		take_sample(h, rtt_ns);
 	if (seq_lt(tcb->snd_una, h->window_end))
 		return;
-	/* A round in which CSS began counts as one of it. */
+	/* The round in which CSS began counts as one of CSS. */
 	if (in_css(h) && ++h->css_rounds == CSS_ROUNDS)
 		tcb->ssthresh = tcb->cwnd;
 	round_begin(h, tcb);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * tcp_port.c - who holds a local port: bound or listening; from a port to its listener; and the choice
- * of local ports.
+ * tcp_port.c - local ports: who holds them (bound or listening), lookup of listeners, and the choice of ports.
  * Owns        the table of ports (tcp.ports), the port counter.
- * Implements  RFC 6056 section 3.3.3 (algorithm 3, simple hash-based port selection); SO_REUSEADDR and
- *             SO_REUSEPORT as Linux has them.
+ * Implements  RFC 6056 section 3.3.3 (algorithm 3, simple hash-based port selection); SO_REUSEADDR and SO_REUSEPORT
+ *             as Linux has them.
  * Called by   the socket layer (bind, listen), opens, input (lookup).
  * Not here    connections, which use a port without holding it (tcp_table.c counts them).
  */
@@ -18,13 +17,13 @@ static const struct mr_list *bucket(const struct mr_tcp *tcp, uint16_t port)
 	return &tcp->ports[port % MR_TCP_PORT_BUCKETS];
 }
 
-/* 0.0.0.0 takes IPv4 only, :: takes both (RFC 3493 section 3.7), if not told otherwise. */
+/* 0.0.0.0 stands for IPv4, :: for both families (RFC 3493 section 3.7), unless v6only is set. */
 static bool takes_v4(const struct mr_addr *addr, bool v6only)
 {
 	return mr_addr_is_v4(addr) || (mr_addr_is_any(addr) && !v6only);
 }
 
-/* Is there a packet that both could want? */
+/* Could one packet be for both? */
 static bool overlap(const struct mr_tcp_listener *l, const struct mr_addr *addr, bool v6only)
 {
 	bool both_v4 = takes_v4(&l->laddr, l->opts.v6only) && takes_v4(addr, v6only);
@@ -34,8 +33,8 @@ static bool overlap(const struct mr_tcp_listener *l, const struct mr_addr *addr,
 	       (mr_addr_is_any(&l->laddr) || mr_addr_is_any(addr) || mr_addr_eq(&l->laddr, addr));
 }
 
-/* Linux's rule (inet_csk_bind_conflict): both want to share the port, or both do not mind what is left of
- * a former owner, and the other one is no listener. */
+/* Linux's rule (inet_csk_bind_conflict()): both share the port, or both have SO_REUSEADDR and the other one is no
+ * listener. */
 static bool may_share(const struct mr_tcp_listener *l, const struct mr_tcp_opts *opts)
 {
 	return (opts->reuseport && l->opts.reuseport) ||
@@ -63,7 +62,7 @@ int mr_tcp_hold(struct mr_tcp *tcp, const struct mr_addr *laddr, uint16_t lport,
 {
 	struct mr_tcp_listener *l;
 
-	/* Without SO_REUSEADDR, connections of a former owner (in TIME-WAIT mostly) are in the way. */
+	/* Without SO_REUSEADDR, connections of a former owner (mostly in TIME-WAIT) prevent the bind. */
 	if (conflicts(tcp, NULL, laddr, lport, opts) ||
 	    (tcp->port_use[lport] && !opts->reuseaddr && !opts->reuseport))
 		return -EADDRINUSE;
@@ -93,7 +92,7 @@ bool tcp_may_listen(const struct mr_tcp *tcp, const struct mr_tcp_listener *l)
 	return !conflicts(tcp, l, &l->laddr, l->lport, &l->opts);
 }
 
-/* How well a listener fits: 2 for the very address, 1 for any, 0 not at all. */
+/* How well a listener fits: 2: bound to the address, 1: to any address, 0: not at all. */
 static unsigned fit(const struct mr_tcp_listener *l, const struct mr_addr *laddr, uint16_t lport)
 {
 	if (!l->listening || l->lport != lport)
@@ -105,8 +104,8 @@ static unsigned fit(const struct mr_tcp_listener *l, const struct mr_addr *laddr
 				       !mr_addr_is_v4(&l->laddr));
 }
 
-/* Several fit equally only if they share the port (SO_REUSEPORT): the flow's hash chooses, so that its SYN and
- * its last ACK meet the same one. */
+/* Several fit equally well only if they share the port (SO_REUSEPORT): the flow's hash chooses, so that SYN and ACK
+ * of a handshake go to the same one. */
 struct mr_tcp_listener *listener_lookup(const struct mr_tcp *tcp, const struct mr_addr *laddr,
 					uint16_t lport, uint32_t hash)
 {
@@ -138,7 +137,7 @@ struct mr_tcp_listener *listener_lookup(const struct mr_tcp *tcp, const struct m
 	return first;
 }
 
-/* May a connection begin from there, or a socket that chose no port listen there? */
+/* May the port be used for a connection, or by a listener that has not chosen one? */
 static bool unused(const struct mr_tcp *tcp, const struct mr_addr *laddr, uint16_t port)
 {
 	static const struct mr_tcp_opts shares_nothing;
@@ -161,7 +160,7 @@ static uint32_t count_ephemeral(const struct mr_tcp *tcp)
 	return n;
 }
 
-/* The nth of them, and on from the first behind the last. */
+/* The ports from the nth on, continuing with the first after the last. */
 static uint16_t ephemeral(const struct mr_tcp *tcp, uint32_t n)
 {
 	return (uint16_t)(tcp->port_first + n % count_ephemeral(tcp));
@@ -180,7 +179,7 @@ uint16_t mr_tcp_port_pick(struct mr_tcp *tcp, const struct mr_addr *laddr)
 	return 0;
 }
 
-/* No connection has this 4-tuple; one in TIME-WAIT may, if it can be taken over. */
+/* Is the 4-tuple unused, or in TIME-WAIT and may be reused? */
 static bool tuple_free(const struct mr_tcp *tcp, const struct mr_addr *laddr, uint16_t port,
 		       const struct mr_addr *raddr, uint16_t rport, bool take_over, uint64_t now)
 {
@@ -220,7 +219,7 @@ uint16_t tcp_ephemeral_port(struct mr_tcp *tcp, const struct mr_addr *laddr,
 	uint32_t offset = (uint32_t)mr_siphash(tcp->secret, &in, sizeof(in));
 	uint32_t n = count_ephemeral(tcp);
 
-	/* TIME-WAIT is left alone as long as there are others. */
+	/* TIME-WAIT is only reused if no other port is free. */
 	for (uint32_t i = 0; i < 2 * n; i++) {
 		uint16_t port = ephemeral(tcp, offset + tcp->port_counter++);
 

@@ -49,7 +49,7 @@ static uint32_t get32(const uint8_t *p)
 	return ntohl(word);
 }
 
-/* The beginning of an option whose two first bytes are the end of a word: the padding, kind and length. */
+/* The begin of an option whose first two bytes are the end of a word: padding, kind and length. */
 static uint32_t option(uint32_t kind, uint32_t len)
 {
 	return OPT_NOP << 24 | OPT_NOP << 16 | kind << 8 | len;
@@ -74,7 +74,7 @@ static void parse_sack(const uint8_t *p, uint8_t len, struct mr_seg *seg)
 	seg->opts |= MR_TCPOPT_SACK;
 }
 
-/* RFC 7413 section 2: of any other length it counts as absent. */
+/* RFC 7413 section 2: an option of another length is ignored. */
 static void parse_tfo(const uint8_t *p, uint8_t len, struct mr_seg *seg)
 {
 	uint8_t n = (uint8_t)(len - 2u);
@@ -87,7 +87,7 @@ static void parse_tfo(const uint8_t *p, uint8_t len, struct mr_seg *seg)
 	memcpy(seg->tfo, p + 2, n);
 }
 
-/* RFC 9768 section 3.2.3: whole fields count, whatever the length; one more octet or two is padding. */
+/* RFC 9768 section 3.2.3: only whole fields count, whatever the length; one or two more bytes are padding. */
 static void parse_accecn(const uint8_t *p, uint8_t len, struct mr_seg *seg)
 {
 	uint8_t n = (uint8_t)((len - 2u) / 3u);
@@ -95,15 +95,15 @@ static void parse_accecn(const uint8_t *p, uint8_t len, struct mr_seg *seg)
 	seg->naccecn = n > MR_TCP_ACCECN_FIELDS ? MR_TCP_ACCECN_FIELDS : n;
 	for (uint8_t i = 0; i < seg->naccecn; i++)
 		seg->accecn[i] = get32(p + 1 + 3 * i) & MR_TCP_ACCECN_MASK;
-	seg->opts &= (uint8_t) ~(MR_TCPOPT_ACCECN0 | MR_TCPOPT_ACCECN1); /* the last one holds */
+	seg->opts &= (uint8_t) ~(MR_TCPOPT_ACCECN0 | MR_TCPOPT_ACCECN1); /* the last one counts */
 	seg->opts |= p[0] == OPT_ACCECN0 ? MR_TCPOPT_ACCECN0 : MR_TCPOPT_ACCECN1;
 }
 
-/* As Linux: an option of a known kind with a wrong length is passed over; behind a length that leads nowhere
- * nothing is read any more, and what came before holds. */
+/* As Linux: a known option with a wrong length is skipped; after an invalid length nothing more is read, and the
+ * options before it count. */
 static void parse_options(const uint8_t *p, const uint8_t *end, struct mr_seg *seg)
 {
-	/* What nearly all segments begin with, at one look (RFC 7323 appendix A). */
+	/* Check for what nearly all segments begin with (RFC 7323 appendix A). */
 	if (end - p >= (int)MR_TCP_TS_LEN && get32(p) == option(OPT_TS, OPTLEN_TS)) {
 		parse_timestamps(p + 2, seg);
 		p += MR_TCP_TS_LEN;
@@ -123,7 +123,7 @@ static void parse_options(const uint8_t *p, const uint8_t *end, struct mr_seg *s
 		if (len < 2 || len > end - p)
 			return;
 		if (kind == OPT_MSS && len == OPTLEN_MSS && (seg->flags & MR_TCP_SYN) &&
-		    get16(p + 2)) { /* one of 0 is passed over, too */
+		    get16(p + 2)) { /* an MSS of 0 is ignored, too */
 			seg->mss = get16(p + 2);
 			seg->opts |= MR_TCPOPT_MSS;
 		} else if (kind == OPT_WSCALE && len == OPTLEN_WSCALE &&
@@ -202,12 +202,12 @@ uint32_t mr_tcp_header_len(const struct mr_seg *seg)
 	return n;
 }
 
-/* A header in the making. Its words are summed as they are written. Summing it afterwards would read in long pieces
- * what was just written in short ones, and the processor would wait until the writes have reached the cache. */
+/* A header that is being written. Its words are summed as they are written. Summing it afterwards would read in long
+ * pieces what was just written in short ones, and the processor would wait until the writes have reached the cache. */
 struct writer {
 	uint8_t *p;
 	uint64_t sum;
-	uint32_t bytes; /* of the next word, so far */
+	uint32_t bytes; /* the bytes of the next word so far */
 	unsigned nbytes;
 };
 
@@ -219,7 +219,7 @@ static void put(struct writer *w, uint32_t word)
 	w->sum += word;
 }
 
-/* Four of them make a word. */
+/* Add a byte; four make a word. */
 static void put_byte(struct writer *w, uint32_t byte)
 {
 	w->bytes = w->bytes << 8 | (byte & 0xff);
@@ -253,8 +253,8 @@ static void write_tfo(struct writer *w, const struct mr_seg *seg)
 		put_byte(w, seg->tfo[i]);
 }
 
-/* Options are padded by NOPs in front, so that the timestamps stand at a multiple of four (RFC 7323
- * appendix A). SACK-permitted does as well as two NOPs (as Linux): a SYN has little room. */
+/* Options are preceded by NOPs as padding, so that timestamps are at a multiple of four (RFC 7323 appendix A). In a SYN,
+ * which has little room, SACK-permitted takes the place of two NOPs (as Linux). */
 static void write_options(struct writer *w, const struct mr_seg *seg)
 {
 	if (seg->opts & MR_TCPOPT_MSS)
