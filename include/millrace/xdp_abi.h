@@ -114,14 +114,14 @@
 enum mr_drop {
 #define X(id, name, text) MR_DROP_##id,
 	MR_DROP_LIST_XDP(X) MR_DROP_XDP_LAST,
-	MR_DROP_USER_FIRST = MR_DROP_XDP_LAST - 1, /* so that the numbering goes on without a gap */
+	MR_DROP_USER_FIRST = MR_DROP_XDP_LAST - 1, /* so that the numbers continue without a gap */
 	MR_DROP_LIST_USER(X)
 #undef X
 		MR_DROP_MAX
 };
 
-/* What the XDP program did with a packet. X(NAME, "public.name", "text"). DROP's causes are counted
- * by mr_drop. */
+/* What the XDP program did with a packet. X(NAME, "public.name", "text"). The reasons of DROP are counted by
+ * mr_drop. */
 #define MR_XDP_VERDICT_LIST(X)                                                                     \
 	X(PASS_NOT_IP, "xdp.pass_not_ip", "passed to the kernel: neither IP nor ARP")              \
 	X(PASS_NOT_OURS, "xdp.pass_not_ours", "passed to the kernel: not our address or port")     \
@@ -153,20 +153,20 @@ enum mr_xdp_verdict {
 		MR_XDP_VERDICT_MAX
 };
 
-/* Per-CPU counters: the value of the one entry of the map mr_stats. */
+/* Per-CPU counters: the only value of the map mr_stats. */
 struct mr_xdp_stats {
 	__u64 verdict[MR_XDP_VERDICT_MAX];
 	__u64 drop[MR_DROP_XDP_LAST];
 };
 
-/* Checksum policy, load-time data (a local veth sender leaves TCP checksums partial). */
+/* Checksum policy, load-time data. Senders on this host leave TCP checksums partial. */
 enum mr_csum_policy {
-	MR_CSUM_VERIFY,		/* verify; a partial checksum is a wrong one */
-	MR_CSUM_VERIFY_PARTIAL, /* verify; accept a field that holds just the pseudo-header sum */
+	MR_CSUM_VERIFY,		/* verify; a partial checksum is wrong */
+	MR_CSUM_VERIFY_PARTIAL, /* verify; accept a field that has only the pseudo-header sum */
 	MR_CSUM_OFF,		/* the engine verifies in user space */
 };
 
-/* Verdict on the L4 checksum that travels in mr_rx_meta. */
+/* Verdict on the L4 checksum, in mr_rx_meta. */
 enum mr_csum_verdict {
 	MR_CSUM_UNVERIFIED,
 	MR_CSUM_GOOD,
@@ -174,16 +174,16 @@ enum mr_csum_verdict {
 };
 
 /* mr_rx_meta.flags */
-#define MR_META_VLAN	 (1u << 0) /* at least one VLAN tag stood before the L3 header */
+#define MR_META_VLAN	 (1u << 0) /* there was at least one VLAN tag before the L3 header */
 #define MR_META_FRAGMENT (1u << 1) /* IP fragment: l4_off is meaningless */
 #define MR_META_TCP	 (1u << 2) /* TCP, every header check passed, l4_off and pay_off are valid */
 
 #define MR_RX_META_MAGIC 0x4d524d54u /* "MRMT" */
 
 /*
- * Written by the XDP program just in front of the packet (bpf_xdp_adjust_meta). The bytes there are
- * stale where the program did not write them, so user space believes them only when magic and
- * cookie match. Offsets count from the first byte of the Ethernet header. Host byte order.
+ * Written by the XDP program directly in front of the packet (bpf_xdp_adjust_meta()). Without that, these bytes are
+ * stale, so user space uses them only if magic and cookie match. Offsets are from the first byte of the Ethernet
+ * header. Host byte order.
  */
 struct mr_rx_meta {
 	__u32 magic;	  /* MR_RX_META_MAGIC */
@@ -208,45 +208,46 @@ struct mr_xdp_cfg {
 	__u32 csum_policy; /* enum mr_csum_policy */
 };
 
-/* Map mr_addrs, hash: the local addresses that are (partly) ours. IPv4 as ::ffff:a.b.c.d. */
+/* Key of the hash map mr_addrs: the local addresses that are ours or shared. IPv4 as ::ffff:a.b.c.d. */
 struct mr_addr_key {
 	__be32 addr[4];
 };
 _Static_assert(sizeof(struct mr_addr_key) == 16, "no hidden padding in a map key");
 
-#define MR_ADDR_OWN    (1u << 0) /* the kernel does not know it: ARP, ICMP, every port are ours */
-#define MR_ADDR_SHARED (1u << 1) /* the kernel's: only the ports in mr_ports are ours */
+/* The kernel does not have it: ARP, ICMP and every port are ours. */
+#define MR_ADDR_OWN    (1u << 0)
+#define MR_ADDR_SHARED (1u << 1) /* the kernel has it: only the ports in mr_ports are ours */
 
-/* A shared address has a slot beside the flags: its bit in struct mr_steer_port. The slots of each
- * family stand together, so that a mask can mean all of its addresses, also those that are yet to
- * come. */
+/* The value for a shared address also has a slot: its bit in struct mr_steer_port. The slots of each family are
+ * adjacent, so that a mask can stand for all of its addresses, including future ones. */
 #define MR_STEER_SLOTS		63u
-#define MR_STEER_SLOTS4		32u /* the first ones are IPv4's */
+#define MR_STEER_SLOTS4		32u /* the first ones are for IPv4 */
 #define MR_STEER_V4		((1ull << MR_STEER_SLOTS4) - 1)
 #define MR_STEER_V6		(((1ull << MR_STEER_SLOTS) - 1) & ~MR_STEER_V4)
 #define MR_STEER_KERNEL		(1ull << MR_STEER_SLOTS)
 #define MR_ADDR_SLOT_OF(v)	((v) >> 8)
 #define MR_ADDR_WITH_SLOT(slot) (MR_ADDR_SHARED | (slot) << 8)
 
-/* Map mr_ports, an array by port (host order) that user space has mapped: opening a port is a write to
- * memory. The words are written and read whole. */
+/* Value of the map mr_ports, an array indexed by port in host byte order. User space has it mapped: opening a port is
+ * a write to memory. Both words are written and read atomically. */
 struct mr_steer_port {
-	/* Bit s: TCP to this port of the address with slot s is ours. MR_STEER_KERNEL: but for what
-	 * belongs to a connection that the kernel has. */
+	/* Bit s: TCP to this port of the address with slot s is ours; with MR_STEER_KERNEL, except for connections of
+	 * the kernel. */
 	__u64 divert;
-	__u64 listen; /* bit s: somebody of ours listens, so that SYNs are, too. Read with MR_STEER_KERNEL */
+	/* Bit s: there is a listener of ours, so SYNs are ours, too; read only with MR_STEER_KERNEL. */
+	__u64 listen;
 };
 _Static_assert(sizeof(struct mr_steer_port) == 16, "an array's values are padded to 8 bytes");
 
-/* Records of the ring buffer mr_notes: what an engine may want to know of passed packets. They are
- * told apart by their size. */
+/* Records of the ring buffer mr_notes: passed packets that an engine has to know of. They are distinguished by their
+ * size. */
 struct mr_note_arp {
 	__u8 sha[6];
 	__u16 zero;
 	__be32 spa;
 };
 
-#define MR_NOTE_ND_BYTES 256 /* a message that is longer is not noted */
+#define MR_NOTE_ND_BYTES 256 /* a longer message is not noted */
 
 /* A multicast ICMPv6 message: an advertisement with hop limit 255, or a query of a multicast router with hop limit 1
  * and a router alert. Its checksum is not verified yet. */
@@ -257,11 +258,10 @@ struct mr_note_nd {
 };
 
 /*
- * The flow hash: SipHash-1-3 over (remote address, local address, remote port, local port), keyed
- * so that a remote cannot aim at one bucket. Both sides must agree, hence it is here. Addresses are
- * four words as on the wire (IPv4 mapped: of these only the last word is hashed, which halves the
- * work). The last word of the message holds the ports and, as SipHash has it, the message's length.
- * Never 0, so that 0 can say "no hash".
+ * The flow hash: SipHash-1-3 over (remote address, local address, remote port, local port), with a secret key, so
+ * that an attacker cannot fill one bucket. XDP program and engine must agree on it. Addresses are four words in
+ * network byte order; of mapped IPv4 addresses only the last word is hashed, which halves the work. The last word of
+ * the message has the ports and, as in SipHash, the length of the message. Never 0, which means "no hash".
  */
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define MR_V4_MAPPED 0xffff0000u
