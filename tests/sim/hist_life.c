@@ -50,6 +50,15 @@ TEST(rfc1122_4_2_3_6_peer_that_answers_keepalives_stays)
 	CHECK_EQ(h, hist_state(h), MR_TCP_ESTABLISHED);
 }
 
+TEST(rfc1122_4_2_3_6_idle_time_begins_with_what_came_last)
+{
+	with_keepalive(h);
+	hist_until(h, SEC(0.5));
+	INJECT(h, .flags = ACK, .seq = 1, .ack = 1);
+	hist_until(h, SEC(10.9));
+	EXPECT_AT(h, SEC(10.5), .flags = ACK, .seq = 0, .ack = 1);
+}
+
 /* Who knows no number of the connection's is not its peer, and keeps no dead one alive. */
 TEST(rfc1122_4_2_3_6_segments_that_anybody_could_send_are_no_sign_of_life)
 {

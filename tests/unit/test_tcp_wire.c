@@ -239,20 +239,23 @@ static void what_is_written_is_read_back(void **state)
 	}
 }
 
-/* With timestamps, SACK-permitted costs nothing: 4 bytes that a SYN has for a Fast Open cookie. */
+/* With timestamps, SACK-permitted costs nothing: 4 bytes that a SYN has for a Fast Open cookie. The order is Linux's. */
 static void rfc7323_app_a_sack_permitted_stands_where_nops_would(void **state)
 {
-	static const uint8_t want[] = { 2, 4, 5, 180, 4, 2, 8, 10, 0, 0,
-					0, 7, 0, 0,   0, 9, 1, 3,  3, 7 };
+	static const uint8_t want[] = { 2, 4, 5, 180, 4,  2,  8, 10, 0, 0, 0, 7, 0, 0, 0, 9,
+					1, 3, 3, 7,   34, 10, 1, 2,  3, 4, 5, 6, 7, 8, 1, 1 };
 	struct mr_seg syn = {
 		.sport = 1,
 		.dport = 2,
 		.flags = MR_TCP_SYN,
-		.opts = MR_TCPOPT_MSS | MR_TCPOPT_SACK_PERM | MR_TCPOPT_TS | MR_TCPOPT_WSCALE,
+		.opts = MR_TCPOPT_MSS | MR_TCPOPT_SACK_PERM | MR_TCPOPT_TS | MR_TCPOPT_WSCALE |
+			MR_TCPOPT_TFO,
 		.mss = 1460,
 		.wscale = 7,
 		.tsval = 7,
 		.tsecr = 9,
+		.tfo = { 1, 2, 3, 4, 5, 6, 7, 8 },
+		.ntfo = 8,
 	};
 	uint8_t buf[MR_TCP_HLEN_MAX];
 

@@ -153,7 +153,7 @@ static bool keep(struct mr_tcp *tcp, struct mr_tcb *tcb, uint64_t now)
 	if (idle < idle_ns || tcb->sndq.head) {
 		tcb->probes = tcb->sndq.head ? tcb->probes : 0;
 		tcb_timer_set(tcp, tcb, MR_TT_KEEP,
-			      mr_max(tcb->last_rcv_at + idle_ns, now + MR_NS_PER_S));
+			      idle < idle_ns ? tcb->last_rcv_at + idle_ns : now + MR_NS_PER_S);
 		return true;
 	}
 	/* As Linux, a user timeout replaces the number of probes. */

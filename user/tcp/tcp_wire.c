@@ -248,9 +248,12 @@ static void write_accecn(struct writer *w, const struct mr_seg *seg)
 
 static void write_tfo(struct writer *w, const struct mr_seg *seg)
 {
-	put_kind(w, OPT_TFO, 2u + seg->ntfo);
+	put_byte(w, OPT_TFO);
+	put_byte(w, 2u + seg->ntfo);
 	for (uint8_t i = 0; i < seg->ntfo; i++)
 		put_byte(w, seg->tfo[i]);
+	while (w->nbytes)
+		put_byte(w, OPT_NOP);
 }
 
 /* Options are preceded by NOPs as padding, so that timestamps are at a multiple of four (RFC 7323 appendix A). In a SYN,
@@ -276,12 +279,12 @@ static void write_options(struct writer *w, const struct mr_seg *seg)
 			put(w, seg->sack[i].end);
 		}
 	}
+	if (seg->opts & MR_TCPOPT_WSCALE)
+		put(w, OPT_NOP << 24 | OPT_WSCALE << 16 | OPTLEN_WSCALE << 8 | seg->wscale);
 	if (seg->opts & MR_TCPOPT_TFO)
 		write_tfo(w, seg);
 	if (seg->opts & (MR_TCPOPT_ACCECN0 | MR_TCPOPT_ACCECN1))
 		write_accecn(w, seg);
-	if (seg->opts & MR_TCPOPT_WSCALE)
-		put(w, OPT_NOP << 24 | OPT_WSCALE << 16 | OPTLEN_WSCALE << 8 | seg->wscale);
 }
 
 uint32_t mr_tcp_write_header(uint8_t *hdr, uint32_t hlen, const struct mr_seg *seg)
