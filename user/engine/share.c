@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * share.c - the shared engine: its root in the arena, the lock, and a round under it.
- * Owns        struct mr_commons but for waiters (share_thread.c, share_wait.c, share_lead.c) and processes
+ * share.c - the shared engine: its root object in the arena, the lock, rounds, and delaying output.
+ * Owns        struct mr_commons, except waiters (share_thread.c, share_wait.c, share_lead.c) and processes
  *             (share_proc.c).
  * Called by   the shim and the keeper, from any thread.
  */
@@ -373,25 +373,26 @@ int share_output(struct mr_share *share)
 	return output(share, false);
 }
 
-/* ---- Putting off ----------------------------------------------------------------------------- */
+/* ---- Delaying output ------------------------------------------------------------------------------ */
 
-#define BATCH_NS   (100 * MR_NS_PER_US) /* so long, as long as the thread makes calls */
-#define GAP_NS	   (50 * MR_NS_PER_US)	/* to its next call: what was put off is late */
-#define LATE_COSTS 8u			/* so many calls in time make up for one that was late */
+#define BATCH_NS (100 * MR_NS_PER_US) /* longest delay, while the thread makes calls */
+/* Output is late if the next call comes after more than this. */
+#define GAP_NS	   (50 * MR_NS_PER_US)
+#define LATE_COSTS 8u /* so many calls in time outweigh one that was late */
 #define LATE_MOST  64u
-#define LATE_MANY  16u /* then put off rarely: one time in ... */
+#define LATE_MANY  16u /* a thread with so many points delays output only one time in RARELY */
 #define RARELY	   32u
 
-/* What this thread queues in answer to the events that it was told of. */
+/* The output that this thread delays while it answers events. */
 static __thread struct {
-	bool on;	/* told of events, and has not waited since */
+	bool on;	/* its wait has returned events, and it has not waited again */
 	bool was_told;	/* the last wait returned events */
 	bool serves;	/* the last wait or the one before returned events */
-	bool unsent;	/* something was put off */
-	uint64_t since; /* the first of it */
-	uint64_t last;	/* call that left something unsent */
-	unsigned late;	/* how often its next call was late, lately */
-	unsigned told;	/* times that it was told of events meanwhile */
+	bool unsent;	/* some output is delayed */
+	uint64_t since; /* ns: when the first of it was delayed */
+	uint64_t last;	/* ns: the last call that delayed output */
+	unsigned late;	/* points for calls that were late recently */
+	unsigned told;	/* waits with events while `late` is at least LATE_MANY */
 } batch;
 
 bool share_serves(void)

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * share_salvage.c - a process was killed with the lock held: put everything right that it may have left
- * half done.
- * Called by   whoever gets the lock next (share.c), before it may go on. When that one is killed here, too,
- *	       the next one begins anew.
+ * share_salvage.c - repairs the whole stack after a process was killed with the lock held.
+ * Called by   the process that gets the lock next (share.c), before it continues. If that one is killed here, too,
+ *             the next one starts again.
  *
- * Global lists, tables, counts and timers are built anew out of what each object says of itself; what only
- * saves time (cached routes, fragments, data out of order, packets about to be sent) is forgotten, as if the wire
- * had lost it; frames belong to whom they are found with. The one connection that was being changed is reset: of
- * it nothing can be known. Its peer is told at once. It may have nothing to say that would be answered, and wait
- * for ever.
+ * Global lists, tables, counts and timers are rebuilt from the state of each object. What only saves time (cached
+ * routes, fragments, data out of order, packets about to be sent) is dropped, as if it had been lost on the wire.
+ * Frames belong to the object in which they are found. The one connection that was being changed is reset, because
+ * its state is unknown. Its peer gets the reset at once, because it may have nothing to send that would elicit one,
+ * and would wait for ever.
  */
 #include <syslog.h>
 #include "engine/share_priv.h"
@@ -22,12 +21,12 @@ void share_salvage(struct mr_share *share)
 
 	share_tick(share);
 	now = st->now;
-	share->c->driver = MR_SHARE_PROCS_MAX; /* nobody's copies of the indices are right */
+	share->c->driver = MR_SHARE_PROCS_MAX; /* no process has valid copies of the ring indices */
 	share_drive(share);
 	if (engine->dev->ops->salvage)
 		engine->dev->ops->salvage(engine->dev);
 	mr_netif_salvage(&st->nif);
-	/* What is in the ring may wait for a doorbell. */
+	/* The ring may have packets that wait for a doorbell. */
 	st->port = (struct mr_port_state){ .shaper = st->port.shaper, .kick_pending = true };
 	mr_wheel_init(&st->wheel, now);
 	mr_frame_pool_salvage_begin(&st->frames);
