@@ -687,6 +687,84 @@ static void a_hundred_senders_on_few_frames_lose_nothing(void **state)
 	pair_close(&p);
 }
 
+static uint64_t recv_once(struct mr_socket *s, uint64_t from, size_t most)
+{
+	ssize_t n = mr_recv(s, buf, most, 0);
+
+	if (n <= 0)
+		return 0;
+	assert_stream(buf, (size_t)n, from);
+	return (uint64_t)n;
+}
+
+/* What a connection holds counts as its share: one whose program reads slowly does not take what is left, bit by bit. */
+static void a_slow_reader_holds_half_of_the_frames_at_most(void **state)
+{
+	struct pair_cfg cfg = { .nframes = 2048, .rcvbuf = 8 << 20, .sndbuf = 8 << 20 };
+	struct mr_socket *c[2], *s[2];
+	uint64_t sent = 0, got = 0, all;
+
+	(void)state;
+	pair_open(&p, &cfg);
+	all = nfree(1);
+	pair_connect(&p, &c[0], &s[0]);
+	for (unsigned i = 0; i < 200; i++) {
+		sent += send_until_full(c[0], sent, 4096);
+		pair_run(&p, 5 * MR_NS_PER_MS);
+		got += recv_once(s[0], got, 100);
+	}
+	assert_true(s[0]->rcvq.frames > all / 8);
+	assert_true(s[0]->rcvq.frames <= all / 2);
+	pair_connect(&p, &c[1], &s[1]);
+	fill(0, 2000);
+	assert_int_equal(mr_send(c[1], buf, 2000, 0), 2000);
+	pair_run(&p, MR_NS_PER_MS);
+	assert_int_equal(recv_all(s[1], 0, 2000), 2000);
+	assert_true(s[1]->tcb->rcv_space > all * 1448 / 16);
+	pair_close(&p);
+}
+
+/* Every fourth of them reads slowly. No window promises what is not there, nobody waits for a timeout, and those who
+ * read at once do not wait for the others. */
+static void two_hundred_readers_slow_and_fast_share_few_frames(void **state)
+{
+	enum { N = 200, TOTAL = 60000, SLOW = 150, FAST_MS = 300, SLOW_MS = TOTAL / SLOW + 100 };
+	struct pair_cfg cfg = { .nframes = 2048, .max_sockets = 2 * N };
+	struct mr_socket *c[N], *s[N];
+	uint64_t sent[N] = { 0 }, got[N] = { 0 };
+	uint64_t announced;
+	unsigned done = 0, fast_done = 0, ms;
+	const uint64_t *drop;
+
+	(void)state;
+	pair_open(&p, &cfg);
+	drop = p.engine[1]->st->ctr.drop;
+	for (unsigned i = 0; i < N; i++)
+		pair_connect(&p, &c[i], &s[i]);
+	for (ms = 0; ms < SLOW_MS && done < N; ms++) {
+		done = fast_done = 0;
+		announced = 0;
+		for (unsigned i = 0; i < N; i++) {
+			bool slow = i % 4 == 0;
+
+			if (sent[i] < TOTAL)
+				sent[i] += send_until_full(c[i], sent[i], 2048);
+			got[i] += slow ? recv_once(s[i], got[i], SLOW) :
+					 recv_all(s[i], got[i], sizeof(buf));
+			done += got[i] >= TOTAL;
+			fast_done += !slow && got[i] >= TOTAL;
+		}
+		assert_true(ms < FAST_MS || fast_done == N - N / 4);
+		pair_run(&p, MR_NS_PER_MS);
+		for (unsigned i = 0; i < N; i++) /* idle connections do not count */
+			announced += got[i] < TOTAL ? s[i]->tcb->rcv_wnd : 0;
+		assert_true(announced <= (uint64_t)nfree(1) * 1448);
+	}
+	assert_int_equal(done, N);
+	assert_int_equal(drop[MR_DROP_NO_FRAME] + drop[MR_DROP_TCP_OOO_FULL], 0);
+	pair_close(&p);
+}
+
 static void a_peek_leaves_everything(void **state)
 {
 	struct mr_socket *c, *s;
@@ -1493,6 +1571,8 @@ int main(void)
 		cmocka_unit_test(idle_connections_take_nothing_from_the_windows_of_others),
 		cmocka_unit_test(what_all_announce_together_finds_frames),
 		cmocka_unit_test(a_hundred_senders_on_few_frames_lose_nothing),
+		cmocka_unit_test(a_slow_reader_holds_half_of_the_frames_at_most),
+		cmocka_unit_test(two_hundred_readers_slow_and_fast_share_few_frames),
 		cmocka_unit_test(a_peek_leaves_everything),
 		cmocka_unit_test(borrowed_frames_fill_the_buffer_until_returned),
 		cmocka_unit_test(borrowed_frames_outlive_their_socket),

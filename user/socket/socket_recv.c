@@ -213,13 +213,15 @@ static void promise(struct mr_socket *sock)
 
 /* Everything that is announced can arrive at once, and needs frames. So a window may be no larger than what is not
  * promised to others: n connections have an (n + 1)th each, however many they are, and a new one finds room (dynamic
- * thresholds, Choudhury and Hahne 1998). What was announced before is not withdrawn, but not renewed. */
-static uint32_t fair_share(const struct mr_socket *sock, uint32_t space)
+ * thresholds, Choudhury and Hahne 1998). What a connection holds unread is part of its share; otherwise one that is read
+ * slowly would take the rest bit by bit. What was announced before is not withdrawn, but not renewed. */
+static uint32_t fair_share(const struct mr_socket *sock, uint32_t space, uint32_t used)
 {
 	uint64_t all = bytes_to_come(sock->socks), others = all_promised(sock->socks);
 
 	others -= counted(sock) ? sock->promised : 0;
-	return (uint32_t)mr_min((uint64_t)space, all > others ? (all - others) / 2 : 0);
+	return (uint32_t)mr_min((uint64_t)space,
+				all > others + used ? (all - others - used) / 2 : 0);
 }
 
 /* The same for the window of a SYN, when there is no socket yet. */
@@ -242,7 +244,7 @@ static uint32_t free_space(const struct mr_socket *sock)
 	uint32_t space = limit > used ? limit - used : 0, share;
 
 	space = mr_min(space, frames < most_frames ? (most_frames - frames) * COALESCE_BYTES : 0);
-	share = fair_share(sock, space);
+	share = fair_share(sock, space, used);
 	/* Divide what is left among the sockets that hold something. */
 	if (mr_unlikely(pressed(socks)))
 		share = (uint32_t)mr_min((uint64_t)share, (uint64_t)socks->frames->nfree *
