@@ -115,6 +115,11 @@ static bool dev_rx_ready(const struct mr_dev *dev)
 	return d->head != d->tail;
 }
 
+static void dev_rest(struct mr_dev *dev)
+{
+	to_dev(dev)->rests++;
+}
+
 static unsigned dev_fds(const struct mr_dev *dev, int *fds, unsigned max)
 {
 	(void)dev;
@@ -152,6 +157,7 @@ static const struct mr_dev_ops ops = {
 	.kick = dev_kick,
 	.reap = dev_reap,
 	.rx_ready = dev_rx_ready,
+	.rest = dev_rest,
 	.fds = dev_fds,
 	.service = dev_service,
 	.counters = dev_counters,

@@ -30,6 +30,7 @@ struct pair_dev {
 	struct mr_link_state link; /* what the next service() finds; see pair_set_mtu() */
 	uint32_t sent;		   /* packets that this side gave to the wire */
 	uint32_t closed;	   /* calls of close() */
+	uint32_t rests;		   /* calls of rest() */
 };
 
 struct pair_cfg {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* test_afxdp_rx.c - receiving, with rings in plain memory. */
 #include "fake_xsk.h"
+#include "base/time.h"
 
 static uint32_t fill_level(const struct fake_xsk *x, unsigned queue)
 {
@@ -230,6 +231,78 @@ static void unread_packets_count_against_the_target(void **state)
 	assert_int_equal(fill_level(x, 0), FAKE_RING - 30);
 }
 
+/* Rounds of a busy engine for a second, one packet in each on queue 0. */
+static void calm_second(struct fake_xsk *x, uint64_t *now)
+{
+	for (unsigned i = 0; i < 20000; i++) {
+		struct mr_frame_queue q = { 0 };
+
+		kernel_rx(x, 0, 100, 0);
+		*now += 50 * MR_NS_PER_US;
+		assert_int_equal(mr_afxdp_rx(&x->d->dev, &q, 64, *now), 1);
+		mr_frame_put_chain(&x->frames, q.head);
+		mr_afxdp_refill(x->d);
+	}
+}
+
+static void rings_are_shallow_while_little_comes_and_full_before_a_rest(void **state)
+{
+	enum { LEAST = FAKE_RING / 4 };
+	struct fake_xsk *x = *state;
+	uint64_t now = MR_NS_PER_S;
+	uint32_t unclaimed;
+
+	x->d->s->cfg.fill_least = LEAST;
+	mr_afxdp_rx_init(x->d);
+	assert_int_equal(fill_level(x, 0), FAKE_RING);
+	unclaimed = mr_frame_pool_unclaimed(&x->frames);
+	calm_second(x, &now);
+	assert_int_equal(fill_level(x, 0), LEAST);
+	assert_int_equal(fill_level(x, 1), FAKE_RING); /* what lies there is only used up */
+	assert_int_equal(x->frames.nready, LEAST + FAKE_RING);
+	/* What the rings lack is free, but for nobody else to take. */
+	assert_int_equal(mr_frame_pool_unclaimed(&x->frames), unclaimed);
+	assert_int_equal(x->frames.nfree, unclaimed + FAKE_RING - LEAST);
+	mr_afxdp_rest(&x->d->dev);
+	assert_int_equal(fill_level(x, 0), FAKE_RING);
+	assert_int_equal(mr_frame_pool_unclaimed(&x->frames), unclaimed);
+	assert_int_equal(x->ctr.c[MR_CTR_DEV_FILL_EMPTY], 0);
+}
+
+static void shallow_rings_grow_in_the_round_that_finds_more(void **state)
+{
+	enum { LEAST = FAKE_RING / 4 };
+	struct fake_xsk *x = *state;
+	struct mr_frame_queue q = { 0 };
+	uint64_t now = MR_NS_PER_S;
+
+	x->d->s->cfg.fill_least = LEAST;
+	mr_afxdp_rx_init(x->d);
+	calm_second(x, &now);
+	for (unsigned i = 0; i < 8; i++)
+		kernel_rx(x, 0, 100, 0);
+	assert_int_equal(mr_afxdp_rx(&x->d->dev, &q, 1, now + 1), 1); /* the budget hides nothing */
+	mr_afxdp_refill(x->d);
+	assert_int_equal(fill_level(x, 0), FAKE_RING - 7);
+
+	assert_int_equal(mr_afxdp_rx(&x->d->dev, &q, 64, now + 2), 7);
+	calm_second(x, &now);
+	assert_int_equal(fill_level(x, 0), LEAST);
+	kernel_rx(x, 0, 1500, XDP_PKT_CONTD);
+	assert_int_equal(mr_afxdp_rx(&x->d->dev, &q, 64, now + 1), 0);
+	mr_afxdp_refill(x->d);
+	assert_int_equal(fill_level(x, 0), FAKE_RING);
+
+	kernel_rx(x, 0, 100, 0);
+	assert_int_equal(mr_afxdp_rx(&x->d->dev, &q, 64, now + 2), 1);
+	calm_second(x, &now);
+	assert_int_equal(fill_level(x, 0), LEAST);
+	x->d->dev.peers = FAKE_RING;
+	assert_int_equal(mr_afxdp_rx(&x->d->dev, &q, 64, now + 1), 0);
+	mr_afxdp_refill(x->d);
+	assert_int_equal(fill_level(x, 0), FAKE_RING);
+}
+
 static void shares_are_equal_when_frames_are_few(void **state)
 {
 	struct fake_xsk *x = *state;
@@ -283,6 +356,8 @@ int main(void)
 		RX_TEST(address_that_was_not_out_is_counted_and_left_alone),
 		RX_TEST(used_chunks_are_replaced),
 		RX_TEST(unread_packets_count_against_the_target),
+		RX_TEST(rings_are_shallow_while_little_comes_and_full_before_a_rest),
+		RX_TEST(shallow_rings_grow_in_the_round_that_finds_more),
 		RX_TEST(shares_are_equal_when_frames_are_few),
 		RX_TEST(last_frames_go_to_receiving_rather_than_nowhere),
 	};

@@ -95,6 +95,33 @@ static void a_wait_ends_at_its_timeout(void **state)
 	pair_close(&p);
 }
 
+/* So that it makes room for what may come meanwhile. */
+static void the_device_is_told_of_each_sleep_and_of_the_connections(void **state)
+{
+	struct mr_socket *c, *s;
+	struct mr_event ev;
+	uint64_t sleeps;
+	uint32_t rests;
+
+	(void)state;
+	open_real();
+	assert_int_equal(p.dev[0]->dev.peers, 0);
+	connect_real(&c, &s);
+	assert_int_equal(mr_wait(p.engine[0], &ev, 1, 0), 0);
+	assert_int_equal(p.dev[0]->dev.peers, 1);
+	rests = p.dev[0]->rests;
+	sleeps = pair_counter(&p, 0, MR_CTR_ENGINE_SLEEPS);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(mr_wait(p.engine[0], &ev, 1, 5000), 0);
+	assert_true(p.dev[0]->rests >= rests + 3);
+	assert_int_equal(p.dev[0]->rests - rests,
+			 pair_counter(&p, 0, MR_CTR_ENGINE_SLEEPS) - sleeps);
+	rests = p.dev[0]->rests;
+	assert_int_equal(mr_wait(p.engine[0], &ev, 1, 0), 0);
+	assert_int_equal(p.dev[0]->rests, rests);
+	pair_close(&p);
+}
+
 static void an_idle_engine_costs_next_to_nothing(void **state)
 {
 	struct mr_socket *c, *s;
@@ -987,6 +1014,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_wait_ends_at_its_timeout),
+		cmocka_unit_test(the_device_is_told_of_each_sleep_and_of_the_connections),
 		cmocka_unit_test(an_idle_engine_costs_next_to_nothing),
 		cmocka_unit_test(a_wait_receives_answers_and_tells),
 		cmocka_unit_test(an_answer_carries_the_acknowledgment),

@@ -790,6 +790,27 @@ static void who_goes_to_sleep_while_others_are_awake_does_not_lead(void **state)
 	assert_null(leader_of_a_sleep());
 }
 
+/* Who leads sleeps for all, after spinning or at once. */
+static void the_device_is_told_of_a_leaders_sleep(void **state)
+{
+	static const uint64_t spins[] = { 0, 50 * MR_NS_PER_US };
+
+	(void)state;
+	for (unsigned i = 0; i < MR_ARRAY_SIZE(spins); i++) {
+		uint32_t rests = p.dev[1]->rests;
+
+		p.engine[1]->spin_ns = spins[i];
+		mr_share_lock(share, NULL);
+		mr_share_wait_begin(share, waiter);
+		assert_int_equal(mr_share_wait(share, waiter, NULL, 0,
+					       p.engine[1]->st->now + 5 * MR_NS_PER_MS, NULL),
+				 -ETIMEDOUT);
+		mr_share_unlock(share);
+		assert_true(p.dev[1]->rests > rests);
+	}
+	p.engine[1]->spin_ns = 0;
+}
+
 static void who_goes_to_sleep_last_leads(void **state)
 {
 	struct mr_waiter *other = one_is_awake();
@@ -1726,6 +1747,7 @@ int main(void)
 		SHARE_TEST(nobody_waits_for_the_keeper_to_tell_the_event_of_another),
 		SHARE_TEST(the_lead_goes_to_one_that_can_be_woken),
 		SHARE_TEST(who_goes_to_sleep_while_others_are_awake_does_not_lead),
+		SHARE_TEST(the_device_is_told_of_a_leaders_sleep),
 		SHARE_TEST(who_goes_to_sleep_last_leads),
 		SHARE_TEST(one_that_has_not_been_seen_lately_is_not_counted_on),
 		SHARE_TEST(without_a_keeper_nobody_is_counted_on),

@@ -32,6 +32,7 @@
 #include <sys/wait.h>
 #include <cmocka.h>
 #include "base/compiler.h"
+#include "base/time.h"
 #include "dev/afxdp.h"
 #include "dev/netif.h"
 
@@ -59,6 +60,7 @@ struct bench {
 	int ifindex;
 	int peer; /* packet socket on v1, -1: none */
 	int map, prog, link;
+	uint32_t fill_least;
 };
 
 /* ---- Ground ---------------------------------------------------------------------------------- */
@@ -200,6 +202,7 @@ static struct mr_afxdp_cfg config(const struct bench *b, unsigned queues)
 		.nqueues = queues,
 		.rx_ring = RING,
 		.tx_ring = RING,
+		.fill_least = b->fill_least,
 		.cookie = COOKIE,
 	};
 }
@@ -893,6 +896,68 @@ static void kernels_drops_show_in_the_counters(void **state)
 		mr_frame_put_chain(&b->frames, f);
 }
 
+/* Rounds of a busy engine for a second of its own time, a packet in each. */
+static uint64_t calm_second(struct bench *b)
+{
+	struct mr_frame_queue q = { 0 };
+	uint64_t now = MR_NS_PER_S;
+
+	for (unsigned i = 0; i < 10000; i++) {
+		now += 100 * MR_NS_PER_US;
+		assert_int_equal(peer_send(b, i, 100), 100);
+		b->dev->ops->reap(b->dev);
+		assert_int_equal(b->dev->ops->rx(b->dev, &q, 64, now), 1);
+		mr_frame_put_chain(&b->frames, mr_frame_queue_pop(&q));
+	}
+	b->dev->ops->reap(b->dev);
+	return now;
+}
+
+static void burst_is_received_whole(struct bench *b, unsigned n, uint64_t now)
+{
+	struct mr_frame_queue q = { 0 };
+	unsigned got = 0;
+
+	while (got < n) {
+		unsigned more = b->dev->ops->rx(b->dev, &q, 64, now);
+
+		assert_true(more > 0);
+		got += more;
+		for (; more; more--)
+			mr_frame_put_chain(&b->frames, mr_frame_queue_pop(&q));
+		b->dev->ops->reap(b->dev);
+		now += 10 * MR_NS_PER_US;
+	}
+	assert_int_equal(counter(b, "dev.rx_dropped"), 0);
+	assert_int_equal(counter(b, "dev.rx_fill_ring_empty"), 0);
+}
+
+static void shallow_rings_hold_every_burst_that_full_ones_hold(void **state)
+{
+	enum { LEAST = RING / 4 };
+	struct bench *b = *state;
+	uint64_t now;
+
+	b->fill_least = LEAST;
+	bench_open(b, 1, 1500, false);
+	/* while the engine sleeps */
+	calm_second(b);
+	assert_int_equal(b->frames.nfree, NFRAMES - LEAST);
+	b->dev->ops->rest(b->dev);
+	for (unsigned i = 0; i < RING; i++)
+		assert_int_equal(peer_send(b, i, 100), 100);
+	burst_is_received_whole(b, RING, 2 * MR_NS_PER_S);
+	/* while it looks, from senders that double what they send each time */
+	now = calm_second(b);
+	assert_int_equal(b->frames.nfree, NFRAMES - LEAST);
+	for (unsigned n = 10; n <= RING; n *= 2) {
+		for (unsigned i = 0; i < n; i++)
+			assert_int_equal(peer_send(b, i, 100), 100);
+		burst_is_received_whole(b, n, now);
+		now += MR_NS_PER_MS / 10;
+	}
+}
+
 /* Wait on the descriptors as an engine does; then service. */
 static int wait_and_service(struct bench *b)
 {
@@ -1197,6 +1262,7 @@ int main(void)
 		LIVE_TEST(senders_holding_every_frame_leave_receiving_alive),
 		LIVE_TEST(a_burst_leaves_a_quarter_for_transmit),
 		LIVE_TEST(kernels_drops_show_in_the_counters),
+		LIVE_TEST(shallow_rings_hold_every_burst_that_full_ones_hold),
 		LIVE_TEST(link_down_holds_packets_and_link_up_sends_them),
 		LIVE_TEST(carrier_of_the_peer_is_the_link_state),
 		LIVE_TEST(without_tso_of_the_device_no_packet_is_made_to_be_cut),

@@ -159,6 +159,7 @@ static const struct mr_dev_ops JOINED_OPS = {
 	.ring = mr_afxdp_ring,
 	.reap = mr_afxdp_reap,
 	.rx_ready = mr_afxdp_rx_ready,
+	.rest = mr_afxdp_rest,
 	.fds = mr_afxdp_fds,
 	.service = mr_afxdp_service_rings,
 	.counters = mr_afxdp_counters,

@@ -16,6 +16,9 @@ struct mr_afxdp_cfg {
 	unsigned nqueues; /* RX queues of the interface, each with one socket */
 	/* Descriptors per queue, powers of two; FILL rings have rx_ring entries, COMPLETION rings tx_ring. */
 	uint32_t rx_ring, tx_ring;
+	/* Chunks that a FILL ring has at the least; ops->rest() must then be called before a sleep (dev.h). 0: it is
+	 * always full. */
+	uint32_t fill_least;
 	bool native;	/* how the XDP program is attached; used only in texts */
 	bool zero_copy; /* bind with zero copy, and fail if the driver cannot; false: copy mode */
 	bool gso; /* TCP segmentation offload (afxdp_gso.c); opening fails if the kernel cannot */

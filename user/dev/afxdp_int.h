@@ -6,6 +6,7 @@
 #include <net/if.h>
 #include "base/compiler.h"
 #include "dev/afxdp.h"
+#include "dev/fill_depth.h"
 #include "dev/netif.h"
 #include "dev/xsk.h"
 
@@ -41,8 +42,8 @@ struct mr_afxdp_state {
 	bool multibuf;		   /* the sockets are bound with XDP_USE_SG */
 	bool budget;		   /* one sendto() sends a whole TX ring (XDP_MAX_TX_SKB_BUDGET) */
 	unsigned ntx;		   /* queues [0, ntx) transmit */
-	unsigned turn;	      /* the queue that is served first; advances, so that none starves */
-	uint32_t fill_target; /* chunks that each FILL ring should have */
+	unsigned turn; /* the queue that is served first; advances, so that none starves */
+	struct mr_fill_depth depth; /* of the chunks for receiving, per queue */
 	/* So many of them are taken even if fewer than fill_spare frames are free. */
 	uint32_t fill_low;
 	uint32_t fill_spare; /* free frames that refilling leaves for transmit */
@@ -91,6 +92,7 @@ void mr_afxdp_adopt(struct mr_dev *dev);
 /* ---- afxdp_rx.c */
 void mr_afxdp_rx_init(struct mr_afxdp *d);
 unsigned mr_afxdp_rx(struct mr_dev *dev, struct mr_frame_queue *out, unsigned budget, uint64_t now);
+void mr_afxdp_rest(struct mr_dev *dev);
 /* Put free frames into the FILL rings. */
 void mr_afxdp_refill(struct mr_afxdp *d);
 

@@ -77,6 +77,7 @@ static const struct mr_dev_ops OPENER_OPS = {
 	.ring = mr_afxdp_ring,
 	.reap = mr_afxdp_reap,
 	.rx_ready = mr_afxdp_rx_ready,
+	.rest = mr_afxdp_rest,
 	.fds = opener_fds,
 	.service = mr_afxdp_service,
 	.counters = mr_afxdp_counters,

@@ -20,12 +20,12 @@
  * transmit: a burst that arrives must not take the frames that the answers need. */
 void mr_afxdp_rx_init(struct mr_afxdp *d)
 {
-	uint32_t nframes = d->dev.frames->nframes;
+	uint32_t nframes = d->dev.frames->nframes, most;
 
 	d->s->fill_spare = nframes / 4;
-	d->s->fill_target =
-		mr_min(d->s->cfg.rx_ring, (nframes - d->s->fill_spare) / d->s->cfg.nqueues);
-	d->s->fill_low = mr_min(d->s->fill_target, FILL_LOW);
+	most = mr_min(d->s->cfg.rx_ring, (nframes - d->s->fill_spare) / d->s->cfg.nqueues);
+	mr_fill_depth_init(&d->s->depth, d->s->cfg.fill_least, most);
+	d->s->fill_low = mr_min(most, FILL_LOW);
 	mr_afxdp_refill(d);
 }
 
@@ -46,8 +46,10 @@ static void fill_queue(struct mr_afxdp *d, unsigned queue)
 	struct mr_afxdp_unpublished *entries = &d->s->filling;
 	struct mr_frame_pool *frames = d->dev.frames;
 	struct mr_xsk_ring *ring = &q->xsk.ring[MR_XSK_FILL];
-	uint32_t want = d->s->fill_target - q->s->fill_out, n, idx;
+	uint32_t depth = d->s->depth.now, want, n, idx;
 
+	/* What lies there already is not taken back, but used up. */
+	want = depth > q->s->fill_out ? depth - q->s->fill_out : 0;
 	want = mr_min(want, mr_xsk_ring_room(ring, want));
 	if (!want)
 		return;
@@ -82,10 +84,27 @@ static void fill_queue(struct mr_afxdp *d, unsigned queue)
 
 void mr_afxdp_refill(struct mr_afxdp *d)
 {
+	const struct mr_fill_depth *depth = &d->s->depth;
+	uint32_t spared = 0;
+
 	if (d->s->gone)
 		return;
-	for (unsigned i = 0; i < d->s->cfg.nqueues; i++)
-		fill_queue(d, (d->s->turn + i) % d->s->cfg.nqueues);
+	for (unsigned i = 0; i < d->s->cfg.nqueues; i++) {
+		unsigned queue = (d->s->turn + i) % d->s->cfg.nqueues;
+
+		fill_queue(d, queue);
+		spared += depth->most -
+			  mr_max(depth->now, mr_min(d->q[queue].s->fill_out, depth->most));
+	}
+	d->dev.frames->nspared = spared;
+}
+
+void mr_afxdp_rest(struct mr_dev *dev)
+{
+	struct mr_afxdp *d = to_afxdp(dev);
+
+	mr_fill_depth_rest(&d->s->depth);
+	mr_afxdp_refill(d);
 }
 
 /* The frame of a descriptor, which is ours again. NULL: it is no chunk that was given for receiving. */
@@ -153,8 +172,9 @@ static void prefetch_packet(const struct mr_afxdp *d, const struct xdp_desc *des
 		__builtin_prefetch(data + 128);
 }
 
+/* Adds to *seen what was found, but for the connections. */
 static unsigned rx_queue(struct mr_afxdp *d, unsigned queue, struct mr_frame_queue *out,
-			 unsigned budget)
+			 unsigned budget, struct mr_fill_seen *seen)
 {
 	struct mr_afxdp_queue *q = &d->q[queue];
 	struct mr_xsk_ring *ring = &q->xsk.ring[MR_XSK_RX];
@@ -162,6 +182,7 @@ static unsigned rx_queue(struct mr_afxdp *d, unsigned queue, struct mr_frame_que
 	uint32_t idx, n = mr_xsk_ring_peek(ring, ring->size, &idx), i;
 	unsigned packets = 0;
 
+	seen->waiting = mr_max(seen->waiting, n);
 	/* Another processor has just written the packet: fetch all of its cache lines at once, and not one after the
 	 * other as they are read. */
 	for (i = 0; i < n && i < PREFETCH; i++)
@@ -170,6 +191,7 @@ static unsigned rx_queue(struct mr_afxdp *d, unsigned queue, struct mr_frame_que
 		const struct xdp_desc *desc = mr_xsk_ring_desc(ring, idx + i);
 		struct mr_frame *f = take_chunk(d, queue, desc);
 
+		seen->longest = mr_max(seen->longest, desc->len);
 		if (i + PREFETCH < n)
 			prefetch_packet(d, mr_xsk_ring_desc(ring, idx + i + PREFETCH));
 		/* If a chunk is missing, the packet is too short; the layers above check that. */
@@ -196,10 +218,12 @@ unsigned mr_afxdp_rx(struct mr_dev *dev, struct mr_frame_queue *out, unsigned bu
 {
 	struct mr_afxdp *d = to_afxdp(dev);
 	unsigned packets = 0;
+	struct mr_fill_seen seen = { .peers = dev->peers };
 
-	(void)now;
 	for (unsigned i = 0; i < d->s->cfg.nqueues && packets < budget; i++)
-		packets += rx_queue(d, (d->s->turn + i) % d->s->cfg.nqueues, out, budget - packets);
+		packets += rx_queue(d, (d->s->turn + i) % d->s->cfg.nqueues, out, budget - packets,
+				    &seen);
+	mr_fill_depth_look(&d->s->depth, &seen, now);
 	if (++d->s->turn >= d->s->cfg.nqueues)
 		d->s->turn = 0;
 	return packets;

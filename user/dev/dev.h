@@ -48,6 +48,10 @@ struct mr_dev_ops {
 	/* Are received packets waiting, or sent ones not finished? Only reads memory. */
 	bool (*rx_ready)(const struct mr_dev *dev);
 
+	/* Nobody will call rx() before something has come or some time has passed: make room for all that may come
+	 * until then. NULL: there always is. */
+	void (*rest)(struct mr_dev *dev);
+
 	/* Write up to max descriptors to poll() for POLLIN into fds. Returns how many. */
 	unsigned (*fds)(const struct mr_dev *dev, int *fds, unsigned max);
 
@@ -80,6 +84,7 @@ struct mr_dev {
 	const struct mr_dev_ops *ops;
 	struct mr_frame_pool *frames;
 	struct mr_counters *ctr;
+	uint32_t peers; /* connections that may bring packets: told by the engine with each round */
 };
 
 #endif

@@ -52,6 +52,13 @@ static inline void mr_port_rx_verdict(struct mr_port *port, enum mr_drop reason)
 		mr_pcapng_verdict(port->cap, reason);
 }
 
+/* Before a sleep: nobody will look at the device for a while. */
+static inline void mr_port_rest(const struct mr_port *port)
+{
+	if (port->dev->ops->rest)
+		port->dev->ops->rest(port->dev);
+}
+
 /* Move queued packets to the device, as far as shaper and ring allow, ring the doorbell, and reap. If the ring was
  * full and the doorbell made room in it, do so again. Returns 0, or -ENETDOWN: the device is gone for good. */
 int mr_port_tx(struct mr_port *port, uint64_t now);

@@ -440,6 +440,7 @@ unsigned mr_engine_input(struct mr_engine *engine, uint64_t now)
 	MR_COUNT(&st->ctr, ENGINE_ROUNDS);
 	if (engine->shared && engine->opener->due(engine, now))
 		engine->opener->service(engine, now);
+	engine->dev->peers = st->tcp.tcbs.used;
 	n = mr_port_rx(&engine->port, &q, RX_BUDGET, now);
 	while ((f = mr_frame_queue_pop(&q))) {
 		enum mr_drop reason;

@@ -27,6 +27,7 @@
 #include "kernel/xdp.h"
 #include "kernel/xdp_owner.h"
 
+#define FILL_LEAST    256u /* chunks, where little comes */
 #define OWNER_LOOKS   10
 #define OWNER_LOOK_NS 100000000L
 
@@ -197,6 +198,8 @@ static int open_device(struct mr_engine *engine, const struct mr_config *cfg,
 		.ifindex = info->ifindex,
 		.nqueues = info->queues,
 		.rx_ring = cfg->rx_ring,
+		/* A driver with zero copy takes what lies there for its own ring. */
+		.fill_least = plan->zero_copy ? 0 : FILL_LEAST,
 		.tx_ring = cfg->tx_ring,
 		.native = plan->native,
 		.zero_copy = plan->zero_copy,

@@ -135,6 +135,7 @@ static int idle(struct mr_engine *engine, uint64_t now, uint64_t deadline, bool 
 		return 0;
 	if (engine_clock(engine) >= until)
 		return 0;
+	mr_port_rest(&engine->port);
 	flush_capture(engine);
 	return sleep_until(engine, until, interrupted);
 }

@@ -263,6 +263,7 @@ static uint64_t drive(struct mr_keeper *k)
 	rounds_go_on(k);
 	if (share->engine->dev->ops->rx_ready(share->engine->dev))
 		return share->engine->st->now;
+	mr_port_rest(&share->engine->port);
 	return mr_engine_next(share->engine, share->engine->st->now);
 }
 

@@ -304,6 +304,13 @@ static int sleep_as(struct mr_share *share, struct share_thread *t, struct pollf
 	return ret;
 }
 
+/* The sleep that follows is on the device. */
+static void rest_device(struct mr_share *share)
+{
+	share_drive(share);
+	mr_port_rest(&share->engine->port);
+}
+
 /* One stretch of spinning or sleeping, from a round that left nothing to do. The lock is given up
  * meanwhile. The number of fds that are ready, or a negative errno. */
 static int rest(struct mr_share *share, struct share_thread *t, struct pollfd *fds, unsigned nfds,
@@ -323,6 +330,8 @@ static int rest(struct mr_share *share, struct share_thread *t, struct pollfd *f
 	if (until <= now)
 		return 0;
 	w->asleep = !leads || !engine->spin_ns;
+	if (leads && w->asleep)
+		rest_device(share);
 	/* It is a member already if a signal handler sleeps within a sleep of its thread, or has left one by a jump. */
 	mr_list_move_tail(&c->sleepers, &w->node);
 	share_release(share);
@@ -344,6 +353,8 @@ static int rest(struct mr_share *share, struct share_thread *t, struct pollfd *f
 		w->until = mr_engine_next(engine, now);
 		until = mr_min(until, w->until);
 		w->asleep = !woken(w) && c->leader == w;
+		if (w->asleep)
+			rest_device(share);
 		share_release(share);
 		if (!w->asleep)
 			goto back;

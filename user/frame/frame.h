@@ -109,11 +109,19 @@ struct mr_frame_pool {
 	struct mr_frame *free;	 /* linked by next; last in, first out: warm in the cache */
 	uint8_t *umem;		 /* first byte of the UMEM mapping, not of the arena */
 	uint32_t nframes, nfree;
-	uint32_t nready;     /* chunks that the device has for receiving: neither free nor filled */
+	uint32_t nready; /* chunks that the device has for receiving: neither free nor filled */
+	uint32_t
+		nspared; /* free ones that the device does without for now: it may take them at any time */
 	uint32_t chunk_size; /* power of two */
 	uint32_t chunk_shift;
 	struct mr_counters *ctr;
 };
+
+/* Free frames that are nobody's. */
+static inline uint32_t mr_frame_pool_unclaimed(const struct mr_frame_pool *pool)
+{
+	return pool->nfree > pool->nspared ? pool->nfree - pool->nspared : 0;
+}
 
 /* umem: nframes * chunk_size bytes, owned by the caller and outliving the pool. 0 or -ENOMEM. */
 int mr_frame_pool_init(struct mr_frame_pool *pool, struct mr_arena *arena, struct mr_counters *ctr,

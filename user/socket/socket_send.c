@@ -65,7 +65,7 @@ bool send_writable(const struct mr_socket *sock)
  * received data that nobody reads holds the others, and its reader may want to write first. */
 static bool first_frame(const struct mr_socks *socks)
 {
-	uint32_t nfree = socks->frames->nfree;
+	uint32_t nfree = mr_frame_pool_unclaimed(socks->frames);
 
 	return nfree > socks->tx_reserve / 2 || (nfree > socks->frames->nframes / LAST_PART &&
 						 socks->tcp->sndq_frames < socks->tx_few);
@@ -75,7 +75,7 @@ static bool first_frame(const struct mr_socks *socks)
 static uint32_t frames_left(const struct mr_socket *sock)
 {
 	const struct mr_socks *socks = sock->socks;
-	uint32_t nfree = socks->frames->nfree, held = sock->tcb->sndq.frames;
+	uint32_t nfree = mr_frame_pool_unclaimed(socks->frames), held = sock->tcb->sndq.frames;
 	uint32_t spare = nfree > socks->tx_reserve ? nfree - socks->tx_reserve : 0;
 	uint32_t share = spare > held ? (spare - held + 1) / 2 : 0;
 
@@ -96,7 +96,8 @@ void send_autotune(struct mr_socket *sock)
 	struct mr_tcp_opts *o = sock_opts(sock);
 	uint64_t want = 2 * (uint64_t)sock->tcb->cwnd;
 
-	if (o->sndbuf_fixed || want <= o->sndbuf || socks->frames->nfree <= socks->tx_reserve)
+	if (o->sndbuf_fixed || want <= o->sndbuf ||
+	    mr_frame_pool_unclaimed(socks->frames) <= socks->tx_reserve)
 		return;
 	o->sndbuf =
 		(uint32_t)mr_max(mr_min(want, (uint64_t)socks->sndbuf_max), (uint64_t)o->sndbuf);
