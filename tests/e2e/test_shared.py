@@ -476,6 +476,31 @@ def _():
                 check("No route to host" in client.stderr(), "%s", client.stderr())
 
 
+CONNECT = """if 1:
+    import socket, sys
+    try:
+        socket.create_connection((sys.argv[1], 8080), 10)
+    except OSError as e:
+        print(e.strerror or e)
+"""
+
+
+@case("a connection that a router or firewall rejects fails at once with the kernel's reason")
+def _():
+    with pair_with_addresses() as pair, far_network(pair):
+        routes_to_far(pair, "add")
+        run("sysctl", "-qw", "net.ipv4.icmp_ratelimit=0", "net.ipv6.icmp.ratelimit=0", ns=pair.peer)
+        for route in ("prohibit", "unreachable"):
+            for family, address in ((4, "10.88.0.99"), (6, "fd88::99")):
+                run("ip", "-%d" % family, "route", "add", route, address, ns=pair.peer)
+                reason = run("python3", "-c", CONNECT, address, ns=pair.engine).stdout.strip()
+                check(reason not in ("", "timed out"), "the kernel was not told: %s", reason)
+                with Shared(pair, "nc", address, PORT, attached=False) as client:
+                    equal("exit status", client.wait(15), 1)
+                    check(reason in client.stderr(), "the kernel: %s, the engine: %s", reason, client.stderr())
+                run("ip", "-%d" % family, "route", "del", route, address, ns=pair.peer)
+
+
 @case("an ICMP error about our connection comes to us: a path MTU that is smaller is learned")
 def _():
     with pair_with_addresses() as pair, far_network(pair) as far, scratch() as www:

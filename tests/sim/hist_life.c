@@ -4,11 +4,14 @@
 #include <errno.h>
 #include "hist.h"
 
-#define ICMP_UNREACH	   3
-#define ICMP_HOST_UNREACH  1
-#define ICMP_PORT_UNREACH  3
-#define ICMP_FRAG_NEEDED   4
-#define ICMP_TIME_EXCEEDED 11
+#define ICMP_UNREACH	      3
+#define ICMP_HOST_UNREACH     1
+#define ICMP_PORT_UNREACH     3
+#define ICMP_FRAG_NEEDED      4
+#define ICMP_PROTO_UNREACH    2
+#define ICMP_HOST_PROHIBITED  10
+#define ICMP_ADMIN_PROHIBITED 13
+#define ICMP_TIME_EXCEEDED    11
 
 #define MSS 1460u
 
@@ -242,11 +245,38 @@ TEST(rfc1122_4_2_3_9_icmp_does_not_end_an_established_connection)
 	CHECK_EQ(h, mr_sock_error(h->sock), 0);
 }
 
+/* What Linux tells a program for each (RFC 1122 section 4.2.3.9 calls most of them soft). */
+TEST(rfc5461_4_any_icmp_error_ends_a_connect_but_fragmentation_needed)
+{
+	static const struct {
+		uint8_t type, code;
+		int err;
+	} rows[] = {
+		{ ICMP_UNREACH, 0, -ENETUNREACH },
+		{ ICMP_UNREACH, ICMP_HOST_UNREACH, -EHOSTUNREACH },
+		{ ICMP_UNREACH, ICMP_PROTO_UNREACH, -ENOPROTOOPT },
+		{ ICMP_UNREACH, ICMP_HOST_PROHIBITED, -EHOSTUNREACH },
+		{ ICMP_UNREACH, ICMP_ADMIN_PROHIBITED, -EHOSTUNREACH },
+		{ ICMP_TIME_EXCEEDED, 0, -EHOSTUNREACH },
+		{ ICMP_UNREACH, ICMP_FRAG_NEEDED, 0 },
+	};
+
+	for (size_t i = 0; i < MR_ARRAY_SIZE(rows); i++) {
+		hist_connect(h);
+		hist_inject_icmp(h, rows[i].type, rows[i].code, 0, 0);
+		CHECK_EQ(h, mr_sock_error(h->sock), rows[i].err);
+		CHECK_EQ(h, hist_state(h), rows[i].err ? MR_TCP_CLOSED : MR_TCP_SYN_SENT);
+		hist_skip(h);
+	}
+}
+
 TEST(rfc5461_4_1_icmp_tells_why_a_connection_was_given_up)
 {
-	hist_connect(h);
-	hist_inject_icmp(h, ICMP_UNREACH, ICMP_HOST_UNREACH, 0, 0);
-	hist_run(h, SEC(130));
+	hist_established(h, &(struct hist_peer){ 0 });
+	hist_write(h, 100);
+	hist_inject_icmp(h, ICMP_UNREACH, ICMP_HOST_UNREACH, 0, 1);
+	CHECK_EQ(h, mr_sock_error(h->sock), 0);
+	hist_run(h, SEC(1200));
 	hist_skip(h);
 	CHECK_EQ(h, mr_sock_error(h->sock), -EHOSTUNREACH);
 }

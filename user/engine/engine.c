@@ -364,7 +364,6 @@ void engine_neighbour_failed(struct mr_stack *st, const struct mr_neigh *n, uint
 			.dport = tcb->flow.rport,
 			.seq = tcb->snd_una,
 			.err = -EHOSTUNREACH,
-			.hard = true,
 		};
 
 		if (tcb->dst.neigh == n)

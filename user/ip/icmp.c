@@ -106,13 +106,11 @@ static int unreachable_errno(uint8_t code)
 	return code < MR_ARRAY_SIZE(by_code) ? by_code[code] : -EHOSTUNREACH;
 }
 
-/* RFC 1122 section 4.2.3.9; fragmentation needed is a soft error since path MTU discovery (RFC 5461). */
 static void classify(const uint8_t *icmp, struct mr_icmp_err *e)
 {
 	switch (icmp[0]) {
 	case ICMP_UNREACHABLE:
 		e->err = unreachable_errno(icmp[1]);
-		e->hard = icmp[1] == MR_ICMP_PROTO_UNREACH || icmp[1] == MR_ICMP_PORT_UNREACH;
 		if (icmp[1] == MR_ICMP_FRAG_NEEDED)
 			e->mtu = mr_load16(icmp + 6);
 		break;

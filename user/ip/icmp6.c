@@ -85,7 +85,6 @@ static void classify(const uint8_t *icmp, struct mr_icmp_err *e)
 	switch (icmp[0]) {
 	case MR_ICMP6_UNREACHABLE:
 		e->err = unreachable_errno(icmp[1]);
-		e->hard = e->err == -ECONNREFUSED || e->err == -EACCES;
 		break;
 	case MR_ICMP6_TOO_BIG:
 		e->err = -EMSGSIZE;
@@ -96,7 +95,6 @@ static void classify(const uint8_t *icmp, struct mr_icmp_err *e)
 		break;
 	default:
 		e->err = -EPROTO;
-		e->hard = icmp[1] == MR_ICMP6_BAD_NEXTHDR; /* the host has no TCP */
 		break;
 	}
 }

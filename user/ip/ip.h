@@ -246,7 +246,6 @@ struct mr_icmp_err {
 	uint16_t sport, dport;	 /* host order: sport is ours */
 	uint32_t seq;		 /* of the quoted segment */
 	int err; /* negative errno that the error stands for: -ECONNREFUSED, -EHOSTUNREACH, -EMSGSIZE ... */
-	bool hard;    /* it ends a connection in SYN-SENT */
 	uint32_t mtu; /* with -EMSGSIZE: the next hop's MTU; 0: the router did not report it */
 };
 

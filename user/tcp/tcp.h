@@ -667,7 +667,8 @@ int mr_tcp_init(struct mr_tcp *tcp, struct mr_arena *arena, struct mr_ip *ip,
 enum mr_drop mr_tcp_input(struct mr_tcp *tcp, struct mr_frame *f, const struct mr_ip_rx *rx,
 			  uint64_t now);
 
-/* An ICMP error about a segment that we sent. Ignored unless its sequence number is in flight (RFC 5927). */
+/* An ICMP error about a segment that we sent: it ends a connection in SYN-SENT. Ignored unless its sequence number is
+ * in flight (RFC 5927). */
 enum mr_drop mr_tcp_icmp(struct mr_tcp *tcp, const struct mr_icmp_err *err, uint64_t now);
 
 /* MR_TIMER_TCB, _SYN or _TIMEWAIT expired. */

@@ -4,7 +4,7 @@
  * Owns        snd_mss, tcb->mtup.
  * Implements  RFC 9293 section 3.7.1 and RFC 6691 (MSS); RFC 5927 sections 4.1 and 7 (which ICMP errors to believe);
  *             RFC 1191 and RFC 8201 (path MTU discovery); RFC 4821 and RFC 8899 section 5 (black holes, search for
- *             the MTU); RFC 5461 (ICMP does not end an established connection).
+ *             the MTU); RFC 5461 (ICMP ends a connection that is being opened, and no other).
  * Called by   input, the timers, output.
  * Not here    the MTU that is stored for other connections (ip/pmtu.c).
  *
@@ -130,7 +130,8 @@ enum mr_drop mr_tcp_icmp(struct mr_tcp *tcp, const struct mr_icmp_err *err, uint
 		too_big(tcp, tcb, err, now);
 		return MR_DROP_NONE;
 	}
-	if (tcb->state == MR_TCP_SYN_SENT && err->hard) {
+	/* As Linux, any error does, also a soft one (RFC 5461 section 4): a firewall that rejects says so by those. */
+	if (tcb->state == MR_TCP_SYN_SENT) {
 		MR_COUNT(tcp->ctr, TCP_ATTEMPT_FAILS);
 		tcb_end(tcp, tcb, err->err);
 		return MR_DROP_NONE;
