@@ -135,6 +135,45 @@ def _():
         refused(pair, "juggle", says=["juggle"], status=2)
 
 
+@case("what is wrong with the program, its user, a profile, a file: it is named, with what to do")
+def _():
+    with Pair() as pair, scratch() as directory:
+        profile = os.path.join(directory, "profile")
+        with open(profile, "w") as f:
+            f.write("spin 20\nnonsense\n")
+        with_option = lambda *option: ("run", "-i", "v0", *option, "--", "true")
+        for status, argv, says in (
+                (127, ("run", "-i", "v0", "--", "/nonexistent"), ["/nonexistent", "No such file", "name"]),
+                (126, ("run", "-i", "v0", "--", "/etc/passwd"), ["/etc/passwd", "Permission denied", "execute"]),
+                (125, with_option("-i", ""), ["interface", "ip link"]),
+                (125, with_option("--user", "nosuch"), ["nosuch", "getent passwd"]),
+                (125, with_option("--user", "root:nosuch"), ["nosuch", "getent group"]),
+                (125, with_option("--profile", "nosuch"), ["nosuch", "redis"]),
+                (125, with_option("--profile", profile), ["line 2", profile, "spin 20"]),
+                (125, with_option("--log", "/nosuch/log"), ["/nosuch/log", "--log"]),
+                (1, ("ss", "-i", "nosuch"), ["nosuch", "ip link"]),
+                (1, ("inspect", "-i", "nosuch"), ["nosuch", "ip link"]),
+                (1, ("ss", "2147483647"), ["2147483647", "all"]),
+                (1, ("inspect", "2147483647"), ["2147483647", "all"]),
+                (2, ("ss", "1", "2", "3"), ["3"]),
+                (2, ("ss", "init"), ["init"]),
+                (2, ("version", "1"), ["1", "help"]),
+                (2, ("help", "run", "ss"), ["ss", "help"]),
+                (1, ("nc", *ECHO[1:], PEER, "9"), ["Connection refused", "listens"]),
+                (1, ("nc", *ECHO[1:], "192.0.2.1", "9"), ["unreachable", "--gateway"]),
+                (1, ("nc", *ECHO[1:], "-l", "192.0.2.1", "9"), ["192.0.2.1", "addresses"])):
+            refused(pair, *argv, says=says, status=status)
+            equal("processes that are left", run("ip", "netns", "pids", pair.engine.name).stdout, "")
+
+
+@case("limits that leave no descriptors: it is told which one is to be raised")
+def _():
+    with Pair() as pair:
+        for limit in (4, 6, 8, 10, 12, 16):
+            refused(pair, "run", "-i", "v0", "--", "true", wrap=("prlimit", "--nofile=%d" % limit),
+                    says=["Too many open files", r"raise the (hard )?limit of open files"], status=125)
+
+
 @case("an option that does not exist: it is named, with the way to the right ones")
 def _():
     with Pair() as pair:

@@ -48,10 +48,16 @@ static int run(const struct command *cmd, int argc, char **argv)
 	return cmd->run(argc, argv);
 }
 
+static int too_much(const char *word)
+{
+	fprintf(stderr, "millrace: \"%s\" is too much: \"millrace help\" shows the usage\n", word);
+	return CLI_USAGE;
+}
+
 static int cmd_version(int argc, char **argv)
 {
-	(void)argc;
-	(void)argv;
+	if (argc > 1)
+		return too_much(argv[1]);
 	puts("millrace " MR_VERSION);
 	return CLI_OK;
 }
@@ -85,6 +91,8 @@ static int cmd_help(int argc, char **argv)
 		print_help(stdout);
 		return CLI_OK;
 	}
+	if (argc > 2)
+		return too_much(argv[2]);
 	cmd = find(argv[1]);
 	if (!cmd)
 		return unknown(argv[1]);
@@ -122,7 +130,7 @@ int main(int argc, char **argv)
 		return CLI_OK;
 	}
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))
-		return cmd_version(argc, argv);
+		return cmd_version(argc - 1, argv + 1);
 	cmd = find(argv[1]);
 	return cmd ? run(cmd, argc - 1, argv + 1) : unknown(argv[1]);
 }

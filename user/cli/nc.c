@@ -11,6 +11,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "base/compiler.h"
 #include "cli/commands.h"
 #include "cli/pump.h"
 #include "cli/session.h"
@@ -32,7 +33,25 @@ struct nc {
 
 static int fail(const struct nc *nc, int err)
 {
-	cli_log(nc->session, LOG_ERR, "%s: %s", nc->peer, strerror(-err));
+	static const struct {
+		int err;
+		const char *advice;
+	} advices[] = {
+		{ -ECONNREFUSED, "start who listens there" },
+		{ -ENETUNREACH, "no route leads there by this interface: --gateway or --route "
+				"makes one, and this host's "
+				"own addresses are never reached by it" },
+		{ -EHOSTUNREACH, "check the address, and the way to it" },
+		{ -ETIMEDOUT,
+		  "nothing has answered: check the address, and the firewalls on the way" },
+		{ -ECONNRESET, "who listens there has ended the connection" },
+	};
+	const char *advice = "try again";
+
+	for (size_t i = 0; i < MR_ARRAY_SIZE(advices); i++)
+		if (advices[i].err == err)
+			advice = advices[i].advice;
+	cli_log(nc->session, LOG_ERR, "%s: %s: %s", nc->peer, strerror(-err), advice);
 	return err;
 }
 

@@ -139,11 +139,16 @@ static void add_profile(const char *name, const struct argp *argp, char ***list,
 	err = profile_read(path, argp, list, n, &line);
 	if (err == -EINVAL)
 		fprintf(stderr,
-			"millrace run: line %d of profile %s is not an option with its value\n",
+			"millrace run: line %d of profile %s is not an option with its value, such "
+			"as "
+			"\"spin 20\": correct it\n",
 			line, path);
 	else if (err)
-		fprintf(stderr, "millrace run: cannot read the profile %s: %s\n", path,
-			strerror(-err));
+		fprintf(stderr,
+			"millrace run: cannot read the profile %s (%s): choose redis, nginx, "
+			"memcached, "
+			"haproxy or iperf3, or give the path of a file\n",
+			path, strerror(-err));
 	if (err)
 		exit(argp_err_exit_status);
 }

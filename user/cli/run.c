@@ -129,7 +129,9 @@ static int find_user(const char *text, struct identity *id)
 		 (int)(colon ? colon - text : (long)strlen(text)), text);
 	pw = getpwnam(id->name);
 	if (!pw) {
-		fprintf(stderr, "millrace run: there is no user \"%s\"\n", id->name);
+		fprintf(stderr,
+			"millrace run: there is no user \"%s\": \"getent passwd\" lists them\n",
+			id->name);
 		return -ENOENT;
 	}
 	id->uid = pw->pw_uid;
@@ -138,7 +140,9 @@ static int find_user(const char *text, struct identity *id)
 		return 0;
 	gr = getgrnam(colon + 1);
 	if (!gr) {
-		fprintf(stderr, "millrace run: there is no group \"%s\"\n", colon + 1);
+		fprintf(stderr,
+			"millrace run: there is no group \"%s\": \"getent group\" lists them\n",
+			colon + 1);
 		return -ENOENT;
 	}
 	id->gid = gr->gr_gid;
@@ -170,13 +174,19 @@ static int become(const struct identity *id)
 	    (initgroups(id->name, id->gid) < 0 || setresgid(id->gid, id->gid, id->gid) < 0 ||
 	     setresuid(id->uid, id->uid, id->uid) < 0)) {
 		err = -errno;
-		fprintf(stderr, "millrace run: cannot become user %s: %s\n", id->name,
-			strerror(-err));
+		fprintf(stderr,
+			"millrace run: cannot become user %s (%s): run it as root, or without "
+			"--user\n",
+			id->name, strerror(-err));
 		return err;
 	}
 	err = drop_capabilities();
 	if (err)
-		fprintf(stderr, "millrace run: cannot drop capabilities: %s\n", strerror(-err));
+		fprintf(stderr,
+			"millrace run: the program would keep this command's capabilities, which "
+			"cannot be "
+			"dropped (%s): run it as root with --user\n",
+			strerror(-err));
 	return err;
 }
 
@@ -333,7 +343,10 @@ static int execute(char **program)
 
 	execvp(program[0], program);
 	err = errno;
-	fprintf(stderr, "millrace run: cannot execute %s: %s\n", program[0], strerror(err));
+	fprintf(stderr, "millrace run: cannot execute %s (%s): %s\n", program[0], strerror(err),
+		err == ENOENT ? "check its name, or give its whole path" :
+		err == EACCES ? "it must be a file that this user may execute" :
+				"\"file\" tells what it is");
 	return err == ENOENT ? RUN_NOT_FOUND : RUN_CANNOT_EXECUTE;
 }
 

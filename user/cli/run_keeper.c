@@ -118,16 +118,20 @@ static int dup_to(int fd, int wanted)
  * messages, unless there is a log. */
 static int settle(const struct run_args *args, int *life, int *tell)
 {
+	int null, log, life_high, tell_high;
 	struct rlimit lim;
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC), log;
 
-	*life = fcntl(*life, F_DUPFD_CLOEXEC, TELL_FD + 1);
-	*tell = fcntl(*tell, F_DUPFD_CLOEXEC, TELL_FD + 1);
-	if (*life < 0 || *tell < 0)
-		return -errno;
-
-	if (null < 0)
-		return -errno;
+	if (!getrlimit(RLIMIT_NOFILE, &lim)) {
+		lim.rlim_cur = lim.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &lim);
+	}
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	life_high = fcntl(*life, F_DUPFD_CLOEXEC, TELL_FD + 1);
+	tell_high = fcntl(*tell, F_DUPFD_CLOEXEC, TELL_FD + 1);
+	if (null < 0 || life_high < 0 || tell_high < 0)
+		return -errno; /* *tell is as it was: that can be told */
+	*life = life_high;
+	*tell = tell_high;
 	dup2(null, STDIN_FILENO);
 	dup2(null, STDOUT_FILENO);
 	if (args->log_path) {
@@ -140,10 +144,6 @@ static int settle(const struct run_args *args, int *life, int *tell)
 	*life = dup_to(*life, LIFE_FD);
 	*tell = dup_to(*tell, TELL_FD);
 	syscall(SYS_close_range, TELL_FD + 1, ~0u, 0);
-	if (!getrlimit(RLIMIT_NOFILE, &lim)) {
-		lim.rlim_cur = lim.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &lim);
-	}
 	return 0;
 }
 
@@ -217,8 +217,9 @@ static _Noreturn void keeper(struct run_args args, int life, int tell)
 	args.common.cfg.ecn = system_ecn(args.common.cfg.ecn);
 	report.code = settle(&args, &life, &tell);
 	if (report.code) {
-		snprintf(report.text, sizeof(report.text), "cannot write the log %s: %s",
-			 args.log_path ?: "", strerror(-report.code));
+		snprintf(report.text, sizeof(report.text),
+			 "cannot write the log %s (%s): choose another --log", args.log_path ?: "",
+			 strerror(-report.code));
 	} else {
 		report.code = mr_share_open(&share, &args.common.cfg, run_share_ops, &err);
 		snprintf(report.text, sizeof(report.text), "%s", err.text);
@@ -231,6 +232,11 @@ static _Noreturn void keeper(struct run_args args, int life, int tell)
 			cli_stats_print(stderr, mr_share_engine(share));
 		mr_share_close(share);
 	}
+	if (report.code == -EMFILE) /* whatever could not be opened */
+		snprintf(report.text, sizeof(report.text),
+			 "the keeper may not open as many files as the stack needs (%s): raise the "
+			 "hard limit of open files (ulimit -Hn)",
+			 strerror(EMFILE));
 	if (report.code && write(tell, &report, sizeof(report)) != sizeof(report))
 		fprintf(stderr, "millrace run: %s\n", report.text);
 	_exit(report.code ? 1 : 0);
@@ -276,13 +282,17 @@ static int make_lifeline(int fd)
 
 int run_keeper_start(struct run_args *args, char *stack, size_t size)
 {
-	struct report report = { .code = -EPIPE, .text = "the keeper has died" };
+	struct report report = { .code = -EPIPE };
 	int life[2], tell[2], err;
 
 	if (pipe2(life, O_CLOEXEC) < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, tell) < 0) {
-		fprintf(stderr, "millrace run: %s\n", strerror(errno));
-		return -errno;
+		err = -errno;
+		fprintf(stderr,
+			"millrace run: the keeper cannot be talked to, as no descriptors can be "
+			"had (%s): raise the limit of open files (ulimit -n)\n",
+			strerror(-err));
+		return err;
 	}
 	fflush(stderr);
 	args->main_pid = getpid();
@@ -292,14 +302,26 @@ int run_keeper_start(struct run_args *args, char *stack, size_t size)
 	if (!err && read(tell[0], &report, sizeof(report)) != sizeof(report))
 		err = report.code;
 	close(tell[0]);
-	if (err || report.code) {
-		fprintf(stderr, "millrace run: %s\n", err ? strerror(-err) : report.text);
-		return err ?: report.code;
+	if (err == -EPIPE) {
+		fputs("millrace run: the keeper has died before the stack was up: the kernel's log "
+		      "(dmesg) tells if it ran out of memory\n",
+		      stderr);
+	} else if (err) {
+		fprintf(stderr,
+			"millrace run: the keeper cannot be started (%s): raise the limits of "
+			"processes (ulimit -u) and of memory\n",
+			strerror(-err));
+	} else if (report.code) {
+		fprintf(stderr, "millrace run: %s\n", report.text);
 	}
+	if (err || report.code)
+		return err ?: report.code;
 	snprintf(stack, size, "%s", report.stack);
 	err = make_lifeline(life[1]);
 	if (err)
-		fprintf(stderr, "millrace run: cannot leave a descriptor to the program: %s\n",
+		fprintf(stderr,
+			"millrace run: the program cannot be given a descriptor by which the "
+			"keeper sees its end (%s): raise the limit of open files (ulimit -n)\n",
 			strerror(-err));
 	return err;
 }

@@ -377,7 +377,9 @@ static int open_dir(const struct cli_session *s, const char *path)
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
-		cli_log(s, LOG_ERR, "cannot open the directory %s: %s", path, strerror(errno));
+		cli_log(s, LOG_ERR,
+			"cannot open the directory %s (%s): name one that this user may read", path,
+			strerror(errno));
 	return fd;
 }
 

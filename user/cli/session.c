@@ -154,8 +154,13 @@ int cli_session_listen(struct cli_session *s, const struct mr_endpoint *local, i
 			mr_close(sock);
 	}
 	if (err) {
-		cli_log(s, LOG_ERR, "cannot listen on %s: %s",
-			mr_endpoint_format(local, text, sizeof(text)), strerror(-err));
+		cli_log(s, LOG_ERR, "cannot listen on %s (%s): %s",
+			mr_endpoint_format(local, text, sizeof(text)), strerror(-err),
+			err == -EADDRINUSE ?
+				"choose another port, or stop who has it (ss -ltnp)" :
+			err == -EADDRNOTAVAIL ?
+				"choose one of the engine's addresses, or none for all" :
+				"free some memory");
 		return CLI_FAILED;
 	}
 	*out = sock;

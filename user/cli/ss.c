@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <json-c/json.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,7 +172,10 @@ static int collect_all(struct rows *rows, const char *ifname, const char *comman
 	int err = find_stacks(&stacks, ifname);
 
 	if (err) {
-		fprintf(stderr, "%s: cannot read /proc/net/unix: %s\n", command, strerror(-err));
+		fprintf(stderr,
+			"%s: cannot read /proc/net/unix (%s), where the stacks are listed: mount "
+			"/proc\n",
+			command, strerror(-err));
 		return err;
 	}
 	for (unsigned i = 0; i < stacks.n && !err; i++) {
@@ -377,7 +381,9 @@ static error_t parse_opt(int key, char *arg, struct argp_state *state_)
 		break;
 	case ARGP_KEY_ARG:
 		if (args->nargs >= 2)
-			cli_usage_error(state_, "\"%s\" is too much", arg);
+			cli_usage_error(state_,
+					"\"%s\" is too much: a process and a descriptor are enough",
+					arg);
 		if (args->nargs++)
 			args->fd = (long)cli_number_arg(state_, "descriptor", arg, 0, INT32_MAX);
 		else
@@ -408,12 +414,28 @@ static int show(int argc, char **argv, const struct argp *argp,
 	int ret;
 
 	argp_parse(argp, argc, argv, 0, NULL, &args);
+	if (args.ifname && !if_nametoindex(args.ifname)) {
+		fprintf(stderr,
+			"%s: there is no interface \"%s\" in this network namespace: \"ip link\" "
+			"lists them\n",
+			argv[0], args.ifname);
+		return CLI_FAILED;
+	}
 	ret = collect_all(&rows, args.ifname, argv[0]);
 	if (!ret && args.summary) {
 		(args.json ? print_summary_json : print_summary)(&rows);
 	} else if (!ret) {
 		keep_wanted(&rows, &args);
-		(args.json ? print_json : print)(&rows);
+		if (args.pid >= 0 && !rows.n) {
+			fprintf(stderr,
+				"%s: process %ld has no such socket on a stack that is seen from "
+				"here: without a "
+				"number all are listed\n",
+				argv[0], args.pid);
+			ret = -ESRCH;
+		} else {
+			(args.json ? print_json : print)(&rows);
+		}
 	}
 	free(rows.row);
 	return ret ? CLI_FAILED : CLI_OK;

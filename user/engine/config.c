@@ -274,7 +274,9 @@ int mr_config_check(const struct mr_config *cfg, struct mr_error *err)
 	int ret;
 
 	if (!cfg->ifname || !cfg->ifname[0])
-		return mr_error_set(err, -EINVAL, "no interface is given");
+		return mr_error_set(
+			err, -EINVAL,
+			"no interface is given: name one, such as eth0 (\"ip link\" lists them)");
 	if (strlen(cfg->ifname) >= IFNAMSIZ)
 		return mr_error_set(err, -EINVAL, "\"%.32s\" is too long for an interface's name",
 				    cfg->ifname);

@@ -270,8 +270,10 @@ int mr_engine_start(struct mr_engine *engine, const struct mr_config *cfg, struc
 		ret = mr_pcapng_open(&engine->cap, cfg->pcap_path, engine->ifname,
 				     cfg->pcap_snaplen, epoch_ns(engine));
 		if (ret)
-			return mr_error_set(err, ret, "cannot write the capture to %s: %s",
-					    cfg->pcap_path, strerror(-ret));
+			return mr_error_set(
+				err, ret,
+				"cannot write the capture to %s (%s): choose another file",
+				cfg->pcap_path, strerror(-ret));
 	}
 	mr_port_init(&engine->port, &engine->st->port, dev, &engine->st->nif, cfg->rate_bps,
 		     engine->cap, engine->st->now);

@@ -208,16 +208,24 @@ static int explain(struct mr_error *err, int code, const char *name)
 {
 	switch (code) {
 	case -ECONNREFUSED:
-		return mr_error_set(err, code, "the stack %s is no longer there", name);
+		return mr_error_set(
+			err, code,
+			"the stack %s is no longer there: start the program anew by millrace run",
+			name);
 	case -EACCES:
-		return mr_error_set(err, code, "the stack %s is another user's", name);
+		return mr_error_set(
+			err, code,
+			"the stack %s is another user's: only that user and root may use it", name);
 	case -EUSERS:
-		return mr_error_set(err, code, "the stack %s serves %u processes already", name,
-				    MR_SHARE_PROCS_MAX);
+		return mr_error_set(
+			err, code,
+			"the stack %s serves %u processes already, and no more: have the "
+			"program start fewer",
+			name, MR_SHARE_PROCS_MAX);
 	case -EMFILE:
 		return mr_error_set(err, code,
 				    "the program may have too few descriptors (ulimit -n) to join "
-				    "the stack %s",
+				    "the stack %s: raise the limit",
 				    name);
 	case -EPROTO:
 		return mr_error_set(
@@ -226,10 +234,15 @@ static int explain(struct mr_error *err, int code, const char *name)
 			"same one",
 			name);
 	case -EEXIST:
-		return mr_error_set(err, code, "the stack's addresses are in use in this process");
+		return mr_error_set(
+			err, code,
+			"the program's memory is where the stack's has to be: start it anew");
 	default:
-		return mr_error_set(err, code, "cannot join the stack %s: %s", name,
-				    strerror(-code));
+		return mr_error_set(
+			err, code,
+			"cannot join the stack %s (%s): free memory and descriptors, and start "
+			"the program anew",
+			name, strerror(-code));
 	}
 }
 

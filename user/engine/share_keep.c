@@ -135,7 +135,11 @@ int mr_keeper_open(struct mr_keeper **out, struct mr_share *share, const struct 
 	}
 	if (ret) {
 		mr_keeper_close(k);
-		return mr_error_set(err, ret, "cannot wait for programs: %s", strerror(-ret));
+		return mr_error_set(
+			err, ret,
+			"the keeper cannot wait for programs (%s): raise the limit of open files "
+			"(ulimit -n)",
+			strerror(-ret));
 	}
 	share->c->kept = true;
 	share->unstick = unstick;

@@ -49,8 +49,12 @@ static void prepare(void)
 	if (!err)
 		return;
 	handlers_confine(false);
-	mr_share_log(px_share, LOG_ERR, "nothing is prepared for the program's seccomp filter: %s",
-		     strerror(-err));
+	mr_share_log(
+		px_share, LOG_ERR,
+		"nothing is prepared for the program's seccomp filter (%s), which may end it "
+		"at its next socket call: start it without the filter, or with more memory and "
+		"descriptors",
+		strerror(-err));
 }
 
 /* Prepare, install the filter with `call`, and undo the preparation if that fails. */

@@ -31,7 +31,12 @@ static void forked(void)
 {
 	wait_forked();
 	if (mr_share_fork_child(px_share) < 0) {
-		mr_share_log(px_share, LOG_ERR, "a forked child has lost its sockets");
+		mr_share_log(
+			px_share, LOG_ERR,
+			"a forked child cannot take part in the stack, which serves %u processes "
+			"or has no memory left: its accelerated sockets fail, so have the program "
+			"fork less",
+			MR_SHARE_PROCS_MAX);
 		/* px_table is still the table of the parent. */
 		__atomic_store_n(&px_table, NULL, __ATOMIC_RELEASE);
 		px_share = NULL;
