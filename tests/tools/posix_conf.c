@@ -1576,6 +1576,7 @@ static const struct test_case {
 	C(epoll_oneshot),
 	C(epoll_exclusive),
 	C(epoll_mixed),
+	C(epoll_events_nowhere),
 	C(epoll_nested),
 	C(epoll_duplicate),
 	C(epoll_instance_duplicate),

@@ -121,6 +121,7 @@ void case_epoll_edge(void);
 void case_epoll_oneshot(void);
 void case_epoll_exclusive(void);
 void case_epoll_mixed(void);
+void case_epoll_events_nowhere(void);
 void case_epoll_nested(void);
 void case_epoll_duplicate(void);
 void case_epoll_instance_duplicate(void);

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -308,6 +309,26 @@ void case_epoll_mixed(void)
 	peer("close %d", c.h);
 	finish(d);
 	T(epoll_wait(ep, events, 8, 0));
+	close(ev);
+	close(ep);
+}
+
+/* The events cannot be written, though one is there: nobody waits for ever, and the stack goes on. */
+void case_epoll_events_nowhere(void)
+{
+	struct conn c = passive();
+	int ep = epoll_create1(0), ev = eventfd(1, EFD_NONBLOCK);
+	struct epoll_event event,
+		*nowhere = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	T(ep_ctl(ep, EPOLL_CTL_ADD, c.fd, EPOLLIN));
+	T(ep_ctl(ep, EPOLL_CTL_ADD, ev, EPOLLIN));
+	T(epoll_wait(ep, nowhere, 1, 0));
+	T(epoll_wait(ep, nowhere, 1, 1000));
+	T(epoll_wait(ep, nowhere, 1, -1));
+	T(epoll_wait(ep, &event, 1, 1000));
+	munmap(nowhere, 4096);
+	finish(c);
 	close(ev);
 	close(ep);
 }

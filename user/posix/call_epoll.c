@@ -8,6 +8,7 @@
  * a second instance, in the arena, which is made when the first of them is added. A listener is a member of both, and
  * so is an instance within an instance: the kernel reports its part.
  */
+#include <errno.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include "base/compiler.h"
@@ -331,23 +332,29 @@ static int collect_kernels(struct mr_file *ep, int epfd, struct epoll_event *eve
 {
 	int n = max ? look_kernel(epfd, events, max) : 0;
 
-	if (n > 0)
+	if (n < 0)
+		return -errno;
+	if (n)
 		disarm(ep, epfd, events, n, true);
-	return mr_max(n, 0);
+	return n;
 }
 
 /* Collect what is ready now, of both kinds. If one kind has used all the room, the other comes first the next time.
- * With the lock held. */
+ * A negative errno if the kernel refuses (EFAULT: the events cannot be written) and the stack has none: whoever slept
+ * then would be woken at once, for ever. With the lock held. */
 static int collect(struct mr_file *ep, int epfd, struct epoll_event *events, int max, bool kernel)
 {
-	int n = 0;
+	int n = 0, kernels;
 
 	if (kernel && ep->kernels_turn)
 		n = collect_kernels(ep, epfd, events, max);
+	if (n < 0)
+		return n;
 	n += collect_ours(ep, epfd, events + n, max - n, kernel);
 	if (kernel && !ep->kernels_turn) {
 		ep->kernels_turn = n == max;
-		return n + collect_kernels(ep, epfd, events + n, max - n);
+		kernels = collect_kernels(ep, epfd, events + n, max - n);
+		return kernels < 0 ? (n ?: kernels) : n + kernels;
 	}
 	ep->kernels_turn = false;
 	return n;
