@@ -255,6 +255,48 @@ case("the keeper is told to end: calls fail as those of a network that is down, 
     lambda: stack_ends(lambda _, keeper: os.kill(keeper, signal.SIGTERM), "told to end while programs use v0"))
 
 
+# Joins the stack by its first listen(), when the file is there.
+FIRST_LISTEN = """if 1:
+    import os, socket, sys, time
+    sock = socket.socket()
+    sock.bind(("%s", %d))
+    print("bound", flush=True)
+    while not os.path.exists(sys.argv[1]):
+        time.sleep(0.01)
+    sock.listen()
+    print("listens", flush=True)
+    there = sock.accept()[0]
+    there.sendall(b"here")
+    time.sleep(20)
+""" % (SHARED, PORT)
+
+
+@case("a program joins the stack before it listens: nobody gets through to the kernel's socket meanwhile")
+def _():
+    with Pair() as pair, scratch() as tmp:
+        go = os.path.join(tmp, "go")
+        with Process(shared("python3", "-c", FIRST_LISTEN, go), ns=pair.engine) as server:
+            wait_for("the program", lambda: b"bound" in server.stdout(), timeout=15)
+            keeper = int(keeper_of(pair))
+            os.kill(keeper, signal.SIGSTOP)  # nobody can join
+            try:
+                make_file(go, 1)
+                for _ in range(20):
+                    try:
+                        pair.peer.connect((SHARED, PORT), timeout=1).close()
+                        raise Failure("connected to a socket of the kernel's")
+                    except ConnectionRefusedError:
+                        time.sleep(0.02)
+                check(b"listens" not in server.stdout(), "it listens, and the keeper stands still")
+            finally:
+                os.kill(keeper, signal.SIGCONT)
+            wait_for("listen()", lambda: b"listens" in server.stdout(), timeout=15)
+            with pair.peer.connect((SHARED, PORT)) as sock:
+                equal("what it sends", sock.recv(10), b"here")
+                check(any(e["state"] == "ESTABLISHED" and e["accelerated"] for e in sockets(pair)),
+                      "the connection is not the stack's: %s", sockets(pair))
+
+
 @case("a keeper that may open nothing any more says so once, and lets in who waits as soon as it may")
 def _():
     with Pair() as pair, pair.peer.listen((PEER, 7000)), scratch() as directory:

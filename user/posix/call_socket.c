@@ -179,6 +179,7 @@ static int listen_any(int fd, int backlog)
 	struct mr_endpoint local;
 	enum mr_reason reason;
 	struct mr_file *f;
+	bool joined;
 	int ret;
 
 	f = fd_ours(fd) ? fd_get(fd) : NULL;
@@ -192,10 +193,12 @@ static int listen_any(int fd, int backlog)
 		return ret;
 	}
 	early_touched(fd);
+	/* First, because joining takes time: whoever connected in the meantime would be the kernel's. */
+	joined = px_offered() && !px_confined() && is_tcp(fd) && px_join();
 	if (REAL(listen)(fd, backlog) < 0)
 		return -errno;
 	keep_if_confined(fd);
-	if (!px_offered() || px_confined() || !is_tcp(fd) || !px_join())
+	if (!joined)
 		return 0;
 	if (kernel_endpoint(fd, REAL(getsockname), &local))
 		return 0;
