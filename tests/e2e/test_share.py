@@ -141,8 +141,9 @@ def kill_servers(kills, inside=False):
         note("%d echoes, %d connections lost with their server, %d salvages, longest pause %.1f s" %
              (sum(t.rounds for t in threads), sum(t.lost for t in threads), count["engine.salvages"],
               max(t.longest for t in threads)))
-        check(count["engine.salvages"] > (kills / 5 if inside else 0), "no process was killed with the lock held")
-        # A connection in hand when another process dies is reset.
+        if inside:  # at random points it is rare, and a busy machine may see none
+            check(count["engine.salvages"] > kills / 5, "%d died with the lock held", count["engine.salvages"])
+        # A connection that is being changed when another process dies is reset.
         check(sum(t.lost_of_zero for t in threads) <= count["engine.salvages"],
               "server 0 has lost %d connections", sum(t.lost_of_zero for t in threads))
         equal("XDP", pair.xdp(), None)
