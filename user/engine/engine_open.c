@@ -27,7 +27,7 @@
 #include "kernel/xdp.h"
 #include "kernel/xdp_owner.h"
 
-#define FILL_LEAST    256u /* chunks, where little comes */
+#define FILL_LEAST    512u /* chunks, where little comes */
 #define OWNER_LOOKS   10
 #define OWNER_LOOK_NS 100000000L
 
