@@ -423,6 +423,26 @@ static int open_again(struct bench *b, const struct mr_afxdp_cfg *cfg, struct mr
 	return ret;
 }
 
+/* Wait on the descriptors as an engine does; then service. */
+static int wait_and_service(struct bench *b)
+{
+	struct pollfd pfd[4];
+	int fds[4];
+	unsigned n = b->dev->ops->fds(b->dev, fds, 4);
+
+	for (unsigned i = 0; i < n; i++)
+		pfd[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+	assert_true(poll(pfd, n, 2000) > 0);
+	return b->dev->ops->service(b->dev);
+}
+
+static void wait_for_link(struct bench *b)
+{
+	for (unsigned i = 0; i < 20 && !mr_afxdp_link_up(b->dev); i++)
+		assert_int_equal(wait_and_service(b), 0);
+	assert_true(mr_afxdp_link_up(b->dev));
+}
+
 /* ---- Tests ----------------------------------------------------------------------------------- */
 
 static void open_tells_what_it_got(void **state)
@@ -435,7 +455,7 @@ static void open_tells_what_it_got(void **state)
 	mr_afxdp_describe(b->dev, line, sizeof(line));
 	print_message("%s\n", line);
 	assert_non_null(strstr(line, "v0: generic XDP, copy mode, 1 receive and 1 transmit queue"));
-	assert_true(mr_afxdp_link_up(b->dev));
+	wait_for_link(b); /* the kernel tells of the carrier some time after it is there */
 	assert_int_equal(b->dev->ops->fds(b->dev, fds, 8), 2);
 	assert_int_equal(fds[0], mr_afxdp_fd(b->dev, 0));
 	assert_int_equal(b->dev->ops->fds(b->dev, fds, 1), 1);
@@ -958,19 +978,6 @@ static void shallow_rings_hold_every_burst_that_full_ones_hold(void **state)
 	}
 }
 
-/* Wait on the descriptors as an engine does; then service. */
-static int wait_and_service(struct bench *b)
-{
-	struct pollfd pfd[4];
-	int fds[4];
-	unsigned n = b->dev->ops->fds(b->dev, fds, 4);
-
-	for (unsigned i = 0; i < n; i++)
-		pfd[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
-	assert_true(poll(pfd, n, 2000) > 0);
-	return b->dev->ops->service(b->dev);
-}
-
 static void link_down_holds_packets_and_link_up_sends_them(void **state)
 {
 	struct bench *b = *state;
@@ -990,9 +997,7 @@ static void link_down_holds_packets_and_link_up_sends_them(void **state)
 	assert_false(b->dev->ops->rx_ready(b->dev)); /* nor a reason to spin */
 
 	assert_int_equal(sh("ip link set v0 up"), 0);
-	for (unsigned i = 0; i < 20 && !mr_afxdp_link_up(b->dev); i++)
-		assert_int_equal(wait_and_service(b), 0);
-	assert_true(mr_afxdp_link_up(b->dev));
+	wait_for_link(b);
 	assert_int_equal(b->dev->ops->service(b->dev), 0);
 	assert_int_equal(peer_receive(b, 5, buf, sizeof(buf), &len), 5);
 	b->dev->ops->reap(b->dev);
@@ -1018,9 +1023,7 @@ static void carrier_of_the_peer_is_the_link_state(void **state)
 	assert_false(mr_afxdp_link_up(b->dev));
 	assert_int_equal(sh("ip link set v1 up"), 0);
 	enter(ns_dev);
-	for (unsigned i = 0; i < 20 && !mr_afxdp_link_up(b->dev); i++)
-		assert_int_equal(wait_and_service(b), 0);
-	assert_true(mr_afxdp_link_up(b->dev));
+	wait_for_link(b);
 }
 
 static uint32_t link_gso_bytes(struct bench *b)

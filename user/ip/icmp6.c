@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * icmp6.c - ICMPv6: echo replies, errors about our TCP packets, sending of errors, and passing neighbour discovery on.
- * Implements  RFC 4443; RFC 8201 section 4 (packet too big); RFC 5461 section 2 (hard and soft errors).
+ * Implements  RFC 4443; RFC 8201 section 4 (packet too big).
  * Not here    neighbour discovery (link/ndisc.c) and its effect on routes (router.c); the effect of an error on a
  *             connection, and whether its sequence number is in flight (RFC 5927): tcp. The rate limit is ICMP's
  *             (icmp.c).
