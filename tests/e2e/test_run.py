@@ -8,7 +8,7 @@ import errno
 import time
 
 from lib import *
-from runlib import SHARED, shared, sockets
+from runlib import SHARED, in_use, shared, shared_server, sockets
 
 PRELOAD = os.path.join(BUILD, "libmillrace-preload.so")
 
@@ -336,13 +336,90 @@ def _():
             status(pair, 0, "true")
 
 
-@case("a second run on the interface is told whose it is and what to do, and the first one goes on")
+SAYS_WHICH = """if 1:
+    import os, socket, sys
+    s = socket.create_server(("0.0.0.0", int(sys.argv[1])))
+    while True:
+        c, _ = s.accept()
+        c.sendall(b"%s %d" % (sys.argv[1].encode(), os.getuid()))
+        c.close()
+"""
+
+
+def listeners(pair):
+    """On the one stack there is."""
+    in_use(pair)
+    return sum(e["state"] == "LISTEN" and e["accelerated"] for e in sockets(pair))
+
+
+def answer_of(pair, port):
+    with contextlib.closing(pair.peer.connect((SHARED, port), timeout=5)) as sock:
+        return sock.recv(64).decode()
+
+
+@case("a second run joins the stack that the interface has: both serve, and either may end first")
+def _():
+    with Pair() as pair:
+        servers = [shared_server(pair, "python3", "-c", SAYS_WHICH, str(port), port=port) for port in (7000, 7001, 7002)]
+        with contextlib.ExitStack() as stack:
+            first = stack.enter_context(servers[0])
+            second = stack.enter_context(servers[1])
+            keeper = keeper_of(pair)
+            equal("listeners on the one stack", listeners(pair), 2)
+            equal("what the second says", second.stderr(), "")
+            first.stop()
+            for _ in range(20):
+                equal("the answer of the second", answer_of(pair, 7001), "7001 0")
+            third = stack.enter_context(servers[2])
+            equal("the keeper", keeper_of(pair), keeper)
+            second.stop()
+            equal("the answer of the third", answer_of(pair, 7002), "7002 0")
+            third.stop()
+            wait_for("the keeper's end", lambda: not pair.xdp())
+
+
+@case("a second run needs no capability where the first was made for its user; another user is refused with what to do")
+def _():
+    nobody = ("setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups")
+    with Pair() as pair, shared_server(pair, "python3", "-c", SAYS_WHICH, "7000", port=7000, user="nobody"):
+        with Process([*nobody, *shared("python3", "-c", SAYS_WHICH, "7001")], ns=pair.engine, name="second") as second:
+            wait_for("the second's listener", lambda: listeners(pair) == 2)
+            equal("its answer", answer_of(pair, 7001), "7001 65534")
+            done = run(*shared("true", user="daemon"), ns=pair.engine, ok=False)
+            equal("status for another user", done.returncode, 125)
+            check("give --user that user" in done.stderr, "stderr: %s", done.stderr)
+            done = run(*shared("true"), ns=pair.engine, ok=False)
+            equal("status for root's own program", done.returncode, 125)
+            done = run("setpriv", "--reuid", "daemon", "--clear-groups", *shared("true"), ns=pair.engine, ok=False)
+            equal("status of another user's command", done.returncode, 125)
+            check(second.alive(), "the second has ended")
+
+
+@case("a second run is told that its options of the stack are ignored, and is silent without any")
 def _():
     with Pair() as pair, Process(shared("cat"), ns=pair.engine, stdin=subprocess.PIPE, name="first") as first:
         wait_for("XDP", pair.xdp)
-        done = run(*shared("true"), ns=pair.engine, ok=False, timeout=20)
+        done = run(*shared("true", options=("--spin", "5")), ns=pair.engine)
+        check("v0 has a stack already" in done.stderr and "ignored" in done.stderr, "stderr: %s", done.stderr)
+        equal("stderr without such options", run(*shared("true"), ns=pair.engine).stderr, "")
+        first.proc.stdin.close()
+        equal("the first one's status", first.wait(5), 0)
+
+
+@case("a second run that cannot join is told whose the interface is and what to do, and the first one goes on")
+def _():
+    with Pair() as pair, Process(shared("cat"), ns=pair.engine, stdin=subprocess.PIPE, name="first") as first:
+        wait_for("XDP", pair.xdp)
+        done = millrace_run(pair, "true")  # with an address of its own
         note(done.stderr)
         equal("its status", done.returncode, 125)
+        check("run -i v0 -- cat" in done.stderr and keeper_of(pair) in done.stderr, "stderr: %s", done.stderr)
+        os.kill(int(keeper_of(pair)), signal.SIGSTOP)
+        try:
+            done = run(*shared("true"), ns=pair.engine, ok=False, timeout=20)
+        finally:
+            os.kill(int(keeper_of(pair)), signal.SIGCONT)
+        equal("status while the keeper is stopped", done.returncode, 125)
         check("run -i v0 -- cat" in done.stderr and keeper_of(pair) in done.stderr, "stderr: %s", done.stderr)
         check(first.alive() and pair.xdp(), "the first one has ended")
         first.proc.stdin.close()

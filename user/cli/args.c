@@ -231,11 +231,19 @@ static void check_complete(const struct argp_state *state, struct cli_args *args
 		cli_usage_error(state, "--snaplen needs --pcap FILE");
 }
 
+/* Not which interface and addresses it has, but how it works. */
+static bool tunes(int key)
+{
+	return (key >= OPT_XDP_MODE && key <= OPT_STATS) || key == 'v';
+}
+
 static error_t parse_opt(int key, char *arg, struct argp_state *state)
 {
 	struct cli_args *args = state->input;
 	struct mr_config *cfg = &args->cfg;
 
+	if (tunes(key))
+		args->tuned = true;
 	switch (key) {
 	case ARGP_KEY_INIT:
 		*args = (struct cli_args){ .shared_by_default = args->shared_by_default };

@@ -17,6 +17,7 @@ struct cli_args {
 	struct mr_config cfg;
 	/* Set by a command before parsing: without --address the engine shares the kernel's addresses. */
 	bool shared_by_default;
+	bool tuned;  /* an option was given that says how the stack is to be */
 	bool stats;  /* print counters at the end */
 	int verbose; /* 0: errors and warnings; 1: notices, too; 2: everything */
 };

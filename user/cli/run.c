@@ -2,7 +2,7 @@
 /*
  * run.c - `millrace run -- PROGRAM`: an unmodified program on the user-space stack.
  * Owns        options; the way from this process to the program, which it becomes by exec.
- * Not here    the keeper (run_keeper.c), profiles (profile.c), the shim (user/posix).
+ * Not here    the keeper (run_keeper.c), joining a stack that is there (run_join.c), profiles (profile.c), the shim (user/posix).
  *
  * The program's process is this one: its number, its parent, its signals and its exit status are what they
  * would be without us. Whatever needs a privilege is done by the keeper, a process beside it.
@@ -355,7 +355,7 @@ int cmd_run(int argc, char **argv)
 	struct run_args args = { .common.shared_by_default = true };
 	char preload[PATH_MAX], stack[128];
 	struct identity id;
-	int all_argc;
+	int all_argc, err;
 	char **all;
 
 	argp_err_exit_status = RUN_FAILED;
@@ -371,7 +371,10 @@ int cmd_run(int argc, char **argv)
 	if (!can_be_run(args.program[0], &id) && args.strict)
 		return RUN_CANNOT_EXECUTE;
 	args.uid = id.uid;
-	if (run_keeper_start(&args, stack, sizeof(stack)))
+	err = run_join(&args, stack, sizeof(stack));
+	if (err == -ENOENT)
+		err = run_keeper_start(&args, stack, sizeof(stack));
+	if (err)
 		return RUN_FAILED;
 	if (become(&id))
 		return RUN_FAILED;

@@ -21,6 +21,13 @@ struct run_args {
  * keeper serves until its last copy is closed. Returns 0; or a negative errno, after printing one sentence. */
 int run_keeper_start(struct run_args *args, char *stack, size_t size);
 
+/* Let the program join a stack that the interface has already. Like run_keeper_start(), without privileges. Returns
+ * -ENOENT if there is none that it could join, and nothing is printed. */
+int run_join(const struct run_args *args, char *stack, size_t size);
+/* Give the program a write end of the lifeline to inherit: fd, which is closed here. Returns 0; or a negative errno,
+ * after printing one sentence. */
+int run_lifeline(int fd);
+
 /* The callbacks that the shim and the keeper share. */
 extern const struct mr_share_ops *const run_share_ops;
 

@@ -263,7 +263,7 @@ static int fork_keeper(const struct run_args *args, int life, int tell)
 }
 
 /* Inherited by all that the program starts, at a number that is in nobody's way. */
-static int make_lifeline(int fd)
+static int inherit_lifeline(int fd)
 {
 	struct rlimit lim;
 	struct stat st;
@@ -278,6 +278,18 @@ static int make_lifeline(int fd)
 		return -errno;
 	snprintf(text, sizeof(text), "%d:%llu", high, (unsigned long long)st.st_ino);
 	return setenv(MR_SHARE_LIFE_ENV, text, 1) ? -ENOMEM : 0;
+}
+
+int run_lifeline(int fd)
+{
+	int err = inherit_lifeline(fd);
+
+	if (err)
+		fprintf(stderr,
+			"millrace run: the program cannot be given a descriptor by which the "
+			"keeper sees its end (%s): raise the limit of open files (ulimit -n)\n",
+			strerror(-err));
+	return err;
 }
 
 int run_keeper_start(struct run_args *args, char *stack, size_t size)
@@ -317,11 +329,5 @@ int run_keeper_start(struct run_args *args, char *stack, size_t size)
 	if (err || report.code)
 		return err ?: report.code;
 	snprintf(stack, size, "%s", report.stack);
-	err = make_lifeline(life[1]);
-	if (err)
-		fprintf(stderr,
-			"millrace run: the program cannot be given a descriptor by which the "
-			"keeper sees its end (%s): raise the limit of open files (ulimit -n)\n",
-			strerror(-err));
-	return err;
+	return run_lifeline(life[1]);
 }

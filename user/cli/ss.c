@@ -2,7 +2,7 @@
 /*
  * ss.c - `millrace ss`: the sockets of programs under `millrace run`; `millrace inspect`: all that hangs on
  * one of them.
- * Owns        finding the stacks of this network namespace; what is shown of a socket.
+ * Owns        what is shown of a socket.
  * Not here    the sockets (the shim's table, through struct mr_share_ops).
  *
  * It joins the stack as a program does, copies what it wants to show under the lock, and leaves.
@@ -20,41 +20,7 @@
 #include "cli/commands.h"
 #include "cli/run.h"
 #include "cli/ss_summary.h"
-
-#define STACKS_MAX 64
-
-/* ---- Stacks ---------------------------------------------------------------------------------- */
-
-struct stacks {
-	char name[STACKS_MAX][108];
-	unsigned n;
-};
-
-/* Keepers listen on abstract sockets called millrace/INTERFACE/..., one per stack. */
-static int find_stacks(struct stacks *stacks, const char *ifname)
-{
-	char line[512], prefix[64];
-	FILE *f = fopen("/proc/net/unix", "re");
-
-	if (!f)
-		return -errno;
-	snprintf(prefix, sizeof(prefix), "@millrace/%s%s", ifname ?: "", ifname ? "/" : "");
-	while (fgets(line, sizeof(line), f) && stacks->n < STACKS_MAX) {
-		char *name = strstr(line, prefix);
-		bool known = false;
-
-		if (!name)
-			continue;
-		name[strcspn(name, "\n")] = '\0';
-		for (unsigned i = 0; i < stacks->n; i++) /* connections have the name, too */
-			known |= !strcmp(stacks->name[i], name + 1);
-		if (!known)
-			snprintf(stacks->name[stacks->n++], sizeof(stacks->name[0]), "%s",
-				 name + 1);
-	}
-	fclose(f);
-	return 0;
-}
+#include "cli/stacks.h"
 
 /* ---- Rows ------------------------------------------------------------------------------------ */
 
@@ -79,7 +45,7 @@ struct rows {
 	unsigned n, max;
 	const char *stack;
 	struct mr_share *share;
-	struct ss_summary sum[STACKS_MAX];
+	struct ss_summary sum[CLI_STACKS_MAX];
 	unsigned nsum;
 	bool failed;
 };
@@ -168,8 +134,8 @@ static int collect(struct rows *rows, const char *name, const char *command)
 /* Every stack's. A stack that ends meanwhile is none any more. */
 static int collect_all(struct rows *rows, const char *ifname, const char *command)
 {
-	struct stacks stacks = { .n = 0 };
-	int err = find_stacks(&stacks, ifname);
+	struct cli_stacks stacks;
+	int err = cli_stacks_find(&stacks, ifname);
 
 	if (err) {
 		fprintf(stderr,

@@ -113,6 +113,12 @@ int mr_share_open(struct mr_share **out, const struct mr_config *cfg,
  * in use in this process; -EACCES: it belongs to another user; -EUSERS: too many processes. */
 int mr_share_join(struct mr_share **out, const char *name, const struct mr_share_ops *ops,
 		  struct mr_error *err);
+/* Ask the keeper with this name to let a further program of user uid join, as those that it was started for: writes
+ * the value of MR_SHARE_ENV for the program into env, and *life becomes a write end of the lifeline, which the program
+ * has to inherit. -EPERM: the programs are another user's; -EACCES: so are the keeper or this process; -EOPNOTSUPP: the
+ * engine has addresses of its own; -ESHUTDOWN, -ECONNREFUSED: it is ending, or has ended; -EPROTO: another build;
+ * -EAGAIN: no answer within seconds. */
+int mr_share_enter(const char *name, uid_t uid, char *env, size_t size, int *life);
 /* To be called after mr_share_join(), when this process's table has been filled with what it inherited through exec.
  * What the program before the exec held may be released now. */
 void mr_share_adopted(struct mr_share *share);
@@ -245,7 +251,6 @@ struct mr_keeper_cfg {
  * *err. */
 int mr_keeper_open(struct mr_keeper **out, struct mr_share *share, const struct mr_keeper_cfg *cfg,
 		   struct mr_error *err);
-/* The value of MR_SHARE_ENV for those who shall join. Returns buf. */
 /* Write the value of MR_SHARE_ENV into buf. Returns buf. */
 char *mr_keeper_name(const struct mr_keeper *k, char *buf, size_t size);
 /* Serve until the last process has ended and all of their data is sent, or until cfg.stop. Blocks. Returns 0, or

@@ -2,7 +2,7 @@
 /*
  * share_join.c - a process joins an engine that another one keeps.
  * Owns        the connection to the keeper; this process's mappings of arena, UMEM and rings.
- * Called by   the shim, at a program's first socket or in a forked child.
+ * Called by   the shim, at a program's first socket or in a forked child; the launcher, for a further program.
  * Not here    the keeper's side (share_keep.c).
  */
 #include <errno.h>
@@ -30,6 +30,8 @@
  * numbers that the process may have. */
 #define HIGH_LAST  65536u
 #define HIGH_COUNT 256u
+
+#define ENTER_S 2 /* a launcher waits so long for the keeper's answer */
 
 int share_fd_high(int fd)
 {
@@ -90,6 +92,12 @@ static uint64_t split_secret(const char *text, char *name, size_t size)
 
 	snprintf(name, size, "%.*s", (int)len, text);
 	return colon ? strtoull(colon + 1, NULL, 16) : 0;
+}
+
+char *share_env(char *buf, size_t size, const char *name, uint64_t secret)
+{
+	snprintf(buf, size, "%s:%016llx", name, (unsigned long long)secret);
+	return buf;
 }
 
 static struct share_request request(enum share_op op, uint32_t arg)
@@ -443,6 +451,46 @@ int mr_share_join(struct mr_share **out, const char *name, const struct mr_share
 	share->foreign = pid_ns && pid_ns != share->c->pid_ns;
 	*out = share;
 	return 0;
+}
+
+/* The answer to SHARE_ENTER. A stopped keeper is not waited for. */
+static int receive_entry(int sock, struct share_entry *entry, int *life)
+{
+	const struct timeval patience = { .tv_sec = ENTER_S };
+	int fds[SHARE_FDS_PER_MESSAGE];
+	unsigned nfds;
+	ssize_t n;
+
+	if (setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0)
+		return -errno;
+	n = share_recv(sock, entry, sizeof(*entry), fds, &nfds, 0);
+	if (n < 0)
+		return (int)n;
+	if (n == sizeof(*entry) && nfds == 1 && entry->magic == share_magic()) {
+		*life = fds[0];
+		return 0;
+	}
+	while (nfds)
+		close(fds[--nfds]);
+	if (n >= (ssize_t)sizeof(entry->answer) && entry->answer.err)
+		return entry->answer.err;
+	return n ? -EPROTO : -ECONNREFUSED;
+}
+
+int mr_share_enter(const char *name, uid_t uid, char *env, size_t size, int *life)
+{
+	struct share_request rq = request(SHARE_ENTER, uid);
+	int sock = connect_keeper(name), err;
+	struct share_entry entry;
+
+	if (sock < 0)
+		return sock;
+	err = share_send(sock, &rq, sizeof(rq), NULL, 0);
+	err = err ?: receive_entry(sock, &entry, life);
+	close(sock);
+	if (!err)
+		share_env(env, size, name, entry.secret);
+	return err;
 }
 
 /* The child of a fork gets its own connection, whose end tells the keeper of an exec. Without one the keeper only

@@ -149,8 +149,7 @@ int mr_keeper_open(struct mr_keeper **out, struct mr_share *share, const struct 
 
 char *mr_keeper_name(const struct mr_keeper *k, char *buf, size_t size)
 {
-	snprintf(buf, size, "%s:%016llx", k->name, (unsigned long long)k->secret);
-	return buf;
+	return share_env(buf, size, k->name, k->secret);
 }
 
 void mr_keeper_close(struct mr_keeper *k)

@@ -6,6 +6,8 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -199,6 +201,50 @@ static void on_event(struct mr_keeper *k, const struct keep_conn *conn, uint32_t
 		share_send(conn->fd, &answer, sizeof(answer), event, 1);
 }
 
+/* Is there still a program that has the lifeline? Its end may not have been processed yet. */
+static bool is_ending(const struct mr_keeper *k)
+{
+	struct pollfd life = { .fd = k->cfg.life_fd };
+
+	return k->life_over || k->share->c->over || poll(&life, 1, 0) != 0;
+}
+
+/* A further program, beside those of the launcher that has started the stack. Programs on one stack can write to each
+ * other's memory, so that all of them have to be of one user. Returns the write end of the lifeline, or a negative
+ * errno. */
+static int further_lifeline(const struct mr_keeper *k, const struct keep_conn *conn, uid_t uid)
+{
+	char path[40];
+	int fd;
+
+	if (conn->uid != 0 && conn->uid != k->cfg.uid)
+		return -EACCES;
+	if (uid != k->cfg.uid)
+		return -EPERM;
+	if (!k->share->engine->shared || k->cfg.life_fd < 0)
+		return -EOPNOTSUPP;
+	if (is_ending(k))
+		return -ESHUTDOWN;
+	/* The keeper has closed the write end, because its own copy would keep the pipe open. */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", k->cfg.life_fd);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static void on_enter(const struct mr_keeper *k, const struct keep_conn *conn, uid_t uid)
+{
+	struct share_entry entry = { .answer.nfds = 1, .magic = share_magic() };
+	int life = further_lifeline(k, conn, uid);
+
+	if (life < 0) {
+		answer_error(conn, life);
+		return;
+	}
+	entry.secret = k->secret;
+	share_send(conn->fd, &entry, sizeof(entry), &life, 1);
+	close(life);
+}
+
 /* Without control characters, which could affect the reader's terminal: the program chooses its name, too. */
 static void on_line(const struct mr_keeper *k, const struct keep_conn *conn,
 		    const struct share_line *line, size_t len)
@@ -254,6 +300,9 @@ static bool on_request(struct mr_keeper *k, struct keep_conn *conn)
 		break;
 	case SHARE_EVENT:
 		on_event(k, conn, rq.arg);
+		break;
+	case SHARE_ENTER:
+		on_enter(k, conn, rq.arg);
 		break;
 	case SHARE_LINE:
 		break;

@@ -243,6 +243,8 @@ void share_salvage(struct mr_share *share);
 /* ---- share_join.c */
 /* Move this descriptor to a high number, out of the program's way. Returns the new one; on failure, the old one. */
 int share_fd_high(int fd);
+/* Write the value of MR_SHARE_ENV into buf. Returns buf. */
+char *share_env(char *buf, size_t size, const char *name, uint64_t secret);
 /* Get the eventfd of a waiter from the keeper, and wait for the answer. If there is none, share->events[] stays -1. */
 void share_ask_event(struct mr_share *share, uint32_t waiter);
 /* The same for share->wanted, without waiting: a later call takes the answer. */

@@ -19,6 +19,7 @@ enum share_op {
 	SHARE_ADOPTED, /* see mr_share_adopted(); no answer */
 	SHARE_EVENT,   /* arg: index of a waiter; answer: struct share_answer with its eventfd */
 	SHARE_LINE,    /* struct share_line, for the log; no answer */
+	SHARE_ENTER,   /* arg: user ID of a further program; answer: struct share_entry */
 };
 
 struct share_request {
@@ -40,6 +41,13 @@ struct share_answer {
 	int32_t err;
 	uint32_t nfds;
 	uint32_t waiter; /* SHARE_EVENT: index of the waiter */
+};
+
+/* What a launcher needs to start a further program on the stack: with it comes a write end of the lifeline. */
+struct share_entry {
+	struct share_answer answer;
+	uint64_t magic;
+	uint64_t secret; /* for MR_SHARE_ENV */
 };
 
 /* Descriptors of the welcome message, in this order: arena, UMEM, the keeper's eventfd, the capture if there is one,
