@@ -401,9 +401,92 @@ def _():
         wait_for("XDP", pair.xdp)
         done = run(*shared("true", options=("--spin", "5")), ns=pair.engine)
         check("v0 has a stack already" in done.stderr and "ignored" in done.stderr, "stderr: %s", done.stderr)
+        check("ignored" in run(*shared("true", options=("--ignore-firewall",)), ns=pair.engine).stderr, "not told")
         equal("stderr without such options", run(*shared("true"), ns=pair.engine).stderr, "")
         first.proc.stdin.close()
         equal("the first one's status", first.wait(5), 0)
+
+
+@case("runs that are started at the same moment share one stack, and none waits for long")
+def _():
+    ports = range(7000, 7006)
+    with Pair() as pair, contextlib.ExitStack() as stack:
+        all = [stack.enter_context(Process(shared("python3", "-c", SAYS_WHICH, str(port)), ns=pair.engine,
+                                           name="run %d" % port)) for port in ports]
+        wait_for("the listeners", lambda: pair.xdp() and listeners(pair) == len(ports), timeout=20)
+        for process, port in zip(all, ports):
+            equal("the answer", answer_of(pair, port), "%d 0" % port)
+            equal("what it says", process.stderr(), "")
+            process.stop()
+        wait_for("the keeper's end", lambda: not pair.xdp())
+
+
+FALSE_KEEPERS = """if 1:
+    import socket, sys
+    all = []
+    for i in range(100):
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        s.bind("\\0millrace/v0/%d-false" % i)
+        s.listen(0)
+        all.append(s)
+        while i % 2:
+            c = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            c.setblocking(False)
+            all.append(c)
+            try:
+                c.connect(s.getsockname())
+            except BlockingIOError:
+                break
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
+
+@case("sockets of another user that are named as keepers neither delay nor keep from a stack who looks for one")
+def _():
+    nobody = ("setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups")
+    with Pair() as pair, Process([*nobody, "python3", "-c", FALSE_KEEPERS], ns=pair.engine, stdin=subprocess.PIPE,
+                                 name="false keepers") as false:
+        wait_for("their names", lambda: b"ready" in false.stdout())
+        equal("sockets", sockets(pair), [])
+        with shared_server(pair, "python3", "-c", SAYS_WHICH, "7000", port=7000), \
+             shared_server(pair, "python3", "-c", SAYS_WHICH, "7001", port=7001):
+            equal("listeners on the one stack", listeners(pair), 2)
+
+
+@case("a second run in a PID namespace that the keeper cannot see is refused")
+def _():
+    need("unshare")
+    with Pair() as pair, Process(["unshare", "--pid", "--fork", "--kill-child", *shared("cat")], ns=pair.engine,
+                                 stdin=subprocess.PIPE, name="first") as first:
+        wait_for("XDP", pair.xdp)
+        done = run(*shared("true"), ns=pair.engine, ok=False, timeout=20)
+        equal("its status", done.returncode, 125)
+        check("v0 is in use" in done.stderr, "stderr: %s", done.stderr)
+        first.proc.stdin.close()
+        equal("the first one's status", first.wait(5), 0)
+
+
+LEAVES_UNSENT = """if 1:
+    import socket, sys
+    s = socket.create_connection((sys.argv[1], 5000))
+    s.setblocking(False)
+    try:
+        while True:
+            s.send(bytes(65536))
+    except BlockingIOError:
+        pass
+"""
+
+
+@case("a run after that of another user waits for its keeper, which still tries to send what was left")
+def _():
+    with Pair() as pair, pair.peer.socket() as reads_nothing:
+        reads_nothing.bind((PEER, 5000))
+        reads_nothing.listen()
+        run(*shared("python3", "-c", LEAVES_UNSENT, PEER, user="nobody"), ns=pair.engine)
+        check(pair.xdp(), "the keeper has ended: nothing was left to be sent")
+        equal("stderr", run(*shared("true"), ns=pair.engine, timeout=20).stderr, "")
 
 
 @case("a second run that cannot join is told whose the interface is and what to do, and the first one goes on")

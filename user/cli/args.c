@@ -234,7 +234,8 @@ static void check_complete(const struct argp_state *state, struct cli_args *args
 /* Not which interface and addresses it has, but how it works. */
 static bool tunes(int key)
 {
-	return (key >= OPT_XDP_MODE && key <= OPT_STATS) || key == 'v';
+	return key == OPT_IGNORE_FIREWALL || key == 'v' ||
+	       (key >= OPT_XDP_MODE && key <= OPT_STATS);
 }
 
 static error_t parse_opt(int key, char *arg, struct argp_state *state)

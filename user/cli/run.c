@@ -372,7 +372,9 @@ int cmd_run(int argc, char **argv)
 		return RUN_CANNOT_EXECUTE;
 	args.uid = id.uid;
 	err = run_join(&args, stack, sizeof(stack));
-	if (err == -ENOENT)
+	if (!err)
+		run_tell_joined(&args);
+	else if (err == -ENOENT)
 		err = run_keeper_start(&args, stack, sizeof(stack));
 	if (err)
 		return RUN_FAILED;

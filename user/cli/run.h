@@ -18,12 +18,15 @@ struct run_args {
 
 /* Start the keeper: a process in a session of its own. When this returns, it has opened the engine. Writes the value
  * of MR_SHARE_ENV for the program into stack. This process then has a descriptor that the program has to inherit: the
- * keeper serves until its last copy is closed. Returns 0; or a negative errno, after printing one sentence. */
+ * keeper serves until its last copy is closed. If another command that was started at the same moment is first, joins
+ * its stack. Returns 0; or a negative errno, after printing one sentence. */
 int run_keeper_start(struct run_args *args, char *stack, size_t size);
 
 /* Let the program join a stack that the interface has already. Like run_keeper_start(), without privileges. Returns
  * -ENOENT if there is none that it could join, and nothing is printed. */
 int run_join(const struct run_args *args, char *stack, size_t size);
+/* Tell the user that he has joined a stack, if he gave options that are ignored for that reason. */
+void run_tell_joined(const struct run_args *args);
 /* Give the program a write end of the lifeline to inherit: fd, which is closed here. Returns 0; or a negative errno,
  * after printing one sentence. */
 int run_lifeline(int fd);

@@ -2,7 +2,7 @@
 /*
  * run_join.c - a program for whose interface an earlier `millrace run` has made a stack already: it joins that one.
  * Owns        asking the keepers, and what the user is told.
- * Called by   run.c, before a keeper is started. Needs no privilege.
+ * Called by   run.c, before a keeper is started; run_keeper.c, while one is being started. Needs no privilege.
  * Not here    the keeper's side (engine/share_keep_serve.c).
  */
 #include <errno.h>
@@ -33,11 +33,15 @@ int run_join(const struct run_args *args, char *stack, size_t size)
 	}
 	if (err)
 		return -ENOENT;
+	return run_lifeline(life);
+}
+
+void run_tell_joined(const struct run_args *args)
+{
 	if (args->common.tuned || args->log_path)
 		fprintf(stderr,
 			"millrace run: %s has a stack already, which this program joins: options "
 			"of the stack, such as --spin, --log and --stats, count when it is "
 			"started, and were ignored\n",
-			ifname);
-	return run_lifeline(life);
+			args->common.cfg.ifname);
 }

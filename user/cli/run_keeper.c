@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +39,8 @@ struct report {
 	char text[384]; /* the error */
 	char stack[128];
 };
+
+#define JOIN_LOOK_MS 100
 
 static volatile sig_atomic_t stop;
 static bool to_syslog;
@@ -237,7 +240,8 @@ static _Noreturn void keeper(struct run_args args, int life, int tell)
 			 "the keeper may not open as many files as the stack needs (%s): raise the "
 			 "hard limit of open files (ulimit -Hn)",
 			 strerror(EMFILE));
-	if (report.code && write(tell, &report, sizeof(report)) != sizeof(report))
+	/* If nobody reads it (EPIPE), the command has been killed, or has joined another stack. */
+	if (report.code && send(tell, &report, sizeof(report), MSG_NOSIGNAL) < 0 && errno != EPIPE)
 		fprintf(stderr, "millrace run: %s\n", report.text);
 	_exit(report.code ? 1 : 0);
 }
@@ -292,10 +296,35 @@ int run_lifeline(int fd)
 	return err;
 }
 
+/* Wait for the keeper's report. A command that was started at the same moment may have been first with the interface:
+ * then this keeper will be refused it, but only after seconds, and the other one's stack is there sooner. Returns
+ * true, and *err as of run_join(), if that was joined. */
+static bool joins_meanwhile(const struct run_args *args, int tell, struct report *report,
+			    char *stack, size_t size, int *err)
+{
+	struct pollfd pfd = { .fd = tell, .events = POLLIN };
+	int ready;
+
+	do {
+		ready = poll(&pfd, 1, JOIN_LOOK_MS);
+		if (ready && (recv(tell, report, sizeof(*report), 0) != sizeof(*report) ||
+			      report->code != -EBUSY))
+			return false;
+		*err = run_join(args, stack, size);
+	} while (*err == -ENOENT && !ready);
+	if (*err == -ENOENT)
+		return false;
+	/* If it is our own one, which was ready meanwhile, then nothing was ignored. */
+	if (!*err &&
+	    (ready || recv(tell, report, sizeof(*report), MSG_DONTWAIT) < 0 || report->code))
+		run_tell_joined(args);
+	return true;
+}
+
 int run_keeper_start(struct run_args *args, char *stack, size_t size)
 {
 	struct report report = { .code = -EPIPE };
-	int life[2], tell[2], err;
+	int life[2], tell[2], err, joined;
 
 	if (pipe2(life, O_CLOEXEC) < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, tell) < 0) {
@@ -311,10 +340,13 @@ int run_keeper_start(struct run_args *args, char *stack, size_t size)
 	err = fork_keeper(args, life[0], tell[1]);
 	close(life[0]);
 	close(tell[1]);
-	if (!err && read(tell[0], &report, sizeof(report)) != sizeof(report))
-		err = report.code;
+	if (!err && joins_meanwhile(args, tell[0], &report, stack, size, &joined)) {
+		close(tell[0]);
+		close(life[1]);
+		return joined;
+	}
 	close(tell[0]);
-	if (err == -EPIPE) {
+	if (!err && report.code == -EPIPE) {
 		fputs("millrace run: the keeper has died before the stack was up: the kernel's log "
 		      "(dmesg) tells if it ran out of memory\n",
 		      stderr);

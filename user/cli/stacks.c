@@ -10,8 +10,18 @@
 #include <string.h>
 
 #include "cli/stacks.h"
+#include "engine/share.h"
 
-/* Keepers listen on abstract sockets called millrace/INTERFACE/..., one per stack. */
+static bool is_known(const struct cli_stacks *stacks, const char *name)
+{
+	for (unsigned i = 0; i < stacks->n; i++)
+		if (!strcmp(stacks->name[i], name))
+			return true;
+	return false;
+}
+
+/* Keepers listen on abstract sockets called millrace/INTERFACE/..., one per stack; but anybody can give such a name to a
+ * socket. Connections have the name, too. */
 int cli_stacks_find(struct cli_stacks *stacks, const char *ifname)
 {
 	char line[512], prefix[64];
@@ -23,16 +33,12 @@ int cli_stacks_find(struct cli_stacks *stacks, const char *ifname)
 	snprintf(prefix, sizeof(prefix), "@millrace/%s%s", ifname ?: "", ifname ? "/" : "");
 	while (fgets(line, sizeof(line), f) && stacks->n < CLI_STACKS_MAX) {
 		char *name = strstr(line, prefix);
-		bool known = false;
 
-		if (!name)
+		if (!name++)
 			continue;
 		name[strcspn(name, "\n")] = '\0';
-		for (unsigned i = 0; i < stacks->n; i++) /* connections have the name, too */
-			known |= !strcmp(stacks->name[i], name + 1);
-		if (!known)
-			snprintf(stacks->name[stacks->n++], sizeof(stacks->name[0]), "%s",
-				 name + 1);
+		if (!is_known(stacks, name) && mr_share_is_keeper(name))
+			snprintf(stacks->name[stacks->n++], sizeof(stacks->name[0]), "%s", name);
 	}
 	fclose(f);
 	return 0;

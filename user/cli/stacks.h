@@ -10,7 +10,7 @@ struct cli_stacks {
 	unsigned n;
 };
 
-/* Find those of this interface; NULL: of all. Returns 0, or a negative errno: /proc/net/unix cannot be read. */
+/* Find those of this interface that root or this user keeps; NULL: of all interfaces. Returns 0, or a negative errno: /proc/net/unix cannot be read. */
 int cli_stacks_find(struct cli_stacks *stacks, const char *ifname);
 
 #endif

@@ -116,9 +116,11 @@ int mr_share_join(struct mr_share **out, const char *name, const struct mr_share
 /* Ask the keeper with this name to let a further program of user uid join, as those that it was started for: writes
  * the value of MR_SHARE_ENV for the program into env, and *life becomes a write end of the lifeline, which the program
  * has to inherit. -EPERM: the programs are another user's; -EACCES: so are the keeper or this process; -EOPNOTSUPP: the
- * engine has addresses of its own; -ESHUTDOWN, -ECONNREFUSED: it is ending, or has ended; -EPROTO: another build;
- * -EAGAIN: no answer within seconds. */
+ * engine has addresses of its own, or the keeper cannot see this process, in another PID namespace; -ESHUTDOWN,
+ * -ECONNREFUSED: it is ending, or has ended; -EPROTO: another build; -EAGAIN: no answer within seconds. */
 int mr_share_enter(const char *name, uid_t uid, char *env, size_t size, int *life);
+/* Does root or this user keep the socket of this name, and answers? Does not wait. */
+bool mr_share_is_keeper(const char *name);
 /* To be called after mr_share_join(), when this process's table has been filled with what it inherited through exec.
  * What the program before the exec held may be released now. */
 void mr_share_adopted(struct mr_share *share);

@@ -31,7 +31,7 @@
 #define HIGH_LAST  65536u
 #define HIGH_COUNT 256u
 
-#define ENTER_S 2 /* a launcher waits so long for the keeper's answer */
+#define ENTER_MS 2000 /* a launcher waits so long for the keeper's answer */
 
 int share_fd_high(int fd)
 {
@@ -52,7 +52,9 @@ int share_fd_high(int fd)
 
 /* ---- The connection -------------------------------------------------------------------------- */
 
-static int connect_keeper(const char *name)
+/* flags: SOCK_NONBLOCK: do not wait if too many others want to connect (-EAGAIN). The name may be of a socket whose owner
+ * wants that somebody waits. */
+static int connect_keeper(const char *name, int flags)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	size_t len = strlen(name);
@@ -63,7 +65,7 @@ static int connect_keeper(const char *name)
 	if (!len || len >= sizeof(addr.sun_path))
 		return -EINVAL;
 	memcpy(addr.sun_path + 1, name, len);
-	sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0);
 	if (sock < 0)
 		return -errno;
 	if (connect(sock, (struct sockaddr *)&addr,
@@ -393,7 +395,7 @@ static int join(struct mr_share *share, const char *name, uint64_t secret)
 	struct joining j = { .fds = { -1, -1, -1, -1, -1 } };
 	int err;
 
-	share->keeper = connect_keeper(name);
+	share->keeper = connect_keeper(name, 0);
 	if (share->keeper < 0)
 		return share->keeper;
 	err = receive_welcome(share->keeper, secret, &j);
@@ -453,17 +455,25 @@ int mr_share_join(struct mr_share **out, const char *name, const struct mr_share
 	return 0;
 }
 
+bool mr_share_is_keeper(const char *name)
+{
+	int sock = connect_keeper(name, SOCK_NONBLOCK);
+
+	if (sock >= 0)
+		close(sock);
+	return sock >= 0;
+}
+
 /* The answer to SHARE_ENTER. A stopped keeper is not waited for. */
 static int receive_entry(int sock, struct share_entry *entry, int *life)
 {
-	const struct timeval patience = { .tv_sec = ENTER_S };
+	struct pollfd pfd = { .fd = sock, .events = POLLIN };
 	int fds[SHARE_FDS_PER_MESSAGE];
 	unsigned nfds;
 	ssize_t n;
 
-	if (setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0)
-		return -errno;
-	n = share_recv(sock, entry, sizeof(*entry), fds, &nfds, 0);
+	poll(&pfd, 1, ENTER_MS);
+	n = share_recv(sock, entry, sizeof(*entry), fds, &nfds, MSG_DONTWAIT);
 	if (n < 0)
 		return (int)n;
 	if (n == sizeof(*entry) && nfds == 1 && entry->magic == share_magic()) {
@@ -480,7 +490,7 @@ static int receive_entry(int sock, struct share_entry *entry, int *life)
 int mr_share_enter(const char *name, uid_t uid, char *env, size_t size, int *life)
 {
 	struct share_request rq = request(SHARE_ENTER, uid);
-	int sock = connect_keeper(name), err;
+	int sock = connect_keeper(name, SOCK_NONBLOCK), err;
 	struct share_entry entry;
 
 	if (sock < 0)
@@ -503,7 +513,7 @@ void share_join_child(struct mr_share *share)
 		return;
 	if (share->confined) /* it keeps the parent's */
 		return;
-	share->keeper = connect_keeper(share->name);
+	share->keeper = connect_keeper(share->name, 0);
 	share->asked = false; /* that was the parent's request, on the old connection */
 	close(old);
 	if (share->keeper >= 0)

@@ -219,12 +219,13 @@ static int further_lifeline(const struct mr_keeper *k, const struct keep_conn *c
 
 	if (conn->uid != 0 && conn->uid != k->cfg.uid)
 		return -EACCES;
+	if (is_ending(k)) /* then the interface will be free, for other users, too */
+		return -ESHUTDOWN;
 	if (uid != k->cfg.uid)
 		return -EPERM;
-	if (!k->share->engine->shared || k->cfg.life_fd < 0)
+	/* Processes that it cannot see, in another PID namespace, all have the number 0: their ends go unnoticed. */
+	if (!k->share->engine->shared || k->cfg.life_fd < 0 || conn->pid <= 0)
 		return -EOPNOTSUPP;
-	if (is_ending(k))
-		return -ESHUTDOWN;
 	/* The keeper has closed the write end, because its own copy would keep the pipe open. */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", k->cfg.life_fd);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
