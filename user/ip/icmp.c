@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * icmp.c - ICMP for IPv4: echo replies, errors about our TCP packets, sending of unreachables.
- * Implements  RFC 792; RFC 1122 section 3.2.2; RFC 1191 section 4 (next-hop MTU); RFC 1812 section 4.3.2.3 (how much is quoted).
+ * Implements  RFC 792; RFC 1122 section 3.2.2; RFC 1191 section 4 (next-hop MTU); RFC 1812 section 4.3.2.3 (how much is
+ *             quoted).
  * Not here    the effect of an error on a connection, and whether its sequence number is in flight (RFC 5927): tcp.
  *             Source quench and redirects are ignored (RFC 6633; routes are configured).
  */
