@@ -216,6 +216,17 @@ static void is_the_most_while_nobody_looks(void **state)
 	assert_int_equal(d.now, LEAST);
 }
 
+/* Nothing foretells them: there was one connection, and the engine is held up for once. */
+static void a_thousand_connections_that_begin_at_once_find_room(void **state)
+{
+	struct mr_fill_depth d;
+
+	(void)state;
+	mr_fill_depth_init(&d, MR_FILL_LEAST, MOST);
+	look_for(&d, T0, MR_NS_PER_S, LOOK);
+	assert_in_range(d.now, 1000, MOST / 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -230,6 +241,7 @@ int main(void)
 		cmocka_unit_test(does_not_fall_while_as_much_is_needed_now_and_then),
 		cmocka_unit_test(falls_to_what_was_needed_meanwhile),
 		cmocka_unit_test(is_the_most_while_nobody_looks),
+		cmocka_unit_test(a_thousand_connections_that_begin_at_once_find_room),
 	};
 
 	return cmocka_run_group_tests_name("fill_depth", tests, NULL, NULL);

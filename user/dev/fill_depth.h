@@ -11,6 +11,10 @@
 
 #include <stdint.h>
 
+/* The least for a device of packets that the kernel copies: room for a thousand connections that begin at once while the
+ * engine is held up. */
+#define MR_FILL_LEAST 1024u
+
 struct mr_fill_depth {
 	uint32_t now; /* the depth, from least to most */
 	uint32_t least, most;

@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "dev/afxdp.h"
+#include "dev/fill_depth.h"
 #include "engine/engine_priv.h"
 #include "engine/shared.h"
 #include "kernel/groups.h"
@@ -27,7 +28,6 @@
 #include "kernel/xdp.h"
 #include "kernel/xdp_owner.h"
 
-#define FILL_LEAST    512u /* chunks, where little comes */
 #define OWNER_LOOKS   10
 #define OWNER_LOOK_NS 100000000L
 
@@ -199,7 +199,7 @@ static int open_device(struct mr_engine *engine, const struct mr_config *cfg,
 		.nqueues = info->queues,
 		.rx_ring = cfg->rx_ring,
 		/* A driver with zero copy takes what lies there for its own ring. */
-		.fill_least = plan->zero_copy ? 0 : FILL_LEAST,
+		.fill_least = plan->zero_copy ? 0 : MR_FILL_LEAST,
 		.tx_ring = cfg->tx_ring,
 		.native = plan->native,
 		.zero_copy = plan->zero_copy,
