@@ -417,6 +417,7 @@ def _():
         for process, port in zip(all, ports):
             equal("the answer", answer_of(pair, port), "%d 0" % port)
             equal("what it says", process.stderr(), "")
+        for process in all:  # one that is killed inside the stack makes another say so
             process.stop()
         wait_for("the keeper's end", lambda: not pair.xdp())
 
