@@ -385,6 +385,22 @@ static void salvage_closes_files_that_no_table_has_and_sockets_that_no_file_has(
 	assert_ptr_equal(stream->sock->user, (uintptr_t)stream);
 }
 
+/* It was looked at again as one that no file has, though it had just been closed with its file. */
+static void salvage_closes_the_oldest_socket_with_its_file_and_goes_on(void **state)
+{
+	struct mr_socket *oldest = mr_share_socket_next(share, NULL);
+	struct mr_file *f = file_new(root(), FILE_STREAM);
+
+	(void)state;
+	assert_ptr_not_equal(oldest, stream->sock);
+	f->sock = oldest;
+	oldest->user = (uintptr_t)f;
+	posix_salvage(share);
+	assert_int_equal(root()->files.used, 2);
+	assert_int_equal(length(&p.engine[1]->st->socks.all), 1);
+	assert_int_equal(p.engine[1]->st->socks.pool.used, 1);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -407,6 +423,7 @@ int main(void)
 		CASE(salvage_takes_back_what_was_half_made),
 		CASE(salvage_closes_no_socket_twice),
 		CASE(salvage_closes_files_that_no_table_has_and_sockets_that_no_file_has),
+		CASE(salvage_closes_the_oldest_socket_with_its_file_and_goes_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

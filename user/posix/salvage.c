@@ -90,11 +90,25 @@ static void registrations(struct mr_posix *px)
 	}
 }
 
+/* One that no file refers to, or NULL. */
+static struct mr_socket *lost_socket(struct mr_share *share)
+{
+	struct mr_socket *sock = NULL;
+
+	while ((sock = mr_share_socket_next(share, sock))) {
+		const struct mr_file *f = (void *)(uintptr_t)sock->user;
+
+		if (!sock->queued && !(f && f->kind == FILE_STREAM && f->sock == sock))
+			break;
+	}
+	return sock;
+}
+
 /* Free files that no table refers to, and sockets that no file refers to. */
 static void close_the_lost(struct mr_share *share, struct mr_posix *px)
 {
-	struct mr_socket *sock = mr_share_socket_next(share, NULL), *next;
 	struct mr_list *pos, *tmp;
+	struct mr_socket *sock;
 
 	mr_list_for_each_safe (pos, tmp, &px->all_files) {
 		struct mr_file *f = mr_list_entry(pos, struct mr_file, all_node);
@@ -104,13 +118,9 @@ static void close_the_lost(struct mr_share *share, struct mr_posix *px)
 		file_hold(f);
 		file_put(share, f);
 	}
-	for (; sock; sock = next) {
-		const struct mr_file *f = (void *)(uintptr_t)sock->user;
-
-		next = mr_share_socket_next(share, sock);
-		if (!sock->queued && !(f && f->kind == FILE_STREAM && f->sock == sock))
-			mr_close(sock);
-	}
+	/* From the beginning again after each, because a listener closes its accept queue, too. */
+	while ((sock = lost_socket(share)))
+		mr_close(sock);
 }
 
 void posix_salvage(struct mr_share *share)
