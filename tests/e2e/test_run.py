@@ -490,6 +490,17 @@ def _():
         equal("stderr", run(*shared("true"), ns=pair.engine, timeout=20).stderr, "")
 
 
+@case("a run within a run within a run joins the stack of the outermost one")
+def _():
+    with Pair() as pair:
+        command = ["sh", "-c", "exit 7"]
+        for _ in range(5):
+            command = shared(*command)
+        done = run(*command, ns=pair.engine, ok=False, timeout=20)
+        equal("its status", (done.returncode, done.stderr), (7, ""))
+        wait_for("the keeper's end", lambda: not pair.xdp())
+
+
 @case("a second run that cannot join is told whose the interface is and what to do, and the first one goes on")
 def _():
     with Pair() as pair, Process(shared("cat"), ns=pair.engine, stdin=subprocess.PIPE, name="first") as first:

@@ -41,6 +41,7 @@ struct report {
 };
 
 #define JOIN_LOOK_MS 100
+#define LIFE_HIGH    16u /* so many lifelines of nested commands fit */
 
 static volatile sig_atomic_t stop;
 static bool to_syslog;
@@ -266,17 +267,20 @@ static int fork_keeper(const struct run_args *args, int life, int tell)
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
 }
 
-/* Inherited by all that the program starts, at a number that is in nobody's way. */
+/* Inherited by all that the program starts, at a number that is in nobody's way: there is one for each command within
+ * whose program this one runs. */
 static int inherit_lifeline(int fd)
 {
 	struct rlimit lim;
 	struct stat st;
 	char text[48];
+	rlim_t end;
 	int high;
 
 	if (getrlimit(RLIMIT_NOFILE, &lim) || fstat(fd, &st))
 		return -errno;
-	high = fcntl(fd, F_DUPFD, (int)mr_min(lim.rlim_cur, (rlim_t)65536) - 2);
+	end = mr_min(lim.rlim_cur, (rlim_t)65536);
+	high = fcntl(fd, F_DUPFD, (int)(end - mr_min(end / 4, (rlim_t)LIFE_HIGH)));
 	close(fd);
 	if (high < 0)
 		return -errno;
