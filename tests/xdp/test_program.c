@@ -149,9 +149,10 @@ static void run_on(struct millrace_bpf *prog, const void *packet, uint32_t len, 
 		((__u64 *)&seen)[i] += ((__u64 *)&r->count)[i];
 
 	run_program(long_way->progs.mr_xdp, long_way->maps.mr_stats, packet, len, meta_len, &other);
-	if (other.action != r->action || memcmp(&other.count, &r->count, sizeof(r->count)))
+	if (other.action != r->action || memcmp(&other.count, &r->count, sizeof(r->count)) != 0)
 		fail_with_packet("the short way decides otherwise", packet, len);
-	if (!other.meta != !r->meta || other.len != r->len || memcmp(other.out, r->out, r->len))
+	if (!other.meta != !r->meta || other.len != r->len ||
+	    memcmp(other.out, r->out, r->len) != 0)
 		fail_with_packet("the short way delivers something else", packet, len);
 }
 
