@@ -713,6 +713,42 @@ static void nobody_waits_for_the_keeper_to_tell_the_event_of_another(void **stat
 	close(event);
 }
 
+static void *try_to_talk(void *result)
+{
+	int err = pthread_mutex_trylock(&share->talk);
+
+	if (!err)
+		pthread_mutex_unlock(&share->talk);
+	*(int *)result = err;
+	return NULL;
+}
+
+static int another_thread_talks(void)
+{
+	pthread_t thread;
+	int err = -1;
+
+	assert_int_equal(pthread_create(&thread, NULL, try_to_talk, &err), 0);
+	pthread_join(thread, NULL);
+	return err;
+}
+
+/* The child has the descriptors of a moment before its memory: it wrote wake-ups to its connection to the keeper, which
+ * had got the number of an eventfd that came in between. Threads of the parent slept on, and the keeper closed the
+ * connection. */
+static void no_thread_receives_an_event_while_another_forks(void **state)
+{
+	(void)state;
+	assert_int_equal(another_thread_talks(), 0);
+	mr_share_fork_prepare(share);
+	assert_int_equal(another_thread_talks(), EBUSY);
+	assert_int_equal(pthread_mutex_trylock(&share->talk),
+			 0); /* the one that forks may, in a handler */
+	pthread_mutex_unlock(&share->talk);
+	mr_share_fork_parent(share, -1);
+	assert_int_equal(another_thread_talks(), 0);
+}
+
 /* The one whose event is unknown could only be woken by the keeper. */
 static void the_lead_goes_to_one_that_can_be_woken(void **state)
 {
@@ -1745,6 +1781,7 @@ int main(void)
 		SHARE_TEST(a_waiter_without_an_event_looks_again_and_again),
 		SHARE_TEST(who_cannot_reach_the_keeper_makes_no_event_of_its_own),
 		SHARE_TEST(nobody_waits_for_the_keeper_to_tell_the_event_of_another),
+		SHARE_TEST(no_thread_receives_an_event_while_another_forks),
 		SHARE_TEST(the_lead_goes_to_one_that_can_be_woken),
 		SHARE_TEST(who_goes_to_sleep_while_others_are_awake_does_not_lead),
 		SHARE_TEST(the_device_is_told_of_a_leaders_sleep),

@@ -91,7 +91,7 @@ struct mr_share *share_new(const struct mr_share_ops *ops)
 	for (unsigned i = 0; i < SHARE_WAITERS_MAX; i++)
 		share->events[i] = -1;
 	pthread_mutex_init(&share->forking, NULL);
-	pthread_mutex_init(&share->talk, NULL);
+	share_talk_init(share);
 	if (share_threads_init(share)) {
 		free(share);
 		return NULL;

@@ -121,6 +121,16 @@ static void tell(struct mr_share *share, enum share_op op, uint32_t arg)
 			   0); /* if the keeper is gone, the next wait notices */
 }
 
+void share_talk_init(struct mr_share *share)
+{
+	pthread_mutexattr_t attr;
+
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
+	pthread_mutex_init(&share->talk, &attr);
+	pthread_mutexattr_destroy(&attr);
+}
+
 /* With share->talk held. flags as of recv(). */
 static void take_event(struct mr_share *share, int flags)
 {

@@ -95,7 +95,8 @@ struct mr_share {
 	struct mr_proc *self;
 	struct mr_proc *child;	 /* slot of the child, during a fork */
 	pthread_mutex_t forking; /* held during a fork */
-	pthread_mutex_t talk;	 /* held during a request to the keeper */
+	/* Held during a request to the keeper, and during a fork; recursive. */
+	pthread_mutex_t talk;
 	bool opener;
 	uint64_t secret; /* from the keeper's name */
 	/* In the keeper: lets a stopped process (SIGSTOP) that holds the lock go on. */
@@ -245,6 +246,8 @@ void share_salvage(struct mr_share *share);
 int share_fd_high(int fd);
 /* Write the value of MR_SHARE_ENV into buf. Returns buf. */
 char *share_env(char *buf, size_t size, const char *name, uint64_t secret);
+/* Recursive, because the program's pthread_atfork() handlers may use the stack in the parent while it is held. */
+void share_talk_init(struct mr_share *share);
 /* Get the eventfd of a waiter from the keeper, and wait for the answer. If there is none, share->events[] stays -1. */
 void share_ask_event(struct mr_share *share, uint32_t waiter);
 /* The same for share->wanted, without waiting: a later call takes the answer. */

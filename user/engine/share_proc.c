@@ -64,12 +64,16 @@ void mr_share_fork_prepare(struct mr_share *share)
 	if (share->child && share->ops->fork)
 		share->ops->fork(share, share->self, share->child);
 	mr_share_unlock(share);
+	/* The kernel copies the descriptors before the memory. An eventfd that another thread received in between would
+	 * be a number in the child for something else, and what wakes its thread would be written there. */
+	pthread_mutex_lock(&share->talk);
 }
 
 void mr_share_fork_parent(struct mr_share *share, pid_t pid)
 {
 	struct mr_proc *child = share->child;
 
+	pthread_mutex_unlock(&share->talk);
 	share->child = NULL;
 	if (child) {
 		mr_share_lock(share, NULL);
@@ -96,7 +100,7 @@ int mr_share_fork_child(struct mr_share *share)
 
 	/* Other threads of the parent may have held these locks, and do not exist here. */
 	pthread_mutex_init(&share->forking, NULL);
-	pthread_mutex_init(&share->talk, NULL);
+	share_talk_init(share);
 	share->child = NULL;
 	share->opener = false;
 	/* Other threads of the parent may have counted on doing these, and are not here. */
