@@ -60,6 +60,21 @@ static void rfc792_echo_requests_of_every_size_are_answered(void **state)
 	assert_int_equal(n->ctr.c[MR_CTR_ICMP_ECHO_IN], NET_MTU - 28 + 1);
 }
 
+/* Identifier, sequence number and data 0: the difference of RFC 1624 leads to 0, where the sum of nothing is 0xffff. */
+static void rfc1624_3_the_reply_to_an_echo_of_zeros_has_a_right_checksum(void **state)
+{
+	static const uint8_t zeros[56];
+	struct net *n = *state;
+	uint32_t len = build_ipv4(packet, "10.0.0.2", "10.0.0.1", IPPROTO_ICMP, message,
+				  build_icmp(message, 8, 0, 0, zeros, sizeof(zeros)));
+
+	net_resolve(n, "10.0.0.2");
+	assert_int_equal(net_input_bytes(n, packet, len), MR_UP_DONE);
+	assert_int_equal(net_sent(n, sent, sizeof(sent)), len);
+	assert_int_equal(sent[34], 0);
+	assert_int_equal(mr_csum_fold(mr_csum(sent + 34, len - 34)), 0xffff);
+}
+
 static void echo_works_over_chunks_of_any_length(void **state)
 {
 	static const uint32_t chunks[] = { 1100, 1101, 1536, 1792 };
@@ -375,6 +390,7 @@ int main(void)
 #define NET_TEST(name) cmocka_unit_test_setup_teardown(name, net_setup, net_teardown)
 	const struct CMUnitTest tests[] = {
 		NET_TEST(rfc792_echo_requests_of_every_size_are_answered),
+		NET_TEST(rfc1624_3_the_reply_to_an_echo_of_zeros_has_a_right_checksum),
 		NET_TEST(echo_works_over_chunks_of_any_length),
 		NET_TEST(an_echo_that_somebody_holds_is_copied_and_left_as_it_was),
 		NET_TEST(the_echos_tos_comes_back),

@@ -78,12 +78,14 @@ static enum mr_up echo(struct mr_ip *ip, struct mr_frame *f, uint64_t now,
 		return MR_UP_DROP;
 	}
 
-	/* Only the type changes: RFC 1624 section 3, equation 3. */
+	/* Only the type changes: RFC 1624 section 3, equation 3. It yields 0 for a reply of zeros alone, which needs
+	 * 0xffff; anywhere else both are right. */
 	memcpy(&was, reply->data, 2);
 	reply->data[0] = ICMP_ECHO_REPLY;
 	memcpy(&is, reply->data, 2);
 	memcpy(&csum, reply->data + 2, 2);
 	csum = (uint16_t)~mr_csum_fold((uint32_t)(uint16_t)~csum + (uint16_t)~was + is);
+	csum = csum ?: 0xffff;
 	memcpy(reply->data + 2, &csum, 2);
 
 	MR_COUNT(ip->ctr, ICMP_ECHO_IN);
