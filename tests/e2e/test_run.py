@@ -336,6 +336,8 @@ def _():
             status(pair, 0, "true")
 
 
+NOBODY = ("setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups")
+
 SAYS_WHICH = """if 1:
     import os, socket, sys
     s = socket.create_server(("0.0.0.0", int(sys.argv[1])))
@@ -380,9 +382,8 @@ def _():
 
 @case("a second run needs no capability where the first was made for its user; another user is refused with what to do")
 def _():
-    nobody = ("setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups")
     with Pair() as pair, shared_server(pair, "python3", "-c", SAYS_WHICH, "7000", port=7000, user="nobody"):
-        with Process([*nobody, *shared("python3", "-c", SAYS_WHICH, "7001")], ns=pair.engine, name="second") as second:
+        with Process([*NOBODY, *shared("python3", "-c", SAYS_WHICH, "7001")], ns=pair.engine, name="second") as second:
             wait_for("the second's listener", lambda: listeners(pair) == 2)
             equal("its answer", answer_of(pair, 7001), "7001 65534")
             done = run(*shared("true", user="daemon"), ns=pair.engine, ok=False)
@@ -445,8 +446,7 @@ FALSE_KEEPERS = """if 1:
 
 @case("sockets of another user that are named as keepers neither delay nor keep from a stack who looks for one")
 def _():
-    nobody = ("setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups")
-    with Pair() as pair, Process([*nobody, "python3", "-c", FALSE_KEEPERS], ns=pair.engine, stdin=subprocess.PIPE,
+    with Pair() as pair, Process([*NOBODY, "python3", "-c", FALSE_KEEPERS], ns=pair.engine, stdin=subprocess.PIPE,
                                  name="false keepers") as false:
         wait_for("their names", lambda: b"ready" in false.stdout())
         equal("sockets", sockets(pair), [])
@@ -468,24 +468,12 @@ def _():
         equal("the first one's status", first.wait(5), 0)
 
 
-LEAVES_UNSENT = """if 1:
-    import socket, sys
-    s = socket.create_connection((sys.argv[1], 5000))
-    s.setblocking(False)
-    try:
-        while True:
-            s.send(bytes(65536))
-    except BlockingIOError:
-        pass
-"""
-
-
 @case("a run after that of another user waits for its keeper, which still tries to send what was left")
 def _():
     with Pair() as pair, pair.peer.socket() as reads_nothing:
-        reads_nothing.bind((PEER, 5000))
+        reads_nothing.bind((PEER, 7000))
         reads_nothing.listen()
-        run(*shared("python3", "-c", LEAVES_UNSENT, PEER, user="nobody"), ns=pair.engine)
+        run(*shared("python3", "-c", LEAVES_MUCH, user="nobody"), ns=pair.engine)
         check(pair.xdp(), "the keeper has ended: nothing was left to be sent")
         equal("stderr", run(*shared("true"), ns=pair.engine, timeout=20).stderr, "")
 

@@ -1108,9 +1108,12 @@ static void know_the_neighbour(void)
 	look();
 }
 
+static const struct mr_dev_ops *uncounted;
+
 static void count_doorbells(struct mr_dev_ops *counting)
 {
-	*counting = *p.engine[1]->dev->ops;
+	uncounted = p.engine[1]->dev->ops;
+	*counting = *uncounted;
 	counting->kick = kick;
 	counting->ring = ring;
 	p.engine[1]->dev->ops = counting;
@@ -1118,10 +1121,14 @@ static void count_doorbells(struct mr_dev_ops *counting)
 	ring_result = 0;
 }
 
+static void count_no_more(void)
+{
+	p.engine[1]->dev->ops = uncounted;
+}
+
 /* A doorbell takes long: other threads slept for the lock meanwhile, and each of them took a switch of tasks more. */
 static void who_waits_for_one_socket_rings_without_the_lock(void **state)
 {
-	const struct mr_dev_ops *before = p.engine[1]->dev->ops;
 	struct mr_dev_ops counting;
 
 	(void)state;
@@ -1142,12 +1149,11 @@ static void who_waits_for_one_socket_rings_without_the_lock(void **state)
 	mr_share_batch(share, false);
 	send_something();
 	assert_int_equal(nrings, 2);
-	p.engine[1]->dev->ops = before;
+	count_no_more();
 }
 
 static void what_the_doorbell_refused_without_the_lock_is_tried_again_with_it(void **state)
 {
-	const struct mr_dev_ops *before = p.engine[1]->dev->ops;
 	struct mr_dev_ops counting;
 	struct mr_counters *ctr = &p.engine[1]->st->ctr;
 	uint64_t dropped = ctr->drop[MR_DROP_TX_DEVICE];
@@ -1165,13 +1171,12 @@ static void what_the_doorbell_refused_without_the_lock_is_tried_again_with_it(vo
 	assert_int_equal(nrings, 2);
 	assert_int_equal(nkicks, 2);
 	assert_int_equal(ctr->drop[MR_DROP_TX_DEVICE], dropped + 1);
-	p.engine[1]->dev->ops = before;
+	count_no_more();
 }
 
 /* close() with SO_LINGER ran rounds for ever: nothing of them was sent. */
 static void a_round_rings_what_was_left_to_the_release_of_the_lock(void **state)
 {
-	const struct mr_dev_ops *before = p.engine[1]->dev->ops;
 	struct mr_dev_ops counting;
 	struct mr_socket *c;
 
@@ -1188,7 +1193,7 @@ static void a_round_rings_what_was_left_to_the_release_of_the_lock(void **state)
 	mr_share_unlock(share);
 	assert_int_equal(nkicks, 1);
 	assert_int_equal(nrings, 0);
-	p.engine[1]->dev->ops = before;
+	count_no_more();
 }
 
 /* As another thread would that comes while this one is in the kernel. */
@@ -1201,7 +1206,6 @@ static int ring_while_another_sends(const struct mr_dev *dev)
 
 static void who_finds_another_one_ringing_leaves_its_packets_to_that_one(void **state)
 {
-	const struct mr_dev_ops *before = p.engine[1]->dev->ops;
 	struct mr_dev_ops counting;
 
 	(void)state;
@@ -1211,7 +1215,7 @@ static void who_finds_another_one_ringing_leaves_its_packets_to_that_one(void **
 	send_something();
 	assert_int_equal(nrings, 2); /* once more: the first may have come too early for them */
 	assert_int_equal(share->rings, 0);
-	p.engine[1]->dev->ops = before;
+	count_no_more();
 }
 
 static int ring_while_others_send_on_and_on(const struct mr_dev *dev)
@@ -1225,7 +1229,6 @@ static int ring_while_others_send_on_and_on(const struct mr_dev *dev)
 
 static void nobody_rings_for_the_others_for_ever(void **state)
 {
-	const struct mr_dev_ops *before = p.engine[1]->dev->ops;
 	struct mr_dev_ops counting;
 
 	(void)state;
@@ -1235,7 +1238,7 @@ static void nobody_rings_for_the_others_for_ever(void **state)
 	send_something();
 	assert_in_range(nrings, 3, 10);
 	assert_int_equal(share->rings, 0);
-	p.engine[1]->dev->ops = before;
+	count_no_more();
 }
 
 static bool is_written(const struct mr_waiter *w)
@@ -1248,7 +1251,6 @@ static bool is_written(const struct mr_waiter *w)
 /* Woken before, it found the lock held. */
 static void a_thread_of_this_process_is_woken_when_the_lock_is_free(void **state)
 {
-	const struct mr_dev_ops *before = p.engine[1]->dev->ops;
 	struct mr_waiter *other = strange_sleeper();
 	struct mr_dev_ops counting;
 
@@ -1265,13 +1267,12 @@ static void a_thread_of_this_process_is_woken_when_the_lock_is_free(void **state
 	mr_share_unlock(share);
 	assert_true(is_written(other));
 	mr_list_del(&other->node);
-	p.engine[1]->dev->ops = before;
+	count_no_more();
 }
 
 /* This one may be stopped before it comes to that, and serves events: the other is on its way during the doorbell. */
 static void another_process_and_who_is_woken_by_a_server_of_events_are_woken_at_once(void **state)
 {
-	const struct mr_dev_ops *before = p.engine[1]->dev->ops;
 	struct mr_waiter *other = strange_sleeper();
 	struct mr_dev_ops counting;
 	uint64_t count;
@@ -1295,7 +1296,7 @@ static void another_process_and_who_is_woken_by_a_server_of_events_are_woken_at_
 	mr_share_batch(share, false);
 	mr_share_unlock(share);
 	mr_list_del(&other->node);
-	p.engine[1]->dev->ops = before;
+	count_no_more();
 }
 
 /* Programs that want no descriptor any more set their number to 0; poll() takes no more than that. */
@@ -1489,7 +1490,6 @@ static int die(const struct mr_dev *dev)
 
 static void who_dies_before_it_rings_has_left_the_lock_and_the_keeper_rings(void **state)
 {
-	const struct mr_dev_ops *before = p.engine[1]->dev->ops;
 	struct mr_keeper *k = calloc(1, sizeof(*k));
 	struct mr_dev_ops counting;
 	struct mr_proc *child;
@@ -1518,7 +1518,7 @@ static void who_dies_before_it_rings_has_left_the_lock_and_the_keeper_rings(void
 	mr_share_unlock(share);
 	assert_int_equal(nsalvaged, 0);
 	assert_int_equal(nkicks, 1);
-	p.engine[1]->dev->ops = before;
+	count_no_more();
 	free(k);
 }
 

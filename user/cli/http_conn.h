@@ -83,7 +83,6 @@ void reply_end(struct conn *c, const struct http_request *req, bool close);
  * the request could not be parsed. close: the connection ends after the response. */
 void reply_status(struct conn *c, const struct http_request *req, unsigned status,
 		  const char *fields, bool close);
-/* "HTTP/1.1 100 Continue"; the state after it is CONN_BODY. */
 /* Send "HTTP/1.1 100 Continue". The state after it is CONN_BODY. */
 void reply_continue(struct conn *c);
 

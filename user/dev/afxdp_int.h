@@ -52,13 +52,12 @@ struct mr_afxdp_state {
 };
 
 /* One queue, as this process has it mapped. */
-/* A queue, and the device, as a process has them mapped. */
 struct mr_afxdp_queue {
 	struct mr_xsk xsk;
 	struct mr_afxdp_qstate *s;
 };
-/* The device, as this process has it mapped. */
 
+/* The device, as this process has it mapped. */
 struct mr_afxdp {
 	struct mr_dev dev;
 	struct mr_afxdp_state *s;

@@ -20,8 +20,8 @@ struct mr_fill_depth {
 	uint32_t least, most;
 	uint32_t needed;    /* greatest need since the depth last changed */
 	uint64_t looked_at; /* ns; 0: nobody has looked since the beginning or the last rest */
-	uint64_t
-		late_ns; /* time in which nobody looked although somebody should have, since it last changed */
+	/* Time in which nobody looked although somebody should have, since it last changed. */
+	uint64_t late_ns;
 	uint64_t lower_at; /* ns: when the depth may fall */
 };
 

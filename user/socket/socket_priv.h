@@ -98,8 +98,8 @@ bool recv_ready(const struct mr_socket *sock);
 /* Are frames so scarce that readers must be satisfied with less than they wait for? */
 bool recv_pressed(const struct mr_socket *sock);
 /* Has the urgent byte arrived, and was not read yet? */
-/* Is the urgent byte the next one in the stream? */
 bool recv_urgent_there(const struct mr_socket *sock);
+/* Is the urgent byte the next one in the stream? */
 bool recv_at_mark(const struct mr_socket *sock);
 /* Tell TCP how much of the receive buffer is free. */
 void recv_update_space(struct mr_socket *sock);
